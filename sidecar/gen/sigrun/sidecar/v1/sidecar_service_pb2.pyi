@@ -1,0 +1,303 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Scalar(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SCALAR_UNSPECIFIED: _ClassVar[Scalar]
+    SCALAR_STR: _ClassVar[Scalar]
+    SCALAR_INT: _ClassVar[Scalar]
+    SCALAR_FLOAT: _ClassVar[Scalar]
+    SCALAR_BOOL: _ClassVar[Scalar]
+SCALAR_UNSPECIFIED: Scalar
+SCALAR_STR: Scalar
+SCALAR_INT: Scalar
+SCALAR_FLOAT: Scalar
+SCALAR_BOOL: Scalar
+
+class GetInfoRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetInfoResponse(_message.Message):
+    __slots__ = ("dspy_version", "default_model", "allowed_models", "workers", "boot_id")
+    DSPY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_MODEL_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_MODELS_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    dspy_version: str
+    default_model: str
+    allowed_models: _containers.RepeatedScalarFieldContainer[str]
+    workers: int
+    boot_id: str
+    def __init__(self, dspy_version: _Optional[str] = ..., default_model: _Optional[str] = ..., allowed_models: _Optional[_Iterable[str]] = ..., workers: _Optional[int] = ..., boot_id: _Optional[str] = ...) -> None: ...
+
+class Type(_message.Message):
+    __slots__ = ("scalar", "literal", "list", "dict", "optional")
+    SCALAR_FIELD_NUMBER: _ClassVar[int]
+    LITERAL_FIELD_NUMBER: _ClassVar[int]
+    LIST_FIELD_NUMBER: _ClassVar[int]
+    DICT_FIELD_NUMBER: _ClassVar[int]
+    OPTIONAL_FIELD_NUMBER: _ClassVar[int]
+    scalar: Scalar
+    literal: LiteralType
+    list: ListType
+    dict: DictType
+    optional: OptionalType
+    def __init__(self, scalar: _Optional[_Union[Scalar, str]] = ..., literal: _Optional[_Union[LiteralType, _Mapping]] = ..., list: _Optional[_Union[ListType, _Mapping]] = ..., dict: _Optional[_Union[DictType, _Mapping]] = ..., optional: _Optional[_Union[OptionalType, _Mapping]] = ...) -> None: ...
+
+class LiteralType(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, values: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListType(_message.Message):
+    __slots__ = ("element",)
+    ELEMENT_FIELD_NUMBER: _ClassVar[int]
+    element: Type
+    def __init__(self, element: _Optional[_Union[Type, _Mapping]] = ...) -> None: ...
+
+class DictType(_message.Message):
+    __slots__ = ("key", "value")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    key: Scalar
+    value: Type
+    def __init__(self, key: _Optional[_Union[Scalar, str]] = ..., value: _Optional[_Union[Type, _Mapping]] = ...) -> None: ...
+
+class OptionalType(_message.Message):
+    __slots__ = ("of",)
+    OF_FIELD_NUMBER: _ClassVar[int]
+    of: Type
+    def __init__(self, of: _Optional[_Union[Type, _Mapping]] = ...) -> None: ...
+
+class Field(_message.Message):
+    __slots__ = ("name", "type", "description", "constraints")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    type: Type
+    description: str
+    constraints: Constraints
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[Type, _Mapping]] = ..., description: _Optional[str] = ..., constraints: _Optional[_Union[Constraints, _Mapping]] = ...) -> None: ...
+
+class Constraints(_message.Message):
+    __slots__ = ("min_length", "max_length", "min", "max", "gt", "lt", "pattern", "other")
+    MIN_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    MAX_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    MIN_FIELD_NUMBER: _ClassVar[int]
+    MAX_FIELD_NUMBER: _ClassVar[int]
+    GT_FIELD_NUMBER: _ClassVar[int]
+    LT_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_FIELD_NUMBER: _ClassVar[int]
+    OTHER_FIELD_NUMBER: _ClassVar[int]
+    min_length: int
+    max_length: int
+    min: float
+    max: float
+    gt: float
+    lt: float
+    pattern: str
+    other: bytes
+    def __init__(self, min_length: _Optional[int] = ..., max_length: _Optional[int] = ..., min: _Optional[float] = ..., max: _Optional[float] = ..., gt: _Optional[float] = ..., lt: _Optional[float] = ..., pattern: _Optional[str] = ..., other: _Optional[bytes] = ...) -> None: ...
+
+class Signature(_message.Message):
+    __slots__ = ("name", "instructions", "inputs", "outputs")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INSTRUCTIONS_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    instructions: str
+    inputs: _containers.RepeatedCompositeFieldContainer[Field]
+    outputs: _containers.RepeatedCompositeFieldContainer[Field]
+    def __init__(self, name: _Optional[str] = ..., instructions: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Field, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Field, _Mapping]]] = ...) -> None: ...
+
+class LmSettings(_message.Message):
+    __slots__ = ("model", "temperature", "max_tokens", "params", "adapter", "cache")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    ADAPTER_FIELD_NUMBER: _ClassVar[int]
+    CACHE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    temperature: float
+    max_tokens: int
+    params: bytes
+    adapter: str
+    cache: bool
+    def __init__(self, model: _Optional[str] = ..., temperature: _Optional[float] = ..., max_tokens: _Optional[int] = ..., params: _Optional[bytes] = ..., adapter: _Optional[str] = ..., cache: _Optional[bool] = ...) -> None: ...
+
+class Module(_message.Message):
+    __slots__ = ("name", "type", "signature", "params", "lm", "wires", "modules")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    LM_FIELD_NUMBER: _ClassVar[int]
+    WIRES_FIELD_NUMBER: _ClassVar[int]
+    MODULES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    type: str
+    signature: Signature
+    params: bytes
+    lm: LmSettings
+    wires: _containers.RepeatedCompositeFieldContainer[Wire]
+    modules: _containers.RepeatedCompositeFieldContainer[Module]
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., signature: _Optional[_Union[Signature, _Mapping]] = ..., params: _Optional[bytes] = ..., lm: _Optional[_Union[LmSettings, _Mapping]] = ..., wires: _Optional[_Iterable[_Union[Wire, _Mapping]]] = ..., modules: _Optional[_Iterable[_Union[Module, _Mapping]]] = ...) -> None: ...
+
+class Wire(_message.Message):
+    __slots__ = ("input", "module", "field")
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    MODULE_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    input: str
+    module: str
+    field: str
+    def __init__(self, input: _Optional[str] = ..., module: _Optional[str] = ..., field: _Optional[str] = ...) -> None: ...
+
+class Program(_message.Message):
+    __slots__ = ("id", "signature", "modules", "lm", "compiled_state", "outputs")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    MODULES_FIELD_NUMBER: _ClassVar[int]
+    LM_FIELD_NUMBER: _ClassVar[int]
+    COMPILED_STATE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    signature: Signature
+    modules: _containers.RepeatedCompositeFieldContainer[Module]
+    lm: LmSettings
+    compiled_state: str
+    outputs: _containers.RepeatedCompositeFieldContainer[Wire]
+    def __init__(self, id: _Optional[str] = ..., signature: _Optional[_Union[Signature, _Mapping]] = ..., modules: _Optional[_Iterable[_Union[Module, _Mapping]]] = ..., lm: _Optional[_Union[LmSettings, _Mapping]] = ..., compiled_state: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[Wire, _Mapping]]] = ...) -> None: ...
+
+class LoadProgramRequest(_message.Message):
+    __slots__ = ("program",)
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    program: Program
+    def __init__(self, program: _Optional[_Union[Program, _Mapping]] = ...) -> None: ...
+
+class LoadProgramResponse(_message.Message):
+    __slots__ = ("type",)
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    type: str
+    def __init__(self, type: _Optional[str] = ...) -> None: ...
+
+class RunProgramRequest(_message.Message):
+    __slots__ = ("program_id", "program", "inputs", "lm", "chunks")
+    PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    LM_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    program_id: str
+    program: Program
+    inputs: bytes
+    lm: LmSettings
+    chunks: bool
+    def __init__(self, program_id: _Optional[str] = ..., program: _Optional[_Union[Program, _Mapping]] = ..., inputs: _Optional[bytes] = ..., lm: _Optional[_Union[LmSettings, _Mapping]] = ..., chunks: _Optional[bool] = ...) -> None: ...
+
+class RunProgramResponse(_message.Message):
+    __slots__ = ("trace", "chunk", "reset", "done")
+    TRACE_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    RESET_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    trace: Trace
+    chunk: Chunk
+    reset: Reset
+    done: Done
+    def __init__(self, trace: _Optional[_Union[Trace, _Mapping]] = ..., chunk: _Optional[_Union[Chunk, _Mapping]] = ..., reset: _Optional[_Union[Reset, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ...) -> None: ...
+
+class Trace(_message.Message):
+    __slots__ = ("steps", "token_usage", "model")
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_USAGE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    steps: _containers.RepeatedCompositeFieldContainer[Step]
+    token_usage: TokenUsage
+    model: str
+    def __init__(self, steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., token_usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., model: _Optional[str] = ...) -> None: ...
+
+class Step(_message.Message):
+    __slots__ = ("module", "outputs", "raw_answer", "token_usage", "duration_ms")
+    MODULE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    RAW_ANSWER_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_USAGE_FIELD_NUMBER: _ClassVar[int]
+    DURATION_MS_FIELD_NUMBER: _ClassVar[int]
+    module: str
+    outputs: bytes
+    raw_answer: str
+    token_usage: TokenUsage
+    duration_ms: int
+    def __init__(self, module: _Optional[str] = ..., outputs: _Optional[bytes] = ..., raw_answer: _Optional[str] = ..., token_usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., duration_ms: _Optional[int] = ...) -> None: ...
+
+class TokenUsage(_message.Message):
+    __slots__ = ("input_tokens", "output_tokens", "cached_tokens", "lm_calls")
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    LM_CALLS_FIELD_NUMBER: _ClassVar[int]
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    lm_calls: int
+    def __init__(self, input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., lm_calls: _Optional[int] = ...) -> None: ...
+
+class Chunk(_message.Message):
+    __slots__ = ("module", "field", "text")
+    MODULE_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    module: str
+    field: str
+    text: str
+    def __init__(self, module: _Optional[str] = ..., field: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class Reset(_message.Message):
+    __slots__ = ("module", "attempt")
+    MODULE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    module: str
+    attempt: int
+    def __init__(self, module: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class Done(_message.Message):
+    __slots__ = ("outputs", "trace")
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    TRACE_FIELD_NUMBER: _ClassVar[int]
+    outputs: bytes
+    trace: Trace
+    def __init__(self, outputs: _Optional[bytes] = ..., trace: _Optional[_Union[Trace, _Mapping]] = ...) -> None: ...
+
+class ListProgramsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListProgramsResponse(_message.Message):
+    __slots__ = ("programs",)
+    PROGRAMS_FIELD_NUMBER: _ClassVar[int]
+    programs: _containers.RepeatedCompositeFieldContainer[LoadedProgram]
+    def __init__(self, programs: _Optional[_Iterable[_Union[LoadedProgram, _Mapping]]] = ...) -> None: ...
+
+class LoadedProgram(_message.Message):
+    __slots__ = ("id", "type", "signature")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    type: str
+    signature: str
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., signature: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,68 @@
+import { resolve } from "node:path";
+import { number, object, string, ValidationError } from "yup";
+
+/** What the operator set, read once at start. */
+export type Config = Readonly<{
+  host: string;
+  /** Undefined where the operator did not choose one: then the first free one from 8080 on. */
+  port: number | undefined;
+  /** Undefined: the embedded PostgreSQL. */
+  databaseUrl: string | undefined;
+  /** The PostgreSQL schema that holds the tables. */
+  databaseSchema: string;
+  databasePool: number;
+  dataDir: string;
+  /** A gRPC target. Undefined: a child process. */
+  sidecar: string | undefined;
+  lm: string;
+  /** The models that programs may name, `lm` first. */
+  lmAllowed: readonly string[];
+  logLevel: string;
+}>;
+
+const model = string().matches(/^[^/\s,]+\/[^\s,]+$/, ({ path }) => `${path} must be provider/model, such as openai/gpt-5-mini`);
+
+const environment = object({
+  SIGRUN_HOST: string().default("127.0.0.1"),
+  SIGRUN_PORT: number().integer().min(0).max(65535),
+  DATABASE_URL: string().matches(/^postgres(ql)?:\/\//, ({ path }) => `${path} must begin with postgres:// or postgresql://`),
+  SIGRUN_DATABASE_SCHEMA: string()
+    .matches(/^[a-z_][a-z0-9_]{0,62}$/)
+    .default("public"),
+  SIGRUN_DATABASE_POOL: number().integer().min(1).max(1000).default(10),
+  SIGRUN_DATA_DIR: string().default(".sigrun"),
+  SIGRUN_SIDECAR: string(),
+  SIGRUN_LM: model.default("embedded/smollm2"),
+  SIGRUN_LM_ALLOWED: string().default(""),
+  SIGRUN_LOG_LEVEL: string().oneOf(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
+});
+
+/** Thrown when a setting is wrong, with every wrong one on a line of its own. */
+export class ConfigError extends Error {}
+
+/** Reads the settings; one that is set to nothing counts as not set. */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+  try {
+    const read = environment.validateSync(set, { abortEarly: false, stripUnknown: true });
+    const further = read.SIGRUN_LM_ALLOWED.split(",")
+      .map((name) => name.trim())
+      .filter(Boolean);
+    for (const name of further) model.label("SIGRUN_LM_ALLOWED").validateSync(name);
+    return Object.freeze({
+      host: read.SIGRUN_HOST,
+      port: read.SIGRUN_PORT,
+      databaseUrl: read.DATABASE_URL,
+      databaseSchema: read.SIGRUN_DATABASE_SCHEMA,
+      databasePool: read.SIGRUN_DATABASE_POOL,
+      dataDir: resolve(read.SIGRUN_DATA_DIR),
+      sidecar: read.SIGRUN_SIDECAR,
+      lm: read.SIGRUN_LM,
+      lmAllowed: Object.freeze([...new Set([read.SIGRUN_LM, ...further])]),
+      logLevel: read.SIGRUN_LOG_LEVEL,
+    });
+  } catch (error) {
+    if (error instanceof ValidationError) throw new ConfigError(error.errors.join("\n"), { cause: error });
+    throw error;
+  }
+}
