@@ -1,0 +1,45 @@
+import { createHash } from "node:crypto";
+import { canonicalJson, type Json } from "./json.ts";
+import type { Signature } from "./signature.ts";
+
+/** The settings of a model call; those left out are the server's. */
+export type LmSettings = {
+  readonly model?: string;
+  readonly temperature?: number;
+  readonly maxTokens?: number;
+  readonly params?: { readonly [name: string]: Json };
+  readonly adapter?: string;
+  readonly cache?: boolean;
+};
+
+/** An input takes the output field of an earlier module, or the program's own input where module is empty. */
+export type Wire = { readonly input: string; readonly module: string; readonly field: string };
+
+/** One step of a program. */
+export type Module = {
+  readonly name: string;
+  readonly type: string;
+  readonly signature: Signature;
+  readonly params: { readonly [name: string]: Json };
+  readonly lm: LmSettings;
+  readonly wires: readonly Wire[];
+  /** What it wraps. */
+  readonly modules: readonly Module[];
+};
+
+/** All that makes a revision of a program. */
+export type Definition = {
+  readonly signature: Signature;
+  /** In the order they run; never empty. */
+  readonly modules: readonly Module[];
+  readonly lm: LmSettings;
+  /** The JSON that DSPy's save() writes; empty where nothing was optimized. */
+  readonly compiledState: string;
+  /** For each output of the signature, the module that makes it. */
+  readonly outputs: readonly Wire[];
+};
+
+/** The id under which a sidecar knows a definition: made from its content alone. */
+export function dspyProgramId(definition: Definition): string {
+  return `p_${createHash("sha256").update(canonicalJson(definition)).digest("hex")}`;
+}

@@ -1,0 +1,57 @@
+import { createHash } from "node:crypto";
+import { canonicalJson, type Json } from "./json.ts";
+import { formatType, type Type } from "./type.ts";
+
+/** What a field's value must keep to beside its type. */
+export type Constraints = {
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly min?: number;
+  readonly max?: number;
+  readonly gt?: number;
+  readonly lt?: number;
+  readonly pattern?: string;
+  /** Told to the model, not checked here. */
+  readonly other?: { readonly [name: string]: Json };
+};
+
+export type Field = {
+  readonly name: string;
+  readonly type: Type;
+  readonly description: string;
+  readonly constraints: Constraints;
+  readonly defaultValue?: Json;
+};
+
+/** What a program takes and what it gives. */
+export type Signature = {
+  readonly name: string;
+  /** Empty: DSPy's own, made from the names. */
+  readonly instructions: string;
+  readonly inputs: readonly Field[];
+  readonly outputs: readonly Field[];
+};
+
+export type FieldDraft = Omit<Field, "type"> & { readonly type: string };
+
+/** A signature as a caller writes it. */
+export type SignatureDraft = {
+  readonly name: string;
+  readonly instructions: string;
+  /** DSPy's notation; it may stand in place of inputs and outputs. */
+  readonly text: string;
+  readonly inputs: readonly FieldDraft[];
+  readonly outputs: readonly FieldDraft[];
+};
+
+/** Equal for two signatures that say the same, whatever they are called. */
+export function signatureHash({ instructions, inputs, outputs }: Signature): string {
+  return createHash("sha256").update(canonicalJson({ instructions, inputs, outputs })).digest("hex");
+}
+
+/** Names and types alone, as DSPy writes them; an input that is a str goes without its type. */
+export function formatSignatureText({ inputs, outputs }: Signature): string {
+  const input = ({ name, type }: Field) => (type.kind === "str" ? name : `${name}: ${formatType(type)}`);
+  const output = ({ name, type }: Field) => `${name}: ${formatType(type)}`;
+  return `${inputs.map(input).join(", ")} -> ${outputs.map(output).join(", ")}`;
+}
