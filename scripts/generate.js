@@ -17,6 +17,7 @@ function collectForeign(into) {
     "grpc/reflection/v1/reflection.proto": "node_modules/@grpc/reflection/build/proto/grpc/reflection/v1/reflection.proto",
     "grpc/reflection/v1alpha/reflection.proto": "node_modules/@grpc/reflection/build/proto/grpc/reflection/v1alpha/reflection.proto",
     "google/rpc/error_details.proto": join(sitePackages, "error_details.proto"),
+    "google/rpc/status.proto": join(sitePackages, "status.proto"),
   };
   for (const [name, from] of Object.entries(protos)) {
     mkdirSync(dirname(join(into, name)), { recursive: true });

@@ -17,7 +17,8 @@ export type Config = Readonly<{
   lm: string;
   /** The models that programs may name, `lm` first. */
   lmAllowed: readonly string[];
-  logLevel: string;
+  /** Undefined where the operator did not choose one: warn on a terminal, else info. */
+  logLevel: string | undefined;
 }>;
 
 const model = string().matches(/^[^/\s,]+\/[^\s,]+$/, ({ path }) => `${path} must be provider/model, such as openai/gpt-5-mini`);
@@ -34,7 +35,7 @@ const environment = object({
   SIGRUN_SIDECAR: string(),
   SIGRUN_LM: model.default("embedded/smollm2"),
   SIGRUN_LM_ALLOWED: string().default(""),
-  SIGRUN_LOG_LEVEL: string().oneOf(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
+  SIGRUN_LOG_LEVEL: string().oneOf(["trace", "debug", "info", "warn", "error", "fatal"]),
 });
 
 /** Thrown when a setting is wrong, with every wrong one on a line of its own. */

@@ -1,0 +1,103 @@
+import { type Execution, noTrace, type Trace, type Values } from "../../domain/execution.ts";
+import { Fault, OutputInvalid } from "../../domain/faults.ts";
+import type { LmSettings } from "../../domain/program.ts";
+import type { Revision } from "../../domain/revision.ts";
+import type { SchemaCache } from "../../domain/schema.ts";
+import type { CallLimits } from "../../sidecar/channel.ts";
+import type { Sidecar } from "../../sidecar/client.ts";
+import type { ExecutionStore } from "../../store/executions.ts";
+import type { Recorder, Start } from "../../store/recorder.ts";
+import type { RevisionStore } from "../../store/revisions.ts";
+import type { Logger } from "../../telemetry.ts";
+
+/** A run that stands on record as running. */
+export type Underway = { readonly start: Start; readonly revision: Revision; readonly lm: LmSettings };
+
+type Deps = {
+  sidecar: Sidecar;
+  recorder: Recorder;
+  executions: ExecutionStore;
+  revisions: RevisionStore;
+  schemas: SchemaCache;
+  log: Logger;
+};
+
+type Outcome = { outputs: Values; trace: Trace } | { fault: Fault; trace: Trace };
+
+/** Asks the sidecar, checks what the model answered, records the end, and gives the record. */
+export function createPerform({ sidecar, recorder, executions, revisions, schemas, log }: Deps) {
+  return async function perform(run: Underway, limits: CallLimits): Promise<Execution> {
+    const { start, revision } = run;
+    const began = performance.now();
+    const outcome = await ask(run, limits);
+    const durationMs = Math.round(performance.now() - began);
+
+    if ("outputs" in outcome && (revision.status === "draft" || revision.status === "error"))
+      await revisions.setBuilt(start.project, revision.programId, revision.number, "");
+    const end = endOf(start, outcome, durationMs);
+    const isOurs = await recorder.end(end);
+    if ("fault" in outcome) log.warn({ execution: start.id, reason: end.errorReason, durationMs }, "an execution failed");
+    return isOurs ? recordOf(start, end) : executions.get(start.project, start.id);
+  };
+
+  async function ask({ start, revision, lm }: Underway, limits: CallLimits): Promise<Outcome> {
+    let trace = noTrace;
+    try {
+      const { definition, dspyProgramId } = revision;
+      for await (const event of sidecar.run({ dspyProgramId, definition, inputs: start.inputs, lm, chunks: false }, limits)) {
+        if (event.kind === "trace") trace = event.trace;
+        if (event.kind !== "done") continue;
+        trace = event.trace;
+        const checked = schemas.of(definition.signature).outputs.validate(event.outputs);
+        return checked.ok ? { outputs: checked.values, trace } : { fault: new OutputInvalid(checked.violations), trace };
+      }
+      throw new Error("the sidecar ended a run without an answer");
+    } catch (error) {
+      if (error instanceof Fault) return { fault: error, trace };
+      log.error({ err: error, execution: start.id }, "a run failed in a way nobody foresaw");
+      return { fault: new Fault("INTERNAL", "internal error"), trace };
+    }
+  }
+}
+
+function endOf(start: Start, outcome: Outcome, durationMs: number) {
+  const fault = "fault" in outcome ? outcome.fault : null;
+  return {
+    project: start.project,
+    id: start.id,
+    status: fault === null ? "completed" : fault.reason === "CANCELLED" ? "cancelled" : "failed",
+    outputs: "outputs" in outcome ? outcome.outputs : null,
+    errorReason: fault?.reason ?? "",
+    errorMessage: fault?.message ?? "",
+    violations: fault?.violations ?? [],
+    trace: outcome.trace,
+    completedAt: new Date(start.startedAt.getTime() + durationMs),
+    durationMs,
+  } as const;
+}
+
+/** The record as it was just written, without reading it back. */
+function recordOf(start: Start, end: ReturnType<typeof endOf>): Execution {
+  const { status, outputs, errorReason, errorMessage, violations, trace, completedAt, durationMs } = end;
+  return {
+    id: start.id,
+    programId: start.programId,
+    revision: start.revision,
+    status,
+    inputs: start.inputs,
+    outputs,
+    errorReason,
+    errorMessage,
+    violations,
+    steps: trace.steps,
+    tokenUsage: trace.tokenUsage,
+    model: trace.model || start.model,
+    requestId: start.request?.id ?? "",
+    labels: start.labels,
+    startedAt: start.startedAt,
+    completedAt,
+    durationMs,
+    createdAt: start.startedAt,
+    updatedAt: completedAt,
+  };
+}

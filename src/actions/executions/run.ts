@@ -1,0 +1,98 @@
+import { createHash } from "node:crypto";
+import { v7 as uuidv7 } from "uuid";
+import type { Execution, Values } from "../../domain/execution.ts";
+import { Invalid, SidecarUnavailable } from "../../domain/faults.ts";
+import { canonicalJson } from "../../domain/json.ts";
+import { checkLabels, type Labels } from "../../domain/labels.ts";
+import { checkLm } from "../../domain/pipeline.ts";
+import type { LmSettings } from "../../domain/program.ts";
+import type { SchemaCache } from "../../domain/schema.ts";
+import { checkUuid } from "../../domain/uuid.ts";
+import type { Sidecar } from "../../sidecar/client.ts";
+import type { ProgramStore } from "../../store/programs.ts";
+import type { Recorder, Start } from "../../store/recorder.ts";
+import type { LiveRuns } from "./live.ts";
+import type { createPerform } from "./perform.ts";
+import type { Replay } from "./replay.ts";
+
+/** What a caller wants run. */
+export type RunRequest = {
+  /** UUID or handle. */
+  readonly programId: string;
+  /** 0: the deployed one where there is one, else the newest. */
+  readonly revision: number;
+  readonly inputs: Values;
+  readonly labels: Labels;
+  readonly lm: LmSettings;
+  /** Empty for none. */
+  readonly requestId: string;
+};
+
+export type RunCaller = {
+  /** Aborted, with a fault as its reason, when the caller has gone or its time is up. */
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+  /** Told the execution's id as soon as it is on record. */
+  onRecord(id: string): void;
+};
+
+/** Runs a program and gives the record of the run, however it ended. */
+export type Run = (project: string, request: RunRequest, caller: RunCaller) => Promise<Execution>;
+
+type Deps = {
+  programs: ProgramStore;
+  recorder: Recorder;
+  sidecar: Sidecar;
+  schemas: SchemaCache;
+  live: LiveRuns<Execution>;
+  perform: ReturnType<typeof createPerform>;
+  replay: Replay;
+  allowedModels: readonly string[];
+  defaultModel: string;
+};
+
+export function createRun({ programs, recorder, sidecar, schemas, live, perform, replay, allowedModels, defaultModel }: Deps): Run {
+  return async function run(project, request, caller) {
+    checkUuid(request.requestId, "request_id");
+    checkLabels(request.labels, "labels");
+    const lm = checkLm(request.lm, { allowedModels }, "lm");
+    const { program, revision } = await programs.getRevision(project, request.programId, request.revision);
+    const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
+
+    const key = request.requestId === "" ? null : { method: "execute", id: request.requestId, hash: hashOf(program.id, request, inputs) };
+    const earlier = key && (await replay(project, key, caller));
+    if (earlier) return earlier;
+    // Before the record, so that a call that nobody could answer leaves none.
+    if (!sidecar.info()) throw new SidecarUnavailable();
+
+    const start: Start = {
+      project,
+      id: uuidv7(),
+      programId: program.id,
+      revision: revision.number,
+      inputs,
+      labels: request.labels,
+      model: lm.model || revision.definition.lm.model || defaultModel,
+      request: key,
+      startedAt: new Date(),
+    };
+    // Another caller with the same request_id was faster by a moment.
+    if (!(await recorder.start(start))) return run(project, request, caller);
+    caller.onRecord(start.id);
+    return live.begin(start.id, caller.signal, (signal) => perform({ start, revision, lm }, { signal, timeoutMs: caller.timeoutMs }));
+  };
+}
+
+function checkInputs(schemas: SchemaCache, signature: Parameters<SchemaCache["of"]>[0], inputs: Values): Values {
+  const checked = schemas.of(signature).inputs.validate(inputs);
+  if (checked.ok) return checked.values;
+  throw new Invalid(
+    "INPUT_INVALID",
+    checked.violations.map((violation) => ({ ...violation, field: `inputs.${violation.field}` })),
+  );
+}
+
+/** Says whether two requests ask for the same. */
+function hashOf(programId: string, { revision, labels, lm }: RunRequest, inputs: Values): string {
+  return createHash("sha256").update(canonicalJson({ programId, revision, labels, lm, inputs })).digest("hex");
+}

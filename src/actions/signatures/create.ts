@@ -1,0 +1,12 @@
+import { v7 as uuidv7 } from "uuid";
+import { defineSignature, type SignatureDraft } from "../../domain/signature.ts";
+import type { SignatureStore, StoredSignature } from "../../store/signatures.ts";
+
+/** Creates a signature, or gives the one of that name where it says the same; validateOnly writes nothing. */
+export function createCreateSignature({ signatures }: { signatures: SignatureStore }) {
+  return async function createSignature(project: string, draft: SignatureDraft, validateOnly: boolean): Promise<StoredSignature> {
+    const signature = defineSignature(draft, "signature");
+    if (validateOnly) return { ...signature, id: uuidv7(), createdAt: new Date(), updatedAt: new Date() };
+    return signatures.findOrCreate(project, signature);
+  };
+}

@@ -1,0 +1,53 @@
+import type { Violation } from "./faults.ts";
+import type { Json } from "./json.ts";
+import type { ExecutionStatus } from "./lifecycle.ts";
+
+export type Values = { readonly [name: string]: Json };
+
+export type TokenUsage = {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** Of the input tokens, those that the provider had cached. */
+  readonly cachedTokens: number;
+  readonly lmCalls: number;
+};
+
+export const noTokens: TokenUsage = { inputTokens: 0, outputTokens: 0, cachedTokens: 0, lmCalls: 0 };
+
+/** What one module did in a run. */
+export type Step = {
+  readonly module: string;
+  readonly outputs: Values | null;
+  /** What the model wrote, only where it could not be read. */
+  readonly rawAnswer: string;
+  readonly tokenUsage: TokenUsage;
+  readonly durationMs: number;
+};
+
+/** What a run has done and spent so far. */
+export type Trace = { readonly steps: readonly Step[]; readonly tokenUsage: TokenUsage; readonly model: string };
+
+export const noTrace: Trace = { steps: [], tokenUsage: noTokens, model: "" };
+
+/** The record of a run. */
+export type Execution = {
+  readonly id: string;
+  readonly programId: string;
+  readonly revision: number;
+  readonly status: ExecutionStatus;
+  readonly inputs: Values;
+  readonly outputs: Values | null;
+  readonly errorMessage: string;
+  readonly errorReason: string;
+  readonly violations: readonly Violation[];
+  readonly steps: readonly Step[];
+  readonly tokenUsage: TokenUsage;
+  readonly model: string;
+  readonly requestId: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly startedAt: Date | null;
+  readonly completedAt: Date | null;
+  readonly durationMs: number | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+};

@@ -1,0 +1,41 @@
+import type { ProgramStatus } from "./lifecycle.ts";
+import type { Definition } from "./program.ts";
+
+export type Origin = "created" | "updated" | "optimized" | "rolled_back" | "imported";
+
+/** One state of a program; its definition never changes, its status may. */
+export type Revision = {
+  readonly programId: string;
+  /** Counts from 1. */
+  readonly number: number;
+  readonly origin: Origin;
+  /** Its own: never deployed, which is the program's. */
+  readonly status: Exclude<ProgramStatus, "deployed">;
+  readonly signatureId: string;
+  readonly definition: Definition;
+  /** Names the definition by its content. */
+  readonly dspyProgramId: string;
+  readonly score: number | null;
+  readonly errorReason: string;
+  readonly errorMessage: string;
+  readonly createdAt: Date;
+};
+
+/** A program as it stands: what is true of all its revisions, and the newest one. */
+export type Program = {
+  readonly id: string;
+  readonly handle: string;
+  readonly name: string;
+  readonly description: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly deployedRevision: number | null;
+  readonly etag: string;
+  readonly newest: Revision;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+};
+
+/** A program is deployed while a revision is; else its status is the newest revision's. */
+export function statusOf(program: Program): ProgramStatus {
+  return program.deployedRevision === null ? program.newest.status : "deployed";
+}

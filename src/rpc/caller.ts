@@ -1,0 +1,44 @@
+import type { HandlerContext } from "@connectrpc/connect";
+import { Cancelled, DeadlineExceeded, Invalid } from "../domain/faults.ts";
+import type { Labels } from "../domain/labels.ts";
+
+/** Who calls, until when, and what its headers say; design decisions 11 to 13. */
+export type Caller = {
+  readonly project: string;
+  /** Aborted with DeadlineExceeded when the time is up, with Cancelled when the caller has gone. */
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+};
+
+/** The one project there is until callers have credentials. */
+const defaultProject = "00000000-0000-0000-0000-000000000000";
+const longestMs = 3_600_000;
+
+/** Default deadlines, where the caller sets none. */
+export const usualMs = { read: 5_000, build: 10_000, run: 30_000 } as const;
+
+export function callerOf(context: HandlerContext, defaultMs: number): Caller {
+  const timeoutMs = Math.max(0, Math.min(context.timeoutMs() ?? defaultMs, longestMs));
+  const end = new AbortController();
+  const timer = setTimeout(() => end.abort(new DeadlineExceeded()), timeoutMs);
+  const leave = () => {
+    clearTimeout(timer);
+    // Connect's own timer may be a moment ahead of ours.
+    end.abort((context.timeoutMs() ?? 1) <= 0 ? new DeadlineExceeded() : new Cancelled());
+  };
+  if (context.signal.aborted) leave();
+  else context.signal.addEventListener("abort", leave, { once: true });
+  return { project: defaultProject, signal: end.signal, timeoutMs };
+}
+
+/** What a run's headers say where the message says nothing: the way in for services that have no envelope. */
+export function headersOf({ requestHeader }: HandlerContext): { requestId: string; revision: number; labels: Labels } {
+  const revision = requestHeader.get("sigrun-revision") ?? "0";
+  if (!/^\d{1,9}$/.test(revision))
+    throw new Invalid("REQUEST_INVALID", [{ field: "header sigrun-revision", description: "must be a whole number", reason: "type" }]);
+  const labels: Record<string, string> = {};
+  requestHeader.forEach((value, name) => {
+    if (name.startsWith("sigrun-label-")) labels[name.slice("sigrun-label-".length)] = value;
+  });
+  return { requestId: requestHeader.get("sigrun-request-id") ?? "", revision: Number(revision), labels };
+}

@@ -1,0 +1,75 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { Run } from "../actions/executions/run.ts";
+import type { createCompileProgram } from "../actions/programs/compile.ts";
+import type { createCreateProgram } from "../actions/programs/create.ts";
+import type { createListPrograms } from "../actions/programs/list.ts";
+import { Fault, type Reason } from "../domain/faults.ts";
+import type { Execution } from "../domain/execution.ts";
+import type { Program } from "../domain/revision.ts";
+import { ExecutionView } from "../gen/sigrun/v1/execution_service_pb.ts";
+import { type ProgramService, ProgramView } from "../gen/sigrun/v1/program_service_pb.ts";
+import { callerOf, headersOf, usualMs } from "./caller.ts";
+import { executionMessage } from "./wire/execution.ts";
+import { callerProgram, lmSettings, programMessage } from "./wire/program.ts";
+import { valuesOf } from "./wire/signature.ts";
+
+type Actions = {
+  createProgram: ReturnType<typeof createCreateProgram>;
+  getProgram(project: string, key: string): Promise<Program>;
+  listPrograms: ReturnType<typeof createListPrograms>;
+  compileProgram: ReturnType<typeof createCompileProgram>;
+  run: Run;
+};
+
+export function programService(actions: Actions): Partial<ServiceImpl<typeof ProgramService>> {
+  return {
+    async createProgram({ program, requestId, validateOnly }, context) {
+      const { project } = callerOf(context, usualMs.build);
+      return { program: programMessage(await actions.createProgram(project, callerProgram(program), requestId, validateOnly), ProgramView.FULL) };
+    },
+
+    async getProgram({ id, view }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      return { program: programMessage(await actions.getProgram(project, id), view || ProgramView.FULL) };
+    },
+
+    async listPrograms({ pageSize, pageToken, view }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      const { rows, nextPageToken } = await actions.listPrograms(project, { pageSize, pageToken });
+      return { programs: rows.map((program) => programMessage(program, view || ProgramView.BASIC)), nextPageToken };
+    },
+
+    async compileProgram({ programId }, context) {
+      const { project, ...limits } = callerOf(context, usualMs.build);
+      return { program: programMessage(await actions.compileProgram(project, programId, limits), ProgramView.FULL) };
+    },
+
+    async executeProgram(request, context) {
+      const { project, ...limits } = callerOf(context, usualMs.run);
+      const headers = headersOf(context);
+      const execution = await actions.run(
+        project,
+        {
+          programId: request.programId,
+          revision: request.revision || headers.revision,
+          inputs: valuesOf(request.inputs),
+          labels: { ...headers.labels, ...request.labels },
+          lm: lmSettings(request.lm),
+          requestId: request.requestId || headers.requestId,
+        },
+        { ...limits, onRecord: (id) => context.responseHeader.set("sigrun-execution-id", id) },
+      );
+      return { outputs: outputsOf(execution), execution: executionMessage(execution, ExecutionView.BASIC) };
+    },
+  };
+}
+
+/** A run that failed answers its caller with the fault that is on its record. */
+function outputsOf(execution: Execution) {
+  const { id, outputs, errorReason, errorMessage, violations } = execution;
+  if (outputs) return outputs;
+  throw new Fault(errorReason as Reason, errorMessage, {
+    metadata: { execution_id: id },
+    violations: violations.map((violation) => ({ ...violation, field: `outputs.${violation.field}` })),
+  });
+}

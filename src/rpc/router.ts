@@ -1,0 +1,27 @@
+import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
+import { AdminService } from "../gen/sigrun/v1/admin_service_pb.ts";
+import { CatalogService } from "../gen/sigrun/v1/catalog_service_pb.ts";
+import { ExecutionService } from "../gen/sigrun/v1/execution_service_pb.ts";
+import { OptimizationService } from "../gen/sigrun/v1/optimization_service_pb.ts";
+import { ProgramService } from "../gen/sigrun/v1/program_service_pb.ts";
+import { SignatureService } from "../gen/sigrun/v1/signature_service_pb.ts";
+
+/** The public services. What one leaves out answers UNIMPLEMENTED. */
+export const services = [SignatureService, ProgramService, ExecutionService, OptimizationService, CatalogService, AdminService] as const;
+
+export type Implementations = {
+  signatures: Partial<ServiceImpl<typeof SignatureService>>;
+  programs: Partial<ServiceImpl<typeof ProgramService>>;
+  executions: Partial<ServiceImpl<typeof ExecutionService>>;
+};
+
+export function createRoutes({ signatures, programs, executions }: Implementations) {
+  return (router: ConnectRouter): void => {
+    router.service(SignatureService, signatures);
+    router.service(ProgramService, programs);
+    router.service(ExecutionService, executions);
+    router.service(OptimizationService, {});
+    router.service(CatalogService, {});
+    router.service(AdminService, {});
+  };
+}

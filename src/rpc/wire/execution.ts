@@ -1,0 +1,60 @@
+import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { Execution, TokenUsage } from "../../domain/execution.ts";
+import { type ExecutionSchema, ExecutionStatus, ExecutionView, type TokenUsageSchema } from "../../gen/sigrun/v1/execution_service_pb.ts";
+
+const statuses = {
+  pending: ExecutionStatus.PENDING,
+  running: ExecutionStatus.RUNNING,
+  completed: ExecutionStatus.COMPLETED,
+  failed: ExecutionStatus.FAILED,
+  cancelled: ExecutionStatus.CANCELLED,
+} as const;
+
+export function executionMessage(execution: Execution, view: ExecutionView): MessageInitShape<typeof ExecutionSchema> {
+  const { durationMs, startedAt, completedAt } = execution;
+  return {
+    id: execution.id,
+    programId: execution.programId,
+    revision: execution.revision,
+    status: statuses[execution.status],
+    errorMessage: execution.errorMessage,
+    errorReason: execution.errorReason,
+    violations: [...execution.violations],
+    tokenUsage: usageMessage(execution.tokenUsage),
+    model: execution.model,
+    requestId: execution.requestId,
+    labels: execution.labels,
+    createdAt: timestampFromDate(execution.createdAt),
+    updatedAt: timestampFromDate(execution.updatedAt),
+    ...(startedAt && { startedAt: timestampFromDate(startedAt) }),
+    ...(completedAt && { completedAt: timestampFromDate(completedAt) }),
+    ...(durationMs !== null && { durationMs: BigInt(durationMs), durationSeconds: durationMs / 1000 }),
+    ...(view === ExecutionView.FULL && valuesOf(execution)),
+  };
+}
+
+/** What a run holds of its caller's and the model's words. */
+function valuesOf({ inputs, outputs, steps }: Execution) {
+  return {
+    inputs: inputs as JsonObject,
+    ...(outputs && { outputs: outputs as JsonObject }),
+    steps: steps.map((step) => ({
+      module: step.module,
+      rawAnswer: step.rawAnswer,
+      durationMs: BigInt(step.durationMs),
+      tokenUsage: usageMessage(step.tokenUsage),
+      ...(step.outputs && { outputs: step.outputs as JsonObject }),
+    })),
+  };
+}
+
+function usageMessage(usage: TokenUsage): MessageInitShape<typeof TokenUsageSchema> {
+  return {
+    inputTokens: BigInt(usage.inputTokens),
+    outputTokens: BigInt(usage.outputTokens),
+    totalTokens: BigInt(usage.inputTokens + usage.outputTokens),
+    cachedTokens: BigInt(usage.cachedTokens),
+    lmCalls: BigInt(usage.lmCalls),
+  };
+}

@@ -1,0 +1,97 @@
+import { type DescMessage, type DescMethodServerStreaming, type DescMethodUnary, fromBinary, type MessageInitShape, type MessageShape, create, toBinary } from "@bufbuild/protobuf";
+import { Client, type ClientReadableStream, type ClientUnaryCall, connectivityState, credentials, Metadata } from "@grpc/grpc-js";
+
+/** When a call must end: at the latest after timeoutMs, or when the signal says so. */
+export type CallLimits = { readonly timeoutMs: number; readonly signal?: AbortSignal };
+
+export type Channel = {
+  unary<I extends DescMessage, O extends DescMessage>(method: DescMethodUnary<I, O>, request: MessageInitShape<I>, limits: CallLimits): Promise<MessageShape<O>>;
+  /** Reads no faster than the caller iterates; leaving the iteration cancels the call. */
+  stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+    limits: CallLimits,
+  ): AsyncGenerator<MessageShape<O>>;
+  /** Resolves when a connection that stands is lost, or the channel is closed. */
+  disconnected(): Promise<void>;
+  close(): void;
+};
+
+const mebibyte = 2 ** 20;
+
+/** A grpc-js channel under protobuf-es messages; one for the life of the process. Calls fail at once while nobody listens. */
+export function createChannel(target: string): Channel {
+  const client = new Client(target, credentials.createInsecure(), {
+    "grpc.max_send_message_length": 16 * mebibyte,
+    "grpc.max_receive_message_length": 32 * mebibyte,
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    "grpc.keepalive_permit_without_calls": 1,
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 1_000,
+    "grpc.service_config_disable_resolution": 1,
+  });
+  const path = (method: { parent: { typeName: string }; name: string }) => `/${method.parent.typeName}/${method.name}`;
+  const writer =
+    <T extends DescMessage>(schema: T) =>
+    (message: MessageShape<T>) => {
+      const bytes = toBinary(schema, message);
+      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    };
+  const reader =
+    <T extends DescMessage>(schema: T) =>
+    (bytes: Buffer) =>
+      fromBinary(schema, bytes);
+  const deadline = ({ timeoutMs }: CallLimits) => ({ deadline: Date.now() + timeoutMs });
+
+  return {
+    unary: (method, request, limits) =>
+      new Promise((resolve, reject) => {
+        const call: ClientUnaryCall = client.makeUnaryRequest(
+          path(method),
+          writer(method.input),
+          reader(method.output),
+          create(method.input, request),
+          new Metadata(),
+          deadline(limits),
+          (error, response) => {
+            limits.signal?.removeEventListener("abort", cancel);
+            if (error) reject(error);
+            else resolve(response as MessageShape<typeof method.output>);
+          },
+        );
+        const cancel = () => call.cancel();
+        limits.signal?.addEventListener("abort", cancel, { once: true });
+        if (limits.signal?.aborted) cancel();
+      }),
+
+    async *stream(method, request, limits) {
+      const call: ClientReadableStream<MessageShape<typeof method.output>> = client.makeServerStreamRequest(
+        path(method),
+        writer(method.input),
+        reader(method.output),
+        create(method.input, request),
+        new Metadata(),
+        deadline(limits),
+      );
+      const cancel = () => call.cancel();
+      limits.signal?.addEventListener("abort", cancel, { once: true });
+      if (limits.signal?.aborted) cancel();
+      try {
+        yield* call as AsyncIterable<MessageShape<typeof method.output>>;
+      } finally {
+        limits.signal?.removeEventListener("abort", cancel);
+        call.cancel();
+      }
+    },
+
+    disconnected: () =>
+      new Promise((resolve) => {
+        const channel = client.getChannel();
+        if (channel.getConnectivityState(false) !== connectivityState.READY) resolve();
+        else channel.watchConnectivityState(connectivityState.READY, Number.POSITIVE_INFINITY, () => resolve());
+      }),
+
+    close: () => client.close(),
+  };
+}

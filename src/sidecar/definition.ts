@@ -1,0 +1,78 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Definition, LmSettings, Module } from "../domain/program.ts";
+import type { Field, Signature } from "../domain/signature.ts";
+import type { Type } from "../domain/type.ts";
+import {
+  type FieldSchema,
+  type LmSettingsSchema,
+  type ModuleSchema,
+  type ProgramSchema,
+  Scalar,
+  type SignatureSchema,
+  type TypeSchema,
+} from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
+
+/** A revision as the sidecar takes it. */
+export function programMessage(id: string, definition: Definition): MessageInitShape<typeof ProgramSchema> {
+  return {
+    id,
+    signature: signatureMessage(definition.signature),
+    modules: definition.modules.map(moduleMessage),
+    lm: lmMessage(definition.lm),
+    compiledState: definition.compiledState,
+    outputs: [...definition.outputs],
+  };
+}
+
+/** The settings of a model call, those that are set. */
+export function lmMessage({ params, ...settings }: LmSettings): MessageInitShape<typeof LmSettingsSchema> {
+  return { ...settings, params: jsonBytes(params) };
+}
+
+function moduleMessage(module: Module): MessageInitShape<typeof ModuleSchema> {
+  return {
+    name: module.name,
+    type: module.type,
+    signature: signatureMessage(module.signature),
+    params: jsonBytes(module.params),
+    lm: lmMessage(module.lm),
+    wires: [...module.wires],
+    modules: module.modules.map(moduleMessage),
+  };
+}
+
+function signatureMessage(signature: Signature): MessageInitShape<typeof SignatureSchema> {
+  return {
+    name: signature.name,
+    instructions: signature.instructions,
+    inputs: signature.inputs.map(fieldMessage),
+    outputs: signature.outputs.map(fieldMessage),
+  };
+}
+
+function fieldMessage({ name, type, description, constraints }: Field): MessageInitShape<typeof FieldSchema> {
+  const { other, ...checked } = constraints;
+  return { name, type: typeMessage(type), description, constraints: { ...checked, other: jsonBytes(other) } };
+}
+
+const scalars = { str: Scalar.STR, int: Scalar.INT, float: Scalar.FLOAT, bool: Scalar.BOOL } as const;
+
+function typeMessage(type: Type): MessageInitShape<typeof TypeSchema> {
+  switch (type.kind) {
+    case "literal":
+      return { kind: { case: "literal", value: { values: [...type.values] } } };
+    case "list":
+      return { kind: { case: "list", value: { element: typeMessage(type.element) } } };
+    case "dict":
+      return { kind: { case: "dict", value: { key: scalars[type.key], value: typeMessage(type.value) } } };
+    case "optional":
+      return { kind: { case: "optional", value: { of: typeMessage(type.of) } } };
+    default:
+      return { kind: { case: "scalar", value: scalars[type.kind] } };
+  }
+}
+
+/** Empty for none. */
+function jsonBytes(value: object | undefined): Uint8Array {
+  return value === undefined || Object.keys(value).length === 0 ? new Uint8Array() : new TextEncoder().encode(JSON.stringify(value));
+}

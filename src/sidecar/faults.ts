@@ -1,0 +1,47 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { Metadata, status } from "@grpc/grpc-js";
+import { Cancelled, DeadlineExceeded, Fault, type Reason, SidecarUnavailable, TooLarge } from "../domain/faults.ts";
+import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
+
+/** Thrown when the sidecar does not hold the program: it was restarted, or is another one. The definition goes along with the next call. */
+export class ProgramNotLoaded extends Error {}
+
+/** The fault that a failed call to the sidecar stands for. */
+export function faultOf(error: unknown, signal: AbortSignal | undefined): Error {
+  if (signal?.aborted) return signal.reason instanceof Fault ? signal.reason : new Cancelled();
+  const { code, details, metadata } = error as { code?: unknown; details?: unknown; metadata?: unknown };
+  if (typeof code !== "number" || !(metadata instanceof Metadata)) return error instanceof Error ? error : new Error(String(error));
+  const message = typeof details === "string" ? details : "";
+  const { reason, retryAfterMs } = readStatus(metadata);
+  if (reason === "PROGRAM_NOT_LOADED") return new ProgramNotLoaded(message);
+  if (reason === "BUILD_FAILED") return new Fault("PROGRAM_INVALID", `DSPy can't build the program: ${message}`, { cause: error });
+  if (reason !== undefined) return new Fault(reason as Reason, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  // Without a reason it is not the sidecar's own word but grpc-js's.
+  switch (code) {
+    case status.UNAVAILABLE:
+      return new SidecarUnavailable(undefined, error);
+    case status.DEADLINE_EXCEEDED:
+      return new DeadlineExceeded();
+    case status.CANCELLED:
+      return new Cancelled();
+    case status.RESOURCE_EXHAUSTED:
+      return new TooLarge("the program and its values are larger than the sidecar takes (16 MiB)");
+    default:
+      return new Fault("INTERNAL", "the DSPy sidecar failed", { cause: error });
+  }
+}
+
+function readStatus(metadata: Metadata): { reason?: string; retryAfterMs?: number } {
+  const [bytes] = metadata.get("grpc-status-details-bin");
+  if (!Buffer.isBuffer(bytes)) return {};
+  const read: { reason?: string; retryAfterMs?: number } = {};
+  for (const detail of fromBinary(StatusSchema, bytes).details) {
+    const info = anyUnpack(detail, ErrorInfoSchema);
+    if (info) read.reason = info.reason;
+    const delay = anyUnpack(detail, RetryInfoSchema)?.retryDelay;
+    if (delay) read.retryAfterMs = Number(delay.seconds) * 1000 + delay.nanos / 1e6;
+  }
+  return read;
+}

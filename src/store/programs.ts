@@ -1,0 +1,157 @@
+import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, QueryTypes, UniqueConstraintError } from "sequelize";
+import { NotFound } from "../domain/faults.ts";
+import type { Program, Revision } from "../domain/revision.ts";
+import { isUuid } from "../domain/uuid.ts";
+import type { Database } from "./database.ts";
+import { type RevisionColumns, type RevisionDraft, revisionColumns, revisionOf, type RevisionStore } from "./revisions.ts";
+import type { SignatureStore } from "./signatures.ts";
+
+export class ProgramRow extends Model<InferAttributes<ProgramRow>, InferCreationAttributes<ProgramRow>> {
+  declare projectId: string;
+  declare id: string;
+  declare handle: string;
+  declare name: string;
+  declare description: string;
+  declare labels: Record<string, string>;
+  declare newestRevision: number;
+  declare deployedRevision: CreationOptional<number | null>;
+  declare version: CreationOptional<number>;
+  declare requestId: string | null;
+  declare requestHash: string | null;
+  declare createdAt: CreationOptional<Date>;
+  declare updatedAt: CreationOptional<Date>;
+}
+
+/** A program that is to be made, with its first revision. */
+export type ProgramDraft = {
+  readonly id: string;
+  readonly handle: string;
+  readonly name: string;
+  readonly description: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly request: { readonly id: string; readonly hash: string } | null;
+  readonly revision: RevisionDraft;
+};
+
+export type ProgramStore = {
+  /** Writes the program, its signature and revision 1; gives the column that is taken where one is. */
+  create(project: string, draft: ProgramDraft): Promise<"created" | "handle taken" | "request_id taken">;
+  /** By UUID or handle. */
+  get(project: string, key: string): Promise<Program>;
+  /** The program that was made under a request_id, with the hash of what was asked; null where there is none. */
+  findByRequest(project: string, requestId: string): Promise<{ program: Program; hash: string } | null>;
+  /** The program and one of its revisions; 0 is the deployed one where there is one, else the newest. */
+  getRevision(project: string, key: string, number: number): Promise<{ program: Program; revision: Revision }>;
+  /** Newest first, after the program of that id. */
+  list(project: string, page: { after?: string; limit: number }): Promise<Program[]>;
+};
+
+export function createProgramStore(database: Database, signatures: SignatureStore, revisions: RevisionStore): ProgramStore {
+  const Row = class extends ProgramRow {}.init(
+    {
+      projectId: { type: DataTypes.UUID, primaryKey: true },
+      id: { type: DataTypes.UUID, primaryKey: true },
+      handle: { type: DataTypes.TEXT, allowNull: false },
+      name: { type: DataTypes.TEXT, allowNull: false },
+      description: { type: DataTypes.TEXT, allowNull: false },
+      labels: { type: DataTypes.JSONB, allowNull: false },
+      newestRevision: { type: DataTypes.INTEGER, allowNull: false },
+      deployedRevision: DataTypes.INTEGER,
+      version: DataTypes.INTEGER,
+      requestId: DataTypes.UUID,
+      requestHash: DataTypes.TEXT,
+      createdAt: DataTypes.DATE,
+      updatedAt: DataTypes.DATE,
+    },
+    { sequelize: database.sequelize, tableName: "programs", underscored: true },
+  );
+
+  const select = <T extends object>(sql: string, bind: unknown[]) =>
+    database.use(() => database.sequelize.query<T>(sql, { bind, type: QueryTypes.SELECT }));
+
+  return {
+    async create(project, { revision, request, ...program }) {
+      try {
+        await database.transact(async (transaction) => {
+          const signature = await signatures.findOrCreate(project, revision.definition.signature, transaction);
+          await Row.create(
+            { projectId: project, newestRevision: 1, requestId: request?.id ?? null, requestHash: request?.hash ?? null, ...program },
+            { transaction },
+          );
+          await revisions.create(project, program.id, 1, signature.id, revision, transaction);
+        });
+        return "created";
+      } catch (error) {
+        if (!(error instanceof UniqueConstraintError)) throw error;
+        return "request_id" in error.fields ? "request_id taken" : "handle taken";
+      }
+    },
+
+    async get(project, key) {
+      const [row] = await select<ProgramColumns>(`${programSelect} WHERE p.project_id = $1 AND ${keyColumn(key)} = $2`, [project, key]);
+      if (!row) throw new NotFound("program", key);
+      return programOf(row);
+    },
+
+    async findByRequest(project, requestId) {
+      const [row] = await select<ProgramColumns>(`${programSelect} WHERE p.project_id = $1 AND p.request_id = $2`, [project, requestId]);
+      return row ? { program: programOf(row), hash: row.request_hash ?? "" } : null;
+    },
+
+    async getRevision(project, key, number) {
+      const program = await this.get(project, key);
+      const wanted = number || program.deployedRevision || program.newest.number;
+      if (wanted === program.newest.number) return { program, revision: program.newest };
+      return { program, revision: await revisions.get(project, program.id, wanted) };
+    },
+
+    async list(project, { after, limit }) {
+      const rows = await select<ProgramColumns>(
+        `${programSelect} WHERE p.project_id = $1 AND ($2::uuid IS NULL OR p.id < $2) ORDER BY p.id DESC LIMIT $3`,
+        [project, after ?? null, limit],
+      );
+      return rows.map(programOf);
+    },
+  };
+}
+
+// One join in place of three queries a program.
+const programSelect = `
+  SELECT p.id, p.handle, p.name, p.description, p.labels, p.deployed_revision, p.version, p.request_hash, p.created_at AS program_created_at,
+         p.updated_at AS program_updated_at, ${revisionColumns}
+  FROM programs AS p
+  JOIN program_revisions AS r ON r.project_id = p.project_id AND r.program_id = p.id AND r.number = p.newest_revision
+  JOIN signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id`;
+
+type ProgramColumns = RevisionColumns & {
+  id: string;
+  handle: string;
+  name: string;
+  description: string;
+  labels: Record<string, string>;
+  deployed_revision: number | null;
+  version: number;
+  request_hash: string | null;
+  program_created_at: Date;
+  program_updated_at: Date;
+};
+
+function programOf(row: ProgramColumns): Program {
+  return {
+    id: row.id,
+    handle: row.handle,
+    name: row.name,
+    description: row.description,
+    labels: row.labels,
+    deployedRevision: row.deployed_revision,
+    etag: `"${row.version}"`,
+    newest: revisionOf(row),
+    createdAt: row.program_created_at,
+    updatedAt: row.program_updated_at,
+  };
+}
+
+/** A handle is never like a UUID, so a key is the one or the other. */
+function keyColumn(key: string): "p.id" | "p.handle" {
+  return isUuid(key) ? "p.id" : "p.handle";
+}

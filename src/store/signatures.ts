@@ -1,0 +1,73 @@
+import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, type Transaction } from "sequelize";
+import { v7 as uuidv7 } from "uuid";
+import { AlreadyExists, NotFound } from "../domain/faults.ts";
+import { type Field, type Signature, signatureHash } from "../domain/signature.ts";
+import type { Database } from "./database.ts";
+
+/** A signature under its id. */
+export type StoredSignature = Signature & { readonly id: string; readonly createdAt: Date; readonly updatedAt: Date };
+
+export class SignatureRow extends Model<InferAttributes<SignatureRow>, InferCreationAttributes<SignatureRow>> {
+  declare projectId: string;
+  declare id: string;
+  declare name: string;
+  declare instructions: string;
+  declare inputs: readonly Field[];
+  declare outputs: readonly Field[];
+  declare contentHash: string;
+  declare createdAt: CreationOptional<Date>;
+  declare updatedAt: CreationOptional<Date>;
+}
+
+export type SignatureStore = {
+  get(project: string, key: { id: string } | { name: string }): Promise<StoredSignature>;
+  /** The one that stands under the same name where it says the same; AlreadyExists where it says something else. */
+  findOrCreate(project: string, signature: Signature, transaction?: Transaction): Promise<StoredSignature>;
+};
+
+export function createSignatureStore(database: Database): SignatureStore {
+  const Row = class extends SignatureRow {}.init(
+    {
+      projectId: { type: DataTypes.UUID, primaryKey: true },
+      id: { type: DataTypes.UUID, primaryKey: true },
+      name: { type: DataTypes.TEXT, allowNull: false },
+      instructions: { type: DataTypes.TEXT, allowNull: false },
+      inputs: { type: DataTypes.JSON, allowNull: false },
+      outputs: { type: DataTypes.JSON, allowNull: false },
+      contentHash: { type: DataTypes.TEXT, allowNull: false },
+      createdAt: DataTypes.DATE,
+      updatedAt: DataTypes.DATE,
+    },
+    { sequelize: database.sequelize, tableName: "signatures", underscored: true },
+  );
+
+  return {
+    get: (project, key) =>
+      database.use(async () => {
+        const row = await Row.findOne({ where: { projectId: project, ...key } });
+        if (!row) throw new NotFound("signature", "id" in key ? key.id : key.name);
+        return signatureOf(row);
+      }),
+
+    findOrCreate: (project, signature, transaction) =>
+      database.use(async () => {
+        const contentHash = signatureHash(signature);
+        const { name, instructions, inputs, outputs } = signature;
+        const inTransaction = transaction ? { transaction } : {};
+        // ON CONFLICT DO NOTHING waits for a creator that has not committed yet, so the read after it sees who won.
+        await Row.bulkCreate([{ projectId: project, id: uuidv7(), name, instructions, inputs, outputs, contentHash }], {
+          ignoreDuplicates: true,
+          returning: false,
+          ...inTransaction,
+        });
+        const row = await Row.findOne({ where: { projectId: project, name }, rejectOnEmpty: true, ...inTransaction });
+        if (row.contentHash !== contentHash) throw new AlreadyExists(`signature ${JSON.stringify(name)} exists and says something else; choose another name`);
+        return signatureOf(row);
+      }),
+  };
+}
+
+export function signatureOf(row: SignatureRow): StoredSignature {
+  const { id, name, instructions, inputs, outputs, createdAt, updatedAt } = row;
+  return { id, name, instructions, inputs, outputs, createdAt, updatedAt };
+}

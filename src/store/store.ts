@@ -1,0 +1,43 @@
+import { v7 as uuidv7 } from "uuid";
+import type { Logger } from "../telemetry.ts";
+import { createDatabase, type Database } from "./database.ts";
+import { createExecutionStore, type ExecutionStore } from "./executions.ts";
+import { createLeases, type Leases } from "./leases.ts";
+import { migrate } from "./migrate.ts";
+import { createProgramStore, type ProgramStore } from "./programs.ts";
+import { createRecorder, type Recorder } from "./recorder.ts";
+import { createRevisionStore, type RevisionStore } from "./revisions.ts";
+import { createSignatureStore, type SignatureStore } from "./signatures.ts";
+
+/** The rows of one gateway process. */
+export type Store = {
+  readonly database: Database;
+  readonly signatures: SignatureStore;
+  readonly revisions: RevisionStore;
+  readonly programs: ProgramStore;
+  readonly executions: ExecutionStore;
+  readonly recorder: Recorder;
+  readonly leases: Leases;
+};
+
+/** Opens the store and brings its tables up to date. */
+export async function openStore(options: { url: string; schema: string; pool: number; log: Logger }): Promise<Store> {
+  const { schema, log } = options;
+  const runnerId = uuidv7();
+  const database = createDatabase(options);
+  const signatures = createSignatureStore(database);
+  const revisions = createRevisionStore(database);
+  await migrate(database, schema, log).catch(async (error: unknown) => {
+    await database.close();
+    throw error;
+  });
+  return {
+    database,
+    signatures,
+    revisions,
+    programs: createProgramStore(database, signatures, revisions),
+    executions: createExecutionStore(database),
+    recorder: createRecorder(database, runnerId, log),
+    leases: createLeases(database, runnerId),
+  };
+}
