@@ -1,11 +1,24 @@
-import { type DescMessage, type DescMethodServerStreaming, type DescMethodUnary, fromBinary, type MessageInitShape, type MessageShape, create, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { Client, type ClientReadableStream, type ClientUnaryCall, connectivityState, credentials, Metadata } from "@grpc/grpc-js";
 
 /** When a call must end: at the latest after timeoutMs, or when the signal says so. */
 export type CallLimits = { readonly timeoutMs: number; readonly signal?: AbortSignal };
 
 export type Channel = {
-  unary<I extends DescMessage, O extends DescMessage>(method: DescMethodUnary<I, O>, request: MessageInitShape<I>, limits: CallLimits): Promise<MessageShape<O>>;
+  unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    limits: CallLimits,
+  ): Promise<MessageShape<O>>;
   /** Reads no faster than the caller iterates; leaving the iteration cancels the call. */
   stream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,

@@ -17,7 +17,8 @@ export function faultOf(error: unknown, signal: AbortSignal | undefined): Error 
   const { reason, retryAfterMs } = readStatus(metadata);
   if (reason === "PROGRAM_NOT_LOADED") return new ProgramNotLoaded(message);
   if (reason === "BUILD_FAILED") return new Fault("PROGRAM_INVALID", `DSPy can't build the program: ${message}`, { cause: error });
-  if (reason !== undefined) return new Fault(reason as Reason, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  if (reason !== undefined)
+    return new Fault(reason as Reason, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
   // Without a reason it is not the sidecar's own word but grpc-js's.
   switch (code) {
     case status.UNAVAILABLE:

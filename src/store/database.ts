@@ -72,5 +72,8 @@ function isOutage(error: unknown): boolean {
   const { code, message } = cause as { code?: unknown; message?: unknown };
   if (typeof code === "string") return outageStates.test(code) || /^E(CONN|PIPE|TIMEDOUT|HOSTUNREACH|AI_AGAIN)/.test(code);
   // pg has no code for a socket that closes under a query.
-  return typeof message === "string" && /^(Connection terminated|Client has encountered a connection error|Client was closed|Query read timeout)/.test(message);
+  return (
+    typeof message === "string" &&
+    /^(Connection terminated|Client has encountered a connection error|Client was closed|Query read timeout)/.test(message)
+  );
 }

@@ -1,9 +1,17 @@
-import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, QueryTypes, UniqueConstraintError } from "sequelize";
+import {
+  type CreationOptional,
+  DataTypes,
+  type InferAttributes,
+  type InferCreationAttributes,
+  Model,
+  QueryTypes,
+  UniqueConstraintError,
+} from "sequelize";
 import { NotFound } from "../domain/faults.ts";
 import type { Program, Revision } from "../domain/revision.ts";
 import { isUuid } from "../domain/uuid.ts";
 import type { Database } from "./database.ts";
-import { type RevisionColumns, type RevisionDraft, revisionColumns, revisionOf, type RevisionStore } from "./revisions.ts";
+import { type RevisionColumns, type RevisionDraft, type RevisionStore, revisionColumns, revisionOf } from "./revisions.ts";
 import type { SignatureStore } from "./signatures.ts";
 
 export class ProgramRow extends Model<InferAttributes<ProgramRow>, InferCreationAttributes<ProgramRow>> {

@@ -1,4 +1,13 @@
-import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, Op, QueryTypes, type Transaction } from "sequelize";
+import {
+  type CreationOptional,
+  DataTypes,
+  type InferAttributes,
+  type InferCreationAttributes,
+  Model,
+  Op,
+  QueryTypes,
+  type Transaction,
+} from "sequelize";
 import { NotFound } from "../domain/faults.ts";
 import type { Definition } from "../domain/program.ts";
 import type { Origin, Revision } from "../domain/revision.ts";
@@ -33,7 +42,14 @@ export type RevisionDraft = {
 };
 
 export type RevisionStore = {
-  create(project: string, programId: string, number: number, signatureId: string, draft: RevisionDraft, transaction: Transaction): Promise<void>;
+  create(
+    project: string,
+    programId: string,
+    number: number,
+    signatureId: string,
+    draft: RevisionDraft,
+    transaction: Transaction,
+  ): Promise<void>;
   get(project: string, programId: string, number: number): Promise<Revision>;
   /** What DSPy said when it was given the revision: "" built it, else why not. Changes only a draft or an error. */
   setBuilt(project: string, programId: string, number: number, failure: string): Promise<void>;
@@ -65,7 +81,10 @@ export function createRevisionStore(database: Database): RevisionStore {
   return {
     async create(project, programId, number, signatureId, { definition, ...draft }, transaction) {
       const { modules, outputs, lm, compiledState } = definition;
-      await Row.create({ projectId: project, programId, number, signatureId, modules, outputs, lm, compiledState, ...draft }, { transaction });
+      await Row.create(
+        { projectId: project, programId, number, signatureId, modules, outputs, lm, compiledState, ...draft },
+        { transaction },
+      );
     },
 
     get: (project, programId, number) =>
@@ -82,7 +101,9 @@ export function createRevisionStore(database: Database): RevisionStore {
       const result = failure
         ? { status: "error" as const, errorReason: "PROGRAM_INVALID", errorMessage: failure }
         : { status: "ready" as const, errorReason: "", errorMessage: "" };
-      await database.use(() => Row.update(result, { where: { projectId: project, programId, number, status: { [Op.in]: ["draft", "error"] } } }));
+      await database.use(() =>
+        Row.update(result, { where: { projectId: project, programId, number, status: { [Op.in]: ["draft", "error"] } } }),
+      );
     },
   };
 }

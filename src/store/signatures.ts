@@ -61,7 +61,8 @@ export function createSignatureStore(database: Database): SignatureStore {
           ...inTransaction,
         });
         const row = await Row.findOne({ where: { projectId: project, name }, rejectOnEmpty: true, ...inTransaction });
-        if (row.contentHash !== contentHash) throw new AlreadyExists(`signature ${JSON.stringify(name)} exists and says something else; choose another name`);
+        if (row.contentHash !== contentHash)
+          throw new AlreadyExists(`signature ${JSON.stringify(name)} exists and says something else; choose another name`);
         return signatureOf(row);
       }),
   };

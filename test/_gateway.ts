@@ -1,0 +1,94 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import type { ExecutionContext } from "ava";
+import { ExecutionService } from "../src/gen/sigrun/v1/execution_service_pb.ts";
+import { ProgramService } from "../src/gen/sigrun/v1/program_service_pb.ts";
+import { SignatureService } from "../src/gen/sigrun/v1/signature_service_pb.ts";
+import { startEmbeddedPostgres } from "../src/store/postgres.ts";
+import { createLogger } from "../src/telemetry.ts";
+
+export type Gateway = {
+  readonly url: string;
+  readonly process: ChildProcess;
+  readonly transport: Transport;
+  readonly signatures: Client<typeof SignatureService>;
+  readonly programs: Client<typeof ProgramService>;
+  readonly executions: Client<typeof ExecutionService>;
+  /** What it has logged so far. */
+  log(): string;
+  /** Ends it as Ctrl-C does, and gives its exit code. */
+  stop(): Promise<number | null>;
+};
+
+type Teardown = Pick<ExecutionContext, "teardown">;
+
+/** A PostgreSQL of the test's own. */
+export async function startPostgres(t: Teardown): Promise<string> {
+  const dataDir = mkdtempSync(join(tmpdir(), "sigrun-test-"));
+  const postgres = await startEmbeddedPostgres({ dataDir, log: createLogger("error") });
+  t.teardown(async () => {
+    await postgres.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+  return postgres.url;
+}
+
+/** Boots the real thing, as npm start does, on a free port; on a fresh schema unless env names one. */
+export async function startGateway(t: Teardown, env: Record<string, string>): Promise<Gateway> {
+  const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+  const child = spawn(process.execPath, [main], {
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      SIGRUN_PORT: "0",
+      SIGRUN_DATABASE_SCHEMA: `test_${randomUUID().replaceAll("-", "")}`,
+      SIGRUN_LOG_LEVEL: "info",
+      ...env,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let log = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    log += text;
+  });
+  const exited = new Promise<number | null>((resolve) => {
+    child.on("exit", resolve);
+  });
+  t.teardown(async () => {
+    child.kill("SIGTERM");
+    await exited;
+  });
+  const ready = new Promise<string>((resolve) => {
+    createInterface(child.stdout).on("line", (line) => {
+      const url = /^sigrun is ready on (.*)$/.exec(line)?.[1];
+      if (url) resolve(url);
+    });
+  });
+  const url = await Promise.race([
+    ready,
+    exited.then((code) => {
+      throw new Error(`the gateway ended with ${code} before it was ready:\n${log}`);
+    }),
+  ]);
+  const transport = createGrpcTransport({ baseUrl: url });
+  return {
+    url,
+    process: child,
+    transport,
+    signatures: createClient(SignatureService, transport),
+    programs: createClient(ProgramService, transport),
+    executions: createClient(ExecutionService, transport),
+    log: () => log,
+    stop: () => {
+      child.kill("SIGINT");
+      return exited;
+    },
+  };
+}
