@@ -1,0 +1,1 @@
+"""Runs DSPy for the sigrun gateway."""

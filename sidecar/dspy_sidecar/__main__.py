@@ -1,0 +1,43 @@
+"""The process: `python -m dspy_sidecar --listen unix:/run/sidecar.sock`."""
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+# Generated code imports itself by absolute names, so its folder is a root of its own.
+sys.path.insert(0, str(Path(__file__).parent.parent / "gen"))
+# Read when litellm is imported: without it, litellm fetches a price list.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
+
+from dspy_sidecar import log  # noqa: E402  (after the two lines above)
+from dspy_sidecar.embedded import EmbeddedModel  # noqa: E402
+from dspy_sidecar.settings import Settings  # noqa: E402
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(prog="dspy_sidecar", description="Runs DSPy programs for a sigrun gateway.")
+    parser.add_argument("--listen", default="127.0.0.1:50051", help="unix:/path or host:port (default: %(default)s)")
+    parser.add_argument("--exit-with-stdin", action="store_true", help="end when stdin ends, as it does when the parent dies")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Starts the local model before DSPy is imported, so that both load at the same time."""
+    log.set_up()
+    args = arguments()
+    settings = Settings.read(os.environ)
+    embedded = EmbeddedModel.start() if settings.wants_embedded else None
+    try:
+        from dspy_sidecar.server import serve
+
+        asyncio.run(serve(args.listen, settings, embedded, exit_with_stdin=args.exit_with_stdin))
+    finally:
+        if embedded:
+            embedded.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""What a run has done and spent so far, as it happens."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from dspy.utils.callback import BaseCallback
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+
+
+class Meter(BaseCallback):  # type: ignore[misc]
+    """Hears of every request to the model: as DSPy's callback of their beginning, as its usage tracker of their end.
+
+    Args:
+        on_spent: Told before a further request is made, when there is something spent already.
+    """
+
+    def __init__(self, on_spent: Callable[[], None]) -> None:
+        self._on_spent = on_spent
+        self._trace = pb.Trace()
+        self._began = 0.0
+
+    def trace(self) -> pb.Trace:
+        """A copy, so that what was sent stays as it was."""
+        copy = pb.Trace()
+        copy.CopyFrom(self._trace)
+        return copy
+
+    def begin(self, module: str) -> None:
+        """A module begins."""
+        self._trace.steps.add(module=module)
+        self._began = time.monotonic()
+
+    def end(self, outputs: dict[str, Any] | None, raw_answer: str = "") -> None:
+        """The module that began last has ended, with outputs or with an answer that can't be read."""
+        step = self._trace.steps[-1]
+        step.duration_ms = round((time.monotonic() - self._began) * 1000)
+        step.raw_answer = raw_answer
+        if outputs is not None:
+            step.outputs = orjson.dumps(outputs, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+    def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        """DSPy is about to ask the model."""
+        if self._trace.token_usage.lm_calls > 0:
+            self._on_spent()
+        self._trace.model = instance.model
+        for usage in self._usages():
+            usage.lm_calls += 1
+
+    def add_usage(self, lm: str, entry: dict[str, Any]) -> None:
+        """DSPy's usage tracker's own method: what one request used, by the provider's word."""
+        details = entry.get("prompt_tokens_details") or {}
+        cached = details.get("cached_tokens") if isinstance(details, dict) else getattr(details, "cached_tokens", 0)
+        for usage in self._usages():
+            usage.input_tokens += entry.get("prompt_tokens") or 0
+            usage.output_tokens += entry.get("completion_tokens") or 0
+            usage.cached_tokens += cached or 0
+
+    def _usages(self) -> list[pb.TokenUsage]:
+        step = [self._trace.steps[-1].token_usage] if self._trace.steps else []
+        return [self._trace.token_usage, *step]

@@ -1,0 +1,75 @@
+"""The gRPC server: listens, warms the model, and drains when it is told to end."""
+
+import asyncio
+import signal
+import sys
+
+import dspy
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
+
+from dspy_sidecar.embedded import EmbeddedModel
+from dspy_sidecar.lm import Models
+from dspy_sidecar.log import logger
+from dspy_sidecar.programs import Programs
+from dspy_sidecar.servicer import Servicer
+from dspy_sidecar.settings import Settings, is_embedded
+
+MEBIBYTE = 2**20
+GRACE_S = 5
+WARM_RETRY_S = 0.1
+OPTIONS = [
+    ("grpc.max_receive_message_length", 32 * MEBIBYTE),
+    ("grpc.max_send_message_length", 32 * MEBIBYTE),
+    # The gateway pings every 30 s; less than half of that, or it is told off for too many pings.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+]
+
+
+async def serve(address: str, settings: Settings, embedded: EmbeddedModel | None, exit_with_stdin: bool) -> None:
+    """Serves until SIGTERM or SIGINT, or until stdin ends where that is asked for."""
+    dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True, memory_max_entries=1_000)
+    models = Models(settings, embedded)
+    servicer, health = Servicer(settings, models, Programs()), HealthServicer()
+    await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    server = grpc.aio.server(options=OPTIONS)
+    pb_grpc.add_SidecarServiceServicer_to_server(servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    server.add_insecure_port(address)
+    await server.start()
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, stop.set)
+    if exit_with_stdin:
+        loop.add_reader(sys.stdin.fileno(), lambda: stop.set() if not sys.stdin.buffer.read1(1) else None)
+
+    warming = asyncio.create_task(warm(settings, models, embedded))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([warming, stopped], return_when=asyncio.FIRST_COMPLETED)
+    if not stop.is_set():
+        warming.result()
+        servicer.is_warm = True
+        await health.set("", health_pb2.HealthCheckResponse.SERVING)
+        logger.info("warm", extra={"fields": {"model": settings.default_model, "dspy": dspy.__version__}})
+    await stopped
+    warming.cancel()
+    await health.enter_graceful_shutdown()
+    await server.stop(GRACE_S)
+
+
+async def warm(settings: Settings, models: Models, embedded: EmbeddedModel | None) -> None:
+    """Runs the local model once, so that nobody's first run pays for its loading. A provider's model costs money: it is left alone."""
+    if embedded is None:
+        return
+    while not await asyncio.to_thread(embedded.answers):
+        await asyncio.sleep(WARM_RETRY_S)
+    if not is_embedded(settings.default_model):
+        return
+    lm, adapter = models.choose()
+    with dspy.context(lm=lm, adapter=adapter, disable_history=True, trace=None):
+        await dspy.Predict("greeting -> mood: bool").acall(greeting="hello")

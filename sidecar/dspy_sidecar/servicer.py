@@ -1,0 +1,64 @@
+"""The sidecar's service: each method hands over to its noun."""
+
+import secrets
+from collections.abc import AsyncIterator
+
+import dspy
+import grpc
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
+
+from dspy_sidecar.faults import NotWarmError, abort
+from dspy_sidecar.lm import Models
+from dspy_sidecar.programs import Programs
+from dspy_sidecar.running import run
+from dspy_sidecar.settings import Settings
+
+BOOT_ID = secrets.token_hex(8)
+
+
+class Servicer(pb_grpc.SidecarServiceServicer):  # type: ignore[misc]
+    """Answers the gateway. Every exception ends the call with its fault."""
+
+    def __init__(self, settings: Settings, models: Models, programs: Programs) -> None:
+        self.is_warm = False
+        self._settings = settings
+        self._models = models
+        self._programs = programs
+
+    async def GetInfo(self, request: pb.GetInfoRequest, context: grpc.aio.ServicerContext) -> pb.GetInfoResponse:
+        """The handshake."""
+        if not self.is_warm:
+            await abort(context, NotWarmError())
+        return pb.GetInfoResponse(
+            dspy_version=dspy.__version__,
+            default_model=self._settings.default_model,
+            allowed_models=self._settings.allowed_models,
+            workers=1,
+            boot_id=BOOT_ID,
+        )
+
+    async def LoadProgram(self, request: pb.LoadProgramRequest, context: grpc.aio.ServicerContext) -> pb.LoadProgramResponse:
+        """Builds a program and holds it."""
+        try:
+            return pb.LoadProgramResponse(type=self._programs.load(request.program).type)
+        except Exception as error:
+            await abort(context, error)
+            raise
+
+    async def RunProgram(
+        self, request: pb.RunProgramRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[pb.RunProgramResponse]:
+        """Runs a program."""
+        try:
+            has_definition = request.HasField("program")
+            program = self._programs.load(request.program) if has_definition else self._programs.get(request.program_id)
+            async for event in run(program, self._models, request):
+                yield event
+        except Exception as error:
+            await abort(context, error)
+
+    async def ListPrograms(self, request: pb.ListProgramsRequest, context: grpc.aio.ServicerContext) -> pb.ListProgramsResponse:
+        """The programs that are held."""
+        held = [pb.LoadedProgram(id=p.id, type=p.type, signature=p.signature) for p in self._programs.all()]
+        return pb.ListProgramsResponse(programs=held)
