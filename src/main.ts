@@ -82,7 +82,10 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   const perform = createPerform({ sidecar, recorder, executions, revisions, schemas, log });
   const models = { allowedModels: config.lmAllowed };
   const routes = createRoutes({
-    signatures: signatureService({ createSignature: createCreateSignature({ signatures }), getSignature: createGetSignature({ signatures }) }),
+    signatures: signatureService({
+      createSignature: createCreateSignature({ signatures }),
+      getSignature: createGetSignature({ signatures }),
+    }),
     programs: programService({
       createProgram: createCreateProgram({ programs, signatures, ...models }),
       getProgram: programs.get,

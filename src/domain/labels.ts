@@ -15,7 +15,8 @@ export function labelViolations(labels: Labels, path: string): Violation[] {
     const field = keys.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
     if (!keys.test(key)) violations.push({ field, description: `the key must match ${keys.source}`, reason: "pattern" });
     else if ([...value].length > longest) violations.push({ field, description: `is longer than ${longest} characters`, reason: "length" });
-    else if (value.includes("\0") || !value.isWellFormed()) violations.push({ field, description: "holds NUL or a lone surrogate", reason: "type" });
+    else if (value.includes("\0") || !value.isWellFormed())
+      violations.push({ field, description: "holds NUL or a lone surrogate", reason: "type" });
   }
   return violations;
 }

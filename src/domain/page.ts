@@ -10,7 +10,8 @@ const most = 1000;
 
 /** Reads a page as a caller asked for it. A token holds only for the query that made it. */
 export function readPage(asked: { pageSize: number; pageToken: string }, query: readonly string[]): Page {
-  if (asked.pageSize < 0) throw new Invalid("REQUEST_INVALID", [{ field: "page_size", description: "must not be negative", reason: "range" }]);
+  if (asked.pageSize < 0)
+    throw new Invalid("REQUEST_INVALID", [{ field: "page_size", description: "must not be negative", reason: "range" }]);
   const limit = Math.min(asked.pageSize || usual, most);
   return asked.pageToken === "" ? { limit } : { limit, after: readToken(asked.pageToken, query) };
 }

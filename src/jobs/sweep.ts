@@ -22,7 +22,9 @@ export async function startSweep({ leases, log }: { leases: Leases; log: Logger 
     async stop() {
       clearInterval(timer);
       await beating;
-      await leases.release().catch((error: unknown) => log.warn({ err: error }, "the lease could not be given back; it runs out by itself"));
+      await leases
+        .release()
+        .catch((error: unknown) => log.warn({ err: error }, "the lease could not be given back; it runs out by itself"));
     },
   };
 }

@@ -3,8 +3,8 @@ import type { Run } from "../actions/executions/run.ts";
 import type { createCompileProgram } from "../actions/programs/compile.ts";
 import type { createCreateProgram } from "../actions/programs/create.ts";
 import type { createListPrograms } from "../actions/programs/list.ts";
-import { Fault, type Reason } from "../domain/faults.ts";
 import type { Execution } from "../domain/execution.ts";
+import { Fault, type Reason } from "../domain/faults.ts";
 import type { Program } from "../domain/revision.ts";
 import { ExecutionView } from "../gen/sigrun/v1/execution_service_pb.ts";
 import { type ProgramService, ProgramView } from "../gen/sigrun/v1/program_service_pb.ts";
@@ -25,7 +25,9 @@ export function programService(actions: Actions): Partial<ServiceImpl<typeof Pro
   return {
     async createProgram({ program, requestId, validateOnly }, context) {
       const { project } = callerOf(context, usualMs.build);
-      return { program: programMessage(await actions.createProgram(project, callerProgram(program), requestId, validateOnly), ProgramView.FULL) };
+      return {
+        program: programMessage(await actions.createProgram(project, callerProgram(program), requestId, validateOnly), ProgramView.FULL),
+      };
     },
 
     async getProgram({ id, view }, context) {

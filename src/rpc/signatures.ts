@@ -18,8 +18,11 @@ export function signatureService({ createSignature, getSignature }: Actions): Pa
 
     async getSignature({ key }, context) {
       const { project } = callerOf(context, usualMs.read);
-      if (key.case === undefined) throw new Invalid("REQUEST_INVALID", [{ field: "id", description: "is missing: send an id or a name", reason: "missing" }]);
-      return { signature: storedSignatureMessage(await getSignature(project, key.case === "id" ? { id: key.value } : { name: key.value })) };
+      if (key.case === undefined)
+        throw new Invalid("REQUEST_INVALID", [{ field: "id", description: "is missing: send an id or a name", reason: "missing" }]);
+      return {
+        signature: storedSignatureMessage(await getSignature(project, key.case === "id" ? { id: key.value } : { name: key.value })),
+      };
     },
   };
 }

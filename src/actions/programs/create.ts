@@ -66,7 +66,9 @@ export function createCreateProgram({ programs, signatures, allowedModels }: Dep
       ...(asked.handle === "" ? [] : checkHandle(asked.handle, "program.handle")),
     ];
     const signature = await collect(violations, () => signatureOf(project, asked));
-    const pipeline = signature && (await collect(violations, async () => definePipeline(signature, asked.modules, asked.lm, { allowedModels }, "program")));
+    const pipeline =
+      signature &&
+      (await collect(violations, async () => definePipeline(signature, asked.modules, asked.lm, { allowedModels }, "program")));
     if (!signature || !pipeline || violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations);
     const definition: Definition = { signature, ...pipeline, compiledState: "" };
     return {

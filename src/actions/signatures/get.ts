@@ -7,7 +7,8 @@ export type SignatureKey = { readonly id: string } | { readonly name: string };
 /** Gives the signature of that id or name. */
 export function createGetSignature({ signatures }: { signatures: SignatureStore }) {
   return async function getSignature(project: string, key: SignatureKey): Promise<StoredSignature> {
-    if ("id" in key && !isUuid(key.id)) throw new Invalid("REQUEST_INVALID", [{ field: "id", description: "must be a UUID", reason: "type" }]);
+    if ("id" in key && !isUuid(key.id))
+      throw new Invalid("REQUEST_INVALID", [{ field: "id", description: "must be a UUID", reason: "type" }]);
     return signatures.get(project, key);
   };
 }

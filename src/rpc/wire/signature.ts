@@ -4,7 +4,12 @@ import type { Values } from "../../domain/execution.ts";
 import type { Json } from "../../domain/json.ts";
 import { type Field, formatSignatureText, type Signature, type SignatureDraft } from "../../domain/signature.ts";
 import { formatType } from "../../domain/type.ts";
-import type { Field as FieldMessage, FieldSchema, Signature as SignatureMessage, SignatureSchema } from "../../gen/sigrun/v1/signature_service_pb.ts";
+import type {
+  Field as FieldMessage,
+  FieldSchema,
+  Signature as SignatureMessage,
+  SignatureSchema,
+} from "../../gen/sigrun/v1/signature_service_pb.ts";
 import type { StoredSignature } from "../../store/signatures.ts";
 
 /** What a Struct holds; nothing where it was left out. */

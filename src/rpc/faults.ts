@@ -1,0 +1,141 @@
+import { randomBytes } from "node:crypto";
+import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, createContextKey, type Interceptor } from "@connectrpc/connect";
+import { Cancelled, DeadlineExceeded, Fault, Invalid, type Reason, TooLarge, Unsupported, type Violation } from "../domain/faults.ts";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import type { Logger } from "../telemetry.ts";
+
+/** The one table of what a fault is on the wire; the same as the comments in error_reason.proto. */
+export const codes: Record<Reason, Code> = {
+  REQUEST_INVALID: Code.InvalidArgument,
+  SIGNATURE_INVALID: Code.InvalidArgument,
+  PROGRAM_INVALID: Code.InvalidArgument,
+  INPUT_INVALID: Code.InvalidArgument,
+  FILTER_INVALID: Code.InvalidArgument,
+  PAGE_TOKEN_INVALID: Code.InvalidArgument,
+  CONTEXT_WINDOW_EXCEEDED: Code.InvalidArgument,
+  NOT_FOUND: Code.NotFound,
+  ALREADY_EXISTS: Code.AlreadyExists,
+  REQUEST_ID_REUSED: Code.AlreadyExists,
+  STATUS_CONFLICT: Code.FailedPrecondition,
+  IN_USE: Code.FailedPrecondition,
+  LM_NOT_CONFIGURED: Code.FailedPrecondition,
+  LM_AUTH_FAILED: Code.FailedPrecondition,
+  LM_REFUSED: Code.FailedPrecondition,
+  NOT_ENABLED: Code.FailedPrecondition,
+  ETAG_MISMATCH: Code.Aborted,
+  OUTPUT_INVALID: Code.Internal,
+  INTERNAL: Code.Internal,
+  SIDECAR_UNAVAILABLE: Code.Unavailable,
+  STORE_UNAVAILABLE: Code.Unavailable,
+  LM_UNAVAILABLE: Code.Unavailable,
+  INTERRUPTED: Code.Unavailable,
+  ATTEMPTS_EXHAUSTED: Code.Unavailable,
+  LM_RATE_LIMITED: Code.ResourceExhausted,
+  OVERLOADED: Code.ResourceExhausted,
+  TOO_LARGE: Code.ResourceExhausted,
+  QUOTA_EXCEEDED: Code.ResourceExhausted,
+  BUDGET_EXCEEDED: Code.ResourceExhausted,
+  DEADLINE_EXCEEDED: Code.DeadlineExceeded,
+  CANCELLED: Code.Canceled,
+  UNAUTHENTICATED: Code.Unauthenticated,
+  PERMISSION_DENIED: Code.PermissionDenied,
+  UNSUPPORTED: Code.Unimplemented,
+};
+
+/** True once a call has come as far as the interceptor; what fails before is explained by early.ts. */
+export const arrived = createContextKey(false);
+
+/** Turns whatever a call throws into its code and details. */
+export function explainFaults(log: Logger): Interceptor {
+  return (next) => async (request) => {
+    request.contextValues.set(arrived, true);
+    const rpc = `${request.service.typeName}/${request.method.name}`;
+    const explain = (error: unknown) => connectErrorOf(faultOf(error, rpc, log));
+    try {
+      const response = await next(request);
+      return response.stream ? { ...response, message: explainStream(response.message, explain) } : response;
+    } catch (error) {
+      throw explain(error);
+    }
+  };
+}
+
+async function* explainStream<T>(messages: AsyncIterable<T>, explain: (error: unknown) => ConnectError): AsyncIterable<T> {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
+/** What was thrown, as a fault: ours as it is, Connect's by its code, anything else as INTERNAL under an id that the log has. */
+export function faultOf(error: unknown, rpc: string, log: Logger): Fault {
+  if (error instanceof Fault) {
+    if (codes[error.reason] === Code.Unavailable) log.warn({ rpc, reason: error.reason, err: error.cause }, error.message);
+    return error;
+  }
+  if (error instanceof ConnectError) return faultOfConnect(error, rpc);
+  const incident = randomBytes(4).toString("hex");
+  log.error({ rpc, incident, err: error }, "a call failed in a way nobody foresaw");
+  return new Fault("INTERNAL", `internal error; the server's log has it under ${incident}`);
+}
+
+/** Connect raises these itself, before or beside our code. Ours throws none. */
+function faultOfConnect(error: ConnectError, rpc: string): Fault {
+  switch (error.code) {
+    case Code.Unimplemented:
+      return new Unsupported(rpc);
+    case Code.DeadlineExceeded:
+      return new DeadlineExceeded();
+    case Code.Canceled:
+      return new Cancelled();
+    case Code.ResourceExhausted:
+      return new TooLarge(error.rawMessage);
+    case Code.Internal:
+      return undecodable("it is not what its type says in protobuf's binary form");
+    default:
+      return undecodable(error.rawMessage);
+  }
+}
+
+function undecodable(why: string): Fault {
+  return new Invalid("REQUEST_INVALID", [{ field: "request", description: `can't be decoded: ${why.slice(0, 500)}`, reason: "encoding" }]);
+}
+
+/** gRPC clients take 8 KiB of trailers, and details travel in them as base64 beside the message. */
+const longestMessage = 1_000;
+const mostViolationBytes = 3_000;
+
+/** A fault as Connect sends it: ErrorInfo always, BadRequest where values are wrong, RetryInfo where a time is known. */
+export function connectErrorOf(fault: Fault): ConnectError {
+  const shown = fitting(fault.violations);
+  const more = fault.violations.length - shown.length;
+  const message = fault.message.length > longestMessage ? `${fault.message.slice(0, longestMessage).toWellFormed()}...` : fault.message;
+  const { reason, retryAfterMs } = fault;
+  const details = [detail(ErrorInfoSchema, { reason, domain: "sigrun", metadata: { ...fault.metadata } })];
+  if (shown.length > 0) details.push(detail(BadRequestSchema, { fieldViolations: shown }));
+  if (retryAfterMs !== undefined) {
+    const seconds = Math.floor(retryAfterMs / 1000);
+    details.push(
+      detail(RetryInfoSchema, { retryDelay: { seconds: BigInt(seconds), nanos: Math.round((retryAfterMs - seconds * 1000) * 1e6) } }),
+    );
+  }
+  return new ConnectError(more > 0 ? `${message} (and ${more} more)` : message, codes[reason], undefined, details);
+}
+
+type Detail = { desc: DescMessage; value: never };
+
+/** Connect wants each detail's type beside it. */
+function detail<Desc extends DescMessage>(desc: Desc, value: MessageInitShape<Desc>): Detail {
+  return { desc, value: value as never };
+}
+
+/** The first violations, as many as a client's trailers take. */
+function fitting(violations: readonly Violation[]): Violation[] {
+  let bytes = 0;
+  return violations.filter(({ field, description, reason }) => {
+    bytes += Buffer.byteLength(field) + Buffer.byteLength(description) + reason.length + 12;
+    return bytes <= mostViolationBytes;
+  });
+}

@@ -1,0 +1,63 @@
+import { EventEmitter, on } from "node:events";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { NotFound } from "../domain/faults.ts";
+import { Health, HealthCheckResponse_ServingStatus as Status } from "../gen/grpc/health/v1/health_pb.ts";
+
+export type HealthReport = {
+  /** Says whether a service serves; "" is all of it. */
+  set(service: string, isServing: boolean): void;
+  /** Nothing serves any more, and those who watch are let go. */
+  shutDown(): void;
+  readonly routes: (router: ConnectRouter) => void;
+};
+
+/** grpc.health.v1 for the given services and "" for all of them; none serves at first. */
+export function createHealth(services: readonly string[]): HealthReport {
+  const statuses = new Map<string, Status>(["", ...services].map((service) => [service, Status.NOT_SERVING]));
+  const changes = new EventEmitter().setMaxListeners(0);
+  const ending = new AbortController();
+
+  function change(service: string, status: Status): void {
+    if (ending.signal.aborted || statuses.get(service) === status) return;
+    statuses.set(service, status);
+    changes.emit("change", service);
+  }
+
+  async function* watch(service: string, signal: AbortSignal) {
+    const end = AbortSignal.any([signal, ending.signal]);
+    const events = on(changes, "change", { signal: end });
+    let last: Status | undefined;
+    const news = () => {
+      const status = statuses.get(service) ?? Status.SERVICE_UNKNOWN;
+      const isNews = status !== last;
+      last = status;
+      return isNews;
+    };
+    if (news()) yield { status: last as Status };
+    try {
+      for await (const _ of events) if (news()) yield { status: last as Status };
+    } catch (error) {
+      if (!end.aborted) throw error;
+      if (ending.signal.aborted && news()) yield { status: last as Status };
+    }
+  }
+
+  return {
+    set: (service, isServing) => change(service, isServing ? Status.SERVING : Status.NOT_SERVING),
+    shutDown() {
+      for (const service of statuses.keys()) change(service, Status.NOT_SERVING);
+      ending.abort();
+    },
+    routes: (router) => {
+      router.service(Health, {
+        check({ service }) {
+          const status = statuses.get(service);
+          if (status === undefined) throw new NotFound("service", service);
+          return { status };
+        },
+        list: () => ({ statuses: Object.fromEntries([...statuses].map(([service, status]) => [service, { status }])) }),
+        watch: ({ service }, { signal }) => watch(service, signal),
+      });
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import { create, createRegistry, type DescFile, type DescService, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { Code, type ConnectRouter } from "@connectrpc/connect";
+import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
+import { Health } from "../gen/grpc/health/v1/health_pb.ts";
+import {
+  type ServerReflectionRequest,
+  ServerReflectionResponseSchema,
+  ServerReflection as V1,
+} from "../gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as V1Alpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+
+type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
+
+/** Server reflection, v1 and v1alpha: what there is to call, and every type of it, error details among them. */
+export function reflect(services: readonly DescService[]): (router: ConnectRouter) => void {
+  const shown = [...services, Health, V1, V1Alpha];
+  const files = new Map<string, DescFile>();
+  const add = (file: DescFile): void => {
+    if (files.has(nameOf(file))) return;
+    files.set(nameOf(file), file);
+    file.dependencies.forEach(add);
+  };
+  for (const { file } of shown) add(file);
+  add(file_google_rpc_error_details);
+  const registry = createRegistry(...files.values());
+  const extensions = [...registry].filter((type) => type.kind === "extension");
+
+  /** A method, field or enum value is found by the type around it. */
+  function fileOf(symbol: string): DescFile | undefined {
+    for (let name = symbol.replace(/^\./, ""); name !== ""; name = name.slice(0, Math.max(name.lastIndexOf("."), 0))) {
+      const type = registry.get(name);
+      if (type) return type.file;
+    }
+    return undefined;
+  }
+
+  /** The file that was asked for, and those it needs that were not sent on this stream yet. */
+  function withDependencies(file: DescFile | undefined, asked: string, sent: Set<DescFile>): Answer {
+    if (!file) return failure(Code.NotFound, `not found: ${asked}`);
+    const needed = new Set([file]);
+    for (const one of needed) for (const dependency of one.dependencies) if (!sent.has(dependency)) needed.add(dependency);
+    for (const one of needed) sent.add(one);
+    const fileDescriptorProto = [...needed].map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
+    return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
+  }
+
+  function answer({ messageRequest: asked }: ServerReflectionRequest, sent: Set<DescFile>): Answer {
+    switch (asked.case) {
+      case "listServices":
+        return { case: "listServicesResponse", value: { service: shown.map(({ typeName }) => ({ name: typeName })) } };
+      case "fileByFilename":
+        return withDependencies(files.get(asked.value), asked.value, sent);
+      case "fileContainingSymbol":
+        return withDependencies(fileOf(asked.value), asked.value, sent);
+      case "fileContainingExtension": {
+        const { containingType, extensionNumber } = asked.value;
+        const found = extensions.find(({ extendee, number }) => extendee.typeName === containingType && number === extensionNumber);
+        return withDependencies(found?.file, `extension ${extensionNumber} of ${containingType}`, sent);
+      }
+      case "allExtensionNumbersOfType": {
+        const ofType = extensions.filter(({ extendee }) => extendee.typeName === asked.value);
+        const extensionNumber = ofType.map(({ number }) => number);
+        return { case: "allExtensionNumbersResponse", value: { baseTypeName: asked.value, extensionNumber } };
+      }
+      default:
+        return failure(Code.InvalidArgument, "message_request is missing");
+    }
+  }
+
+  async function* serverReflectionInfo(requests: AsyncIterable<ServerReflectionRequest>) {
+    const sent = new Set<DescFile>();
+    for await (const request of requests) {
+      const { host: validHost } = request;
+      yield create(ServerReflectionResponseSchema, { validHost, originalRequest: request, messageResponse: answer(request, sent) });
+    }
+  }
+
+  return (router) => {
+    router.service(V1, { serverReflectionInfo });
+    // The same messages under other names.
+    router.rpc(V1Alpha.method.serverReflectionInfo, serverReflectionInfo as never);
+  };
+}
+
+/** As imports spell it. */
+const nameOf = (file: DescFile) => file.proto.name;
+
+function failure(errorCode: Code, errorMessage: string): Answer {
+  return { case: "errorResponse", value: { errorCode, errorMessage } };
+}
