@@ -11,16 +11,18 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "gen"))
 # Read when litellm is imported: without it, litellm fetches a price list.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
 
-from dspy_sidecar import log  # noqa: E402  (after the two lines above)
-from dspy_sidecar.embedded import EmbeddedModel  # noqa: E402
-from dspy_sidecar.settings import Settings  # noqa: E402
+from dspy_sidecar import log
+from dspy_sidecar.embedded import EmbeddedModel
+from dspy_sidecar.settings import Settings
 
 
 def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="dspy_sidecar", description="Runs DSPy programs for a sigrun gateway.")
     parser.add_argument("--listen", default="127.0.0.1:50051", help="unix:/path or host:port (default: %(default)s)")
-    parser.add_argument("--exit-with-stdin", action="store_true", help="end when stdin ends, as it does when the parent dies")
+    parser.add_argument(
+        "--exit-with-stdin", action="store_true", help="end when stdin ends, as it does when the parent dies"
+    )
     return parser.parse_args()
 
 

@@ -1,6 +1,7 @@
 """The type tree of the wire as Python annotations and DSPy fields."""
 
-from typing import Any, Literal, Optional
+import types
+from typing import Any, Literal
 
 import dspy
 import orjson
@@ -17,11 +18,11 @@ def annotation(tree: pb.Type) -> Any:
         case "literal":
             return Literal[tuple(tree.literal.values)]
         case "list":
-            return list[annotation(tree.list.element)]  # type: ignore[misc]  # made while running
+            return types.GenericAlias(list, (annotation(tree.list.element),))
         case "dict":
-            return dict[SCALARS[tree.dict.key], annotation(tree.dict.value)]  # type: ignore[misc]  # made while running
+            return types.GenericAlias(dict, (SCALARS[tree.dict.key], annotation(tree.dict.value)))
         case "optional":
-            return Optional[annotation(tree.optional.of)]  # noqa: UP045  (X | None does not take every made type)
+            return annotation(tree.optional.of) | None
         case kind:
             raise ValueError(f"a type of kind {kind}")
 
@@ -44,6 +45,8 @@ def described(field: pb.Field) -> dict[str, str]:
 def signature_class(signature: pb.Signature) -> type[dspy.Signature]:
     """The class that `class Name(dspy.Signature)` would have made."""
     inputs = {f.name: (annotation(f.type), dspy.InputField(**described(f), **constraints(f))) for f in signature.inputs}
-    outputs = {f.name: (annotation(f.type), dspy.OutputField(**described(f), **constraints(f))) for f in signature.outputs}
+    outputs = {
+        f.name: (annotation(f.type), dspy.OutputField(**described(f), **constraints(f))) for f in signature.outputs
+    }
     made = dspy.make_signature({**inputs, **outputs}, signature.instructions or None, signature.name or "Signature")
     return made  # type: ignore[no-any-return]

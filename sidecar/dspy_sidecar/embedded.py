@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from dspy_sidecar.log import logger
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+POLL_S = 0.05
 
 
 @dataclass
@@ -35,13 +36,14 @@ class EmbeddedModel:
         """Where its OpenAI-compatible API is."""
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def answers(self) -> bool:
-        """Whether it has loaded the model."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=1) as response:
-                return bool(response.status == 200)
-        except OSError:
-            return False
+    def wait(self) -> None:
+        """Returns once the model is loaded, or stop() was called."""
+        while not self._stopping.is_set():
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=1):
+                    return
+            except OSError:
+                self._stopping.wait(POLL_S)
 
     def stop(self) -> None:
         """Ends the process."""
@@ -56,10 +58,14 @@ class EmbeddedModel:
             began = time.monotonic()
             # Its stdin is a pipe that nobody writes to: it ends when we do, also when we are killed.
             command = [sys.executable, "-m", "dspy_sidecar.embedded_server", str(self.port)]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
             code = self._process.wait()
             if self._stopping.is_set():
                 return
-            logger.warning("the local model's process ended by itself and is started again", extra={"fields": {"code": code}})
+            logger.warning(
+                "the local model's process ended by itself and is started again", extra={"fields": {"code": code}}
+            )
             pause = FIRST_PAUSE_S if time.monotonic() - began > 30 else min(pause * 2, LONGEST_PAUSE_S)
             self._stopping.wait(pause)

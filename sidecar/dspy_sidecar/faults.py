@@ -59,7 +59,12 @@ TABLE: list[tuple[type[BaseException], grpc.StatusCode, str, str | None]] = [
     (dspy_errors.LMAuthError, PRECONDITION, "LM_AUTH_FAILED", "the model's provider refuses the server's key"),
     (dspy_errors.LMConfigurationError, PRECONDITION, "LM_NOT_CONFIGURED", "the model is not configured on the server"),
     (dspy_errors.LMUnsupportedModelError, PRECONDITION, "LM_NOT_CONFIGURED", "the model's provider does not have it"),
-    (dspy_errors.ContextWindowExceededError, INVALID, "CONTEXT_WINDOW_EXCEEDED", "the prompt is longer than the model takes"),
+    (
+        dspy_errors.ContextWindowExceededError,
+        INVALID,
+        "CONTEXT_WINDOW_EXCEEDED",
+        "the prompt is longer than the model takes",
+    ),
     (dspy_errors.LMInvalidRequestError, PRECONDITION, "LM_REFUSED", "the model's provider refuses the request"),
     (dspy_errors.LMUnsupportedFeatureError, PRECONDITION, "LM_REFUSED", "the model can't do what the request asks for"),
     (dspy_errors.LMTimeoutError, UNAVAILABLE, "LM_UNAVAILABLE", "the model did not answer in time"),

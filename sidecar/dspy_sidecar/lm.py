@@ -65,7 +65,9 @@ class Models:
             self._made.popitem(last=False)
         return lm
 
-    def _make(self, model: str, temperature: float | None, max_tokens: int | None, cache: bool, params: dict[str, Any]) -> dspy.LM:
+    def _make(
+        self, model: str, temperature: float | None, max_tokens: int | None, cache: bool, params: dict[str, Any]
+    ) -> dspy.LM:
         where: dict[str, Any] = {}
         provider = self._settings.default_model.split("/", 1)[0]
         if self._settings.api_base and model.split("/", 1)[0] == provider:

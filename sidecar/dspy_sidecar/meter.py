@@ -14,6 +14,7 @@ class Meter(BaseCallback):  # type: ignore[misc]
 
     Args:
         on_spent: Told before a further request is made, when there is something spent already.
+
     """
 
     def __init__(self, on_spent: Callable[[], None]) -> None:

@@ -18,8 +18,10 @@ Values = dict[str, dict[str, Any]]
 """By module ("" for the program's inputs), then by field."""
 
 
-async def run(program: LoadedProgram, models: Models, request: pb.RunProgramRequest) -> AsyncIterator[pb.RunProgramResponse]:
-    """Yields traces while it goes on, and the outputs at the end; leaving the iteration cancels the request to the model."""
+async def run(
+    program: LoadedProgram, models: Models, request: pb.RunProgramRequest
+) -> AsyncIterator[pb.RunProgramResponse]:
+    """Yields traces while it goes on, then the outputs; leaving the iteration cancels the request to the model."""
     events: asyncio.Queue[pb.RunProgramResponse | None] = asyncio.Queue()
     meter = Meter(on_spent=lambda: events.put_nowait(pb.RunProgramResponse(trace=meter.trace())))
     task = asyncio.create_task(steps(program, models, request, meter))
@@ -41,7 +43,9 @@ async def steps(program: LoadedProgram, models: Models, request: pb.RunProgramRe
     for step in program.steps:
         lm, adapter = models.choose(program.lm, step.lm, request.lm)
         # Nothing of a caller's may stay behind: no history, no trace.
-        with dspy.context(lm=lm, adapter=adapter, usage_tracker=meter, callbacks=[meter], disable_history=True, trace=None):
+        with dspy.context(
+            lm=lm, adapter=adapter, usage_tracker=meter, callbacks=[meter], disable_history=True, trace=None
+        ):
             meter.begin(step.name)
             values[step.name] = await outputs_of(step, values, meter)
     return {output: values[module][field] for output, module, field in program.outputs}

@@ -1,6 +1,7 @@
 """The gRPC server: listens, warms the model, and drains when it is told to end."""
 
 import asyncio
+import os
 import signal
 import sys
 
@@ -19,7 +20,6 @@ from dspy_sidecar.settings import Settings, is_embedded
 
 MEBIBYTE = 2**20
 GRACE_S = 5
-WARM_RETRY_S = 0.1
 OPTIONS = [
     ("grpc.max_receive_message_length", 32 * MEBIBYTE),
     ("grpc.max_send_message_length", 32 * MEBIBYTE),
@@ -46,7 +46,7 @@ async def serve(address: str, settings: Settings, embedded: EmbeddedModel | None
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, stop.set)
     if exit_with_stdin:
-        loop.add_reader(sys.stdin.fileno(), lambda: stop.set() if not sys.stdin.buffer.read1(1) else None)
+        loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 1) else stop.set())
 
     warming = asyncio.create_task(warm(settings, models, embedded))
     stopped = asyncio.create_task(stop.wait())
@@ -63,11 +63,13 @@ async def serve(address: str, settings: Settings, embedded: EmbeddedModel | None
 
 
 async def warm(settings: Settings, models: Models, embedded: EmbeddedModel | None) -> None:
-    """Runs the local model once, so that nobody's first run pays for its loading. A provider's model costs money: it is left alone."""
+    """Runs the local model once, so that nobody's first run pays for its loading.
+
+    A provider's model costs money: it is left alone.
+    """
     if embedded is None:
         return
-    while not await asyncio.to_thread(embedded.answers):
-        await asyncio.sleep(WARM_RETRY_S)
+    await asyncio.to_thread(embedded.wait)
     if not is_embedded(settings.default_model):
         return
     lm, adapter = models.choose()

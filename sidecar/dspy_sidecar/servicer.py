@@ -38,7 +38,9 @@ class Servicer(pb_grpc.SidecarServiceServicer):  # type: ignore[misc]
             boot_id=BOOT_ID,
         )
 
-    async def LoadProgram(self, request: pb.LoadProgramRequest, context: grpc.aio.ServicerContext) -> pb.LoadProgramResponse:
+    async def LoadProgram(
+        self, request: pb.LoadProgramRequest, context: grpc.aio.ServicerContext
+    ) -> pb.LoadProgramResponse:
         """Builds a program and holds it."""
         try:
             return pb.LoadProgramResponse(type=self._programs.load(request.program).type)
@@ -58,7 +60,9 @@ class Servicer(pb_grpc.SidecarServiceServicer):  # type: ignore[misc]
         except Exception as error:
             await abort(context, error)
 
-    async def ListPrograms(self, request: pb.ListProgramsRequest, context: grpc.aio.ServicerContext) -> pb.ListProgramsResponse:
+    async def ListPrograms(
+        self, request: pb.ListProgramsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ListProgramsResponse:
         """The programs that are held."""
         held = [pb.LoadedProgram(id=p.id, type=p.type, signature=p.signature) for p in self._programs.all()]
         return pb.ListProgramsResponse(programs=held)

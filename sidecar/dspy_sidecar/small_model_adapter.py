@@ -70,7 +70,9 @@ def bound(schema: Any) -> None:
         case "string" if not {"enum", "const", "format", "pattern"} & schema.keys():
             schema["maxLength"] = min(schema.get("maxLength", LONGEST_STRING), LONGEST_STRING)
         case "array":
-            schema["maxItems"] = max(schema.get("minItems", 0), min(schema.get("maxItems", MOST_ELEMENTS), MOST_ELEMENTS))
+            schema["maxItems"] = max(
+                schema.get("minItems", 0), min(schema.get("maxItems", MOST_ELEMENTS), MOST_ELEMENTS)
+            )
         case "object" if schema.get("properties"):
             schema["required"] = list(schema["properties"])
             schema["additionalProperties"] = False
@@ -85,7 +87,6 @@ def clamp(value: Any, field: Any) -> Any:
     """The number in a field's bounds that is nearest; any other value as it is."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
-    for constraint in field.metadata:
-        value = max(value, getattr(constraint, "ge", None) if getattr(constraint, "ge", None) is not None else value)
-        value = min(value, getattr(constraint, "le", None) if getattr(constraint, "le", None) is not None else value)
-    return value
+    lowest = [c.ge for c in field.metadata if getattr(c, "ge", None) is not None]
+    highest = [c.le for c in field.metadata if getattr(c, "le", None) is not None]
+    return min([max([value, *lowest]), *highest])

