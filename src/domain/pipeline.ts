@@ -1,6 +1,11 @@
-import type { Json } from "./json.ts";
-import type { LmSettings } from "./program.ts";
-import type { SignatureDraft } from "./signature.ts";
+import { type CatalogueEntry, modules as catalogue } from "./catalogue.ts";
+import { Invalid, type Violation } from "./faults.ts";
+import { isKeyword } from "./fields.ts";
+import { type Json, maxViolations } from "./json.ts";
+import { lmViolations, type Models, parameterViolations } from "./lm.ts";
+import type { Definition, LmSettings, Module } from "./program.ts";
+import { defineSignature, type Signature, type SignatureDraft } from "./signature.ts";
+import { type Wired, wireInputs, wireOutputs } from "./wiring.ts";
 
 /** A module as a caller writes it. */
 export type ModuleDraft = {
@@ -15,3 +20,106 @@ export type ModuleDraft = {
   readonly modules: readonly ModuleDraft[];
   readonly tools: readonly string[];
 };
+
+const mostModules = 50;
+const names = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
+/** Members of dspy.Module, under which a module of a program would not be found; sidecar/tests holds the list against DSPy. */
+export const takenModuleNames: ReadonlySet<string> = new Set(
+  `acall aforward batch callbacks copy deepcopy dump_state forward get_lm history inspect_history load load_state map_named_predictors
+   named_parameters named_predictors named_sub_modules parameters predictors reset_copy save set_lm`.split(/\s+/),
+);
+
+/** Wires modules by field name; refuses with everything that can't work, each fault under the path. */
+export function definePipeline(
+  signature: Signature,
+  drafts: readonly ModuleDraft[],
+  lm: LmSettings,
+  models: Models,
+  path: string,
+): Pick<Definition, "modules" | "outputs" | "lm"> {
+  const violations = lmViolations(lm, models, `${path}.lm`);
+  if (drafts.length > mostModules)
+    violations.push({ field: `${path}.modules`, description: `has more than ${mostModules} modules`, reason: "length" });
+
+  const written = drafts.length === 0 ? [predict] : drafts.slice(0, mostModules);
+  const all = nameAll(written, path, violations);
+  const earlier: Wired[] = [];
+  const modules = written.map((draft, index) => {
+    const where = `${path}.modules[${index}]`;
+    const name = all[index] as string;
+    const entry = catalogue.find((candidate) => candidate.name === draft.type);
+    checkDraft(draft, entry, models, where, violations);
+    const own = draft.signature
+      ? attempt(violations, () => defineSignature(draft.signature as SignatureDraft, `${where}.signature`))
+      : signature;
+    const wired: Wired = { name, takes: own?.inputs ?? [], makes: [...(own?.outputs ?? []), ...(entry?.makes ?? [])] };
+    for (const { name: made } of entry?.makes ?? [])
+      if ([...wired.takes, ...(own?.outputs ?? [])].some((field) => field.name === made))
+        violations.push({
+          field: `${where}.signature`,
+          description: `has a field ${JSON.stringify(made)}, which ${draft.type} makes itself`,
+          reason: "duplicate",
+        });
+    const wires = wireInputs(wired, new Map(draft.inputFrom), { signature, earlier, all, path: where }, violations);
+    earlier.push(wired);
+    const { type, params } = draft;
+    return { name, type, signature: own ?? signature, params, lm: draft.lm, wires, modules: [] } satisfies Module;
+  });
+  const outputs = wireOutputs(signature, earlier, path, violations);
+  if (violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations.slice(0, maxViolations));
+  return { modules, outputs, lm };
+}
+
+const predict: ModuleDraft = {
+  name: "predict",
+  type: "Predict",
+  signature: undefined,
+  params: {},
+  lm: {},
+  inputFrom: [],
+  modules: [],
+  tools: [],
+};
+
+function checkDraft(draft: ModuleDraft, entry: CatalogueEntry | undefined, models: Models, path: string, violations: Violation[]): void {
+  const refuse = (part: string, description: string, reason: string) => violations.push({ field: `${path}.${part}`, description, reason });
+  const known = catalogue.filter(({ refused }) => refused === "").map(({ name }) => name);
+  if (!entry) refuse("type", `is no module; there is ${known.join(", ")}`, draft.type === "" ? "missing" : "unknown");
+  else if (entry.refused !== "") refuse("type", `${entry.name} ${entry.refused}; there is ${known.join(", ")}`, "unsupported");
+  else violations.push(...parameterViolations(draft.params, entry.parameters, `${path}.params`));
+  violations.push(...lmViolations(draft.lm, models, `${path}.lm`));
+  if (draft.modules.length > 0) refuse("modules", "are for a module that wraps another", "unknown");
+  if (draft.tools.length > 0) refuse("tools", "are for ReAct", "unknown");
+}
+
+/** Each module's name: its own, or one made from its type, "predict", "predict_2". */
+function nameAll(drafts: readonly ModuleDraft[], path: string, violations: Violation[]): string[] {
+  const taken = new Set(drafts.map(({ name }) => name).filter(Boolean));
+  const seen = new Set<string>();
+  return drafts.map(({ name, type }, index) => {
+    const refuse = (description: string, reason: string) =>
+      violations.push({ field: `${path}.modules[${index}].name`, description, reason });
+    if (name === "") {
+      const base = type.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toLowerCase() || "module";
+      let free = base;
+      for (let count = 2; taken.has(free); count++) free = `${base}_${count}`;
+      taken.add(free);
+      return free;
+    }
+    if (!names.test(name)) refuse(`must match ${names.source}`, "pattern");
+    else if (isKeyword(name) || takenModuleNames.has(name)) refuse("is a name that Python or DSPy takes for itself", "reserved");
+    else if (seen.has(name)) refuse("is the name of an earlier module", "duplicate");
+    seen.add(name);
+    return name;
+  });
+}
+
+function attempt<T>(violations: Violation[], define: () => T): T | undefined {
+  try {
+    return define();
+  } catch (error) {
+    if (!(error instanceof Invalid)) throw error;
+    violations.push(...error.violations);
+    return undefined;
+  }
+}

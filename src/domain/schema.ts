@@ -1,6 +1,8 @@
+import { object, ValidationError } from "yup";
 import type { Violation } from "./faults.ts";
-import type { Json } from "./json.ts";
-import type { Signature } from "./signature.ts";
+import { fieldSchema } from "./field-schema.ts";
+import { checkJson, type Json, maxViolations, pathTo } from "./json.ts";
+import { type Field, type Signature, signatureHash } from "./signature.ts";
 
 type Values = { readonly [name: string]: Json };
 
@@ -10,9 +12,84 @@ export type Checked = { readonly ok: true; readonly values: Values } | { readonl
 /** Coerces and checks values against the fields it was made from. */
 export type Schema = { validate(values: Values): Checked };
 
+export type SignatureSchemas = { readonly inputs: Schema; readonly outputs: Schema };
+
 export type SchemaCache = {
-  of(signature: Signature): { readonly inputs: Schema; readonly outputs: Schema };
+  of(signature: Signature): SignatureSchemas;
   stats(): { entries: number; hits: number; misses: number };
   /** Gives how many entries there were. */
   clear(): number;
 };
+
+/** Makes the schema of some fields: nothing beside them is taken, and of them only those with a default may be left out. */
+export function compileSchema(fields: readonly Field[]): Schema {
+  const names = new Set(fields.map(({ name }) => name));
+  const schema = object(Object.fromEntries(fields.map((field) => [field.name, fieldSchema(field)])) as never);
+
+  /** yup turns the order of fields around. */
+  const inOrder = (values: Values) => Object.fromEntries(fields.map(({ name }) => [name, values[name] as Json]));
+
+  return {
+    validate(values) {
+      const unknown = Object.keys(values)
+        .filter((name) => !names.has(name))
+        .map((name) => ({ field: pathTo("", name), description: "is no field of the signature", reason: "unknown" }));
+      const unsound = checkJson(values, "");
+      // Without a prototype, else a field called "constructor" would be there when it is not.
+      const known = Object.assign(Object.create(null), Object.fromEntries(Object.entries(values).filter(([name]) => names.has(name))));
+      try {
+        const checked = schema.validateSync(known, { abortEarly: false, disableStackTrace: true }) as Values;
+        if (unknown.length + unsound.length === 0) return { ok: true, values: inOrder(checked) };
+        return { ok: false, violations: onePerPath([...unknown, ...unsound]) };
+      } catch (error) {
+        if (!(error instanceof ValidationError)) throw error;
+        return { ok: false, violations: onePerPath([...unknown, ...unsound, ...violationsOf(error)]) };
+      }
+    },
+  };
+}
+
+/** The schemas of signatures, compiled once; those used longest ago are given up first. */
+export function createSchemaCache(limit: number): SchemaCache {
+  const schemas = new Map<string, SignatureSchemas>();
+  const keys = new WeakMap<Signature, string>();
+  let hits = 0;
+  let misses = 0;
+  return {
+    of(signature) {
+      const key = keys.get(signature) ?? signatureHash(signature);
+      keys.set(signature, key);
+      const found = schemas.get(key);
+      if (found) hits += 1;
+      else misses += 1;
+      const entry = found ?? { inputs: compileSchema(signature.inputs), outputs: compileSchema(signature.outputs) };
+      schemas.delete(key);
+      schemas.set(key, entry);
+      for (const oldest of schemas.keys()) {
+        if (schemas.size <= limit) break;
+        schemas.delete(oldest);
+      }
+      return entry;
+    },
+    stats: () => ({ entries: schemas.size, hits, misses }),
+    clear() {
+      const { size } = schemas;
+      schemas.clear();
+      return size;
+    },
+  };
+}
+
+/** yup's names for what it checks itself, in the contract's words. */
+const reasons: Record<string, string> = { typeError: "type", optionality: "missing", nullable: "type", key: "type" };
+
+function violationsOf(error: ValidationError): Violation[] {
+  const leaves = error.inner.length > 0 ? error.inner : [error];
+  return leaves.map(({ path = "", type = "", message }) => ({ field: path, description: message, reason: reasons[type] ?? type }));
+}
+
+function onePerPath(violations: readonly Violation[]): Violation[] {
+  const first = new Map<string, Violation>();
+  for (const violation of violations) if (!first.has(violation.field)) first.set(violation.field, violation);
+  return [...first.values()].slice(0, maxViolations);
+}

@@ -6,6 +6,31 @@ export type Type =
   | { readonly kind: "dict"; readonly key: "str" | "int"; readonly value: Type }
   | { readonly kind: "optional"; readonly of: Type };
 
+/** Thrown when a notation can't be read, with where and why. */
+export class TypeNotationError extends Error {}
+
+const scalars: Record<string, "str" | "int" | "float" | "bool"> = {
+  str: "str",
+  string: "str",
+  int: "int",
+  integer: "int",
+  float: "float",
+  bool: "bool",
+  boolean: "bool",
+};
+const longest = 2_000;
+const deepest = 32;
+
+/** Reads DSPy's notation: `list[str]`, `dict[str, float]`, `Literal["a", "b"]`, `Optional[int]`, `int | None`; "" is str. */
+export function parseType(notation: string): Type {
+  if (notation.trim() === "") return { kind: "str" };
+  if (notation.length > longest) throw new TypeNotationError(`is longer than ${longest} characters`);
+  const reader = createReader(notation);
+  const type = readUnion(reader, 0);
+  reader.end();
+  return type;
+}
+
 /** A type in the one notation that stands for it; parseType reads it back. */
 export function formatType(type: Type): string {
   switch (type.kind) {
@@ -20,4 +45,118 @@ export function formatType(type: Type): string {
     default:
       return type.kind;
   }
+}
+
+type Reader = ReturnType<typeof createReader>;
+
+/** Tokens are names, strings, and the signs [ ] , | */
+function createReader(text: string) {
+  let at = 0;
+  const blanks = /\s*/y;
+  const names = /[A-Za-z_][A-Za-z0-9_.]*/y;
+  const strings = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/y;
+
+  function match(pattern: RegExp): string | undefined {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text)?.[0];
+    if (found !== undefined) at += found.length;
+    return found;
+  }
+  function fail(expected: string): never {
+    match(blanks);
+    const found = at >= text.length ? "its end" : `${JSON.stringify(text.slice(at, at + 12))}`;
+    throw new TypeNotationError(`at character ${at + 1}: expected ${expected}, found ${found}`);
+  }
+  return {
+    fail,
+    name: () => (match(blanks), match(names)),
+    string: () => (match(blanks), match(strings)),
+    /** True where the sign stood there; it is read then. */
+    sign(sign: string): boolean {
+      match(blanks);
+      if (text[at] !== sign) return false;
+      at += 1;
+      return true;
+    },
+    expect(sign: string): void {
+      if (!this.sign(sign)) fail(`"${sign}"`);
+    },
+    end(): void {
+      match(blanks);
+      if (at < text.length) fail("the end");
+    },
+  };
+}
+
+/** `T | None` and `None | T` are what Optional[T] is. */
+function readUnion(reader: Reader, depth: number): Type {
+  if (depth > deepest) throw new TypeNotationError(`nests deeper than ${deepest} levels`);
+  const first = readOne(reader, depth);
+  if (!reader.sign("|")) return first ?? reader.fail("a type beside None");
+  const second = readOne(reader, depth);
+  if ((first === undefined) === (second === undefined) || reader.sign("|")) return reader.fail("a union of one type and None");
+  return optional(first ?? (second as Type));
+}
+
+/** A type, or undefined for None. */
+function readOne(reader: Reader, depth: number): Type | undefined {
+  const written = reader.name() ?? reader.fail("a type");
+  const name = written.replace(/^typing\./, "");
+  const scalar = Object.hasOwn(scalars, name) ? scalars[name] : undefined;
+  if (scalar) return { kind: scalar };
+  switch (name) {
+    case "None":
+      return undefined;
+    case "list":
+    case "List":
+      return inBrackets(reader, name, () => ({ kind: "list", element: readUnion(reader, depth + 1) }));
+    case "dict":
+    case "Dict":
+      return inBrackets(reader, name, () => readDict(reader, depth));
+    case "Optional":
+      return inBrackets(reader, name, () => optional(readUnion(reader, depth + 1)));
+    case "Literal":
+      return inBrackets(reader, name, () => readLiteral(reader));
+  }
+  const kept = /^[A-Z]/.test(name) || name === "datetime";
+  throw new TypeNotationError(`${JSON.stringify(written)} ${kept ? "is kept for a later version" : "is no type"}; there are ${known}`);
+}
+
+const known = 'str, int, float, bool, list[T], dict[K, T], Literal["a", "b"] and Optional[T]';
+
+function inBrackets(reader: Reader, name: string, read: () => Type): Type {
+  if (!reader.sign("[")) reader.fail(`"[" after ${name}: say of what, as in list[str]`);
+  const type = read();
+  reader.expect("]");
+  return type;
+}
+
+function readDict(reader: Reader, depth: number): Type {
+  const key = scalars[reader.name() ?? reader.fail("str or int as the type of keys")];
+  if (key !== "str" && key !== "int") return reader.fail("str or int as the type of keys");
+  reader.expect(",");
+  return { kind: "dict", key, value: readUnion(reader, depth + 1) };
+}
+
+function readLiteral(reader: Reader): Type {
+  const values: string[] = [];
+  do {
+    const string = reader.string() ?? reader.fail('a string, as in Literal["a", "b"]');
+    const value = unquote(string);
+    if (!values.includes(value)) values.push(value);
+  } while (reader.sign(","));
+  return { kind: "literal", values };
+}
+
+const escapes: Record<string, string> = { n: "\n", t: "\t", r: "\r", b: "\b", f: "\f", "\\": "\\", "'": "'", '"': '"', "/": "/" };
+
+function unquote(string: string): string {
+  return string.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|.)/gs, (whole, escape: string) => {
+    if (escape.length > 1) return String.fromCharCode(Number.parseInt(escape.slice(1), 16));
+    return escapes[escape] ?? whole;
+  });
+}
+
+function optional(of: Type): Type {
+  return of.kind === "optional" ? of : { kind: "optional", of };
 }

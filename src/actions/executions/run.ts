@@ -4,7 +4,7 @@ import type { Execution, Values } from "../../domain/execution.ts";
 import { Invalid, SidecarUnavailable } from "../../domain/faults.ts";
 import { canonicalJson } from "../../domain/json.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
-import { checkLm } from "../../domain/pipeline.ts";
+import { checkLm } from "../../domain/lm.ts";
 import type { LmSettings } from "../../domain/program.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
 import { checkUuid } from "../../domain/uuid.ts";

@@ -1,0 +1,23 @@
+import type { Violation } from "./faults.ts";
+import { isUuid } from "./uuid.ts";
+
+const handles = /^[a-z][a-z0-9-]{0,61}[a-z0-9]$/;
+
+/** What is wrong with a handle that a caller chose. */
+export function checkHandle(handle: string, field: string): Violation[] {
+  if (isUuid(handle)) return [{ field, description: "must not look like a UUID", reason: "pattern" }];
+  if (handles.test(handle)) return [];
+  return [{ field, description: "must be 2 to 63 lower-case letters, digits and hyphens, from a letter on", reason: "pattern" }];
+}
+
+/** A handle made from a name: "Complex QA Program" -> "complex-qa-program". */
+export function deriveHandle(name: string): string {
+  const plain = name
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^[^a-z]+/, "")
+    .slice(0, 63)
+    .replace(/-+$/, "");
+  return handles.test(plain) && !isUuid(plain) ? plain : `program${plain === "" ? "" : `-${plain}`}`;
+}

@@ -1,0 +1,85 @@
+import type { Violation } from "./faults.ts";
+import type { Wire } from "./program.ts";
+import type { Field, Signature } from "./signature.ts";
+import { formatType, type Type } from "./type.ts";
+
+/** A module as wiring sees it: what it takes, and what it makes. */
+export type Wired = { readonly name: string; readonly takes: readonly Field[]; readonly makes: readonly Pick<Field, "name" | "type">[] };
+
+/** Finds where each input of a module comes from: as the caller says, else the nearest earlier field of its name. */
+export function wireInputs(
+  wired: Wired,
+  inputFrom: ReadonlyMap<string, string>,
+  { signature, earlier, all, path }: { signature: Signature; earlier: readonly Wired[]; all: readonly string[]; path: string },
+  violations: Violation[],
+): Wire[] {
+  const refuse = (input: string, description: string, reason: string) =>
+    violations.push({ field: `${path}.input_from.${input}`, description, reason });
+  for (const input of inputFrom.keys())
+    if (!wired.takes.some(({ name }) => name === input)) refuse(input, "is no input of this module", "unknown");
+
+  return wired.takes.flatMap(({ name: input, type }) => {
+    const asked = inputFrom.get(input);
+    const source = asked === undefined ? nearest(input, signature, earlier) : named(asked, signature, earlier);
+    if (source === undefined) {
+      const [module = ""] = (asked ?? "").split(".");
+      if (asked?.includes(".") && all.includes(module))
+        refuse(input, `takes from ${JSON.stringify(module)}, which does not run before it`, "circle");
+      else if (asked !== undefined) refuse(input, "names no input of the program and no output of an earlier module", "unknown");
+      else refuse(input, `nobody provides ${JSON.stringify(input)}: neither the program's inputs nor an earlier module`, "missing");
+      return [];
+    }
+    if (!fits(source.type, type)) {
+      refuse(input, `is ${formatType(type)}, and what it comes from is ${formatType(source.type)}`, "type");
+      return [];
+    }
+    return [{ input, module: source.module, field: source.field }];
+  });
+}
+
+/** Finds which module makes each output of the program: the last one that makes a field of its name. */
+export function wireOutputs(signature: Signature, wired: readonly Wired[], path: string, violations: Violation[]): Wire[] {
+  return signature.outputs.flatMap(({ name, type }, index) => {
+    const field = `${path}.signature.outputs[${index}]`;
+    const maker = wired.findLast(({ makes }) => makes.some((made) => made.name === name));
+    const made = maker?.makes.find((candidate) => candidate.name === name);
+    if (!maker || !made) {
+      violations.push({
+        field,
+        description: `nobody makes ${JSON.stringify(name)}: no module has it among its outputs`,
+        reason: "missing",
+      });
+      return [];
+    }
+    if (!fits(made.type, type)) {
+      const description = `is ${formatType(type)}, and module ${JSON.stringify(maker.name)} makes ${formatType(made.type)}`;
+      violations.push({ field, description, reason: "type" });
+      return [];
+    }
+    return [{ input: name, module: maker.name, field: name }];
+  });
+}
+
+type Source = { readonly module: string; readonly field: string; readonly type: Type };
+
+function nearest(name: string, signature: Signature, earlier: readonly Wired[]): Source | undefined {
+  const maker = earlier.findLast(({ makes }) => makes.some((made) => made.name === name));
+  return maker ? named(`${maker.name}.${name}`, signature, earlier) : named(name, signature, earlier);
+}
+
+/** "field" is the program's input; "module.field" is what a module makes. */
+function named(from: string, signature: Signature, earlier: readonly Wired[]): Source | undefined {
+  const dot = from.indexOf(".");
+  const [module, field] = dot < 0 ? ["", from] : [from.slice(0, dot), from.slice(dot + 1)];
+  const fields = module === "" ? signature.inputs : earlier.find(({ name }) => name === module)?.makes;
+  const found = fields?.find(({ name }) => name === field);
+  return found && { module, field, type: found.type };
+}
+
+/** Whether every value of one type is one of the other. */
+function fits(from: Type, to: Type): boolean {
+  if (to.kind === "optional") return fits(from.kind === "optional" ? from.of : from, to.of);
+  if (from.kind === "int" && to.kind === "float") return true;
+  if (from.kind === "literal" && to.kind === "str") return true;
+  return formatType(from) === formatType(to);
+}
