@@ -5,6 +5,7 @@ import type { createCreateProgram } from "../actions/programs/create.ts";
 import type { createListPrograms } from "../actions/programs/list.ts";
 import type { Execution } from "../domain/execution.ts";
 import { Fault, type Reason } from "../domain/faults.ts";
+import { pathUnder } from "../domain/json.ts";
 import type { Program } from "../domain/revision.ts";
 import { ExecutionView } from "../gen/sigrun/v1/execution_service_pb.ts";
 import { type ProgramService, ProgramView } from "../gen/sigrun/v1/program_service_pb.ts";
@@ -72,6 +73,6 @@ function outputsOf(execution: Execution) {
   if (outputs) return outputs;
   throw new Fault(errorReason as Reason, errorMessage, {
     metadata: { execution_id: id },
-    violations: violations.map((violation) => ({ ...violation, field: `outputs.${violation.field}` })),
+    violations: violations.map((violation) => ({ ...violation, field: pathUnder("outputs", violation.field) })),
   });
 }

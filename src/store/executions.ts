@@ -79,7 +79,7 @@ export function createExecutionStore(database: Database): ExecutionStore {
       createdAt: DataTypes.DATE,
       updatedAt: DataTypes.DATE,
     },
-    { sequelize: database.sequelize, tableName: "executions", underscored: true },
+    { sequelize: database.sequelize, modelName: "Execution", tableName: "executions", underscored: true },
   );
 
   return {

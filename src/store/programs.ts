@@ -71,7 +71,7 @@ export function createProgramStore(database: Database, signatures: SignatureStor
       createdAt: DataTypes.DATE,
       updatedAt: DataTypes.DATE,
     },
-    { sequelize: database.sequelize, tableName: "programs", underscored: true },
+    { sequelize: database.sequelize, modelName: "Program", tableName: "programs", underscored: true },
   );
 
   const select = <T extends object>(sql: string, bind: unknown[]) =>

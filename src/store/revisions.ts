@@ -75,7 +75,7 @@ export function createRevisionStore(database: Database): RevisionStore {
       createdAt: DataTypes.DATE,
       updatedAt: DataTypes.DATE,
     },
-    { sequelize: database.sequelize, tableName: "program_revisions", underscored: true },
+    { sequelize: database.sequelize, modelName: "Revision", tableName: "program_revisions", underscored: true },
   );
 
   return {

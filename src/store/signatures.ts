@@ -38,7 +38,7 @@ export function createSignatureStore(database: Database): SignatureStore {
       createdAt: DataTypes.DATE,
       updatedAt: DataTypes.DATE,
     },
-    { sequelize: database.sequelize, tableName: "signatures", underscored: true },
+    { sequelize: database.sequelize, modelName: "Signature", tableName: "signatures", underscored: true },
   );
 
   return {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
 import type { Execution, Values } from "../../domain/execution.ts";
 import { Invalid, SidecarUnavailable } from "../../domain/faults.ts";
-import { canonicalJson } from "../../domain/json.ts";
+import { canonicalJson, pathUnder } from "../../domain/json.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { checkLm } from "../../domain/lm.ts";
 import type { LmSettings } from "../../domain/program.ts";
@@ -88,7 +88,7 @@ function checkInputs(schemas: SchemaCache, signature: Parameters<SchemaCache["of
   if (checked.ok) return checked.values;
   throw new Invalid(
     "INPUT_INVALID",
-    checked.violations.map((violation) => ({ ...violation, field: `inputs.${violation.field}` })),
+    checked.violations.map((violation) => ({ ...violation, field: pathUnder("inputs", violation.field) })),
   );
 }
 
