@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { createElsewhere } from "./actions/executions/elsewhere.ts";
 import { createGetExecution } from "./actions/executions/get.ts";
 import { createListExecutions } from "./actions/executions/list.ts";
 import { createLiveRuns } from "./actions/executions/live.ts";
@@ -11,6 +12,7 @@ import { createCreateProgram } from "./actions/programs/create.ts";
 import { createListPrograms } from "./actions/programs/list.ts";
 import { createCreateSignature } from "./actions/signatures/create.ts";
 import { createGetSignature } from "./actions/signatures/get.ts";
+import { createValidate } from "./actions/signatures/validate.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import type { Execution } from "./domain/execution.ts";
 import { createSchemaCache } from "./domain/schema.ts";
@@ -85,6 +87,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
     signatures: signatureService({
       createSignature: createCreateSignature({ signatures }),
       getSignature: createGetSignature({ signatures }),
+      validate: createValidate({ signatures, programs, schemas }),
     }),
     programs: programService({
       createProgram: createCreateProgram({ programs, signatures, ...models }),
@@ -96,6 +99,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
     executions: executionService({
       getExecution: createGetExecution({ executions }),
       listExecutions: createListExecutions({ executions, programs }),
+      elsewhere: createElsewhere({ programs, executions, schemas }),
     }),
   });
   onClose("runs", live.idle);

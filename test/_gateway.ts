@@ -7,12 +7,13 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import type { ExecutionContext } from "ava";
+import type { ExecutionContext, TestFn } from "ava";
 import { ExecutionService } from "../src/gen/sigrun/v1/execution_service_pb.ts";
 import { ProgramService } from "../src/gen/sigrun/v1/program_service_pb.ts";
 import { SignatureService } from "../src/gen/sigrun/v1/signature_service_pb.ts";
 import { startEmbeddedPostgres } from "../src/store/postgres.ts";
 import { createLogger } from "../src/telemetry.ts";
+import { startModel } from "./_model.ts";
 
 export type Gateway = {
   readonly url: string;
@@ -27,7 +28,17 @@ export type Gateway = {
   stop(): Promise<number | null>;
 };
 
-type Teardown = Pick<ExecutionContext, "teardown">;
+/** Whatever ends what was begun: a test, or, for what a whole file shares, shared(). */
+export type Teardown = Pick<ExecutionContext, "teardown">;
+
+/** Ends what a file's tests share when the last of them has ended, last begun first. */
+export function shared(test: Pick<TestFn, "after">): Teardown {
+  const ends: (() => unknown)[] = [];
+  test.after.always(async () => {
+    for (const end of ends) await end();
+  });
+  return { teardown: (end) => void ends.unshift(end) };
+}
 
 /** A PostgreSQL of the test's own. */
 export async function startPostgres(t: Teardown): Promise<string> {
@@ -64,6 +75,7 @@ export async function startGateway(t: Teardown, env: Record<string, string>): Pr
   t.teardown(async () => {
     child.kill("SIGTERM");
     await exited;
+    if (process.env.SIGRUN_TEST_LOG) process.stderr.write(log);
   });
   const ready = new Promise<string>((resolve) => {
     createInterface(child.stdout).on("line", (line) => {
@@ -91,4 +103,17 @@ export async function startGateway(t: Teardown, env: Record<string, string>): Pr
       return exited;
     },
   };
+}
+
+/** A gateway on a PostgreSQL of its own and a scripted model. */
+export async function startScripted(t: Teardown, env: Record<string, string> = {}) {
+  const model = await startModel();
+  t.teardown(model.close);
+  const scripted = {
+    DATABASE_URL: await startPostgres(t),
+    SIGRUN_LM: "openai/scripted",
+    SIGRUN_LM_API_BASE: model.url,
+    OPENAI_API_KEY: "test",
+  };
+  return { model, env: scripted, gateway: await startGateway(t, { ...scripted, ...env }) };
 }

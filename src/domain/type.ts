@@ -62,6 +62,10 @@ function createReader(text: string) {
     if (found !== undefined) at += found.length;
     return found;
   }
+  function token(pattern: RegExp): string | undefined {
+    match(blanks);
+    return match(pattern);
+  }
   function fail(expected: string): never {
     match(blanks);
     const found = at >= text.length ? "its end" : `${JSON.stringify(text.slice(at, at + 12))}`;
@@ -69,8 +73,8 @@ function createReader(text: string) {
   }
   return {
     fail,
-    name: () => (match(blanks), match(names)),
-    string: () => (match(blanks), match(strings)),
+    name: () => token(names),
+    string: () => token(strings),
     /** True where the sign stood there; it is read then. */
     sign(sign: string): boolean {
       match(blanks);
@@ -151,9 +155,9 @@ function readLiteral(reader: Reader): Type {
 const escapes: Record<string, string> = { n: "\n", t: "\t", r: "\r", b: "\b", f: "\f", "\\": "\\", "'": "'", '"': '"', "/": "/" };
 
 function unquote(string: string): string {
-  return string.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|.)/gs, (whole, escape: string) => {
-    if (escape.length > 1) return String.fromCharCode(Number.parseInt(escape.slice(1), 16));
-    return escapes[escape] ?? whole;
+  return string.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|.)/gs, (whole, escaped: string) => {
+    if (escaped.length > 1) return String.fromCharCode(Number.parseInt(escaped.slice(1), 16));
+    return escapes[escaped] ?? whole;
   });
 }
 

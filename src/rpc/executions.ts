@@ -1,14 +1,25 @@
 import type { ServiceImpl } from "@connectrpc/connect";
+import type { createElsewhere, ElsewhereRequest } from "../actions/executions/elsewhere.ts";
 import type { createGetExecution } from "../actions/executions/get.ts";
 import type { createListExecutions } from "../actions/executions/list.ts";
 import { programOfFilter } from "../domain/filter.ts";
-import { type ExecutionService, ExecutionView } from "../gen/sigrun/v1/execution_service_pb.ts";
+import {
+  type CreateExecutionRequest,
+  type ExecutionService,
+  ExecutionView,
+  type StartExecutionRequest,
+} from "../gen/sigrun/v1/execution_service_pb.ts";
 import { callerOf, usualMs } from "./caller.ts";
-import { executionMessage } from "./wire/execution.ts";
+import { executionMessage, usageOf } from "./wire/execution.ts";
+import { valuesOf } from "./wire/signature.ts";
 
-type Actions = { getExecution: ReturnType<typeof createGetExecution>; listExecutions: ReturnType<typeof createListExecutions> };
+type Actions = {
+  getExecution: ReturnType<typeof createGetExecution>;
+  listExecutions: ReturnType<typeof createListExecutions>;
+  elsewhere: ReturnType<typeof createElsewhere>;
+};
 
-export function executionService({ getExecution, listExecutions }: Actions): Partial<ServiceImpl<typeof ExecutionService>> {
+export function executionService({ getExecution, listExecutions, elsewhere }: Actions): Partial<ServiceImpl<typeof ExecutionService>> {
   return {
     async getExecution({ id, view }, context) {
       const { project } = callerOf(context, usualMs.read);
@@ -22,5 +33,42 @@ export function executionService({ getExecution, listExecutions }: Actions): Par
       const { rows, nextPageToken } = await listExecutions(project, { program: programOfFilter(filter), pageSize, pageToken, withValues });
       return { executions: rows.map((execution) => executionMessage(execution, shown)), nextPageToken };
     },
+
+    async createExecution(request, context) {
+      const { project } = callerOf(context, usualMs.read);
+      return { execution: executionMessage(await elsewhere.create(project, elsewhereRequest(request)), ExecutionView.FULL) };
+    },
+
+    async startExecution(request, context) {
+      const { project } = callerOf(context, usualMs.read);
+      const started = request.id === "" ? elsewhere.start(project, elsewhereRequest(request)) : elsewhere.startPending(project, request.id);
+      return { execution: executionMessage(await started, ExecutionView.FULL) };
+    },
+
+    async completeExecution({ id, outputs, durationMs, tokenUsage, model }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      const end = {
+        outputs: valuesOf(outputs),
+        model,
+        tokenUsage: usageOf(tokenUsage),
+        ...(durationMs !== undefined && { durationMs: Number(durationMs) }),
+      };
+      return { execution: executionMessage(await elsewhere.complete(project, id, end), ExecutionView.FULL) };
+    },
+
+    async failExecution({ id, errorMessage, errorReason, durationMs, tokenUsage }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      const end = {
+        errorMessage,
+        errorReason,
+        tokenUsage: usageOf(tokenUsage),
+        ...(durationMs !== undefined && { durationMs: Number(durationMs) }),
+      };
+      return { execution: executionMessage(await elsewhere.fail(project, id, end), ExecutionView.FULL) };
+    },
   };
+}
+
+function elsewhereRequest({ programId, inputs, labels, requestId }: CreateExecutionRequest | StartExecutionRequest): ElsewhereRequest {
+  return { programId, inputs: valuesOf(inputs), labels, requestId };
 }

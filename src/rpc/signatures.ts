@@ -1,14 +1,21 @@
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { createCreateSignature } from "../actions/signatures/create.ts";
 import type { createGetSignature } from "../actions/signatures/get.ts";
+import type { createValidate, ValidationKey } from "../actions/signatures/validate.ts";
 import { Invalid } from "../domain/faults.ts";
-import type { SignatureService } from "../gen/sigrun/v1/signature_service_pb.ts";
+import type { Checked } from "../domain/schema.ts";
+import type { SignatureService, ValidateInputsRequest } from "../gen/sigrun/v1/signature_service_pb.ts";
 import { callerOf, usualMs } from "./caller.ts";
-import { draftOfSignature, storedSignatureMessage } from "./wire/signature.ts";
+import { draftOfSignature, storedSignatureMessage, valuesOf } from "./wire/signature.ts";
 
-type Actions = { createSignature: ReturnType<typeof createCreateSignature>; getSignature: ReturnType<typeof createGetSignature> };
+type Actions = {
+  createSignature: ReturnType<typeof createCreateSignature>;
+  getSignature: ReturnType<typeof createGetSignature>;
+  validate: ReturnType<typeof createValidate>;
+};
 
-export function signatureService({ createSignature, getSignature }: Actions): Partial<ServiceImpl<typeof SignatureService>> {
+export function signatureService({ createSignature, getSignature, validate }: Actions): Partial<ServiceImpl<typeof SignatureService>> {
   return {
     async createSignature({ signature, validateOnly }, context) {
       const { project } = callerOf(context, usualMs.read);
@@ -24,5 +31,34 @@ export function signatureService({ createSignature, getSignature }: Actions): Pa
         signature: storedSignatureMessage(await getSignature(project, key.case === "id" ? { id: key.value } : { name: key.value })),
       };
     },
+
+    async validateInputs({ key, values }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      return checkedMessage(await validate(project, keyOf(key), "inputs", valuesOf(values)));
+    },
+
+    async validateOutputs({ key, values }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      return checkedMessage(await validate(project, keyOf(key), "outputs", valuesOf(values)));
+    },
   };
+}
+
+function keyOf(key: ValidateInputsRequest["key"]): ValidationKey {
+  switch (key.case) {
+    case "id":
+      return { id: key.value };
+    case "name":
+      return { name: key.value };
+    case "programId":
+      return { programId: key.value };
+    default:
+      throw new Invalid("REQUEST_INVALID", [
+        { field: "id", description: "is missing: send an id, a name or a program_id", reason: "missing" },
+      ]);
+  }
+}
+
+function checkedMessage(checked: Checked) {
+  return checked.ok ? { values: checked.values as JsonObject } : { violations: [...checked.violations] };
 }

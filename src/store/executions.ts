@@ -1,5 +1,13 @@
-import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, Op } from "sequelize";
-import type { Execution, Step, Values } from "../domain/execution.ts";
+import {
+  type CreationOptional,
+  DataTypes,
+  type InferAttributes,
+  type InferCreationAttributes,
+  Model,
+  Op,
+  UniqueConstraintError,
+} from "sequelize";
+import type { Execution, Step, TokenUsage, Values } from "../domain/execution.ts";
 import { NotFound, type Violation } from "../domain/faults.ts";
 import type { ExecutionStatus } from "../domain/lifecycle.ts";
 import type { Database } from "./database.ts";
@@ -12,25 +20,25 @@ export class ExecutionRow extends Model<InferAttributes<ExecutionRow>, InferCrea
   declare revision: number;
   declare status: ExecutionStatus;
   declare inputs: Values;
-  declare outputs: Values | null;
-  declare errorReason: string;
-  declare errorMessage: string;
-  declare violations: readonly Violation[];
-  declare steps: readonly Step[];
+  declare outputs: CreationOptional<Values | null>;
+  declare errorReason: CreationOptional<string>;
+  declare errorMessage: CreationOptional<string>;
+  declare violations: CreationOptional<readonly Violation[]>;
+  declare steps: CreationOptional<readonly Step[]>;
   /** bigint columns come as strings. */
-  declare inputTokens: string;
-  declare outputTokens: string;
-  declare cachedTokens: string;
-  declare lmCalls: string;
-  declare model: string;
+  declare inputTokens: CreationOptional<string>;
+  declare outputTokens: CreationOptional<string>;
+  declare cachedTokens: CreationOptional<string>;
+  declare lmCalls: CreationOptional<string>;
+  declare model: CreationOptional<string>;
   declare labels: Record<string, string>;
   declare requestMethod: string | null;
   declare requestId: string | null;
   declare requestHash: string | null;
-  declare runnerId: string | null;
+  declare runnerId: CreationOptional<string | null>;
   declare startedAt: Date | null;
-  declare completedAt: Date | null;
-  declare durationMs: string | null;
+  declare completedAt: CreationOptional<Date | null>;
+  declare durationMs: CreationOptional<string | null>;
   declare createdAt: CreationOptional<Date>;
   declare updatedAt: CreationOptional<Date>;
 }
@@ -38,10 +46,39 @@ export class ExecutionRow extends Model<InferAttributes<ExecutionRow>, InferCrea
 /** Where a page begins (after this execution), how long it is, and whose it is. */
 export type ExecutionPage = { readonly programId?: string; readonly after?: string; readonly limit: number; readonly withValues: boolean };
 
+/** A run that goes on elsewhere: no gateway's, so under no lease. */
+export type ElsewhereRow = {
+  readonly id: string;
+  readonly programId: string;
+  readonly revision: number;
+  readonly status: "pending" | "running";
+  readonly inputs: Values;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly request: RequestKey | null;
+  readonly startedAt: Date | null;
+};
+
+/** What changes with a step of a run's way. */
+export type ExecutionChanges = {
+  readonly status: ExecutionStatus;
+  readonly startedAt?: Date;
+  readonly completedAt?: Date;
+  readonly durationMs?: number;
+  readonly outputs?: Values;
+  readonly errorReason?: string;
+  readonly errorMessage?: string;
+  readonly tokenUsage?: TokenUsage;
+  readonly model?: string;
+};
+
 export type ExecutionStore = {
   get(project: string, id: string): Promise<Execution>;
   /** The run that stands under a request_id, with the hash of what was asked; null where there is none. */
   findByRequest(project: string, request: Omit<RequestKey, "hash">): Promise<{ execution: Execution; hash: string } | null>;
+  /** Writes a run that goes on elsewhere. False where its request_id stands on record already: then nothing was written. */
+  insert(project: string, row: ElsewhereRow): Promise<boolean>;
+  /** Changes a run that goes on elsewhere and has one of these statuses; undefined where there is none such. */
+  change(project: string, id: string, from: readonly ExecutionStatus[], changes: ExecutionChanges): Promise<Execution | undefined>;
   /** Newest first. */
   list(project: string, page: ExecutionPage): Promise<Execution[]>;
 };
@@ -59,15 +96,15 @@ export function createExecutionStore(database: Database): ExecutionStore {
       status: { type: DataTypes.TEXT, allowNull: false },
       inputs: { type: DataTypes.JSONB, allowNull: false },
       outputs: DataTypes.JSONB,
-      errorReason: { type: DataTypes.TEXT, allowNull: false },
-      errorMessage: { type: DataTypes.TEXT, allowNull: false },
-      violations: { type: DataTypes.JSON, allowNull: false },
-      steps: { type: DataTypes.JSON, allowNull: false },
-      inputTokens: { type: DataTypes.BIGINT, allowNull: false },
-      outputTokens: { type: DataTypes.BIGINT, allowNull: false },
-      cachedTokens: { type: DataTypes.BIGINT, allowNull: false },
-      lmCalls: { type: DataTypes.BIGINT, allowNull: false },
-      model: { type: DataTypes.TEXT, allowNull: false },
+      errorReason: { type: DataTypes.TEXT, allowNull: false, defaultValue: "" },
+      errorMessage: { type: DataTypes.TEXT, allowNull: false, defaultValue: "" },
+      violations: { type: DataTypes.JSON, allowNull: false, defaultValue: [] },
+      steps: { type: DataTypes.JSON, allowNull: false, defaultValue: [] },
+      inputTokens: { type: DataTypes.BIGINT, allowNull: false, defaultValue: 0 },
+      outputTokens: { type: DataTypes.BIGINT, allowNull: false, defaultValue: 0 },
+      cachedTokens: { type: DataTypes.BIGINT, allowNull: false, defaultValue: 0 },
+      lmCalls: { type: DataTypes.BIGINT, allowNull: false, defaultValue: 0 },
+      model: { type: DataTypes.TEXT, allowNull: false, defaultValue: "" },
       labels: { type: DataTypes.JSONB, allowNull: false },
       requestMethod: DataTypes.TEXT,
       requestId: DataTypes.UUID,
@@ -94,6 +131,33 @@ export function createExecutionStore(database: Database): ExecutionStore {
       database.use(async () => {
         const row = await Row.findOne({ where: { projectId: project, requestMethod: method, requestId: id } });
         return row && { execution: executionOf(row), hash: row.requestHash ?? "" };
+      }),
+
+    insert: (project, { request, labels, ...row }) =>
+      database.use(async () => {
+        const key = { requestMethod: request?.method ?? null, requestId: request?.id ?? null, requestHash: request?.hash ?? null };
+        try {
+          await Row.create({ projectId: project, ...row, ...key, labels: { ...labels } }, { returning: false });
+          return true;
+        } catch (error) {
+          if (error instanceof UniqueConstraintError) return false;
+          throw error;
+        }
+      }),
+
+    change: (project, id, from, { durationMs, tokenUsage, ...changes }) =>
+      database.use(async () => {
+        const spent = tokenUsage && {
+          inputTokens: String(tokenUsage.inputTokens),
+          outputTokens: String(tokenUsage.outputTokens),
+          cachedTokens: String(tokenUsage.cachedTokens),
+          lmCalls: String(tokenUsage.lmCalls),
+        };
+        const [, [row]] = await Row.update(
+          { ...changes, ...spent, ...(durationMs !== undefined && { durationMs: String(durationMs) }) },
+          { where: { projectId: project, id, runnerId: null, status: { [Op.in]: [...from] } }, returning: true },
+        );
+        return row && executionOf(row);
       }),
 
     list: (project, { programId, after, limit, withValues }) =>

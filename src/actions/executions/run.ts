@@ -1,8 +1,6 @@
-import { createHash } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
 import type { Execution, Values } from "../../domain/execution.ts";
-import { Invalid, SidecarUnavailable } from "../../domain/faults.ts";
-import { canonicalJson, pathUnder } from "../../domain/json.ts";
+import { SidecarUnavailable } from "../../domain/faults.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { checkLm } from "../../domain/lm.ts";
 import type { LmSettings } from "../../domain/program.ts";
@@ -14,6 +12,7 @@ import type { Recorder, Start } from "../../store/recorder.ts";
 import type { LiveRuns } from "./live.ts";
 import type { createPerform } from "./perform.ts";
 import type { Replay } from "./replay.ts";
+import { checkInputs, hashOf } from "./request.ts";
 
 /** What a caller wants run. */
 export type RunRequest = {
@@ -59,7 +58,14 @@ export function createRun({ programs, recorder, sidecar, schemas, live, perform,
     const { program, revision } = await programs.getRevision(project, request.programId, request.revision);
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
 
-    const key = request.requestId === "" ? null : { method: "execute", id: request.requestId, hash: hashOf(program.id, request, inputs) };
+    const key =
+      request.requestId === ""
+        ? null
+        : {
+            method: "execute",
+            id: request.requestId,
+            hash: hashOf({ programId: program.id, revision: request.revision, labels: request.labels, lm, inputs }),
+          };
     const earlier = key && (await replay(project, key, caller));
     if (earlier) return earlier;
     // Before the record, so that a call that nobody could answer leaves none.
@@ -81,18 +87,4 @@ export function createRun({ programs, recorder, sidecar, schemas, live, perform,
     caller.onRecord(start.id);
     return live.begin(start.id, caller.signal, (signal) => perform({ start, revision, lm }, { signal, timeoutMs: caller.timeoutMs }));
   };
-}
-
-function checkInputs(schemas: SchemaCache, signature: Parameters<SchemaCache["of"]>[0], inputs: Values): Values {
-  const checked = schemas.of(signature).inputs.validate(inputs);
-  if (checked.ok) return checked.values;
-  throw new Invalid(
-    "INPUT_INVALID",
-    checked.violations.map((violation) => ({ ...violation, field: pathUnder("inputs", violation.field) })),
-  );
-}
-
-/** Says whether two requests ask for the same. */
-function hashOf(programId: string, { revision, labels, lm }: RunRequest, inputs: Values): string {
-  return createHash("sha256").update(canonicalJson({ programId, revision, labels, lm, inputs })).digest("hex");
 }

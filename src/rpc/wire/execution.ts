@@ -1,7 +1,14 @@
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Execution, TokenUsage } from "../../domain/execution.ts";
-import { type ExecutionSchema, ExecutionStatus, ExecutionView, type TokenUsageSchema } from "../../gen/sigrun/v1/execution_service_pb.ts";
+import { Invalid } from "../../domain/faults.ts";
+import {
+  type ExecutionSchema,
+  ExecutionStatus,
+  ExecutionView,
+  type TokenUsage as TokenUsageMessage,
+  type TokenUsageSchema,
+} from "../../gen/sigrun/v1/execution_service_pb.ts";
 
 const statuses = {
   pending: ExecutionStatus.PENDING,
@@ -56,5 +63,22 @@ function usageMessage(usage: TokenUsage): MessageInitShape<typeof TokenUsageSche
     totalTokens: BigInt(usage.inputTokens + usage.outputTokens),
     cachedTokens: BigInt(usage.cachedTokens),
     lmCalls: BigInt(usage.lmCalls),
+  };
+}
+
+/** What a caller says that a run used; its total is ours to add up. */
+export function usageOf(usage: TokenUsageMessage | undefined): TokenUsage {
+  const { inputTokens = 0n, outputTokens = 0n, cachedTokens = 0n, lmCalls = 0n } = usage ?? {};
+  const counts = { inputTokens, outputTokens, cachedTokens, lmCalls };
+  for (const [name, count] of Object.entries(counts))
+    if (count < 0n || count > BigInt(Number.MAX_SAFE_INTEGER)) {
+      const field = `token_usage.${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
+      throw new Invalid("REQUEST_INVALID", [{ field, description: "must be from 0 to 2^53-1", reason: "range" }]);
+    }
+  return {
+    inputTokens: Number(inputTokens),
+    outputTokens: Number(outputTokens),
+    cachedTokens: Number(cachedTokens),
+    lmCalls: Number(lmCalls),
   };
 }

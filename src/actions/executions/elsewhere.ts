@@ -1,0 +1,101 @@
+import { v7 as uuidv7 } from "uuid";
+import type { Execution, TokenUsage, Values } from "../../domain/execution.ts";
+import { Invalid, NotFound, RequestIdReused, StatusConflict } from "../../domain/faults.ts";
+import { pathUnder } from "../../domain/json.ts";
+import { checkLabels, type Labels } from "../../domain/labels.ts";
+import type { ExecutionStatus } from "../../domain/lifecycle.ts";
+import type { SchemaCache } from "../../domain/schema.ts";
+import { checkUuid, isUuid } from "../../domain/uuid.ts";
+import type { ExecutionChanges, ExecutionStore } from "../../store/executions.ts";
+import type { ProgramStore } from "../../store/programs.ts";
+import { checkInputs, hashOf } from "./request.ts";
+
+/** A run elsewhere that is to be recorded here. */
+export type ElsewhereRequest = { readonly programId: string; readonly inputs: Values; readonly labels: Labels; readonly requestId: string };
+
+type Deps = { programs: ProgramStore; executions: ExecutionStore; schemas: SchemaCache };
+
+const longestText = 10_000;
+
+/** The way of a run that goes on elsewhere: its caller says each step, and this server asks no model. */
+export function createElsewhere({ programs, executions, schemas }: Deps) {
+  async function record(project: string, request: ElsewhereRequest, status: "pending" | "running"): Promise<Execution> {
+    checkUuid(request.requestId, "request_id");
+    checkLabels(request.labels, "labels");
+    const { program, revision } = await programs.getRevision(project, request.programId, 0);
+    const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
+    const method = status === "pending" ? "create" : "start";
+    const key =
+      request.requestId === ""
+        ? null
+        : { method, id: request.requestId, hash: hashOf({ programId: program.id, labels: request.labels, inputs }) };
+    const startedAt = status === "running" ? new Date() : null;
+    const id = uuidv7();
+    const row = { id, programId: program.id, revision: revision.number, status, inputs, labels: request.labels, request: key, startedAt };
+    if (await executions.insert(project, row)) return executions.get(project, id);
+    const found = key && (await executions.findByRequest(project, key));
+    if (!found) throw new NotFound("execution", request.requestId);
+    if (found.hash !== key.hash) throw new RequestIdReused(key.id);
+    return found.execution;
+  }
+
+  async function step(project: string, id: string, from: readonly ExecutionStatus[], changes: ExecutionChanges): Promise<Execution> {
+    checkId(id);
+    const changed = await executions.change(project, id, from, changes);
+    if (changed) return changed;
+    const { status } = await executions.get(project, id);
+    const why = from.includes(status) ? "it is run by this server" : `it is ${status}, and must be ${from.join(" or ")}`;
+    throw new StatusConflict(`execution ${id} can't become ${changes.status}: ${why}`);
+  }
+
+  return {
+    create: (project: string, request: ElsewhereRequest) => record(project, request, "pending"),
+    start: (project: string, request: ElsewhereRequest) => record(project, request, "running"),
+    startPending: (project: string, id: string) => step(project, id, ["pending"], { status: "running", startedAt: new Date() }),
+
+    async complete(project: string, id: string, end: { outputs: Values; durationMs?: number; tokenUsage: TokenUsage; model: string }) {
+      checkId(id);
+      const execution = await executions.get(project, id);
+      const { revision } = await programs.getRevision(project, execution.programId, execution.revision);
+      const checked = schemas.of(revision.definition.signature).outputs.validate(end.outputs);
+      if (!checked.ok) {
+        const violations = checked.violations.map((violation) => ({ ...violation, field: pathUnder("outputs", violation.field) }));
+        throw new Invalid("REQUEST_INVALID", violations);
+      }
+      return step(project, id, ["running"], { ...end, ...ended(execution, end.durationMs), status: "completed", outputs: checked.values });
+    },
+
+    async fail(
+      project: string,
+      id: string,
+      end: { errorMessage: string; errorReason: string; durationMs?: number; tokenUsage: TokenUsage },
+    ) {
+      checkId(id);
+      const execution = await executions.get(project, id);
+      const errorReason = end.errorReason || "INTERNAL";
+      if (!/^[A-Z][A-Z0-9_]{0,62}$/.test(errorReason))
+        throw new Invalid("REQUEST_INVALID", [{ field: "error_reason", description: "must be like OUTPUT_INVALID", reason: "pattern" }]);
+      const errorMessage = end.errorMessage.slice(0, longestText).toWellFormed().replaceAll("\0", "\ufffd");
+      return step(project, id, ["pending", "running"], {
+        ...end,
+        ...ended(execution, end.durationMs),
+        status: "failed",
+        errorReason,
+        errorMessage,
+      });
+    },
+  };
+}
+
+function checkId(id: string): void {
+  if (!isUuid(id)) throw new Invalid("REQUEST_INVALID", [{ field: "id", description: "must be a UUID", reason: "type" }]);
+}
+
+/** When it ended, and how long it took: by the caller's word, else since it started. */
+function ended({ startedAt }: Execution, durationMs: number | undefined): { completedAt: Date; durationMs?: number } {
+  if (durationMs !== undefined && durationMs < 0)
+    throw new Invalid("REQUEST_INVALID", [{ field: "duration_ms", description: "must not be negative", reason: "range" }]);
+  const completedAt = new Date();
+  const took = durationMs ?? (startedAt ? Math.max(0, completedAt.getTime() - startedAt.getTime()) : undefined);
+  return { completedAt, ...(took !== undefined && { durationMs: took }) };
+}

@@ -1,0 +1,25 @@
+import type { Values } from "../../domain/execution.ts";
+import { Invalid } from "../../domain/faults.ts";
+import type { Checked, SchemaCache } from "../../domain/schema.ts";
+import { isUuid } from "../../domain/uuid.ts";
+import type { ProgramStore } from "../../store/programs.ts";
+import type { SignatureStore } from "../../store/signatures.ts";
+
+/** Whose fields values are held against. */
+export type ValidationKey = { readonly id: string } | { readonly name: string } | { readonly programId: string };
+
+type Deps = { signatures: SignatureStore; programs: ProgramStore; schemas: SchemaCache };
+
+/** Coerces and checks values as a run would, without one. */
+export function createValidate({ signatures, programs, schemas }: Deps) {
+  return async function validate(project: string, key: ValidationKey, side: "inputs" | "outputs", values: Values): Promise<Checked> {
+    return schemas.of(await signatureOf(project, key))[side].validate(values);
+  };
+
+  async function signatureOf(project: string, key: ValidationKey) {
+    if ("programId" in key) return (await programs.getRevision(project, key.programId, 0)).revision.definition.signature;
+    if ("id" in key && !isUuid(key.id))
+      throw new Invalid("REQUEST_INVALID", [{ field: "id", description: "must be a UUID", reason: "type" }]);
+    return signatures.get(project, key);
+  }
+}
