@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What the model does with one request: fields as ChatAdapter reads them, plain text, an HTTP error, or no answer at all. */
+/** What the model does with one request: fields as ChatAdapter reads them, plain text, an HTTP error, or no answer at all; at once, or after something. */
 export type Reply =
-  | { fields: Record<string, unknown> }
+  | { fields: Record<string, unknown>; after?: Promise<unknown> }
   | { text: string }
   | { status: number; error: object; headers?: Record<string, string> }
   | { hang: true };
@@ -42,6 +42,7 @@ export async function startModel(): Promise<ScriptedModel> {
       response.end(JSON.stringify({ error: reply.error }));
       return;
     }
+    if ("after" in reply) await reply.after;
     const content = "text" in reply ? reply.text : chat(reply.fields);
     const choices = [{ index: 0, finish_reason: "stop", message: { role: "assistant", content } }];
     response.end(JSON.stringify({ id: "1", object: "chat.completion", created: 1, model: "scripted", choices, usage }));

@@ -32,13 +32,22 @@ export function createPerform({ sidecar, recorder, executions, revisions, schema
     const outcome = await ask(run, limits);
     const durationMs = Math.round(performance.now() - began);
 
-    if ("outputs" in outcome && (revision.status === "draft" || revision.status === "error"))
-      await revisions.setBuilt(start.project, revision.programId, revision.number, "");
     const end = endOf(start, outcome, durationMs);
     const isOurs = await recorder.end(end);
+    await noteBuilt(start.project, revision, outcome);
     if ("fault" in outcome) log.warn({ execution: start.id, reason: end.errorReason, durationMs }, "an execution failed");
     return isOurs ? recordOf(start, end) : executions.get(start.project, start.id);
   };
+
+  /** The run's record stands; where this can't be written, the next run writes it. */
+  async function noteBuilt(project: string, { programId, number, status }: Revision, outcome: Outcome): Promise<void> {
+    if (status !== "draft" && status !== "error") return;
+    const refusal = "fault" in outcome && outcome.fault.reason === "PROGRAM_INVALID" ? outcome.fault.message : "";
+    if ("fault" in outcome && refusal === "") return;
+    await revisions
+      .setBuilt(project, programId, number, refusal)
+      .catch((error: unknown) => log.warn({ err: error, program: programId }, "the program's status could not be written"));
+  }
 
   async function ask({ start, revision, lm }: Underway, limits: CallLimits): Promise<Outcome> {
     let trace = noTrace;
