@@ -1,3 +1,4 @@
+import { EventEmitter, once } from "node:events";
 import { createServer as createHttp1Server, type RequestListener } from "node:http";
 import { createServer as createHttp2Server, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from "node:http2";
 import { createServer, type Socket } from "node:net";
@@ -18,9 +19,20 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const undecidedMs = 10_000;
 const mostConnections = 10_000;
 const pingMs = 30_000;
+const lingerMs = 500;
 
 /** One cleartext port for HTTP/2 and HTTP/1.1, told apart by a connection's first bytes. */
-export function createPort(handler: NodeHandler): Port {
+export function createPort(handle: NodeHandler): Port {
+  const calls = new Set<object>();
+  const changes = new EventEmitter();
+  const handler: NodeHandler = (request, response) => {
+    const call = "stream" in response ? response.stream : response;
+    const end = () => calls.delete(call) && changes.emit("call ended");
+    calls.add(call);
+    call.once("finish", end).once("close", end);
+    handle(request, response);
+  };
+
   const http1 = createHttp1Server({ requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768 }, handler as RequestListener);
   // As if it listened: else its timeouts and closeIdleConnections() do nothing.
   http1.emit("listening");
@@ -35,11 +47,15 @@ export function createPort(handler: NodeHandler): Port {
   http2.on("sessionError", () => {});
 
   const sockets = new Set<Socket>();
+  const silent = new Set<Socket>();
   const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => socket.destroy());
+    silent.add(socket);
+    socket.once("close", () => silent.delete(socket));
     tellApart(socket, (isHttp2) => {
+      silent.delete(socket);
       (isHttp2 ? http2 : http1).emit("connection", socket);
     });
   });
@@ -59,10 +75,14 @@ export function createPort(handler: NodeHandler): Port {
     async drain(graceMs) {
       const closed = new Promise((resolve) => server.close(resolve));
       for (const session of sessions) session.close();
+      for (const socket of silent) socket.destroy();
       http1.closeIdleConnections();
+      const patience = AbortSignal.timeout(graceMs);
+      while (calls.size > 0 && !patience.aborted) await once(changes, "call ended", { signal: patience }).catch(() => {});
+      // A peer that does not read its last answer must not hold us up: it has this long to.
       const cut = setTimeout(() => {
         for (const socket of sockets) socket.destroy();
-      }, graceMs);
+      }, lingerMs);
       await closed;
       clearTimeout(cut);
     },
