@@ -63,7 +63,8 @@ export async function startGateway(t: Teardown, env: Record<string, string>): Pr
       SIGRUN_LOG_LEVEL: "info",
       ...env,
     },
-    stdio: ["ignore", "pipe", "pipe"],
+    // The channel ends the gateway where the test is killed.
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
