@@ -1,5 +1,5 @@
 // npm start: sets up what is missing, then runs the gateway on Node 24 and ends with it.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { node, root, SetUpError, setUp } from "./setup.js";
 
@@ -21,8 +21,18 @@ gateway.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ?
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => gateway.kill("SIGTERM"));
 
-// npm or the shell around us was killed: nobody else would stop the gateway.
+// npm or the shell between it and us was killed: nobody else would stop the gateway.
 const parent = process.ppid;
+const npm = process.env.npm_lifecycle_event ? Number(spawnSync("ps", ["-o", "ppid=", "-p", String(parent)], { encoding: "utf8" }).stdout) : 0;
 setInterval(() => {
-  if (process.ppid !== parent) gateway.kill("SIGTERM");
+  if (process.ppid !== parent || (npm > 1 && !isAlive(npm))) gateway.kill("SIGTERM");
 }, parentCheckMs).unref();
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === "EPERM";
+  }
+}

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -67,7 +68,7 @@ export async function startGateway(t: Teardown, env: Record<string, string>): Pr
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   let log = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     log += text;
   });
   const exited = new Promise<number | null>((resolve) => {
@@ -79,7 +80,7 @@ export async function startGateway(t: Teardown, env: Record<string, string>): Pr
     if (process.env.SIGRUN_TEST_LOG) process.stderr.write(log);
   });
   const ready = new Promise<string>((resolve) => {
-    createInterface(child.stdout).on("line", (line) => {
+    createInterface({ input: child.stdout as Readable }).on("line", (line) => {
       const url = /^sigrun is ready on (.*)$/.exec(line)?.[1];
       if (url) resolve(url);
     });
