@@ -23,7 +23,9 @@ process.on("SIGTERM", () => gateway.kill("SIGTERM"));
 
 // npm or the shell between it and us was killed: nobody else would stop the gateway.
 const parent = process.ppid;
-const npm = process.env.npm_lifecycle_event ? Number(spawnSync("ps", ["-o", "ppid=", "-p", String(parent)], { encoding: "utf8" }).stdout) : 0;
+const npm = process.env.npm_lifecycle_event
+  ? Number(spawnSync("ps", ["-o", "ppid=", "-p", String(parent)], { encoding: "utf8" }).stdout)
+  : 0;
 setInterval(() => {
   if (process.ppid !== parent || (npm > 1 && !isAlive(npm))) gateway.kill("SIGTERM");
 }, parentCheckMs).unref();
