@@ -1,4 +1,5 @@
 import { Invalid, type Violation } from "./faults.ts";
+import { textFault } from "./json.ts";
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -15,8 +16,10 @@ export function labelViolations(labels: Labels, path: string): Violation[] {
     const field = keys.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
     if (!keys.test(key)) violations.push({ field, description: `the key must match ${keys.source}`, reason: "pattern" });
     else if ([...value].length > longest) violations.push({ field, description: `is longer than ${longest} characters`, reason: "length" });
-    else if (value.includes("\0") || !value.isWellFormed())
-      violations.push({ field, description: "holds NUL or a lone surrogate", reason: "type" });
+    else {
+      const fault = textFault(value);
+      if (fault) violations.push({ field, description: fault, reason: "text" });
+    }
   }
   return violations;
 }

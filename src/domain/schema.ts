@@ -43,7 +43,10 @@ export function compileSchema(fields: readonly Field[]): Schema {
         return { ok: false, violations: onePerPath([...unknown, ...unsound]) };
       } catch (error) {
         if (!(error instanceof ValidationError)) throw error;
-        return { ok: false, violations: onePerPath([...unknown, ...unsound, ...violationsOf(error)]) };
+        const found = violationsOf(error).map((violation) =>
+          names.has(violation.field) && !(violation.field in known) ? missing(violation) : violation,
+        );
+        return { ok: false, violations: onePerPath([...unknown, ...unsound, ...found]) };
       }
     },
   };
@@ -82,6 +85,9 @@ export function createSchemaCache(limit: number): SchemaCache {
 
 /** yup's names for what it checks itself, in the contract's words. */
 const reasons: Record<string, string> = { typeError: "type", optionality: "missing", nullable: "type", key: "type" };
+
+/** Of a field called "constructor" yup finds every object's, and says that its type is wrong. */
+const missing = ({ field }: Violation): Violation => ({ field, description: "is missing", reason: "missing" });
 
 function violationsOf(error: ValidationError): Violation[] {
   const leaves = error.inner.length > 0 ? error.inner : [error];

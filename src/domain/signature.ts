@@ -68,8 +68,9 @@ export function defineSignature(draft: SignatureDraft, path: string): Signature 
   const fault = textFault(draft.instructions);
   if (fault) refuse("instructions", fault, "text");
   if (draft.instructions.length > longestInstructions) refuse("instructions", `is longer than ${longestInstructions} characters`, "length");
-  if (violations.length === 0 && inputs.length === 0) refuse("inputs", "needs a field at least", "missing");
-  if (violations.length === 0 && outputs.length === 0) refuse("outputs", "needs a field at least", "missing");
+  const isRead = violations.length === 0;
+  if (isRead && inputs.length === 0) refuse("inputs", "needs a field at least", "missing");
+  if (isRead && outputs.length === 0) refuse("outputs", "needs a field at least", "missing");
   if (inputs.length + outputs.length > mostFields) refuse("inputs", `has more than ${mostFields} fields with its outputs`, "length");
 
   const fromText = !written && draft.text !== "";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
 import { AlreadyExists, Invalid, RequestIdReused, type Violation } from "../../domain/faults.ts";
 import { checkHandle, deriveHandle } from "../../domain/handle.ts";
-import { canonicalJson } from "../../domain/json.ts";
+import { canonicalJson, textFault } from "../../domain/json.ts";
 import { type Labels, labelViolations } from "../../domain/labels.ts";
 import { definePipeline, type ModuleDraft } from "../../domain/pipeline.ts";
 import { type Definition, dspyProgramId, type LmSettings } from "../../domain/program.ts";
@@ -107,8 +107,8 @@ async function collect<T>(violations: Violation[], define: () => Promise<T>): Pr
 function textViolations(text: string, field: string, shortest: number, longest: number): Violation[] {
   if (text.length < shortest) return [{ field, description: "is missing", reason: "missing" }];
   if ([...text].length > longest) return [{ field, description: `is longer than ${longest} characters`, reason: "length" }];
-  if (text.includes("\0") || !text.isWellFormed()) return [{ field, description: "holds NUL or a lone surrogate", reason: "type" }];
-  return [];
+  const fault = textFault(text);
+  return fault ? [{ field, description: fault, reason: "text" }] : [];
 }
 
 /** What validate_only shows: the program as it would be. */

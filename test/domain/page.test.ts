@@ -1,0 +1,38 @@
+import test from "ava";
+import { v7 as uuidv7 } from "uuid";
+import { readPage, turnPage } from "../../src/domain/page.ts";
+import { refused } from "./_refused.ts";
+
+const query = ["executions", "project", "program"];
+const rows = Array.from({ length: 4 }, () => ({ id: uuidv7() }));
+
+test("a page is 50 long where nothing is asked, and 1,000 at most", (t) => {
+  t.is(readPage({ pageSize: 0, pageToken: "" }, query).limit, 50);
+  t.is(readPage({ pageSize: 5_000, pageToken: "" }, query).limit, 1_000);
+  t.deepEqual(
+    refused(t, () => readPage({ pageSize: -1, pageToken: "" }, query)),
+    ["page_size: range"],
+  );
+});
+
+test("the token of a page leads to the place after its last row, and the last page has none", (t) => {
+  const { rows: shown, nextPageToken } = turnPage(rows, { limit: 3 }, query);
+  t.is(shown.length, 3);
+  t.deepEqual(readPage({ pageSize: 3, pageToken: nextPageToken }, query), { limit: 3, after: rows[2]?.id });
+  t.is(turnPage(rows, { limit: 4 }, query).nextPageToken, "");
+});
+
+test("a token of another query, another project, or nobody's is refused", (t) => {
+  const { nextPageToken } = turnPage(rows, { limit: 3 }, query);
+  for (const [pageToken, asked] of [
+    [nextPageToken, ["executions", "project", "other"]],
+    [nextPageToken, ["executions", "other", "program"]],
+    ["nonsense", query],
+    [nextPageToken.slice(2), query],
+    ["'; DROP TABLE executions", query],
+  ] as const)
+    t.deepEqual(
+      refused(t, () => readPage({ pageSize: 3, pageToken }, asked)),
+      ["page_token: page_token"],
+    );
+});

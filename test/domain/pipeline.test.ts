@@ -1,0 +1,144 @@
+import test, { type ExecutionContext } from "ava";
+import { definePipeline, type ModuleDraft } from "../../src/domain/pipeline.ts";
+import { dspyProgramId } from "../../src/domain/program.ts";
+import { defineSignature, type SignatureDraft } from "../../src/domain/signature.ts";
+import { refused } from "./_refused.ts";
+
+const text = (text: string): SignatureDraft => ({ name: "", instructions: "", text, inputs: [], outputs: [] });
+const models = { allowedModels: ["openai/scripted"] };
+
+type Written = Partial<Omit<ModuleDraft, "signature" | "inputFrom">> & { signature?: string; inputFrom?: Record<string, string> };
+
+const module = ({ signature, inputFrom = {}, ...rest }: Written): ModuleDraft => ({
+  name: "",
+  type: "Predict",
+  params: {},
+  lm: {},
+  modules: [],
+  tools: [],
+  ...rest,
+  signature: signature === undefined ? undefined : text(signature),
+  inputFrom: Object.entries(inputFrom),
+});
+
+const define = (signature: string, modules: Written[], lm = {}) =>
+  definePipeline(defineSignature(text(signature), "program.signature"), modules.map(module), lm, models, "program");
+const faults = (t: ExecutionContext, signature: string, modules: Written[], lm = {}) => refused(t, () => define(signature, modules, lm));
+const wires = ({ modules }: ReturnType<typeof define>) =>
+  modules.flatMap(({ name, wires }) => wires.map(({ input, module, field }) => `${name}.${input} <- ${module}.${field}`));
+
+test("no module means one Predict over the program's signature", (t) => {
+  const made = define("question -> answer", []);
+  t.deepEqual(wires(made), ["predict.question <- .question"]);
+  t.deepEqual(made.outputs, [{ input: "answer", module: "predict", field: "answer" }]);
+});
+
+test("an input takes the nearest earlier field of its name, or the one that it is told to", (t) => {
+  const made = define("question -> answer", [
+    { name: "search", signature: "question -> passages: list[str], question_again" },
+    {
+      name: "rerank",
+      signature: "question, passages: list[str] -> passages_ranked: list[str]",
+      inputFrom: { question: "search.question_again" },
+    },
+    {
+      name: "answer_it",
+      type: "ChainOfThought",
+      signature: "question, passages: list[str] -> answer",
+      inputFrom: { passages: "rerank.passages_ranked" },
+    },
+  ]);
+  t.deepEqual(wires(made), [
+    "search.question <- .question",
+    "rerank.question <- search.question_again",
+    "rerank.passages <- search.passages",
+    "answer_it.question <- .question",
+    "answer_it.passages <- rerank.passages_ranked",
+  ]);
+});
+
+test("ChainOfThought's reasoning may be taken by a later module, and be an output of the program", (t) => {
+  const made = define("question -> answer, reasoning", [
+    { name: "think", type: "ChainOfThought", signature: "question -> draft" },
+    { name: "say", signature: "draft, thoughts -> answer", inputFrom: { thoughts: "think.reasoning" } },
+  ]);
+  t.deepEqual(
+    made.outputs.map(({ module, field }) => `${module}.${field}`),
+    ["say.answer", "think.reasoning"],
+  );
+});
+
+test("a value may go where every value of its type is welcome", (t) => {
+  const made = () =>
+    define("count: int, kind: Literal['a'] -> done: bool", [
+      { signature: "count: float, kind, note: Optional[str] -> done: bool", inputFrom: { note: "kind" } },
+    ]);
+  t.notThrows(made);
+});
+
+const wrong: [why: string, signature: string, modules: Written[], faults: string[]][] = [
+  ["an input nobody provides", "q -> a", [{ signature: "q, context -> a" }], ["program.modules[0].input_from.context: missing"]],
+  ["an output nobody makes", "q -> a, b", [{ signature: "q -> a" }], ["program.signature.outputs[1]: missing"]],
+  ["an input of another type", "q: int -> a", [{ signature: "q: list[int] -> a" }], ["program.modules[0].input_from.q: type"]],
+  ["a float where an int is taken", "q: float -> a", [{ signature: "q: int -> a" }], ["program.modules[0].input_from.q: type"]],
+  ["nothing where a value is taken", "q: Optional[str] -> a", [{ signature: "q: str -> a" }], ["program.modules[0].input_from.q: type"]],
+  ["an output of another type", "q -> a: int", [{ signature: "q -> a: str" }], ["program.signature.outputs[0]: type"]],
+  [
+    "a circle",
+    "q -> a",
+    [
+      { name: "one", signature: "q, x -> y", inputFrom: { x: "two.x" } },
+      { name: "two", signature: "y -> x, a" },
+    ],
+    ["program.modules[0].input_from.x: circle"],
+  ],
+  [
+    "a module that takes from itself",
+    "q -> a",
+    [{ name: "one", signature: "q, x -> a", inputFrom: { x: "one.a" } }],
+    ["program.modules[0].input_from.x: circle"],
+  ],
+  ["a source that is not there", "q -> a", [{ inputFrom: { q: "nobody.q" } }], ["program.modules[0].input_from.q: unknown"]],
+  ["an input that the module has not", "q -> a", [{ inputFrom: { nope: "q" } }], ["program.modules[0].input_from.nope: unknown"]],
+  ["an unknown module", "q -> a", [{ type: "Predictt" }], ["program.modules[0].type: unknown"]],
+  ["no type", "q -> a", [{ type: "" }], ["program.modules[0].type: missing"]],
+  ["a module that runs code", "q -> a", [{ type: "ProgramOfThought" }], ["program.modules[0].type: unsupported"]],
+  ["an unknown parameter", "q -> a", [{ params: { api_base: "http://x" } }], ["program.modules[0].params.api_base: unknown"]],
+  ["two of one name", "q -> a", [{ name: "one" }, { name: "one" }], ["program.modules[1].name: duplicate"]],
+  ["a name of dspy.Module's", "q -> a", [{ name: "forward" }], ["program.modules[0].name: reserved"]],
+  ["a name of Python's", "q -> a", [{ name: "class" }], ["program.modules[0].name: reserved"]],
+  ["a field that the module makes itself", "q -> a, reasoning", [{ type: "ChainOfThought" }], ["program.modules[0].signature: duplicate"]],
+  [
+    "a wrong signature of a module",
+    "q -> a",
+    [{ signature: "q -> a: nope" }],
+    ["program.modules[0].signature.text: type", "program.signature.outputs[0]: missing"],
+  ],
+  ["a model that is not allowed", "q -> a", [{ lm: { model: "openai/other" } }], ["program.modules[0].lm.model: literal"]],
+  ["tools", "q -> a", [{ tools: ["x"] }], ["program.modules[0].tools: unknown"]],
+];
+for (const [why, signature, modules, expected] of wrong)
+  test(`a wiring is refused for ${why}`, (t) => t.deepEqual(faults(t, signature, modules), expected));
+
+test("the settings of the model are held against what there is", (t) => {
+  const lm = { model: "x/y", temperature: 9, maxTokens: 0, adapter: "Nope", params: { api_key: "k", top_p: 2, seed: "7", stop: ["x"] } };
+  t.deepEqual(faults(t, "q -> a", [], lm), [
+    "program.lm.adapter: literal",
+    "program.lm.max_tokens: range",
+    "program.lm.model: literal",
+    "program.lm.params.api_key: unknown",
+    "program.lm.params.seed: type",
+    "program.lm.params.top_p: range",
+    "program.lm.temperature: range",
+  ]);
+});
+
+test("a definition has one id, made from all of its content", (t) => {
+  const signature = defineSignature(text("q -> a"), "signature");
+  const idOf = (modules: Written[], compiledState = "") => dspyProgramId({ signature, ...define("q -> a", modules), compiledState });
+  t.is(idOf([]), idOf([]));
+  t.is(
+    new Set([idOf([]), idOf([], "{}"), idOf([{ type: "ChainOfThought" }]), idOf([{ lm: { temperature: 1 } }]), idOf([{ name: "x" }])]).size,
+    5,
+  );
+});

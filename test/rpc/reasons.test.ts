@@ -1,0 +1,28 @@
+import { readFileSync } from "node:fs";
+import { Code } from "@connectrpc/connect";
+import test from "ava";
+import { codes } from "../../src/rpc/faults.ts";
+
+/** The contract's reasons, each with the codes that the comment above its group names. */
+function contract(): Map<string, string[]> {
+  const proto = readFileSync(new URL("../../proto/sigrun/v1/error_reason.proto", import.meta.url), "utf8");
+  const reasons = new Map<string, string[]>();
+  let group: string[] = [];
+  for (const line of proto.slice(proto.indexOf("enum ErrorReason")).split("\n")) {
+    const named = line.includes("//") ? (line.match(/\b[A-Z]+(_[A-Z]+)*\b(?=,|:|$)/g) ?? []) : [];
+    if (named.length > 0) group = named;
+    const reason = /ERROR_REASON_([A-Z_]+) = [1-9]/.exec(line)?.[1];
+    if (reason) reasons.set(reason, group);
+  }
+  return reasons;
+}
+
+/** As google.rpc writes it; "CANCELLED" has two l there. */
+const nameOf = (code: Code) =>
+  code === Code.Canceled ? "CANCELLED" : (Code[code] ?? "").replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
+
+test("every reason of the contract has the code that the contract gives it", (t) => {
+  const reasons = contract();
+  t.deepEqual(Object.keys(codes).sort(), [...reasons.keys()].sort());
+  for (const [reason, code] of Object.entries(codes)) t.true(reasons.get(reason)?.includes(nameOf(code)), `${reason} is ${nameOf(code)}`);
+});
