@@ -8,8 +8,9 @@ import { startGateway } from "./_gateway.ts";
 test("with nothing set, a program runs on the model that comes along, and its record is in the PostgreSQL that comes along", async (t) => {
   t.timeout(120_000);
   const dataDir = mkdtempSync(join(tmpdir(), "sigrun-test-"));
-  const { programs, executions } = await startGateway(t, { SIGRUN_DATA_DIR: dataDir });
+  // Teardowns run last first: this one when the gateway has ended.
   t.teardown(() => rmSync(dataDir, { recursive: true, force: true }));
+  const { programs, executions } = await startGateway(t, { SIGRUN_DATA_DIR: dataDir });
 
   const signature = { name: "ComplexSignature", text: "question, context -> answer, confidence: float, sources: list[str]" };
   const { program } = await programs.createProgram({ program: { name: "Complex QA Program", signature } });
