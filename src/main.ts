@@ -9,7 +9,10 @@ import { createReplay } from "./actions/executions/replay.ts";
 import { createRun } from "./actions/executions/run.ts";
 import { createCompileProgram } from "./actions/programs/compile.ts";
 import { createCreateProgram } from "./actions/programs/create.ts";
+import { createDeploy } from "./actions/programs/deploy.ts";
 import { createListPrograms } from "./actions/programs/list.ts";
+import { createRevisions } from "./actions/programs/revisions.ts";
+import { createUpdateProgram } from "./actions/programs/update.ts";
 import { createCreateSignature } from "./actions/signatures/create.ts";
 import { createGetSignature } from "./actions/signatures/get.ts";
 import { createValidate } from "./actions/signatures/validate.ts";
@@ -77,7 +80,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   });
   onClose("sidecar channel", sidecar.close);
 
-  const { programs, revisions, signatures, executions, recorder } = store;
+  const { programs, revisions, changes, signatures, executions, recorder } = store;
   const schemas = createSchemaCache(1_000);
   const live = createLiveRuns<Execution>();
   const replay = createReplay({ executions, live });
@@ -93,6 +96,10 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
       createProgram: createCreateProgram({ programs, signatures, ...models }),
       getProgram: programs.get,
       listPrograms: createListPrograms({ programs }),
+      updateProgram: createUpdateProgram({ programs, changes, signatures, ...models }),
+      deleteProgram: changes.remove,
+      deploy: createDeploy({ changes }),
+      revisions: createRevisions({ programs, revisions, changes }),
       compileProgram: createCompileProgram({ programs, revisions, sidecar }),
       run: createRun({ programs, recorder, sidecar, schemas, live, perform, replay, defaultModel: config.lm, ...models }),
     }),

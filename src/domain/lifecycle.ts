@@ -3,22 +3,40 @@ import { StatusConflict } from "./faults.ts";
 export type ProgramStatus = "draft" | "ready" | "optimized" | "deployed" | "error";
 export type ExecutionStatus = "pending" | "running" | "completed" | "failed" | "cancelled";
 
-/** What happens to a program or one of its revisions. */
+/** What happens to a program's revision. An update makes a new one and leaves the old as it is. */
 export type ProgramEvent = "update" | "build" | "fail" | "optimize" | "deploy" | "undeploy";
 export type ExecutionEvent = "start" | "complete" | "fail" | "cancel";
 
-const programs: Record<ProgramEvent, { from: readonly ProgramStatus[]; to: Exclude<ProgramStatus, "deployed"> | "deployed" }> = {
-  update: { from: ["draft", "ready", "optimized", "error"], to: "draft" },
+type Step<Status> = { readonly from: readonly Status[]; readonly to: Status };
+
+/** "own": undeployed, a revision is what it was before, which its row still says. */
+const programs: Record<ProgramEvent, Step<ProgramStatus | "own">> = {
+  update: { from: ["draft", "ready", "optimized", "deployed", "error"], to: "draft" },
   build: { from: ["draft", "error"], to: "ready" },
-  fail: { from: ["draft", "error"], to: "error" },
+  fail: { from: ["draft", "ready", "optimized", "error"], to: "error" },
   optimize: { from: ["ready", "optimized"], to: "optimized" },
   deploy: { from: ["ready", "optimized"], to: "deployed" },
-  undeploy: { from: ["deployed"], to: "ready" },
+  undeploy: { from: ["deployed"], to: "own" },
 };
 
-/** The status after the event; StatusConflict where the event may not follow. */
-export function nextProgramStatus(status: ProgramStatus, event: ProgramEvent): ProgramStatus {
-  const { from, to } = programs[event];
-  if (!from.includes(status)) throw new StatusConflict(`${event} needs a program that is ${from.join(" or ")}; this one is ${status}`);
-  return to;
+const executions: Record<ExecutionEvent, Step<ExecutionStatus>> = {
+  start: { from: ["pending"], to: "running" },
+  complete: { from: ["running"], to: "completed" },
+  fail: { from: ["pending", "running"], to: "failed" },
+  cancel: { from: ["pending", "running"], to: "cancelled" },
+};
+
+export const programStep = (event: ProgramEvent) => programs[event];
+export const executionStep = (event: ExecutionEvent) => executions[event];
+
+/** Refuses an event that may not follow; `what` says whose status it is. */
+export function checkProgramStep(event: ProgramEvent, status: ProgramStatus, what: string): void {
+  const { from } = programs[event];
+  if (!from.includes(status)) throw new StatusConflict(`can't ${event} ${what}: it is ${status}, and must be ${from.join(" or ")}`);
+}
+
+/** The same for a run's record. */
+export function executionConflict(event: ExecutionEvent, status: ExecutionStatus, id: string): StatusConflict {
+  const { from, to } = executions[event];
+  return new StatusConflict(`execution ${id} can't become ${to}: it is ${status}, and must be ${from.join(" or ")}`);
 }

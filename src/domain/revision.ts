@@ -35,6 +35,11 @@ export type Program = {
   readonly updatedAt: Date;
 };
 
+/** A revision's own, but for the one that is deployed. */
+export function statusOfRevision({ deployedRevision }: Pick<Program, "deployedRevision">, { number, status }: Revision): ProgramStatus {
+  return number === deployedRevision ? "deployed" : status;
+}
+
 /** A program is deployed while a revision is; else its status is the newest revision's. */
 export function statusOf(program: Program): ProgramStatus {
   return program.deployedRevision === null ? program.newest.status : "deployed";

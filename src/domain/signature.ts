@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { Invalid, type Violation } from "./faults.ts";
 import { defineField, isKeyword } from "./fields.ts";
 import { canonicalJson, type Json, maxViolations, textFault } from "./json.ts";
-import { readSignatureText } from "./signature-text.ts";
+import { formatSignatureText, readSignatureText } from "./signature-text.ts";
 import type { Type } from "./type.ts";
 
 /** What a field's value must keep to beside its type. */
@@ -61,7 +61,6 @@ export function defineSignature(draft: SignatureDraft, path: string): Signature 
   const violations: Violation[] = [];
   const refuse = (part: string, description: string, reason: string) => violations.push({ field: `${path}.${part}`, description, reason });
   const written = draft.inputs.length + draft.outputs.length > 0;
-  if (written && draft.text !== "") refuse("text", "may stand in place of inputs and outputs, not beside them", "conflict");
   const { inputs, outputs } = written || draft.text === "" ? draft : readSignatureText(draft.text, (why) => refuse("text", why, "text"));
 
   if (draft.name !== "" && (!className.test(draft.name) || isKeyword(draft.name))) refuse("name", "must be a Python class name", "pattern");
@@ -90,8 +89,21 @@ export function defineSignature(draft: SignatureDraft, path: string): Signature 
     outputs: read(outputs, "outputs"),
   };
   checkUnique(signature, path, fromText, violations);
+  // What was read has both, and may be sent back.
+  if (written && draft.text !== "" && violations.length === 0 && !saysTheSame(draft.text, signature))
+    refuse("text", `says something else than the inputs and outputs beside it, which are ${formatSignatureText(signature)}`, "conflict");
   if (violations.length > 0) throw new Invalid("SIGNATURE_INVALID", violations.slice(0, maxViolations));
   return signature.name === "" ? { ...signature, name: derivedName(signature) } : signature;
+}
+
+function saysTheSame(text: string, signature: Signature): boolean {
+  try {
+    const read = defineSignature({ name: "", instructions: "", text, inputs: [], outputs: [] }, "");
+    return formatSignatureText(read) === formatSignatureText(signature);
+  } catch (error) {
+    if (error instanceof Invalid) return false;
+    throw error;
+  }
 }
 
 /** Over inputs and outputs together, also as protobuf writes names in JSON: foo_bar and fooBar are one. */

@@ -2,7 +2,10 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { Run } from "../actions/executions/run.ts";
 import type { createCompileProgram } from "../actions/programs/compile.ts";
 import type { createCreateProgram } from "../actions/programs/create.ts";
+import type { createDeploy } from "../actions/programs/deploy.ts";
 import type { createListPrograms } from "../actions/programs/list.ts";
+import type { createRevisions } from "../actions/programs/revisions.ts";
+import type { createUpdateProgram } from "../actions/programs/update.ts";
 import type { Execution } from "../domain/execution.ts";
 import { Fault, type Reason } from "../domain/faults.ts";
 import { pathUnder } from "../domain/json.ts";
@@ -11,14 +14,18 @@ import { ExecutionView } from "../gen/sigrun/v1/execution_service_pb.ts";
 import { type ProgramService, ProgramView } from "../gen/sigrun/v1/program_service_pb.ts";
 import { callerOf, headersOf, usualMs } from "./caller.ts";
 import { executionMessage } from "./wire/execution.ts";
-import { callerProgram, lmSettings, programMessage } from "./wire/program.ts";
+import { callerProgram, lmSettings, programMessage, revisionMessage } from "./wire/program.ts";
 import { valuesOf } from "./wire/signature.ts";
 
 type Actions = {
   createProgram: ReturnType<typeof createCreateProgram>;
   getProgram(project: string, key: string): Promise<Program>;
   listPrograms: ReturnType<typeof createListPrograms>;
+  updateProgram: ReturnType<typeof createUpdateProgram>;
+  deleteProgram(project: string, key: string, etag: string, force: boolean): Promise<void>;
   compileProgram: ReturnType<typeof createCompileProgram>;
+  deploy: ReturnType<typeof createDeploy>;
+  revisions: ReturnType<typeof createRevisions>;
   run: Run;
 };
 
@@ -42,6 +49,25 @@ export function programService(actions: Actions): Partial<ServiceImpl<typeof Pro
       return { programs: rows.map((program) => programMessage(program, view || ProgramView.BASIC)), nextPageToken };
     },
 
+    async updateProgram({ program, updateMask, validateOnly }, context) {
+      const { project } = callerOf(context, usualMs.build);
+      const { id = "", etag = "" } = program ?? {};
+      const changed = await actions.updateProgram(project, {
+        id,
+        etag,
+        asked: callerProgram(program),
+        mask: updateMask?.paths ?? [],
+        validateOnly,
+      });
+      return { program: programMessage(changed, ProgramView.FULL) };
+    },
+
+    async deleteProgram({ id, etag, force }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      await actions.deleteProgram(project, id, etag, force);
+      return {};
+    },
+
     async compileProgram({ programId }, context) {
       const { project, ...limits } = callerOf(context, usualMs.build);
       return { program: programMessage(await actions.compileProgram(project, programId, limits), ProgramView.FULL) };
@@ -63,6 +89,32 @@ export function programService(actions: Actions): Partial<ServiceImpl<typeof Pro
         { ...limits, onRecord: (id) => context.responseHeader.set("sigrun-execution-id", id) },
       );
       return { outputs: outputsOf(execution), execution: executionMessage(execution, ExecutionView.BASIC) };
+    },
+
+    async deployProgram({ programId, revision, etag }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      return { program: programMessage(await actions.deploy.deploy(project, programId, revision, etag), ProgramView.FULL) };
+    },
+
+    async undeployProgram({ programId, etag }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      return { program: programMessage(await actions.deploy.undeploy(project, programId, etag), ProgramView.FULL) };
+    },
+
+    async getRevision({ programId, revision }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      return { revision: revisionMessage(await actions.revisions.get(project, programId, revision), true) };
+    },
+
+    async listRevisions({ programId, pageSize, pageToken }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      const { rows, nextPageToken } = await actions.revisions.list(project, programId, { pageSize, pageToken });
+      return { revisions: rows.map((revision) => revisionMessage(revision, false)), nextPageToken };
+    },
+
+    async rollbackProgram(request, context) {
+      const { project } = callerOf(context, usualMs.read);
+      return { program: programMessage(await actions.revisions.rollback(project, request), ProgramView.FULL) };
     },
   };
 }

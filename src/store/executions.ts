@@ -10,8 +10,8 @@ import {
 import type { Execution, Step, TokenUsage, Values } from "../domain/execution.ts";
 import { NotFound, type Violation } from "../domain/faults.ts";
 import type { ExecutionStatus } from "../domain/lifecycle.ts";
+import type { RequestKey } from "../domain/request.ts";
 import type { Database } from "./database.ts";
-import type { RequestKey } from "./recorder.ts";
 
 export class ExecutionRow extends Model<InferAttributes<ExecutionRow>, InferCreationAttributes<ExecutionRow>> {
   declare projectId: string;

@@ -5,6 +5,7 @@ import {
   type InferCreationAttributes,
   Model,
   QueryTypes,
+  type Transaction,
   UniqueConstraintError,
 } from "sequelize";
 import { NotFound } from "../domain/faults.ts";
@@ -45,7 +46,7 @@ export type ProgramStore = {
   /** Writes the program, its signature and revision 1; gives the column that is taken where one is. */
   create(project: string, draft: ProgramDraft): Promise<"created" | "handle taken" | "request_id taken">;
   /** By UUID or handle. */
-  get(project: string, key: string): Promise<Program>;
+  get(project: string, key: string, transaction?: Transaction): Promise<Program>;
   /** The program that was made under a request_id, with the hash of what was asked; null where there is none. */
   findByRequest(project: string, requestId: string): Promise<{ program: Program; hash: string } | null>;
   /** The program and one of its revisions; 0 is the deployed one where there is one, else the newest. */
@@ -74,8 +75,10 @@ export function createProgramStore(database: Database, signatures: SignatureStor
     { sequelize: database.sequelize, modelName: "Program", tableName: "programs", underscored: true },
   );
 
-  const select = <T extends object>(sql: string, bind: unknown[]) =>
-    database.use(() => database.sequelize.query<T>(sql, { bind, type: QueryTypes.SELECT }));
+  const select = (sql: string, bind: unknown[], transaction?: Transaction) =>
+    database.use(() =>
+      database.sequelize.query<ProgramColumns>(sql, { bind, type: QueryTypes.SELECT, ...(transaction && { transaction }) }),
+    );
 
   return {
     async create(project, { revision, request, ...program }) {
@@ -95,14 +98,14 @@ export function createProgramStore(database: Database, signatures: SignatureStor
       }
     },
 
-    async get(project, key) {
-      const [row] = await select<ProgramColumns>(`${programSelect} WHERE p.project_id = $1 AND ${keyColumn(key)} = $2`, [project, key]);
+    async get(project, key, transaction) {
+      const [row] = await select(`${programSelect} WHERE p.project_id = $1 AND ${keyColumn(key)} = $2`, [project, key], transaction);
       if (!row) throw new NotFound("program", key);
       return programOf(row);
     },
 
     async findByRequest(project, requestId) {
-      const [row] = await select<ProgramColumns>(`${programSelect} WHERE p.project_id = $1 AND p.request_id = $2`, [project, requestId]);
+      const [row] = await select(`${programSelect} WHERE p.project_id = $1 AND p.request_id = $2`, [project, requestId]);
       return row ? { program: programOf(row), hash: row.request_hash ?? "" } : null;
     },
 
@@ -114,7 +117,7 @@ export function createProgramStore(database: Database, signatures: SignatureStor
     },
 
     async list(project, { after, limit }) {
-      const rows = await select<ProgramColumns>(
+      const rows = await select(
         `${programSelect} WHERE p.project_id = $1 AND ($2::uuid IS NULL OR p.id < $2) ORDER BY p.id DESC LIMIT $3`,
         [project, after ?? null, limit],
       );

@@ -1,13 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { QueryTypes } from "sequelize";
+import { ForeignKeyConstraintError, QueryTypes } from "sequelize";
 import type { Trace, Values } from "../domain/execution.ts";
-import { StoreUnavailable, type Violation } from "../domain/faults.ts";
+import { NotFound, StoreUnavailable, type Violation } from "../domain/faults.ts";
+import type { RequestKey } from "../domain/request.ts";
 import type { Logger } from "../telemetry.ts";
 import { createBatch } from "./batch.ts";
 import type { Database } from "./database.ts";
-
-/** A request_id in its scope, and a hash of what was asked under it. */
-export type RequestKey = { readonly method: string; readonly id: string; readonly hash: string };
 
 /** A run that is about to begin. */
 export type Start = {
@@ -95,6 +93,7 @@ export function createRecorder(database: Database, runnerId: string, log: Logger
         return await insert(run);
       } catch (error) {
         // A commit that broke off may have been made; the caller is told that nothing ran, so nothing may stay.
+        if (error instanceof ForeignKeyConstraintError) throw new NotFound("program", run.programId);
         if (error instanceof StoreUnavailable) persist(run.id, () => write(deleteSql, [{ project_id: run.project, id: run.id }]));
         throw error;
       }

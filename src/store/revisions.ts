@@ -9,7 +9,9 @@ import {
   type Transaction,
 } from "sequelize";
 import { NotFound } from "../domain/faults.ts";
+import { programStep } from "../domain/lifecycle.ts";
 import type { Definition } from "../domain/program.ts";
+import type { RequestKey } from "../domain/request.ts";
 import type { Origin, Revision } from "../domain/revision.ts";
 import type { Database } from "./database.ts";
 
@@ -28,6 +30,9 @@ export class RevisionRow extends Model<InferAttributes<RevisionRow>, InferCreati
   declare score: number | null;
   declare errorReason: CreationOptional<string>;
   declare errorMessage: CreationOptional<string>;
+  declare requestMethod: string | null;
+  declare requestId: string | null;
+  declare requestHash: string | null;
   declare createdAt: CreationOptional<Date>;
   declare updatedAt: CreationOptional<Date>;
 }
@@ -39,6 +44,8 @@ export type RevisionDraft = {
   readonly definition: Definition;
   readonly dspyProgramId: string;
   readonly score: number | null;
+  readonly errorReason?: string;
+  readonly errorMessage?: string;
 };
 
 export type RevisionStore = {
@@ -49,9 +56,14 @@ export type RevisionStore = {
     signatureId: string,
     draft: RevisionDraft,
     transaction: Transaction,
+    request?: RequestKey,
   ): Promise<void>;
-  get(project: string, programId: string, number: number): Promise<Revision>;
-  /** What DSPy said when it was given the revision: "" built it, else why not. Changes only a draft or an error. */
+  get(project: string, programId: string, number: number, transaction?: Transaction): Promise<Revision>;
+  /** The program whose revision was made under a request_id, with the hash of what was asked; null where there is none. */
+  findByRequest(project: string, request: Omit<RequestKey, "hash">): Promise<{ programId: string; hash: string } | null>;
+  /** Newest first, before the revision of that number. */
+  list(project: string, programId: string, page: { before?: number; limit: number }): Promise<Revision[]>;
+  /** What DSPy said when it was given the revision: "" built it, else why not. Changes only what the lifecycle lets it. */
   setBuilt(project: string, programId: string, number: number, failure: string): Promise<void>;
 };
 
@@ -72,38 +84,53 @@ export function createRevisionStore(database: Database): RevisionStore {
       score: DataTypes.DOUBLE,
       errorReason: DataTypes.TEXT,
       errorMessage: DataTypes.TEXT,
+      requestMethod: DataTypes.TEXT,
+      requestId: DataTypes.UUID,
+      requestHash: DataTypes.TEXT,
       createdAt: DataTypes.DATE,
       updatedAt: DataTypes.DATE,
     },
     { sequelize: database.sequelize, modelName: "Revision", tableName: "program_revisions", underscored: true },
   );
 
+  const select = (sql: string, bind: unknown[], transaction?: Transaction) =>
+    database.use(() =>
+      database.sequelize.query<RevisionColumns>(sql, { bind, type: QueryTypes.SELECT, ...(transaction && { transaction }) }),
+    );
+
   return {
-    async create(project, programId, number, signatureId, { definition, ...draft }, transaction) {
+    async create(project, programId, number, signatureId, { definition, ...draft }, transaction, request) {
       const { modules, outputs, lm, compiledState } = definition;
+      const key = { requestMethod: request?.method ?? null, requestId: request?.id ?? null, requestHash: request?.hash ?? null };
       await Row.create(
-        { projectId: project, programId, number, signatureId, modules, outputs, lm, compiledState, ...draft },
+        { projectId: project, programId, number, signatureId, modules, outputs, lm, compiledState, ...draft, ...key },
         { transaction },
       );
     },
 
-    get: (project, programId, number) =>
+    async get(project, programId, number, transaction) {
+      const [row] = await select(`${revisionSelect} AND r.number = $3`, [project, programId, number], transaction);
+      if (!row) throw new NotFound("revision", `${number} of program ${programId}`);
+      return revisionOf(row);
+    },
+
+    findByRequest: (project, { method, id }) =>
       database.use(async () => {
-        const [row] = await database.sequelize.query<RevisionColumns>(revisionSelect, {
-          bind: [project, programId, number],
-          type: QueryTypes.SELECT,
-        });
-        if (!row) throw new NotFound("revision", `${programId}@${number}`);
-        return revisionOf(row);
+        const row = await Row.findOne({ where: { projectId: project, requestMethod: method, requestId: id } });
+        return row && { programId: row.programId, hash: row.requestHash ?? "" };
       }),
+
+    async list(project, programId, { before, limit }) {
+      const sql = `${revisionSelect} AND ($3::integer IS NULL OR r.number < $3) ORDER BY r.number DESC LIMIT $4`;
+      return (await select(sql, [project, programId, before ?? null, limit])).map(revisionOf);
+    },
 
     async setBuilt(project, programId, number, failure) {
       const result = failure
         ? { status: "error" as const, errorReason: "PROGRAM_INVALID", errorMessage: failure }
         : { status: "ready" as const, errorReason: "", errorMessage: "" };
-      await database.use(() =>
-        Row.update(result, { where: { projectId: project, programId, number, status: { [Op.in]: ["draft", "error"] } } }),
-      );
+      const { from } = programStep(failure ? "fail" : "build");
+      await database.use(() => Row.update(result, { where: { projectId: project, programId, number, status: { [Op.in]: [...from] } } }));
     },
   };
 }
@@ -116,7 +143,7 @@ export const revisionColumns = `
 const revisionSelect = `
   SELECT ${revisionColumns}
   FROM program_revisions AS r JOIN signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id
-  WHERE r.project_id = $1 AND r.program_id = $2 AND r.number = $3`;
+  WHERE r.project_id = $1 AND r.program_id = $2`;
 
 export type RevisionColumns = {
   program_id: string;

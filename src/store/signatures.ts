@@ -1,6 +1,15 @@
-import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, type Transaction } from "sequelize";
+import {
+  type CreationOptional,
+  DataTypes,
+  ForeignKeyConstraintError,
+  type InferAttributes,
+  type InferCreationAttributes,
+  Model,
+  Op,
+  type Transaction,
+} from "sequelize";
 import { v7 as uuidv7 } from "uuid";
-import { AlreadyExists, NotFound } from "../domain/faults.ts";
+import { AlreadyExists, InUse, NotFound } from "../domain/faults.ts";
 import { type Field, type Signature, signatureHash } from "../domain/signature.ts";
 import type { Database } from "./database.ts";
 
@@ -23,6 +32,10 @@ export type SignatureStore = {
   get(project: string, key: { id: string } | { name: string }): Promise<StoredSignature>;
   /** The one that stands under the same name where it says the same; AlreadyExists where it says something else. */
   findOrCreate(project: string, signature: Signature, transaction?: Transaction): Promise<StoredSignature>;
+  /** InUse while a program's revision uses it. */
+  remove(project: string, id: string): Promise<void>;
+  /** Newest first, after the signature of that id. */
+  list(project: string, page: { after?: string; limit: number }): Promise<StoredSignature[]>;
 };
 
 export function createSignatureStore(database: Database): SignatureStore {
@@ -54,16 +67,36 @@ export function createSignatureStore(database: Database): SignatureStore {
         const contentHash = signatureHash(signature);
         const { name, instructions, inputs, outputs } = signature;
         const inTransaction = transaction ? { transaction } : {};
-        // ON CONFLICT DO NOTHING waits for a creator that has not committed yet, so the read after it sees who won.
-        await Row.bulkCreate([{ projectId: project, id: uuidv7(), name, instructions, inputs, outputs, contentHash }], {
-          ignoreDuplicates: true,
-          returning: false,
-          ...inTransaction,
-        });
-        const row = await Row.findOne({ where: { projectId: project, name }, rejectOnEmpty: true, ...inTransaction });
-        if (row.contentHash !== contentHash)
-          throw new AlreadyExists(`signature ${JSON.stringify(name)} exists and says something else; choose another name`);
-        return signatureOf(row);
+        const row = { projectId: project, id: uuidv7(), name, instructions, inputs, outputs, contentHash };
+        for (;;) {
+          // ON CONFLICT DO NOTHING waits for a creator that has not committed yet, so the read after it sees who won.
+          await Row.bulkCreate([row], { ignoreDuplicates: true, returning: false, ...inTransaction });
+          // Held, so that nobody deletes it before its program's revision refers to it.
+          const lock = transaction ? { lock: transaction.LOCK.KEY_SHARE } : {};
+          const found = await Row.findOne({ where: { projectId: project, name }, ...inTransaction, ...lock });
+          if (!found) continue;
+          if (found.contentHash !== contentHash)
+            throw new AlreadyExists(`signature ${JSON.stringify(name)} exists and says something else; choose another name`);
+          return signatureOf(found);
+        }
+      }),
+
+    remove: (project, id) =>
+      database.use(async () => {
+        try {
+          const deleted = await Row.destroy({ where: { projectId: project, id } });
+          if (deleted === 0) throw new NotFound("signature", id);
+        } catch (error) {
+          if (error instanceof ForeignKeyConstraintError)
+            throw new InUse(`signature ${JSON.stringify(id)} is used by a program's revision`);
+          throw error;
+        }
+      }),
+
+    list: (project, { after, limit }) =>
+      database.use(async () => {
+        const where = { projectId: project, ...(after !== undefined && { id: { [Op.lt]: after } }) };
+        return (await Row.findAll({ where, order: [["id", "DESC"]], limit })).map(signatureOf);
       }),
   };
 }

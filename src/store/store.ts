@@ -4,6 +4,7 @@ import { createDatabase, type Database } from "./database.ts";
 import { createExecutionStore, type ExecutionStore } from "./executions.ts";
 import { createLeases, type Leases } from "./leases.ts";
 import { migrate } from "./migrate.ts";
+import { createProgramChanges, type ProgramChanges } from "./program-changes.ts";
 import { createProgramStore, type ProgramStore } from "./programs.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
 import { createRevisionStore, type RevisionStore } from "./revisions.ts";
@@ -15,6 +16,7 @@ export type Store = {
   readonly signatures: SignatureStore;
   readonly revisions: RevisionStore;
   readonly programs: ProgramStore;
+  readonly changes: ProgramChanges;
   readonly executions: ExecutionStore;
   readonly recorder: Recorder;
   readonly leases: Leases;
@@ -31,11 +33,13 @@ export async function openStore(options: { url: string; schema: string; pool: nu
     await database.close();
     throw error;
   });
+  const programs = createProgramStore(database, signatures, revisions);
   return {
     database,
     signatures,
     revisions,
-    programs: createProgramStore(database, signatures, revisions),
+    programs,
+    changes: createProgramChanges(database, { programs, revisions, signatures }),
     executions: createExecutionStore(database),
     recorder: createRecorder(database, runnerId, log),
     leases: createLeases(database, runnerId),

@@ -4,6 +4,7 @@ import { readPage, turnPage } from "../../src/domain/page.ts";
 import { refused } from "./_refused.ts";
 
 const query = ["executions", "project", "program"];
+const idOf = ({ id }: { id: string }) => id;
 const rows = Array.from({ length: 4 }, () => ({ id: uuidv7() }));
 
 test("a page is 50 long where nothing is asked, and 1,000 at most", (t) => {
@@ -16,14 +17,14 @@ test("a page is 50 long where nothing is asked, and 1,000 at most", (t) => {
 });
 
 test("the token of a page leads to the place after its last row, and the last page has none", (t) => {
-  const { rows: shown, nextPageToken } = turnPage(rows, { limit: 3 }, query);
+  const { rows: shown, nextPageToken } = turnPage(rows, { limit: 3 }, query, idOf);
   t.is(shown.length, 3);
   t.deepEqual(readPage({ pageSize: 3, pageToken: nextPageToken }, query), { limit: 3, after: rows[2]?.id });
-  t.is(turnPage(rows, { limit: 4 }, query).nextPageToken, "");
+  t.is(turnPage(rows, { limit: 4 }, query, idOf).nextPageToken, "");
 });
 
 test("a token of another query, another project, or nobody's is refused", (t) => {
-  const { nextPageToken } = turnPage(rows, { limit: 3 }, query);
+  const { nextPageToken } = turnPage(rows, { limit: 3 }, query, idOf);
   for (const [pageToken, asked] of [
     [nextPageToken, ["executions", "project", "other"]],
     [nextPageToken, ["executions", "other", "program"]],

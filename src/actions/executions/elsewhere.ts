@@ -4,11 +4,12 @@ import { Invalid, NotFound, RequestIdReused, StatusConflict } from "../../domain
 import { pathUnder } from "../../domain/json.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import type { ExecutionStatus } from "../../domain/lifecycle.ts";
+import { requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
-import { checkUuid, isUuid } from "../../domain/uuid.ts";
+import { isUuid } from "../../domain/uuid.ts";
 import type { ExecutionChanges, ExecutionStore } from "../../store/executions.ts";
 import type { ProgramStore } from "../../store/programs.ts";
-import { checkInputs, hashOf } from "./request.ts";
+import { checkInputs } from "./inputs.ts";
 
 /** A run elsewhere that is to be recorded here. */
 export type ElsewhereRequest = { readonly programId: string; readonly inputs: Values; readonly labels: Labels; readonly requestId: string };
@@ -20,15 +21,11 @@ const longestText = 10_000;
 /** The way of a run that goes on elsewhere: its caller says each step, and this server asks no model. */
 export function createElsewhere({ programs, executions, schemas }: Deps) {
   async function record(project: string, request: ElsewhereRequest, status: "pending" | "running"): Promise<Execution> {
-    checkUuid(request.requestId, "request_id");
     checkLabels(request.labels, "labels");
     const { program, revision } = await programs.getRevision(project, request.programId, 0);
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
     const method = status === "pending" ? "create" : "start";
-    const key =
-      request.requestId === ""
-        ? null
-        : { method, id: request.requestId, hash: hashOf({ programId: program.id, labels: request.labels, inputs }) };
+    const key = requestKey(method, request.requestId, { programId: program.id, labels: request.labels, inputs });
     const startedAt = status === "running" ? new Date() : null;
     const id = uuidv7();
     const row = { id, programId: program.id, revision: revision.number, status, inputs, labels: request.labels, request: key, startedAt };

@@ -18,6 +18,6 @@ export function createListExecutions({ executions, programs }: { executions: Exe
       withValues: asked.withValues,
       ...(programId !== undefined && { programId }),
     });
-    return turnPage<Execution>(rows, page, query);
+    return turnPage<Execution>(rows, page, query, ({ id }) => id);
   };
 }

@@ -1,5 +1,6 @@
 import { type Execution, noTrace, type Trace, type Values } from "../../domain/execution.ts";
 import { Fault, OutputInvalid } from "../../domain/faults.ts";
+import { programStep } from "../../domain/lifecycle.ts";
 import type { LmSettings } from "../../domain/program.ts";
 import type { Revision } from "../../domain/revision.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
@@ -41,9 +42,9 @@ export function createPerform({ sidecar, recorder, executions, revisions, schema
 
   /** The run's record stands; where this can't be written, the next run writes it. */
   async function noteBuilt(project: string, { programId, number, status }: Revision, outcome: Outcome): Promise<void> {
-    if (status !== "draft" && status !== "error") return;
     const refusal = "fault" in outcome && outcome.fault.reason === "PROGRAM_INVALID" ? outcome.fault.message : "";
-    if ("fault" in outcome && refusal === "") return;
+    const isNews = refusal !== "" || (!("fault" in outcome) && programStep("build").from.includes(status));
+    if (!isNews) return;
     await revisions
       .setBuilt(project, programId, number, refusal)
       .catch((error: unknown) => log.warn({ err: error, program: programId }, "the program's status could not be written"));

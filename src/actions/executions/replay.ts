@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Execution } from "../../domain/execution.ts";
 import { RequestIdReused } from "../../domain/faults.ts";
+import type { RequestKey } from "../../domain/request.ts";
 import type { ExecutionStore } from "../../store/executions.ts";
-import type { RequestKey } from "../../store/recorder.ts";
 import type { LiveRuns } from "./live.ts";
 import type { RunCaller } from "./run.ts";
 

@@ -4,15 +4,15 @@ import { SidecarUnavailable } from "../../domain/faults.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { checkLm } from "../../domain/lm.ts";
 import type { LmSettings } from "../../domain/program.ts";
+import { requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
-import { checkUuid } from "../../domain/uuid.ts";
 import type { Sidecar } from "../../sidecar/client.ts";
 import type { ProgramStore } from "../../store/programs.ts";
 import type { Recorder, Start } from "../../store/recorder.ts";
+import { checkInputs } from "./inputs.ts";
 import type { LiveRuns } from "./live.ts";
 import type { createPerform } from "./perform.ts";
 import type { Replay } from "./replay.ts";
-import { checkInputs, hashOf } from "./request.ts";
 
 /** What a caller wants run. */
 export type RunRequest = {
@@ -52,20 +52,13 @@ type Deps = {
 
 export function createRun({ programs, recorder, sidecar, schemas, live, perform, replay, allowedModels, defaultModel }: Deps): Run {
   return async function run(project, request, caller) {
-    checkUuid(request.requestId, "request_id");
     checkLabels(request.labels, "labels");
     const lm = checkLm(request.lm, { allowedModels }, "lm");
     const { program, revision } = await programs.getRevision(project, request.programId, request.revision);
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
 
-    const key =
-      request.requestId === ""
-        ? null
-        : {
-            method: "execute",
-            id: request.requestId,
-            hash: hashOf({ programId: program.id, revision: request.revision, labels: request.labels, lm, inputs }),
-          };
+    const { labels, revision: number } = request;
+    const key = requestKey("execute", request.requestId, { programId: program.id, revision: number, labels, lm, inputs });
     const earlier = key && (await replay(project, key, caller));
     if (earlier) return earlier;
     // Before the record, so that a call that nobody could answer leaves none.

@@ -8,6 +8,6 @@ export function createListPrograms({ programs }: { programs: ProgramStore }) {
     const query = ["programs", project];
     const page = readPage(asked, query);
     const rows = await programs.list(project, { ...page, limit: page.limit + 1 });
-    return turnPage<Program>(rows, page, query);
+    return turnPage<Program>(rows, page, query, ({ id }) => id);
   };
 }

@@ -1,9 +1,10 @@
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { CallerProgram } from "../../actions/programs/create.ts";
+import type { CallerProgram } from "../../actions/programs/define.ts";
 import type { ModuleDraft } from "../../domain/pipeline.ts";
 import type { LmSettings, Module } from "../../domain/program.ts";
-import { type Program, statusOf } from "../../domain/revision.ts";
+import { namedWires } from "../../domain/redraft.ts";
+import { type Program, type Revision, statusOf } from "../../domain/revision.ts";
 import {
   type LmSettings as LmSettingsMessage,
   type LmSettingsSchema,
@@ -13,6 +14,7 @@ import {
   type ProgramSchema,
   ProgramStatus,
   ProgramView,
+  type RevisionSchema,
 } from "../../gen/sigrun/v1/program_service_pb.ts";
 import { draftOfSignature, signatureMessage, valuesOf } from "./signature.ts";
 
@@ -88,15 +90,33 @@ export function programMessage(program: Program, view: ProgramView): MessageInit
   };
 }
 
+/** compiledState is for GetRevision alone. */
+export function revisionMessage(revision: Revision, withState: boolean): MessageInitShape<typeof RevisionSchema> {
+  const { definition, score } = revision;
+  return {
+    programId: revision.programId,
+    number: revision.number,
+    origin: revision.origin,
+    status: statuses[revision.status],
+    signatureId: revision.signatureId,
+    signature: { ...signatureMessage(definition.signature), id: revision.signatureId },
+    modules: definition.modules.map(moduleMessage),
+    lm: lmMessage(definition.lm),
+    dspyProgramId: revision.dspyProgramId,
+    createdAt: timestampFromDate(revision.createdAt),
+    ...(score !== null && { score }),
+    ...(withState && { compiledState: definition.compiledState }),
+  };
+}
+
 function moduleMessage(module: Module): MessageInitShape<typeof ModuleSchema> {
-  const renamed = module.wires.filter((wire) => wire.module !== "" || wire.input !== wire.field);
   return {
     name: module.name,
     type: module.type,
     signature: signatureMessage(module.signature),
     params: module.params as JsonObject,
     lm: lmMessage(module.lm),
-    inputFrom: Object.fromEntries(renamed.map(({ input, module: from, field }) => [input, from === "" ? field : `${from}.${field}`])),
+    inputFrom: Object.fromEntries(namedWires(module)),
     modules: module.modules.map(moduleMessage),
   };
 }

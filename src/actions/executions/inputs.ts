@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
 import type { Values } from "../../domain/execution.ts";
 import { Invalid } from "../../domain/faults.ts";
-import { canonicalJson, pathUnder } from "../../domain/json.ts";
+import { pathUnder } from "../../domain/json.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
 import type { Signature } from "../../domain/signature.ts";
 
@@ -13,9 +12,4 @@ export function checkInputs(schemas: SchemaCache, signature: Signature, inputs: 
     "INPUT_INVALID",
     checked.violations.map((violation) => ({ ...violation, field: pathUnder("inputs", violation.field) })),
   );
-}
-
-/** Says whether two requests under one request_id ask for the same. */
-export function hashOf(asked: object): string {
-  return createHash("sha256").update(canonicalJson(asked)).digest("hex");
 }

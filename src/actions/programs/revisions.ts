@@ -1,0 +1,53 @@
+import { Invalid, NotFound, RequestIdReused, StatusConflict } from "../../domain/faults.ts";
+import { type AskedPage, readPage, turnPage } from "../../domain/page.ts";
+import { type RequestKey, requestKey } from "../../domain/request.ts";
+import type { Program, Revision } from "../../domain/revision.ts";
+import type { ProgramChanges } from "../../store/program-changes.ts";
+import type { ProgramStore } from "../../store/programs.ts";
+import type { RevisionStore } from "../../store/revisions.ts";
+
+type Deps = { programs: ProgramStore; revisions: RevisionStore; changes: ProgramChanges };
+
+/** A program's past: its revisions, and the way back to one. */
+export function createRevisions({ programs, revisions, changes }: Deps) {
+  /** Of a request that stands already: the program as it is today. */
+  async function replay(project: string, request: RequestKey): Promise<Program | undefined> {
+    const found = await revisions.findByRequest(project, request);
+    if (found && found.hash !== request.hash) throw new RequestIdReused(request.id);
+    return found ? programs.get(project, found.programId) : undefined;
+  }
+
+  return {
+    /** 0: the deployed one where there is one, else the newest. */
+    get: async (project: string, key: string, number: number): Promise<Revision> =>
+      (await programs.getRevision(project, key, number)).revision,
+
+    async list(project: string, key: string, asked: AskedPage) {
+      const { id } = await programs.get(project, key);
+      const query = ["revisions", project, id];
+      const page = readPage(asked, query, (number) => /^[1-9]\d{0,8}$/.test(number));
+      const before = page.after === undefined ? {} : { before: Number(page.after) };
+      return turnPage(await revisions.list(project, id, { ...before, limit: page.limit + 1 }), page, query, ({ number }) => number);
+    },
+
+    /** Makes an earlier revision's content, with its status, the newest revision. */
+    async rollback(project: string, asked: { programId: string; revision: number; etag: string; requestId: string }): Promise<Program> {
+      const { programId: key, revision: number, etag, requestId } = asked;
+      if (number === 0) throw new Invalid("REQUEST_INVALID", [{ field: "revision", description: "is missing", reason: "missing" }]);
+      const request = requestKey("rollback", requestId, { key, number });
+      const earlier = request && (await replay(project, request));
+      if (earlier) return earlier;
+      const changed = await changes.change(project, key, etag, async ({ handle, newest }, revisionOf) => {
+        if (number === newest.number)
+          throw new StatusConflict(`revision ${number} of program ${JSON.stringify(handle)} is the newest already`);
+        const { status, definition, dspyProgramId, score, errorReason, errorMessage } = await revisionOf(number);
+        const revision = { origin: "rolled_back", status, definition, dspyProgramId, score, errorReason, errorMessage } as const;
+        return { revision, ...(request && { request }) };
+      });
+      // Another caller with the same request_id was faster by a moment.
+      const program = changed ?? (request && (await replay(project, request)));
+      if (!program) throw new NotFound("program", key);
+      return program;
+    },
+  };
+}

@@ -1,0 +1,113 @@
+import { EtagMismatch, Invalid, type Violation } from "../../domain/faults.ts";
+import { canonicalJson } from "../../domain/json.ts";
+import { programStep } from "../../domain/lifecycle.ts";
+import { definePipeline } from "../../domain/pipeline.ts";
+import { type Definition, dspyProgramId } from "../../domain/program.ts";
+import { redraftModules } from "../../domain/redraft.ts";
+import type { Program, Revision } from "../../domain/revision.ts";
+import type { Signature } from "../../domain/signature.ts";
+import type { ProgramChange, ProgramChanges } from "../../store/program-changes.ts";
+import type { ProgramStore } from "../../store/programs.ts";
+import type { RevisionDraft } from "../../store/revisions.ts";
+import type { SignatureStore } from "../../store/signatures.ts";
+import { type CallerProgram, signatureOf, wordViolations } from "./define.ts";
+
+const updatable = ["name", "description", "labels", "signature", "signature_id", "modules", "lm"] as const;
+type Part = (typeof updatable)[number];
+
+export type ProgramUpdate = {
+  /** UUID or handle. */
+  readonly id: string;
+  readonly etag: string;
+  readonly asked: CallerProgram;
+  /** Empty: the parts that are populated. */
+  readonly mask: readonly string[];
+  readonly validateOnly: boolean;
+};
+
+type Deps = { programs: ProgramStore; changes: ProgramChanges; signatures: SignatureStore; allowedModels: readonly string[] };
+
+/** Changes a program; what changes its signature, modules or lm makes a revision, a draft. */
+export function createUpdateProgram({ programs, changes, signatures, allowedModels }: Deps) {
+  return async function updateProgram(project: string, { id, etag, asked, mask, validateOnly }: ProgramUpdate): Promise<Program> {
+    const parts = partsOf(asked, mask);
+    const has = (part: Part) => parts.includes(part);
+    const words = {
+      ...(has("name") && { name: asked.name }),
+      ...(has("description") && { description: asked.description }),
+      ...(has("labels") && { labels: asked.labels }),
+    };
+    const violations = wordViolations(words);
+    if (violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations);
+    const signature = has("signature") || has("signature_id") ? await signatureOf(signatures, project, asked) : undefined;
+
+    function decide(program: Program): ProgramChange | undefined {
+      if (asked.handle !== "" && asked.handle !== program.handle) throw refusal("program.handle", "is for ever, and can't be changed");
+      const revision = signature || has("modules") || has("lm") ? revise(program.newest, asked, has, signature) : undefined;
+      const isChanged =
+        revision || Object.entries(words).some(([part, value]) => canonicalJson(value) !== canonicalJson(program[part as keyof Program]));
+      return isChanged ? { ...words, ...(revision && { revision }) } : undefined;
+    }
+
+    if (validateOnly) return unwritten(await programs.get(project, id), etag, decide);
+    const changed = await changes.change(project, id, etag, async (program) => decide(program));
+    return changed ?? programs.get(project, id);
+  };
+
+  /** The revision that comes of it; undefined where it would be the one there is. */
+  function revise(newest: Revision, asked: CallerProgram, has: (part: Part) => boolean, given?: Signature): RevisionDraft | undefined {
+    const signature = given ?? newest.definition.signature;
+    const drafts = has("modules") ? asked.modules : redraftModules(newest.definition);
+    const lm = has("lm") ? asked.lm : newest.definition.lm;
+    const pipeline = definePipeline(signature, drafts, lm, { allowedModels }, "program");
+    // What an optimizer made fits the signature and the modules that it was made for, with whatever model.
+    const isSameProgram =
+      canonicalJson([signature, pipeline.modules]) === canonicalJson([newest.definition.signature, newest.definition.modules]);
+    const definition: Definition = { signature, ...pipeline, compiledState: isSameProgram ? newest.definition.compiledState : "" };
+    const id = dspyProgramId(definition);
+    if (id === newest.dspyProgramId) return undefined;
+    return { origin: "updated", status: programStep("update").to as Revision["status"], definition, dspyProgramId: id, score: null };
+  }
+}
+
+/** The parts that the mask names, or those that hold something. */
+function partsOf(asked: CallerProgram, mask: readonly string[]): readonly Part[] {
+  const violations: Violation[] = mask.flatMap((path, index) => {
+    if (path === "*" || updatable.includes(path as Part)) return [];
+    const description = `${JSON.stringify(path)} can't be updated; there is ${updatable.join(", ")}`;
+    return [{ field: `update_mask.paths[${index}]`, description, reason: "unknown" }];
+  });
+  if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations);
+  if (mask.includes("*")) return updatable;
+  if (mask.length > 0) return mask as readonly Part[];
+  const populated: Record<Part, boolean> = {
+    name: asked.name !== "",
+    description: asked.description !== "",
+    labels: Object.keys(asked.labels).length > 0,
+    signature: asked.signature !== undefined,
+    signature_id: asked.signatureId !== "",
+    modules: asked.modules.length > 0,
+    lm: Object.keys(asked.lm).length > 0,
+  };
+  return updatable.filter((part) => populated[part]);
+}
+
+const refusal = (field: string, description: string) => new Invalid("PROGRAM_INVALID", [{ field, description, reason: "conflict" }]);
+
+/** What validate_only shows: the program as it would be. */
+function unwritten(program: Program, etag: string, decide: (program: Program) => ProgramChange | undefined): Program {
+  if (etag !== "" && etag !== program.etag) throw new EtagMismatch("program", program.id);
+  const { revision, ...change } = decide(program) ?? {};
+  if (!revision) return { ...program, ...change } as Program;
+  const { id: programId, newest } = program;
+  const next = {
+    errorReason: "",
+    errorMessage: "",
+    ...revision,
+    programId,
+    number: newest.number + 1,
+    signatureId: "",
+    createdAt: new Date(),
+  };
+  return { ...program, ...change, newest: next } as Program;
+}

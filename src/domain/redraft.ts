@@ -1,0 +1,37 @@
+import type { ModuleDraft } from "./pipeline.ts";
+import type { Definition, Module } from "./program.ts";
+import { type Field, type FieldDraft, type Signature, type SignatureDraft, signatureHash } from "./signature.ts";
+import { formatType } from "./type.ts";
+
+/** The modules of a program as a caller would write them, to be wired anew; those over the program's own signature follow it. */
+export function redraftModules({ modules, signature }: Pick<Definition, "modules" | "signature">): ModuleDraft[] {
+  return modules.map((module) => redraft(module, signature));
+}
+
+function redraft({ name, type, signature, params, lm, wires, modules }: Module, own: Signature): ModuleDraft {
+  return {
+    name,
+    type,
+    signature: isSame(signature, own) ? undefined : redraftSignature(signature),
+    params,
+    lm,
+    inputFrom: namedWires({ wires }),
+    modules: redraftModules({ modules, signature: own }),
+    tools: [],
+  };
+}
+
+/** The wires that do not lead from the program's input of the same name. */
+export function namedWires({ wires }: Pick<Module, "wires">): [input: string, from: string][] {
+  return wires
+    .filter(({ input, module, field }) => module !== "" || input !== field)
+    .map(({ input, module, field }) => [input, module === "" ? field : `${module}.${field}`]);
+}
+
+const isSame = (one: Signature, other: Signature) => one.name === other.name && signatureHash(one) === signatureHash(other);
+
+function redraftSignature({ name, instructions, inputs, outputs }: Signature): SignatureDraft {
+  return { name, instructions, text: "", inputs: inputs.map(redraftField), outputs: outputs.map(redraftField) };
+}
+
+const redraftField = ({ type, ...field }: Field): FieldDraft => ({ ...field, type: formatType(type) });
