@@ -38,6 +38,21 @@ const environment = object({
   SIGRUN_LOG_LEVEL: string().oneOf(["trace", "debug", "info", "warn", "error", "fatal"]),
 });
 
+/** The settings in force, by the names that operators type; without passwords and addresses of files. */
+export function shownSettings(config: Config) {
+  return {
+    SIGRUN_HOST: config.host,
+    SIGRUN_PORT: config.port ?? "8080, or the next one that is free",
+    DATABASE_URL: config.databaseUrl ? "set" : "not set: the embedded PostgreSQL",
+    SIGRUN_DATABASE_SCHEMA: config.databaseSchema,
+    SIGRUN_DATABASE_POOL: config.databasePool,
+    SIGRUN_SIDECAR: config.sidecar ?? "not set: a process of its own",
+    SIGRUN_LM: config.lm,
+    SIGRUN_LM_ALLOWED: config.lmAllowed.slice(1).join(","),
+    SIGRUN_LOG_LEVEL: config.logLevel ?? "warn on a terminal, else info",
+  };
+}
+
 /** Thrown when a setting is wrong, with every wrong one on a line of its own. */
 export class ConfigError extends Error {}
 

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createElsewhere } from "./actions/executions/elsewhere.ts";
@@ -15,11 +16,14 @@ import { createRevisions } from "./actions/programs/revisions.ts";
 import { createUpdateProgram } from "./actions/programs/update.ts";
 import { createCreateSignature } from "./actions/signatures/create.ts";
 import { createGetSignature } from "./actions/signatures/get.ts";
+import { createListSignatures } from "./actions/signatures/list.ts";
 import { createValidate } from "./actions/signatures/validate.ts";
-import { type Config, ConfigError, readConfig } from "./config.ts";
+import { type Config, ConfigError, readConfig, shownSettings } from "./config.ts";
 import type { Execution } from "./domain/execution.ts";
 import { createSchemaCache } from "./domain/schema.ts";
 import { startSweep } from "./jobs/sweep.ts";
+import { adminService } from "./rpc/admin.ts";
+import { catalogService } from "./rpc/catalogue.ts";
 import { executionService } from "./rpc/executions.ts";
 import { createHealth } from "./rpc/health.ts";
 import { createListener } from "./rpc/listener.ts";
@@ -36,6 +40,7 @@ import { createLogger, type Logger } from "./telemetry.ts";
 const drainMs = 30_000;
 const pulseMs = 2_000;
 const root = fileURLToPath(new URL("..", import.meta.url));
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
 
 /** What was started, last first when it ends. */
 type Closing = { name: string; close(): Promise<unknown> | unknown }[];
@@ -90,6 +95,8 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
     signatures: signatureService({
       createSignature: createCreateSignature({ signatures }),
       getSignature: createGetSignature({ signatures }),
+      listSignatures: createListSignatures({ signatures }),
+      deleteSignature: signatures.remove,
       validate: createValidate({ signatures, programs, schemas }),
     }),
     programs: programService({
@@ -108,6 +115,8 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
       listExecutions: createListExecutions({ executions, programs }),
       elsewhere: createElsewhere({ programs, executions, schemas }),
     }),
+    catalogue: catalogService(),
+    admin: adminService({ version, settings: shownSettings(config), schemas, sidecar }),
   });
   onClose("runs", live.idle);
 

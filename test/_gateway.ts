@@ -9,6 +9,8 @@ import { fileURLToPath } from "node:url";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import type { ExecutionContext, TestFn } from "ava";
+import { AdminService } from "../src/gen/sigrun/v1/admin_service_pb.ts";
+import { CatalogService } from "../src/gen/sigrun/v1/catalog_service_pb.ts";
 import { ExecutionService } from "../src/gen/sigrun/v1/execution_service_pb.ts";
 import { ProgramService } from "../src/gen/sigrun/v1/program_service_pb.ts";
 import { SignatureService } from "../src/gen/sigrun/v1/signature_service_pb.ts";
@@ -23,6 +25,8 @@ export type Gateway = {
   readonly signatures: Client<typeof SignatureService>;
   readonly programs: Client<typeof ProgramService>;
   readonly executions: Client<typeof ExecutionService>;
+  readonly catalogue: Client<typeof CatalogService>;
+  readonly admin: Client<typeof AdminService>;
   /** What it has logged so far. */
   log(): string;
   /** Ends it as Ctrl-C does, and gives its exit code. */
@@ -99,6 +103,8 @@ export async function startGateway(t: Teardown, env: Record<string, string>): Pr
     signatures: createClient(SignatureService, transport),
     programs: createClient(ProgramService, transport),
     executions: createClient(ExecutionService, transport),
+    catalogue: createClient(CatalogService, transport),
+    admin: createClient(AdminService, transport),
     log: () => log,
     stop: () => {
       child.kill("SIGINT");

@@ -3,6 +3,9 @@ import { isUuid } from "./uuid.ts";
 
 const handles = /^[a-z][a-z0-9-]{0,61}[a-z0-9]$/;
 
+/** True of what could be a program's handle. */
+export const isHandle = (text: string): boolean => handles.test(text) && !isUuid(text);
+
 /** What is wrong with a handle that a caller chose. */
 export function checkHandle(handle: string, field: string): Violation[] {
   if (isUuid(handle)) return [{ field, description: "must not look like a UUID", reason: "pattern" }];
@@ -19,5 +22,5 @@ export function deriveHandle(name: string): string {
     .replace(/^[^a-z]+/, "")
     .slice(0, 63)
     .replace(/-+$/, "");
-  return handles.test(plain) && !isUuid(plain) ? plain : `program${plain === "" ? "" : `-${plain}`}`;
+  return isHandle(plain) ? plain : `program${plain === "" ? "" : `-${plain}`}`;
 }

@@ -7,7 +7,7 @@ export type RequestKey = { readonly method: string; readonly id: string; readonl
 
 /** The key of a call, by what it asks for; null where its caller sent no request_id. */
 export function requestKey(method: string, id: string, asked: object, field = "request_id"): RequestKey | null {
-  checkUuid(id, field);
   if (id === "") return null;
+  checkUuid(id, field);
   return { method, id: id.toLowerCase(), hash: createHash("sha256").update(canonicalJson(asked)).digest("hex") };
 }

@@ -53,6 +53,8 @@ export function signatureHash({ instructions, inputs, outputs }: Signature): str
 }
 
 const className = /^[A-Za-z_][A-Za-z0-9_]{0,199}$/;
+/** True of what could be a signature's name. */
+export const isSignatureName = (text: string): boolean => className.test(text) && !isKeyword(text);
 const mostFields = 100;
 const longestInstructions = 100_000;
 
@@ -63,7 +65,7 @@ export function defineSignature(draft: SignatureDraft, path: string): Signature 
   const written = draft.inputs.length + draft.outputs.length > 0;
   const { inputs, outputs } = written || draft.text === "" ? draft : readSignatureText(draft.text, (why) => refuse("text", why, "text"));
 
-  if (draft.name !== "" && (!className.test(draft.name) || isKeyword(draft.name))) refuse("name", "must be a Python class name", "pattern");
+  if (draft.name !== "" && !isSignatureName(draft.name)) refuse("name", "must be a Python class name", "pattern");
   const fault = textFault(draft.instructions);
   if (fault) refuse("instructions", fault, "text");
   if (draft.instructions.length > longestInstructions) refuse("instructions", `is longer than ${longestInstructions} characters`, "length");

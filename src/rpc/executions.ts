@@ -11,6 +11,7 @@ import {
 } from "../gen/sigrun/v1/execution_service_pb.ts";
 import { callerOf, usualMs } from "./caller.ts";
 import { executionMessage, usageOf } from "./wire/execution.ts";
+import { given } from "./wire/given.ts";
 import { valuesOf } from "./wire/signature.ts";
 
 type Actions = {
@@ -23,7 +24,7 @@ export function executionService({ getExecution, listExecutions, elsewhere }: Ac
   return {
     async getExecution({ id, view }, context) {
       const { project } = callerOf(context, usualMs.read);
-      return { execution: executionMessage(await getExecution(project, id), view || ExecutionView.FULL) };
+      return { execution: executionMessage(await getExecution(project, given(id, "id")), view || ExecutionView.FULL) };
     },
 
     async listExecutions({ filter, pageSize, pageToken, view }, context) {
@@ -53,7 +54,7 @@ export function executionService({ getExecution, listExecutions, elsewhere }: Ac
         tokenUsage: usageOf(tokenUsage),
         ...(durationMs !== undefined && { durationMs: Number(durationMs) }),
       };
-      return { execution: executionMessage(await elsewhere.complete(project, id, end), ExecutionView.FULL) };
+      return { execution: executionMessage(await elsewhere.complete(project, given(id, "id"), end), ExecutionView.FULL) };
     },
 
     async failExecution({ id, errorMessage, errorReason, durationMs, tokenUsage }, context) {
@@ -64,11 +65,11 @@ export function executionService({ getExecution, listExecutions, elsewhere }: Ac
         tokenUsage: usageOf(tokenUsage),
         ...(durationMs !== undefined && { durationMs: Number(durationMs) }),
       };
-      return { execution: executionMessage(await elsewhere.fail(project, id, end), ExecutionView.FULL) };
+      return { execution: executionMessage(await elsewhere.fail(project, given(id, "id"), end), ExecutionView.FULL) };
     },
   };
 }
 
 function elsewhereRequest({ programId, inputs, labels, requestId }: CreateExecutionRequest | StartExecutionRequest): ElsewhereRequest {
-  return { programId, inputs: valuesOf(inputs), labels, requestId };
+  return { programId: given(programId, "program_id"), inputs: valuesOf(inputs), labels, requestId };
 }

@@ -14,6 +14,7 @@ import { ExecutionView } from "../gen/sigrun/v1/execution_service_pb.ts";
 import { type ProgramService, ProgramView } from "../gen/sigrun/v1/program_service_pb.ts";
 import { callerOf, headersOf, usualMs } from "./caller.ts";
 import { executionMessage } from "./wire/execution.ts";
+import { given } from "./wire/given.ts";
 import { callerProgram, lmSettings, programMessage, revisionMessage } from "./wire/program.ts";
 import { valuesOf } from "./wire/signature.ts";
 
@@ -40,7 +41,7 @@ export function programService(actions: Actions): Partial<ServiceImpl<typeof Pro
 
     async getProgram({ id, view }, context) {
       const { project } = callerOf(context, usualMs.read);
-      return { program: programMessage(await actions.getProgram(project, id), view || ProgramView.FULL) };
+      return { program: programMessage(await actions.getProgram(project, given(id, "id")), view || ProgramView.FULL) };
     },
 
     async listPrograms({ pageSize, pageToken, view }, context) {
@@ -51,7 +52,8 @@ export function programService(actions: Actions): Partial<ServiceImpl<typeof Pro
 
     async updateProgram({ program, updateMask, validateOnly }, context) {
       const { project } = callerOf(context, usualMs.build);
-      const { id = "", etag = "" } = program ?? {};
+      const id = given(program?.id ?? "", "program.id");
+      const etag = program?.etag ?? "";
       const changed = await actions.updateProgram(project, {
         id,
         etag,
@@ -64,13 +66,13 @@ export function programService(actions: Actions): Partial<ServiceImpl<typeof Pro
 
     async deleteProgram({ id, etag, force }, context) {
       const { project } = callerOf(context, usualMs.read);
-      await actions.deleteProgram(project, id, etag, force);
+      await actions.deleteProgram(project, given(id, "id"), etag, force);
       return {};
     },
 
     async compileProgram({ programId }, context) {
       const { project, ...limits } = callerOf(context, usualMs.build);
-      return { program: programMessage(await actions.compileProgram(project, programId, limits), ProgramView.FULL) };
+      return { program: programMessage(await actions.compileProgram(project, given(programId, "program_id"), limits), ProgramView.FULL) };
     },
 
     async executeProgram(request, context) {
@@ -79,7 +81,7 @@ export function programService(actions: Actions): Partial<ServiceImpl<typeof Pro
       const execution = await actions.run(
         project,
         {
-          programId: request.programId,
+          programId: given(request.programId, "program_id"),
           revision: request.revision || headers.revision,
           inputs: valuesOf(request.inputs),
           labels: { ...headers.labels, ...request.labels },
@@ -93,28 +95,35 @@ export function programService(actions: Actions): Partial<ServiceImpl<typeof Pro
 
     async deployProgram({ programId, revision, etag }, context) {
       const { project } = callerOf(context, usualMs.read);
-      return { program: programMessage(await actions.deploy.deploy(project, programId, revision, etag), ProgramView.FULL) };
+      return {
+        program: programMessage(await actions.deploy.deploy(project, given(programId, "program_id"), revision, etag), ProgramView.FULL),
+      };
     },
 
     async undeployProgram({ programId, etag }, context) {
       const { project } = callerOf(context, usualMs.read);
-      return { program: programMessage(await actions.deploy.undeploy(project, programId, etag), ProgramView.FULL) };
+      return { program: programMessage(await actions.deploy.undeploy(project, given(programId, "program_id"), etag), ProgramView.FULL) };
     },
 
     async getRevision({ programId, revision }, context) {
       const { project } = callerOf(context, usualMs.read);
-      return { revision: revisionMessage(await actions.revisions.get(project, programId, revision), true) };
+      return { revision: revisionMessage(await actions.revisions.get(project, given(programId, "program_id"), revision), true) };
     },
 
     async listRevisions({ programId, pageSize, pageToken }, context) {
       const { project } = callerOf(context, usualMs.read);
-      const { rows, nextPageToken } = await actions.revisions.list(project, programId, { pageSize, pageToken });
+      const { rows, nextPageToken } = await actions.revisions.list(project, given(programId, "program_id"), { pageSize, pageToken });
       return { revisions: rows.map((revision) => revisionMessage(revision, false)), nextPageToken };
     },
 
     async rollbackProgram(request, context) {
       const { project } = callerOf(context, usualMs.read);
-      return { program: programMessage(await actions.revisions.rollback(project, request), ProgramView.FULL) };
+      return {
+        program: programMessage(
+          await actions.revisions.rollback(project, { ...request, programId: given(request.programId, "program_id") }),
+          ProgramView.FULL,
+        ),
+      };
     },
   };
 }

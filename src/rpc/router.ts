@@ -13,15 +13,17 @@ export type Implementations = {
   signatures: Partial<ServiceImpl<typeof SignatureService>>;
   programs: Partial<ServiceImpl<typeof ProgramService>>;
   executions: Partial<ServiceImpl<typeof ExecutionService>>;
+  catalogue: Partial<ServiceImpl<typeof CatalogService>>;
+  admin: ServiceImpl<typeof AdminService>;
 };
 
-export function createRoutes({ signatures, programs, executions }: Implementations) {
+export function createRoutes({ signatures, programs, executions, catalogue, admin }: Implementations) {
   return (router: ConnectRouter): void => {
     router.service(SignatureService, signatures);
     router.service(ProgramService, programs);
     router.service(ExecutionService, executions);
     router.service(OptimizationService, {});
-    router.service(CatalogService, {});
-    router.service(AdminService, {});
+    router.service(CatalogService, catalogue);
+    router.service(AdminService, admin);
   };
 }

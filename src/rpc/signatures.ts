@@ -2,20 +2,26 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { createCreateSignature } from "../actions/signatures/create.ts";
 import type { createGetSignature } from "../actions/signatures/get.ts";
+import type { createListSignatures } from "../actions/signatures/list.ts";
 import type { createValidate, ValidationKey } from "../actions/signatures/validate.ts";
 import { Invalid } from "../domain/faults.ts";
 import type { Checked } from "../domain/schema.ts";
+import { checkUuid } from "../domain/uuid.ts";
 import type { SignatureService, ValidateInputsRequest } from "../gen/sigrun/v1/signature_service_pb.ts";
 import { callerOf, usualMs } from "./caller.ts";
+import { given } from "./wire/given.ts";
 import { draftOfSignature, storedSignatureMessage, valuesOf } from "./wire/signature.ts";
 
 type Actions = {
   createSignature: ReturnType<typeof createCreateSignature>;
   getSignature: ReturnType<typeof createGetSignature>;
+  listSignatures: ReturnType<typeof createListSignatures>;
+  deleteSignature(project: string, id: string): Promise<void>;
   validate: ReturnType<typeof createValidate>;
 };
 
-export function signatureService({ createSignature, getSignature, validate }: Actions): Partial<ServiceImpl<typeof SignatureService>> {
+export function signatureService(actions: Actions): ServiceImpl<typeof SignatureService> {
+  const { createSignature, getSignature, listSignatures, deleteSignature, validate } = actions;
   return {
     async createSignature({ signature, validateOnly }, context) {
       const { project } = callerOf(context, usualMs.read);
@@ -30,6 +36,19 @@ export function signatureService({ createSignature, getSignature, validate }: Ac
       return {
         signature: storedSignatureMessage(await getSignature(project, key.case === "id" ? { id: key.value } : { name: key.value })),
       };
+    },
+
+    async listSignatures({ pageSize, pageToken }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      const { rows, nextPageToken } = await listSignatures(project, { pageSize, pageToken });
+      return { signatures: rows.map(storedSignatureMessage), nextPageToken };
+    },
+
+    async deleteSignature({ id }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      checkUuid(given(id, "id"), "id");
+      await deleteSignature(project, id);
+      return {};
     },
 
     async validateInputs({ key, values }, context) {

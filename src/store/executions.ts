@@ -1,6 +1,7 @@
 import {
   type CreationOptional,
   DataTypes,
+  ForeignKeyConstraintError,
   type InferAttributes,
   type InferCreationAttributes,
   Model,
@@ -60,7 +61,6 @@ export type ElsewhereRow = {
 
 /** What changes with a step of a run's way. */
 export type ExecutionChanges = {
-  readonly status: ExecutionStatus;
   readonly startedAt?: Date;
   readonly completedAt?: Date;
   readonly durationMs?: number;
@@ -78,7 +78,12 @@ export type ExecutionStore = {
   /** Writes a run that goes on elsewhere. False where its request_id stands on record already: then nothing was written. */
   insert(project: string, row: ElsewhereRow): Promise<boolean>;
   /** Changes a run that goes on elsewhere and has one of these statuses; undefined where there is none such. */
-  change(project: string, id: string, from: readonly ExecutionStatus[], changes: ExecutionChanges): Promise<Execution | undefined>;
+  change(
+    project: string,
+    id: string,
+    from: readonly ExecutionStatus[],
+    changes: ExecutionChanges & { status: ExecutionStatus },
+  ): Promise<Execution | undefined>;
   /** Newest first. */
   list(project: string, page: ExecutionPage): Promise<Execution[]>;
 };
@@ -141,6 +146,7 @@ export function createExecutionStore(database: Database): ExecutionStore {
           return true;
         } catch (error) {
           if (error instanceof UniqueConstraintError) return false;
+          if (error instanceof ForeignKeyConstraintError) throw new NotFound("program", row.programId);
           throw error;
         }
       }),

@@ -9,6 +9,7 @@ import {
   UniqueConstraintError,
 } from "sequelize";
 import { NotFound } from "../domain/faults.ts";
+import { isHandle } from "../domain/handle.ts";
 import type { Program, Revision } from "../domain/revision.ts";
 import { isUuid } from "../domain/uuid.ts";
 import type { Database } from "./database.ts";
@@ -99,6 +100,7 @@ export function createProgramStore(database: Database, signatures: SignatureStor
     },
 
     async get(project, key, transaction) {
+      if (!isUuid(key) && !isHandle(key)) throw new NotFound("program", key);
       const [row] = await select(`${programSelect} WHERE p.project_id = $1 AND ${keyColumn(key)} = $2`, [project, key], transaction);
       if (!row) throw new NotFound("program", key);
       return programOf(row);

@@ -10,7 +10,7 @@ import {
 } from "sequelize";
 import { v7 as uuidv7 } from "uuid";
 import { AlreadyExists, InUse, NotFound } from "../domain/faults.ts";
-import { type Field, type Signature, signatureHash } from "../domain/signature.ts";
+import { type Field, isSignatureName, type Signature, signatureHash } from "../domain/signature.ts";
 import type { Database } from "./database.ts";
 
 /** A signature under its id. */
@@ -57,6 +57,7 @@ export function createSignatureStore(database: Database): SignatureStore {
   return {
     get: (project, key) =>
       database.use(async () => {
+        if ("name" in key && !isSignatureName(key.name)) throw new NotFound("signature", key.name);
         const row = await Row.findOne({ where: { projectId: project, ...key } });
         if (!row) throw new NotFound("signature", "id" in key ? key.id : key.name);
         return signatureOf(row);

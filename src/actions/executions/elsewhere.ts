@@ -3,10 +3,10 @@ import type { Execution, TokenUsage, Values } from "../../domain/execution.ts";
 import { Invalid, NotFound, RequestIdReused, StatusConflict } from "../../domain/faults.ts";
 import { pathUnder } from "../../domain/json.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
-import type { ExecutionStatus } from "../../domain/lifecycle.ts";
+import { type ExecutionEvent, executionConflict, executionStep } from "../../domain/lifecycle.ts";
 import { requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
-import { isUuid } from "../../domain/uuid.ts";
+import { checkUuid } from "../../domain/uuid.ts";
 import type { ExecutionChanges, ExecutionStore } from "../../store/executions.ts";
 import type { ProgramStore } from "../../store/programs.ts";
 import { checkInputs } from "./inputs.ts";
@@ -36,22 +36,23 @@ export function createElsewhere({ programs, executions, schemas }: Deps) {
     return found.execution;
   }
 
-  async function step(project: string, id: string, from: readonly ExecutionStatus[], changes: ExecutionChanges): Promise<Execution> {
-    checkId(id);
-    const changed = await executions.change(project, id, from, changes);
+  async function step(project: string, id: string, event: ExecutionEvent, changes: ExecutionChanges): Promise<Execution> {
+    checkUuid(id, "id");
+    const { from, to } = executionStep(event);
+    const changed = await executions.change(project, id, from, { ...changes, status: to });
     if (changed) return changed;
     const { status } = await executions.get(project, id);
-    const why = from.includes(status) ? "it is run by this server" : `it is ${status}, and must be ${from.join(" or ")}`;
-    throw new StatusConflict(`execution ${id} can't become ${changes.status}: ${why}`);
+    if (from.includes(status)) throw new StatusConflict(`execution ${id} can't become ${to}: it is run by this server`);
+    throw executionConflict(event, status, id);
   }
 
   return {
     create: (project: string, request: ElsewhereRequest) => record(project, request, "pending"),
     start: (project: string, request: ElsewhereRequest) => record(project, request, "running"),
-    startPending: (project: string, id: string) => step(project, id, ["pending"], { status: "running", startedAt: new Date() }),
+    startPending: (project: string, id: string) => step(project, id, "start", { startedAt: new Date() }),
 
     async complete(project: string, id: string, end: { outputs: Values; durationMs?: number; tokenUsage: TokenUsage; model: string }) {
-      checkId(id);
+      checkUuid(id, "id");
       const execution = await executions.get(project, id);
       const { revision } = await programs.getRevision(project, execution.programId, execution.revision);
       const checked = schemas.of(revision.definition.signature).outputs.validate(end.outputs);
@@ -59,7 +60,7 @@ export function createElsewhere({ programs, executions, schemas }: Deps) {
         const violations = checked.violations.map((violation) => ({ ...violation, field: pathUnder("outputs", violation.field) }));
         throw new Invalid("REQUEST_INVALID", violations);
       }
-      return step(project, id, ["running"], { ...end, ...ended(execution, end.durationMs), status: "completed", outputs: checked.values });
+      return step(project, id, "complete", { ...end, ...ended(execution, end.durationMs), outputs: checked.values });
     },
 
     async fail(
@@ -67,25 +68,20 @@ export function createElsewhere({ programs, executions, schemas }: Deps) {
       id: string,
       end: { errorMessage: string; errorReason: string; durationMs?: number; tokenUsage: TokenUsage },
     ) {
-      checkId(id);
+      checkUuid(id, "id");
       const execution = await executions.get(project, id);
       const errorReason = end.errorReason || "INTERNAL";
       if (!/^[A-Z][A-Z0-9_]{0,62}$/.test(errorReason))
         throw new Invalid("REQUEST_INVALID", [{ field: "error_reason", description: "must be like OUTPUT_INVALID", reason: "pattern" }]);
       const errorMessage = end.errorMessage.slice(0, longestText).toWellFormed().replaceAll("\0", "\ufffd");
-      return step(project, id, ["pending", "running"], {
+      return step(project, id, "fail", {
         ...end,
         ...ended(execution, end.durationMs),
-        status: "failed",
         errorReason,
         errorMessage,
       });
     },
   };
-}
-
-function checkId(id: string): void {
-  if (!isUuid(id)) throw new Invalid("REQUEST_INVALID", [{ field: "id", description: "must be a UUID", reason: "type" }]);
 }
 
 /** When it ended, and how long it took: by the caller's word, else since it started. */

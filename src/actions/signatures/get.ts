@@ -1,5 +1,4 @@
-import { Invalid } from "../../domain/faults.ts";
-import { isUuid } from "../../domain/uuid.ts";
+import { checkUuid } from "../../domain/uuid.ts";
 import type { SignatureStore, StoredSignature } from "../../store/signatures.ts";
 
 export type SignatureKey = { readonly id: string } | { readonly name: string };
@@ -7,8 +6,7 @@ export type SignatureKey = { readonly id: string } | { readonly name: string };
 /** Gives the signature of that id or name. */
 export function createGetSignature({ signatures }: { signatures: SignatureStore }) {
   return async function getSignature(project: string, key: SignatureKey): Promise<StoredSignature> {
-    if ("id" in key && !isUuid(key.id))
-      throw new Invalid("REQUEST_INVALID", [{ field: "id", description: "must be a UUID", reason: "type" }]);
+    if ("id" in key) checkUuid(key.id, "id");
     return signatures.get(project, key);
   };
 }

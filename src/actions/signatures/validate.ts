@@ -1,7 +1,6 @@
 import type { Values } from "../../domain/execution.ts";
-import { Invalid } from "../../domain/faults.ts";
 import type { Checked, SchemaCache } from "../../domain/schema.ts";
-import { isUuid } from "../../domain/uuid.ts";
+import { checkUuid } from "../../domain/uuid.ts";
 import type { ProgramStore } from "../../store/programs.ts";
 import type { SignatureStore } from "../../store/signatures.ts";
 
@@ -18,8 +17,7 @@ export function createValidate({ signatures, programs, schemas }: Deps) {
 
   async function signatureOf(project: string, key: ValidationKey) {
     if ("programId" in key) return (await programs.getRevision(project, key.programId, 0)).revision.definition.signature;
-    if ("id" in key && !isUuid(key.id))
-      throw new Invalid("REQUEST_INVALID", [{ field: "id", description: "must be a UUID", reason: "type" }]);
+    if ("id" in key) checkUuid(key.id, "id");
     return signatures.get(project, key);
   }
 }

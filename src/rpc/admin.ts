@@ -1,0 +1,41 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { SchemaCache } from "../domain/schema.ts";
+import type { AdminService } from "../gen/sigrun/v1/admin_service_pb.ts";
+import type { CallLimits } from "../sidecar/channel.ts";
+import type { SidecarInfo } from "../sidecar/client.ts";
+import { callerOf, usualMs } from "./caller.ts";
+
+type Held = {
+  readonly version: string;
+  /** Without secrets. */
+  readonly settings: JsonObject;
+  readonly schemas: SchemaCache;
+  readonly sidecar: {
+    info(): SidecarInfo | undefined;
+    loaded(limits: CallLimits): Promise<readonly { id: string; type: string; signature: string }[]>;
+  };
+};
+
+/** What this process and its sidecar hold; what the sidecar would say of itself is empty while it is away. */
+export function adminService({ version, settings, schemas, sidecar }: Held): ServiceImpl<typeof AdminService> {
+  return {
+    getServerInfo() {
+      const { dspyVersion = "", defaultModel = "", workers = 0 } = sidecar.info() ?? {};
+      return { version, dspyVersion, defaultModel, sidecarWorkers: workers, settings };
+    },
+
+    async listLoadedPrograms(_, context) {
+      const { project: _project, ...limits } = callerOf(context, usualMs.read);
+      const programs = await sidecar.loaded(limits);
+      return { programs: programs.map(({ id, type, signature }) => ({ id, type, signature })) };
+    },
+
+    getSchemaCache() {
+      const { entries, hits, misses } = schemas.stats();
+      return { entries: BigInt(entries), hits: BigInt(hits), misses: BigInt(misses) };
+    },
+
+    clearSchemaCache: () => ({ cleared: BigInt(schemas.clear()) }),
+  };
+}
