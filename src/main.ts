@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { createCancel } from "./actions/executions/cancel.ts";
 import { createElsewhere } from "./actions/executions/elsewhere.ts";
 import { createGetExecution } from "./actions/executions/get.ts";
 import { createListExecutions } from "./actions/executions/list.ts";
@@ -8,6 +9,7 @@ import { createLiveRuns } from "./actions/executions/live.ts";
 import { createPerform } from "./actions/executions/perform.ts";
 import { createReplay } from "./actions/executions/replay.ts";
 import { createRun } from "./actions/executions/run.ts";
+import { createUpdateExecution } from "./actions/executions/update.ts";
 import { createCompileProgram } from "./actions/programs/compile.ts";
 import { createCreateProgram } from "./actions/programs/create.ts";
 import { createDeploy } from "./actions/programs/deploy.ts";
@@ -60,6 +62,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
     log,
   });
   onClose("database", store.database.close);
+  onClose("notices", store.notices.close);
   const sweep = await startSweep({ leases: store.leases, log });
   onClose("lease", sweep.stop);
   onClose("records", store.recorder.idle);
@@ -85,7 +88,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   });
   onClose("sidecar channel", sidecar.close);
 
-  const { programs, revisions, changes, signatures, executions, recorder } = store;
+  const { programs, revisions, changes, signatures, executions, executionChanges, recorder, notices } = store;
   const schemas = createSchemaCache(1_000);
   const live = createLiveRuns<Execution>();
   const replay = createReplay({ executions, live });
@@ -113,7 +116,10 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
     executions: executionService({
       getExecution: createGetExecution({ executions }),
       listExecutions: createListExecutions({ executions, programs }),
-      elsewhere: createElsewhere({ programs, executions, schemas }),
+      updateExecution: createUpdateExecution({ executions, changes: executionChanges }),
+      deleteExecution: executionChanges.remove,
+      cancelExecution: createCancel({ executions, changes: executionChanges, live, notices }),
+      elsewhere: createElsewhere({ programs, executions, changes: executionChanges, schemas }),
     }),
     catalogue: catalogService(),
     admin: adminService({ version, settings: shownSettings(config), schemas, sidecar }),

@@ -33,11 +33,10 @@ class Meter(BaseCallback):  # type: ignore[misc]
         self._trace.steps.add(module=module)
         self._began = time.monotonic()
 
-    def end(self, outputs: dict[str, Any] | None, raw_answer: str = "") -> None:
-        """The module that began last has ended, with outputs or with an answer that can't be read."""
+    def end(self, outputs: dict[str, Any] | None) -> None:
+        """The module that began last has ended, with outputs or without."""
         step = self._trace.steps[-1]
         step.duration_ms = round((time.monotonic() - self._began) * 1000)
-        step.raw_answer = raw_answer
         if outputs is not None:
             step.outputs = orjson.dumps(outputs, default=str, option=orjson.OPT_NON_STR_KEYS)
 
@@ -48,6 +47,11 @@ class Meter(BaseCallback):  # type: ignore[misc]
         self._trace.model = instance.model
         for usage in self._usages():
             usage.lm_calls += 1
+
+    def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+        """The model has answered, or failed."""
+        if outputs and self._trace.steps:
+            self._trace.steps[-1].raw_answer = text_of(outputs[0])
 
     def add_usage(self, lm: str, entry: dict[str, Any]) -> None:
         """DSPy's usage tracker's own method: what one request used, by the provider's word."""
@@ -61,3 +65,9 @@ class Meter(BaseCallback):  # type: ignore[misc]
     def _usages(self) -> list[pb.TokenUsage]:
         step = [self._trace.steps[-1].token_usage] if self._trace.steps else []
         return [self._trace.token_usage, *step]
+
+
+def text_of(output: Any) -> str:
+    """What a model wrote, as DSPy's LMs give it: plain, or beside its reasoning and the like."""
+    text = output.get("text") if isinstance(output, dict) else output
+    return text if isinstance(text, str) else ""

@@ -57,7 +57,7 @@ async def outputs_of(step: Step, values: Values, meter: Meter) -> dict[str, Any]
     try:
         prediction = await step.module.acall(**inputs)
     except AdapterParseError as error:
-        meter.end(None, raw_answer=error.lm_response)
+        meter.end(None)
         raise OutputUnreadableError from error
     except BaseException:
         meter.end(None)

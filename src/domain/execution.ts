@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import type { Violation } from "./faults.ts";
-import type { Json } from "./json.ts";
+import { canonicalJson, type Json } from "./json.ts";
 import type { ExecutionStatus } from "./lifecycle.ts";
 
 export type Values = { readonly [name: string]: Json };
@@ -51,3 +52,9 @@ export type Execution = {
   readonly createdAt: Date;
   readonly updatedAt: Date;
 };
+
+/** Holds until something of the record changes. */
+export function executionEtag({ status, labels, updatedAt }: Execution): string {
+  const content = canonicalJson({ status, labels, updatedAt: updatedAt.getTime() });
+  return `"${createHash("sha256").update(content).digest("base64url").slice(0, 16)}"`;
+}

@@ -1,8 +1,12 @@
 import type { ServiceImpl } from "@connectrpc/connect";
+import type { createCancel } from "../actions/executions/cancel.ts";
 import type { createElsewhere, ElsewhereRequest } from "../actions/executions/elsewhere.ts";
 import type { createGetExecution } from "../actions/executions/get.ts";
 import type { createListExecutions } from "../actions/executions/list.ts";
+import type { createUpdateExecution } from "../actions/executions/update.ts";
+import { Invalid } from "../domain/faults.ts";
 import { programOfFilter } from "../domain/filter.ts";
+import { checkUuid } from "../domain/uuid.ts";
 import {
   type CreateExecutionRequest,
   type ExecutionService,
@@ -17,10 +21,14 @@ import { valuesOf } from "./wire/signature.ts";
 type Actions = {
   getExecution: ReturnType<typeof createGetExecution>;
   listExecutions: ReturnType<typeof createListExecutions>;
+  updateExecution: ReturnType<typeof createUpdateExecution>;
+  deleteExecution(project: string, id: string): Promise<void>;
+  cancelExecution: ReturnType<typeof createCancel>;
   elsewhere: ReturnType<typeof createElsewhere>;
 };
 
-export function executionService({ getExecution, listExecutions, elsewhere }: Actions): Partial<ServiceImpl<typeof ExecutionService>> {
+export function executionService(actions: Actions): Partial<ServiceImpl<typeof ExecutionService>> {
+  const { getExecution, listExecutions, elsewhere } = actions;
   return {
     async getExecution({ id, view }, context) {
       const { project } = callerOf(context, usualMs.read);
@@ -33,6 +41,29 @@ export function executionService({ getExecution, listExecutions, elsewhere }: Ac
       const withValues = shown === ExecutionView.FULL;
       const { rows, nextPageToken } = await listExecutions(project, { program: programOfFilter(filter), pageSize, pageToken, withValues });
       return { executions: rows.map((execution) => executionMessage(execution, shown)), nextPageToken };
+    },
+
+    async updateExecution({ execution, updateMask, validateOnly }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      const id = given(execution?.id ?? "", "execution.id");
+      const { etag = "", labels = {} } = execution ?? {};
+      const updated = await actions.updateExecution(project, { id, etag, labels, mask: updateMask?.paths ?? [], validateOnly });
+      return { execution: executionMessage(updated, ExecutionView.FULL) };
+    },
+
+    async deleteExecution({ id }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      checkUuid(given(id, "id"), "id");
+      await actions.deleteExecution(project, id);
+      return {};
+    },
+
+    async cancelExecution({ key }, context) {
+      const { project } = callerOf(context, usualMs.read);
+      if (!key.value)
+        throw new Invalid("REQUEST_INVALID", [{ field: "id", description: "is missing: send an id or a request_id", reason: "missing" }]);
+      const cancelled = await actions.cancelExecution(project, key.case === "id" ? { id: key.value } : { requestId: key.value });
+      return { execution: executionMessage(cancelled, ExecutionView.FULL) };
     },
 
     async createExecution(request, context) {

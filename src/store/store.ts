@@ -1,9 +1,12 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Logger } from "../telemetry.ts";
 import { createDatabase, type Database } from "./database.ts";
+import { createExecutionChanges, type ExecutionChangeStore } from "./execution-changes.ts";
+import { defineExecutionRows } from "./execution-row.ts";
 import { createExecutionStore, type ExecutionStore } from "./executions.ts";
 import { createLeases, type Leases } from "./leases.ts";
 import { migrate } from "./migrate.ts";
+import { createNotices, type Notices } from "./notices.ts";
 import { createProgramChanges, type ProgramChanges } from "./program-changes.ts";
 import { createProgramStore, type ProgramStore } from "./programs.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
@@ -18,6 +21,8 @@ export type Store = {
   readonly programs: ProgramStore;
   readonly changes: ProgramChanges;
   readonly executions: ExecutionStore;
+  readonly executionChanges: ExecutionChangeStore;
+  readonly notices: Notices;
   readonly recorder: Recorder;
   readonly leases: Leases;
 };
@@ -29,6 +34,7 @@ export async function openStore(options: { url: string; schema: string; pool: nu
   const database = createDatabase(options);
   const signatures = createSignatureStore(database);
   const revisions = createRevisionStore(database);
+  const executionRows = defineExecutionRows(database.sequelize);
   await migrate(database, schema, log).catch(async (error: unknown) => {
     await database.close();
     throw error;
@@ -40,7 +46,9 @@ export async function openStore(options: { url: string; schema: string; pool: nu
     revisions,
     programs,
     changes: createProgramChanges(database, { programs, revisions, signatures }),
-    executions: createExecutionStore(database),
+    executions: createExecutionStore(database, executionRows),
+    executionChanges: createExecutionChanges(database, executionRows),
+    notices: createNotices(database, options),
     recorder: createRecorder(database, runnerId, log),
     leases: createLeases(database, runnerId),
   };

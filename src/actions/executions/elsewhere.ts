@@ -7,19 +7,20 @@ import { type ExecutionEvent, executionConflict, executionStep } from "../../dom
 import { requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
 import { checkUuid } from "../../domain/uuid.ts";
-import type { ExecutionChanges, ExecutionStore } from "../../store/executions.ts";
+import type { ExecutionChangeStore, ExecutionChanges } from "../../store/execution-changes.ts";
+import type { ExecutionStore } from "../../store/executions.ts";
 import type { ProgramStore } from "../../store/programs.ts";
 import { checkInputs } from "./inputs.ts";
 
 /** A run elsewhere that is to be recorded here. */
 export type ElsewhereRequest = { readonly programId: string; readonly inputs: Values; readonly labels: Labels; readonly requestId: string };
 
-type Deps = { programs: ProgramStore; executions: ExecutionStore; schemas: SchemaCache };
+type Deps = { programs: ProgramStore; executions: ExecutionStore; changes: ExecutionChangeStore; schemas: SchemaCache };
 
 const longestText = 10_000;
 
 /** The way of a run that goes on elsewhere: its caller says each step, and this server asks no model. */
-export function createElsewhere({ programs, executions, schemas }: Deps) {
+export function createElsewhere({ programs, executions, changes, schemas }: Deps) {
   async function record(project: string, request: ElsewhereRequest, status: "pending" | "running"): Promise<Execution> {
     checkLabels(request.labels, "labels");
     const { program, revision } = await programs.getRevision(project, request.programId, 0);
@@ -29,17 +30,17 @@ export function createElsewhere({ programs, executions, schemas }: Deps) {
     const startedAt = status === "running" ? new Date() : null;
     const id = uuidv7();
     const row = { id, programId: program.id, revision: revision.number, status, inputs, labels: request.labels, request: key, startedAt };
-    if (await executions.insert(project, row)) return executions.get(project, id);
+    if (await changes.insert(project, row)) return executions.get(project, id);
     const found = key && (await executions.findByRequest(project, key));
     if (!found) throw new NotFound("execution", request.requestId);
     if (found.hash !== key.hash) throw new RequestIdReused(key.id);
     return found.execution;
   }
 
-  async function step(project: string, id: string, event: ExecutionEvent, changes: ExecutionChanges): Promise<Execution> {
+  async function go(project: string, id: string, event: ExecutionEvent, step: Omit<ExecutionChanges, "status">): Promise<Execution> {
     checkUuid(id, "id");
     const { from, to } = executionStep(event);
-    const changed = await executions.change(project, id, from, { ...changes, status: to });
+    const changed = await changes.change(project, id, from, { ...step, status: to }, "elsewhere");
     if (changed) return changed;
     const { status } = await executions.get(project, id);
     if (from.includes(status)) throw new StatusConflict(`execution ${id} can't become ${to}: it is run by this server`);
@@ -49,7 +50,7 @@ export function createElsewhere({ programs, executions, schemas }: Deps) {
   return {
     create: (project: string, request: ElsewhereRequest) => record(project, request, "pending"),
     start: (project: string, request: ElsewhereRequest) => record(project, request, "running"),
-    startPending: (project: string, id: string) => step(project, id, "start", { startedAt: new Date() }),
+    startPending: (project: string, id: string) => go(project, id, "start", { startedAt: new Date() }),
 
     async complete(project: string, id: string, end: { outputs: Values; durationMs?: number; tokenUsage: TokenUsage; model: string }) {
       checkUuid(id, "id");
@@ -60,7 +61,7 @@ export function createElsewhere({ programs, executions, schemas }: Deps) {
         const violations = checked.violations.map((violation) => ({ ...violation, field: pathUnder("outputs", violation.field) }));
         throw new Invalid("REQUEST_INVALID", violations);
       }
-      return step(project, id, "complete", { ...end, ...ended(execution, end.durationMs), outputs: checked.values });
+      return go(project, id, "complete", { ...end, ...ended(execution, end.durationMs), outputs: checked.values });
     },
 
     async fail(
@@ -74,7 +75,7 @@ export function createElsewhere({ programs, executions, schemas }: Deps) {
       if (!/^[A-Z][A-Z0-9_]{0,62}$/.test(errorReason))
         throw new Invalid("REQUEST_INVALID", [{ field: "error_reason", description: "must be like OUTPUT_INVALID", reason: "pattern" }]);
       const errorMessage = end.errorMessage.slice(0, longestText).toWellFormed().replaceAll("\0", "\ufffd");
-      return step(project, id, "fail", {
+      return go(project, id, "fail", {
         ...end,
         ...ended(execution, end.durationMs),
         errorReason,

@@ -1,7 +1,7 @@
 import { type Execution, noTrace, type Trace, type Values } from "../../domain/execution.ts";
-import { Fault, OutputInvalid } from "../../domain/faults.ts";
+import { Fault, OutputInvalid, type Violation } from "../../domain/faults.ts";
 import { programStep } from "../../domain/lifecycle.ts";
-import type { LmSettings } from "../../domain/program.ts";
+import type { Definition, LmSettings } from "../../domain/program.ts";
 import type { Revision } from "../../domain/revision.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
 import type { CallLimits } from "../../sidecar/channel.ts";
@@ -59,15 +59,32 @@ export function createPerform({ sidecar, recorder, executions, revisions, schema
         if (event.kind !== "done") continue;
         trace = event.trace;
         const checked = schemas.of(definition.signature).outputs.validate(event.outputs);
-        return checked.ok ? { outputs: checked.values, trace } : { fault: new OutputInvalid(checked.violations), trace };
+        if (checked.ok) return { outputs: checked.values, trace: withAnswersOf(trace, new Set()) };
+        return { fault: new OutputInvalid(checked.violations), trace: withAnswersOf(trace, makersOf(checked.violations, definition)) };
       }
       throw new Error("the sidecar ended a run without an answer");
     } catch (error) {
-      if (error instanceof Fault) return { fault: error, trace };
+      if (error instanceof Fault) {
+        // What DSPy could not read is the last module's answer.
+        const unread = error.reason === "OUTPUT_INVALID" ? trace.steps.at(-1)?.module : undefined;
+        return { fault: error, trace: withAnswersOf(trace, new Set([unread])) };
+      }
       log.error({ err: error, execution: start.id }, "a run failed in a way nobody foresaw");
       return { fault: new Fault("INTERNAL", "internal error"), trace };
     }
   }
+}
+
+/** The modules that made the outputs which do not fit; every one where that can't be told. */
+function makersOf(violations: readonly Violation[], { outputs, modules }: Definition): ReadonlySet<string | undefined> {
+  const wrong = new Set(violations.map(({ field }) => /^[^.[]*/.exec(field)?.[0]));
+  const makers = outputs.filter(({ input }) => wrong.has(input)).map(({ module }) => module);
+  return new Set(makers.length > 0 ? makers : modules.map(({ name }) => name));
+}
+
+/** Raw answers are kept only of those modules; of the others they say nothing new. */
+function withAnswersOf(trace: Trace, modules: ReadonlySet<string | undefined>): Trace {
+  return { ...trace, steps: trace.steps.map((step) => (modules.has(step.module) ? step : { ...step, rawAnswer: "" })) };
 }
 
 function endOf(start: Start, outcome: Outcome, durationMs: number) {

@@ -1,6 +1,6 @@
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { Execution, TokenUsage } from "../../domain/execution.ts";
+import { type Execution, executionEtag, type TokenUsage } from "../../domain/execution.ts";
 import { Invalid } from "../../domain/faults.ts";
 import {
   type ExecutionSchema,
@@ -31,6 +31,7 @@ export function executionMessage(execution: Execution, view: ExecutionView): Mes
     tokenUsage: usageMessage(execution.tokenUsage),
     model: execution.model,
     requestId: execution.requestId,
+    etag: executionEtag(execution),
     labels: execution.labels,
     createdAt: timestampFromDate(execution.createdAt),
     updatedAt: timestampFromDate(execution.updatedAt),

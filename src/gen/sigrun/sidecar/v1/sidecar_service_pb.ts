@@ -672,7 +672,7 @@ export type Step = Message<"sigrun.sidecar.v1.Step"> & {
   outputs: Uint8Array;
 
   /**
-   * What the model wrote, only where it could not be read.
+   * What the model wrote last; the gateway keeps it where it does not fit.
    *
    * @generated from field: string raw_answer = 3;
    */

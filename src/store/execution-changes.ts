@@ -1,0 +1,104 @@
+import { ForeignKeyConstraintError, Op, UniqueConstraintError } from "sequelize";
+import { type Execution, executionEtag, type TokenUsage, type Values } from "../domain/execution.ts";
+import { EtagMismatch, NotFound, StatusConflict } from "../domain/faults.ts";
+import type { Labels } from "../domain/labels.ts";
+import type { ExecutionStatus } from "../domain/lifecycle.ts";
+import type { RequestKey } from "../domain/request.ts";
+import type { Database } from "./database.ts";
+import { type ExecutionRows, executionOf } from "./execution-row.ts";
+
+/** A run that goes on elsewhere: no gateway's, so under no lease. */
+export type ElsewhereRow = {
+  readonly id: string;
+  readonly programId: string;
+  readonly revision: number;
+  readonly status: "pending" | "running";
+  readonly inputs: Values;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly request: RequestKey | null;
+  readonly startedAt: Date | null;
+};
+
+/** What changes with a step of a run's way. */
+export type ExecutionChanges = {
+  readonly status: ExecutionStatus;
+  readonly startedAt?: Date;
+  readonly completedAt?: Date;
+  readonly durationMs?: number;
+  readonly outputs?: Values;
+  readonly errorReason?: string;
+  readonly errorMessage?: string;
+  readonly tokenUsage?: TokenUsage;
+  readonly model?: string;
+};
+
+export type ExecutionChangeStore = {
+  /** Writes a run that goes on elsewhere. False where its request_id stands on record already: then nothing was written. */
+  insert(project: string, row: ElsewhereRow): Promise<boolean>;
+  /** Changes a run that has one of these statuses; undefined where there is none such. "elsewhere": only one that no gateway runs. */
+  change(
+    project: string,
+    id: string,
+    from: readonly ExecutionStatus[],
+    changes: ExecutionChanges,
+    whose: "elsewhere" | "anybody's",
+  ): Promise<Execution | undefined>;
+  /** Replaces the labels; EtagMismatch where the etag, if any, no longer holds. */
+  setLabels(project: string, id: string, etag: string, labels: Labels): Promise<Execution>;
+  /** Deletes the record of a run that has ended; StatusConflict where it has not. */
+  remove(project: string, id: string): Promise<void>;
+};
+
+/** Changes the records of runs; those that a gateway runs are written by recorder.ts. */
+export function createExecutionChanges(database: Database, Row: ExecutionRows): ExecutionChangeStore {
+  return {
+    insert: (project, { request, labels, ...row }) =>
+      database.use(async () => {
+        const key = { requestMethod: request?.method ?? null, requestId: request?.id ?? null, requestHash: request?.hash ?? null };
+        try {
+          await Row.create({ projectId: project, ...row, ...key, labels: { ...labels } }, { returning: false });
+          return true;
+        } catch (error) {
+          if (error instanceof UniqueConstraintError) return false;
+          if (error instanceof ForeignKeyConstraintError) throw new NotFound("program", row.programId);
+          throw error;
+        }
+      }),
+
+    change: (project, id, from, { durationMs, tokenUsage, ...changes }, whose) =>
+      database.use(async () => {
+        const spent = tokenUsage && {
+          inputTokens: String(tokenUsage.inputTokens),
+          outputTokens: String(tokenUsage.outputTokens),
+          cachedTokens: String(tokenUsage.cachedTokens),
+          lmCalls: String(tokenUsage.lmCalls),
+        };
+        const [, [row]] = await Row.update(
+          { ...changes, ...spent, ...(durationMs !== undefined && { durationMs: String(durationMs) }) },
+          {
+            where: { projectId: project, id, status: { [Op.in]: [...from] }, ...(whose === "elsewhere" && { runnerId: null }) },
+            returning: true,
+          },
+        );
+        return row && executionOf(row);
+      }),
+
+    setLabels: (project, id, etag, labels) =>
+      database.transact(async (transaction) => {
+        const row = await Row.findOne({ where: { projectId: project, id }, transaction, lock: transaction.LOCK.UPDATE });
+        if (!row) throw new NotFound("execution", id);
+        if (etag !== "" && etag !== executionEtag(executionOf(row))) throw new EtagMismatch("execution", id);
+        return executionOf(await row.update({ labels: { ...labels } }, { transaction }));
+      }),
+
+    remove: (project, id) =>
+      database.use(async () => {
+        const where = { projectId: project, id };
+        const deleted = await Row.destroy({ where: { ...where, completedAt: { [Op.ne]: null } } });
+        if (deleted > 0) return;
+        const row = await Row.findOne({ where });
+        if (!row) throw new NotFound("execution", id);
+        throw new StatusConflict(`can't delete execution ${id}: it is ${row.status}; cancel it first`);
+      }),
+  };
+}
