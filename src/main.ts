@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { createBatch } from "./actions/executions/batch.ts";
 import { createCancel } from "./actions/executions/cancel.ts";
 import { createElsewhere } from "./actions/executions/elsewhere.ts";
 import { createGetExecution } from "./actions/executions/get.ts";
@@ -9,6 +10,7 @@ import { createLiveRuns } from "./actions/executions/live.ts";
 import { createPerform } from "./actions/executions/perform.ts";
 import { createReplay } from "./actions/executions/replay.ts";
 import { createRun } from "./actions/executions/run.ts";
+import { createStream } from "./actions/executions/stream.ts";
 import { createUpdateExecution } from "./actions/executions/update.ts";
 import { createCompileProgram } from "./actions/programs/compile.ts";
 import { createCreateProgram } from "./actions/programs/create.ts";
@@ -31,6 +33,7 @@ import { createHealth } from "./rpc/health.ts";
 import { createListener } from "./rpc/listener.ts";
 import { programService } from "./rpc/programs.ts";
 import { createRoutes, services } from "./rpc/router.ts";
+import { runMethods } from "./rpc/runs.ts";
 import { signatureService } from "./rpc/signatures.ts";
 import { startSidecarChild } from "./sidecar/child.ts";
 import { createSidecar } from "./sidecar/client.ts";
@@ -94,6 +97,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   const replay = createReplay({ executions, live });
   const perform = createPerform({ sidecar, recorder, executions, revisions, schemas, log });
   const models = { allowedModels: config.lmAllowed };
+  const run = createRun({ programs, recorder, sidecar, schemas, live, perform, replay, defaultModel: config.lm, ...models });
   const routes = createRoutes({
     signatures: signatureService({
       createSignature: createCreateSignature({ signatures }),
@@ -111,7 +115,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
       deploy: createDeploy({ changes }),
       revisions: createRevisions({ programs, revisions, changes }),
       compileProgram: createCompileProgram({ programs, revisions, sidecar }),
-      run: createRun({ programs, recorder, sidecar, schemas, live, perform, replay, defaultModel: config.lm, ...models }),
+      runs: runMethods({ run, stream: createStream({ run }), batch: createBatch({ run, programs, ...models }), log }),
     }),
     executions: executionService({
       getExecution: createGetExecution({ executions }),

@@ -3,7 +3,8 @@ import type { AddressInfo } from "node:net";
 
 /** What the model does with one request: fields as ChatAdapter reads them, plain text, an HTTP error, or no answer at all; at once, or after something. */
 export type Reply =
-  | { fields: Record<string, unknown>; after?: Promise<unknown> }
+  /** piece: how many characters at a time, where the answer is streamed; 7 where left out. */
+  | { fields: Record<string, unknown>; after?: Promise<unknown>; piece?: number }
   | { text: string }
   | { status: number; error: object; headers?: Record<string, string> }
   | { hang: true };
@@ -14,6 +15,10 @@ export type ScriptedModel = {
   readonly requests: { messages: { role: string; content: string }[]; [key: string]: unknown }[];
   /** How many requests the other side gave up. */
   aborted(): number;
+  /** How many requests have been under way at the same time at most, since the last call of script(). */
+  most(): number;
+  /** How many pieces have been streamed. */
+  sent(): number;
   /** Replies to the requests to come, one each; when they are used up, the last one again. */
   script(...replies: Reply[]): void;
   close(): void;
@@ -26,12 +31,19 @@ export async function startModel(): Promise<ScriptedModel> {
   const requests: ScriptedModel["requests"] = [];
   let replies: Reply[] = [{ fields: { answer: "Paris", confidence: 0.9, sources: ["atlas"] } }];
   let aborted = 0;
+  let underWay = 0;
+  let most = 0;
+  let sent = 0;
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
-    requests.push(JSON.parse(Buffer.concat(parts).toString()));
+    const asked = JSON.parse(Buffer.concat(parts).toString());
+    requests.push(asked);
+    underWay += 1;
+    most = Math.max(most, underWay);
     response.on("close", () => {
+      underWay -= 1;
       if (!response.writableFinished) aborted += 1;
     });
     const reply = (replies.length > 1 ? replies.shift() : replies[0]) as Reply;
@@ -44,8 +56,27 @@ export async function startModel(): Promise<ScriptedModel> {
     }
     if ("after" in reply) await reply.after;
     const content = "text" in reply ? reply.text : chat(reply.fields);
+    if (asked.stream) {
+      await stream(response, content, ("piece" in reply && reply.piece) || 7);
+      return;
+    }
     const choices = [{ index: 0, finish_reason: "stop", message: { role: "assistant", content } }];
     response.end(JSON.stringify({ id: "1", object: "chat.completion", created: 1, model: "scripted", choices, usage }));
+  }
+
+  /** Server-sent events, no faster than they are read. */
+  async function stream(response: ServerResponse, content: string, piece: number): Promise<void> {
+    response.setHeader("content-type", "text/event-stream");
+    const send = async (part: object) => {
+      const event = { id: "1", object: "chat.completion.chunk", created: 1, model: "scripted", ...part };
+      if (!response.write(`data: ${JSON.stringify(event)}\n\n`) && !response.closed) await writable(response);
+      sent += 1;
+    };
+    for (let at = 0; at < content.length && !response.closed; at += piece)
+      await send({ choices: [{ index: 0, delta: { content: content.slice(at, at + piece) }, finish_reason: null }] });
+    await send({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
+    await send({ choices: [], usage });
+    response.end("data: [DONE]\n\n");
   }
 
   const server = createServer((request, response) => {
@@ -58,7 +89,10 @@ export async function startModel(): Promise<ScriptedModel> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
     requests,
     aborted: () => aborted,
+    most: () => most,
+    sent: () => sent,
     script: (...next) => {
+      most = 0;
       replies = next;
     },
     close: () => {
@@ -66,6 +100,17 @@ export async function startModel(): Promise<ScriptedModel> {
       server.closeAllConnections();
     },
   };
+}
+
+/** Once it takes more, or is closed. */
+function writable(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off("drain", done).off("close", done);
+      resolve();
+    };
+    response.on("drain", done).on("close", done);
+  });
 }
 
 function chat(fields: Record<string, unknown>): string {

@@ -15,6 +15,7 @@ from dspy.lm15 import (
 )
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
+from dspy_sidecar.adapters import ChatAdapter, XMLAdapter
 from dspy_sidecar.embedded import EmbeddedModel
 from dspy_sidecar.faults import ModelNotAllowedError
 from dspy_sidecar.settings import Settings, is_embedded
@@ -25,9 +26,9 @@ NUM_RETRIES = 2
 EMBEDDED_MAX_TOKENS = 512
 
 ADAPTERS: dict[str, dspy.Adapter] = {
-    "ChatAdapter": dspy.ChatAdapter(),
+    "ChatAdapter": ChatAdapter(),
     "JSONAdapter": dspy.JSONAdapter(),
-    "XMLAdapter": dspy.XMLAdapter(),
+    "XMLAdapter": XMLAdapter(),
 }
 SMALL_MODEL_ADAPTER = SmallModelAdapter()
 

@@ -13,21 +13,49 @@ from dspy_sidecar.faults import OutputUnreadableError
 from dspy_sidecar.lm import Models
 from dspy_sidecar.meter import Meter
 from dspy_sidecar.programs import LoadedProgram, Step
+from dspy_sidecar.streaming import Streaming, text_fields
+
+CHUNKS_AHEAD = 16
+"""Of those that nobody has taken yet; what is written further is read when they are."""
 
 Values = dict[str, dict[str, Any]]
 """By module ("" for the program's inputs), then by field."""
 
 
+class Events:
+    """What a run tells while it goes on. Chunks wait for room, so that a slow reader slows the reading of the model's answer."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[pb.RunProgramResponse | None] = asyncio.Queue()
+        self._room = asyncio.Semaphore(CHUNKS_AHEAD)
+
+    def tell(self, event: pb.RunProgramResponse | None) -> None:
+        """Without waiting. None is the last."""
+        self._queue.put_nowait(event)
+
+    async def send(self, chunk: pb.RunProgramResponse) -> None:
+        """Once there is room."""
+        await self._room.acquire()
+        self._queue.put_nowait(chunk)
+
+    async def __aiter__(self) -> AsyncIterator[pb.RunProgramResponse]:
+        while (event := await self._queue.get()) is not None:
+            yield event
+            if event.HasField("chunk"):
+                self._room.release()
+
+
 async def run(
     program: LoadedProgram, models: Models, request: pb.RunProgramRequest
 ) -> AsyncIterator[pb.RunProgramResponse]:
-    """Yields traces while it goes on, then the outputs; leaving the iteration cancels the request to the model."""
-    events: asyncio.Queue[pb.RunProgramResponse | None] = asyncio.Queue()
-    meter = Meter(on_spent=lambda: events.put_nowait(pb.RunProgramResponse(trace=meter.trace())))
-    task = asyncio.create_task(steps(program, models, request, meter))
-    task.add_done_callback(lambda _: events.put_nowait(None))
+    """Yields traces and chunks while it goes on, then the outputs; leaving the iteration cancels the request to the model."""
+    events = Events()
+    meter = Meter(on_spent=lambda: events.tell(pb.RunProgramResponse(trace=meter.trace())))
+    streaming = Streaming(events.send, events.tell) if request.chunks else None
+    task = asyncio.create_task(steps(program, models, request, meter, streaming))
+    task.add_done_callback(lambda _: events.tell(None))
     try:
-        while (event := await events.get()) is not None:
+        async for event in events:
             yield event
         if task.exception() is not None:
             yield pb.RunProgramResponse(trace=meter.trace())
@@ -37,17 +65,30 @@ async def run(
         task.cancel()
 
 
-async def steps(program: LoadedProgram, models: Models, request: pb.RunProgramRequest, meter: Meter) -> dict[str, Any]:
+async def steps(
+    program: LoadedProgram, models: Models, request: pb.RunProgramRequest, meter: Meter, streaming: Streaming | None
+) -> dict[str, Any]:
     """Runs each module on what it is wired to, and gives the program's outputs."""
     values: Values = {"": orjson.loads(request.inputs)}
+    callbacks = [meter, streaming] if streaming else [meter]
     for step in program.steps:
         lm, adapter = models.choose(program.lm, step.lm, request.lm)
         # Nothing of a caller's may stay behind: no history, no trace.
         with dspy.context(
-            lm=lm, adapter=adapter, usage_tracker=meter, callbacks=[meter], disable_history=True, trace=None
+            lm=lm,
+            adapter=adapter,
+            usage_tracker=meter,
+            callbacks=callbacks,
+            send_stream=streaming,
+            disable_history=True,
+            trace=None,
         ):
             meter.begin(step.name)
+            if streaming:
+                streaming.begin(step.name, text_fields(step.module))
             values[step.name] = await outputs_of(step, values, meter)
+            if streaming:
+                await streaming.end(values[step.name])
     return {output: values[module][field] for output, module, field in program.outputs}
 
 

@@ -49,10 +49,6 @@ class SmallModelAdapter(dspy.JSONAdapter):  # type: ignore[misc]
         return {name: clamp(value, signature.output_fields[name]) for name, value in fields.items()}
 
 
-# DSPy's streaming looks adapters up by this name.
-SmallModelAdapter.__name__ = "JSONAdapter"
-
-
 def words(name: str, field: Any) -> str:
     """A field's name, with its description where it has one of its own."""
     description = (field.json_schema_extra or {}).get("desc") or ""

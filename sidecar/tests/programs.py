@@ -6,6 +6,7 @@ from typing import Any
 
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
+QUESTION = {"question": "Capital of France?"}
 STR = pb.Type(scalar=pb.SCALAR_STR)
 
 

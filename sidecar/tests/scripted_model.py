@@ -6,6 +6,13 @@ from typing import Any
 
 from aiohttp import web
 
+USAGE = {"prompt_tokens": 30, "completion_tokens": 12, "total_tokens": 42}
+
+
+def event(part: dict[str, Any]) -> bytes:
+    whole = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "x", **part}
+    return b"data: " + json.dumps(whole).encode() + b"\n\n"
+
 
 class ScriptedModel:
     def __init__(self) -> None:
@@ -13,13 +20,16 @@ class ScriptedModel:
         self.given_up = 0
         self.replies: list[Any] = []
         self.url = ""
+        self.piece = 7
+        self.pieces_sent = 0
 
     def script(self, *replies: Any) -> None:
         """A dict is the answer's fields, a str its text, a tuple (status, error, headers), None no answer at all."""
         self.replies = list(replies)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(await request.json())
+        asked = await request.json()
+        self.requests.append(asked)
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if reply is None:
             try:
@@ -31,11 +41,25 @@ class ScriptedModel:
             status, error, headers = reply
             return web.json_response({"error": error}, status=status, headers=headers)
         text = reply if isinstance(reply, str) else chat(reply)
+        if asked.get("stream"):
+            return await self.stream(request, text)
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
-        usage = {"prompt_tokens": 30, "completion_tokens": 12, "total_tokens": 42}
         return web.json_response(
-            {"id": "1", "object": "chat.completion", "created": 1, "model": "x", "choices": [choice], "usage": usage}
+            {"id": "1", "object": "chat.completion", "created": 1, "model": "x", "choices": [choice], "usage": USAGE}
         )
+
+    async def stream(self, request: web.Request, text: str) -> web.StreamResponse:
+        """The answer in pieces of so many characters, as server-sent events."""
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        pieces = [text[at : at + self.piece] for at in range(0, len(text), self.piece)]
+        for number, piece in enumerate(pieces):
+            finish = "stop" if number == len(pieces) - 1 else None
+            choices = [{"index": 0, "delta": {"role": "assistant", "content": piece}, "finish_reason": finish}]
+            await response.write(event({"choices": choices}))
+            self.pieces_sent += 1
+        await response.write(event({"choices": [], "usage": USAGE}) + b"data: [DONE]\n\n")
+        return response
 
     async def start(self) -> web.AppRunner:
         app = web.Application()

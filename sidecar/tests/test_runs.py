@@ -5,10 +5,8 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from programs import STR, asked, capital, program, signature
+from programs import QUESTION, STR, asked, capital, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-
-QUESTION = {"question": "Capital of France?"}
 
 
 async def events(call):

@@ -3,6 +3,7 @@ import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextKey, type Interceptor } from "@connectrpc/connect";
 import { Cancelled, DeadlineExceeded, Fault, Invalid, type Reason, TooLarge, Unsupported, type Violation } from "../domain/faults.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import type { FailureSchema } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 
 /** The one table of what a fault is on the wire; the same as the comments in error_reason.proto. */
@@ -138,4 +139,9 @@ function fitting(violations: readonly Violation[]): Violation[] {
     bytes += Buffer.byteLength(field) + Buffer.byteLength(description) + reason.length + 12;
     return bytes <= mostViolationBytes;
   });
+}
+
+/** A fault as a part of an answer. */
+export function failureMessage({ reason, message, violations, metadata }: Fault): MessageInitShape<typeof FailureSchema> {
+  return { code: codes[reason], reason, message, violations: [...violations], executionId: metadata.execution_id ?? "" };
 }

@@ -1,22 +1,16 @@
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { Run } from "../actions/executions/run.ts";
 import type { createCompileProgram } from "../actions/programs/compile.ts";
 import type { createCreateProgram } from "../actions/programs/create.ts";
 import type { createDeploy } from "../actions/programs/deploy.ts";
 import type { createListPrograms } from "../actions/programs/list.ts";
 import type { createRevisions } from "../actions/programs/revisions.ts";
 import type { createUpdateProgram } from "../actions/programs/update.ts";
-import type { Execution } from "../domain/execution.ts";
-import { Fault, type Reason } from "../domain/faults.ts";
-import { pathUnder } from "../domain/json.ts";
 import type { Program } from "../domain/revision.ts";
-import { ExecutionView } from "../gen/sigrun/v1/execution_service_pb.ts";
 import { type ProgramService, ProgramView } from "../gen/sigrun/v1/program_service_pb.ts";
-import { callerOf, headersOf, usualMs } from "./caller.ts";
-import { executionMessage } from "./wire/execution.ts";
+import { callerOf, usualMs } from "./caller.ts";
+import type { RunMethods } from "./runs.ts";
 import { given } from "./wire/given.ts";
-import { callerProgram, lmSettings, programMessage, revisionMessage } from "./wire/program.ts";
-import { valuesOf } from "./wire/signature.ts";
+import { callerProgram, programMessage, revisionMessage } from "./wire/program.ts";
 
 type Actions = {
   createProgram: ReturnType<typeof createCreateProgram>;
@@ -27,11 +21,13 @@ type Actions = {
   compileProgram: ReturnType<typeof createCompileProgram>;
   deploy: ReturnType<typeof createDeploy>;
   revisions: ReturnType<typeof createRevisions>;
-  run: Run;
+  runs: RunMethods;
 };
 
 export function programService(actions: Actions): Partial<ServiceImpl<typeof ProgramService>> {
   return {
+    ...actions.runs,
+
     async createProgram({ program, requestId, validateOnly }, context) {
       const { project } = callerOf(context, usualMs.build);
       return {
@@ -75,24 +71,6 @@ export function programService(actions: Actions): Partial<ServiceImpl<typeof Pro
       return { program: programMessage(await actions.compileProgram(project, given(programId, "program_id"), limits), ProgramView.FULL) };
     },
 
-    async executeProgram(request, context) {
-      const { project, ...limits } = callerOf(context, usualMs.run);
-      const headers = headersOf(context);
-      const execution = await actions.run(
-        project,
-        {
-          programId: given(request.programId, "program_id"),
-          revision: request.revision || headers.revision,
-          inputs: valuesOf(request.inputs),
-          labels: { ...headers.labels, ...request.labels },
-          lm: lmSettings(request.lm),
-          requestId: request.requestId || headers.requestId,
-        },
-        { ...limits, onRecord: (id) => context.responseHeader.set("sigrun-execution-id", id) },
-      );
-      return { outputs: outputsOf(execution), execution: executionMessage(execution, ExecutionView.BASIC) };
-    },
-
     async deployProgram({ programId, revision, etag }, context) {
       const { project } = callerOf(context, usualMs.read);
       return {
@@ -126,14 +104,4 @@ export function programService(actions: Actions): Partial<ServiceImpl<typeof Pro
       };
     },
   };
-}
-
-/** A run that failed answers its caller with the fault that is on its record. */
-function outputsOf(execution: Execution) {
-  const { id, outputs, errorReason, errorMessage, violations } = execution;
-  if (outputs) return outputs;
-  throw new Fault(errorReason as Reason, errorMessage, {
-    metadata: { execution_id: id },
-    violations: violations.map((violation) => ({ ...violation, field: pathUnder("outputs", violation.field) })),
-  });
 }

@@ -1,18 +1,28 @@
-import { type Execution, noTrace, type Trace, type Values } from "../../domain/execution.ts";
+import { type Execution, noTrace, type Trace } from "../../domain/execution.ts";
 import { Fault, OutputInvalid, type Violation } from "../../domain/faults.ts";
 import { programStep } from "../../domain/lifecycle.ts";
 import type { Definition, LmSettings } from "../../domain/program.ts";
 import type { Revision } from "../../domain/revision.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
 import type { CallLimits } from "../../sidecar/channel.ts";
-import type { Sidecar } from "../../sidecar/client.ts";
+import type { RunEvent, Sidecar } from "../../sidecar/client.ts";
 import type { ExecutionStore } from "../../store/executions.ts";
 import type { Recorder, Start } from "../../store/recorder.ts";
 import type { RevisionStore } from "../../store/revisions.ts";
 import type { Logger } from "../../telemetry.ts";
+import { endedRecord, endOf, type Outcome } from "./record.ts";
+
+/** A piece of what the model writes, or that it begins again. */
+export type ChunkEvent = Extract<RunEvent, { kind: "chunk" | "reset" }>;
 
 /** A run that stands on record as running. */
-export type Underway = { readonly start: Start; readonly revision: Revision; readonly lm: LmSettings };
+export type Underway = {
+  readonly start: Start;
+  readonly revision: Revision;
+  readonly lm: LmSettings;
+  /** Told what the model writes, as it does; the model waits for it. */
+  readonly onChunk: ((event: ChunkEvent) => Promise<void>) | undefined;
+};
 
 type Deps = {
   sidecar: Sidecar;
@@ -22,8 +32,6 @@ type Deps = {
   schemas: SchemaCache;
   log: Logger;
 };
-
-type Outcome = { outputs: Values; trace: Trace } | { fault: Fault; trace: Trace };
 
 /** Asks the sidecar, checks what the model answered, records the end, and gives the record. */
 export function createPerform({ sidecar, recorder, executions, revisions, schemas, log }: Deps) {
@@ -37,7 +45,7 @@ export function createPerform({ sidecar, recorder, executions, revisions, schema
     const isOurs = await recorder.end(end);
     await noteBuilt(start.project, revision, outcome);
     if ("fault" in outcome) log.warn({ execution: start.id, reason: end.errorReason, durationMs }, "an execution failed");
-    return isOurs ? recordOf(start, end) : executions.get(start.project, start.id);
+    return isOurs ? endedRecord(start, end) : executions.get(start.project, start.id);
   };
 
   /** The run's record stands; where this can't be written, the next run writes it. */
@@ -50,12 +58,14 @@ export function createPerform({ sidecar, recorder, executions, revisions, schema
       .catch((error: unknown) => log.warn({ err: error, program: programId }, "the program's status could not be written"));
   }
 
-  async function ask({ start, revision, lm }: Underway, limits: CallLimits): Promise<Outcome> {
+  async function ask({ start, revision, lm, onChunk }: Underway, limits: CallLimits): Promise<Outcome> {
     let trace = noTrace;
     try {
       const { definition, dspyProgramId } = revision;
-      for await (const event of sidecar.run({ dspyProgramId, definition, inputs: start.inputs, lm, chunks: false }, limits)) {
+      const call = { dspyProgramId, definition, inputs: start.inputs, lm, chunks: onChunk !== undefined };
+      for await (const event of sidecar.run(call, limits)) {
         if (event.kind === "trace") trace = event.trace;
+        if (event.kind === "chunk" || event.kind === "reset") await onChunk?.(event);
         if (event.kind !== "done") continue;
         trace = event.trace;
         const checked = schemas.of(definition.signature).outputs.validate(event.outputs);
@@ -85,46 +95,4 @@ function makersOf(violations: readonly Violation[], { outputs, modules }: Defini
 /** Raw answers are kept only of those modules; of the others they say nothing new. */
 function withAnswersOf(trace: Trace, modules: ReadonlySet<string | undefined>): Trace {
   return { ...trace, steps: trace.steps.map((step) => (modules.has(step.module) ? step : { ...step, rawAnswer: "" })) };
-}
-
-function endOf(start: Start, outcome: Outcome, durationMs: number) {
-  const fault = "fault" in outcome ? outcome.fault : null;
-  return {
-    project: start.project,
-    id: start.id,
-    status: fault === null ? "completed" : fault.reason === "CANCELLED" ? "cancelled" : "failed",
-    outputs: "outputs" in outcome ? outcome.outputs : null,
-    errorReason: fault?.reason ?? "",
-    errorMessage: fault?.message ?? "",
-    violations: fault?.violations ?? [],
-    trace: outcome.trace,
-    completedAt: new Date(start.startedAt.getTime() + durationMs),
-    durationMs,
-  } as const;
-}
-
-/** The record as it was just written, without reading it back. */
-function recordOf(start: Start, end: ReturnType<typeof endOf>): Execution {
-  const { status, outputs, errorReason, errorMessage, violations, trace, completedAt, durationMs } = end;
-  return {
-    id: start.id,
-    programId: start.programId,
-    revision: start.revision,
-    status,
-    inputs: start.inputs,
-    outputs,
-    errorReason,
-    errorMessage,
-    violations,
-    steps: trace.steps,
-    tokenUsage: trace.tokenUsage,
-    model: trace.model || start.model,
-    requestId: start.request?.id ?? "",
-    labels: start.labels,
-    startedAt: start.startedAt,
-    completedAt,
-    durationMs,
-    createdAt: start.startedAt,
-    updatedAt: completedAt,
-  };
 }

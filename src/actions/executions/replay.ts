@@ -11,12 +11,13 @@ export type Replay = (project: string, key: RequestKey, caller: RunCaller) => Pr
 
 export function createReplay({ executions, live }: { executions: ExecutionStore; live: LiveRuns<Execution> }): Replay {
   return async function replay(project, key, caller) {
-    for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 2, 500)) {
+    for (let pauseMs = 20, told = false; ; pauseMs = Math.min(pauseMs * 2, 500)) {
       const found = await executions.findByRequest(project, key);
       if (!found) return undefined;
       if (found.hash !== key.hash) throw new RequestIdReused(key.id);
       const { execution } = found;
-      caller.onRecord(execution.id);
+      if (!told) caller.onRecord(execution);
+      told = true;
       if (execution.completedAt) return execution;
       // Where it does not run here it runs in another gateway, which records its end.
       const here = live.join(execution.id, caller.signal);

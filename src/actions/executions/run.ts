@@ -11,7 +11,8 @@ import type { ProgramStore } from "../../store/programs.ts";
 import type { Recorder, Start } from "../../store/recorder.ts";
 import { checkInputs } from "./inputs.ts";
 import type { LiveRuns } from "./live.ts";
-import type { createPerform } from "./perform.ts";
+import type { ChunkEvent, createPerform } from "./perform.ts";
+import { runningRecord } from "./record.ts";
 import type { Replay } from "./replay.ts";
 
 /** What a caller wants run. */
@@ -31,12 +32,16 @@ export type RunCaller = {
   /** Aborted, with a fault as its reason, when the caller has gone or its time is up. */
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-  /** Told the execution's id as soon as it is on record. */
-  onRecord(id: string): void;
+  /** Told as soon as the run is on record; where it was made under the same request_id, as it is then. */
+  onRecord(execution: Execution): void;
+  readonly onChunk?: (event: ChunkEvent) => Promise<void>;
 };
 
+/** A request_id belongs to one of them. */
+export type RunMethod = "execute" | "stream" | "batch";
+
 /** Runs a program and gives the record of the run, however it ended. */
-export type Run = (project: string, request: RunRequest, caller: RunCaller) => Promise<Execution>;
+export type Run = (project: string, method: RunMethod, request: RunRequest, caller: RunCaller) => Promise<Execution>;
 
 type Deps = {
   programs: ProgramStore;
@@ -51,14 +56,14 @@ type Deps = {
 };
 
 export function createRun({ programs, recorder, sidecar, schemas, live, perform, replay, allowedModels, defaultModel }: Deps): Run {
-  return async function run(project, request, caller) {
+  return async function run(project, method, request, caller) {
     checkLabels(request.labels, "labels");
     const lm = checkLm(request.lm, { allowedModels }, "lm");
     const { program, revision } = await programs.getRevision(project, request.programId, request.revision);
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
 
     const { labels, revision: number } = request;
-    const key = requestKey("execute", request.requestId, { programId: program.id, revision: number, labels, lm, inputs });
+    const key = requestKey(method, request.requestId, { programId: program.id, revision: number, labels, lm, inputs });
     const earlier = key && (await replay(project, key, caller));
     if (earlier) return earlier;
     // Before the record, so that a call that nobody could answer leaves none.
@@ -76,8 +81,9 @@ export function createRun({ programs, recorder, sidecar, schemas, live, perform,
       startedAt: new Date(),
     };
     // Another caller with the same request_id was faster by a moment.
-    if (!(await recorder.start(start))) return run(project, request, caller);
-    caller.onRecord(start.id);
-    return live.begin(start.id, caller.signal, (signal) => perform({ start, revision, lm }, { signal, timeoutMs: caller.timeoutMs }));
+    if (!(await recorder.start(start))) return run(project, method, request, caller);
+    caller.onRecord(runningRecord(start));
+    const { timeoutMs, onChunk } = caller;
+    return live.begin(start.id, caller.signal, (signal) => perform({ start, revision, lm, onChunk }, { signal, timeoutMs }));
   };
 }

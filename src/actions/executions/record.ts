@@ -1,0 +1,52 @@
+import { type Execution, noTrace, type Trace, type Values } from "../../domain/execution.ts";
+import type { Fault } from "../../domain/faults.ts";
+import type { End, Start } from "../../store/recorder.ts";
+
+/** What a run came to. */
+export type Outcome = { readonly outputs: Values; readonly trace: Trace } | { readonly fault: Fault; readonly trace: Trace };
+
+/** The end of a run as it goes on record. */
+export function endOf(start: Start, outcome: Outcome, durationMs: number): End {
+  const fault = "fault" in outcome ? outcome.fault : null;
+  return {
+    project: start.project,
+    id: start.id,
+    status: fault === null ? "completed" : fault.reason === "CANCELLED" ? "cancelled" : "failed",
+    outputs: "outputs" in outcome ? outcome.outputs : null,
+    errorReason: fault?.reason ?? "",
+    errorMessage: fault?.message ?? "",
+    violations: fault?.violations ?? [],
+    trace: outcome.trace,
+    completedAt: new Date(start.startedAt.getTime() + durationMs),
+    durationMs,
+  };
+}
+
+/** The record of a run under way, as it was just written, without reading it back. */
+export function runningRecord(start: Start): Execution {
+  return {
+    id: start.id,
+    programId: start.programId,
+    revision: start.revision,
+    status: "running",
+    inputs: start.inputs,
+    outputs: null,
+    errorReason: "",
+    errorMessage: "",
+    violations: [],
+    ...noTrace,
+    model: start.model,
+    requestId: start.request?.id ?? "",
+    labels: start.labels,
+    startedAt: start.startedAt,
+    completedAt: null,
+    durationMs: null,
+    createdAt: start.startedAt,
+    updatedAt: start.startedAt,
+  };
+}
+
+/** The record of a run that has ended, likewise. */
+export function endedRecord(start: Start, { trace, project: _, ...end }: End): Execution {
+  return { ...runningRecord(start), ...end, ...trace, model: trace.model || start.model, updatedAt: end.completedAt };
+}

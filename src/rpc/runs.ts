@@ -1,0 +1,101 @@
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { BatchAnswer, createBatch } from "../actions/executions/batch.ts";
+import type { Run, RunRequest } from "../actions/executions/run.ts";
+import type { createStream } from "../actions/executions/stream.ts";
+import type { Execution } from "../domain/execution.ts";
+import { Fault, type Reason } from "../domain/faults.ts";
+import { pathUnder } from "../domain/json.ts";
+import { ExecutionView } from "../gen/sigrun/v1/execution_service_pb.ts";
+import type { ExecuteProgramRequest, ProgramService, StreamProgramRequest } from "../gen/sigrun/v1/program_service_pb.ts";
+import type { Logger } from "../telemetry.ts";
+import { callerOf, headersOf, usualMs } from "./caller.ts";
+import { failureMessage, faultOf } from "./faults.ts";
+import { executionMessage } from "./wire/execution.ts";
+import { given } from "./wire/given.ts";
+import { lmSettings } from "./wire/program.ts";
+import { valuesOf } from "./wire/signature.ts";
+
+/** The three ways to run a program. */
+export type RunMethods = Pick<ServiceImpl<typeof ProgramService>, "executeProgram" | "streamProgram" | "batchExecuteProgram">;
+
+type Actions = { run: Run; stream: ReturnType<typeof createStream>; batch: ReturnType<typeof createBatch>; log: Logger };
+
+export function runMethods({ run, stream, batch, log }: Actions): RunMethods {
+  return {
+    async executeProgram(request, context) {
+      const { project, ...limits } = callerOf(context, usualMs.run);
+      const onRecord = (execution: Execution) => nameRecord(context, execution);
+      return answerOf(await run(project, "execute", runRequest(request, context), { ...limits, onRecord }));
+    },
+
+    async *streamProgram(request, context) {
+      const { project, ...limits } = callerOf(context, usualMs.run);
+      for await (const event of stream(project, runRequest(request, context), limits))
+        switch (event.kind) {
+          case "started":
+            nameRecord(context, event.execution);
+            yield { event: { case: "started", value: executionMessage(event.execution, ExecutionView.BASIC) } };
+            break;
+          case "chunk":
+            yield { event: { case: "chunk", value: event } };
+            break;
+          case "reset":
+            yield { event: { case: "reset", value: event } };
+            break;
+          case "done":
+            yield { event: { case: "done", value: answerOf(event.execution) } };
+        }
+    },
+
+    async *batchExecuteProgram({ programId, revision, items, labels, lm, concurrency }, context) {
+      const { project, signal } = callerOf(context, usualMs.batch);
+      const headers = headersOf(context);
+      const asked = {
+        programId: given(programId, "program_id"),
+        revision: revision || headers.revision,
+        labels: { ...headers.labels, ...labels },
+        lm: lmSettings(lm),
+        concurrency,
+        items: items.map((item) => ({ inputs: valuesOf(item.inputs), labels: item.labels, requestId: item.requestId })),
+      };
+      const timeoutMs = context.timeoutMs() ?? usualMs.run;
+      for await (const answer of batch(project, asked, { signal, timeoutMs })) yield { index: answer.index, result: resultOf(answer, log) };
+    },
+  };
+}
+
+function runRequest(request: ExecuteProgramRequest | StreamProgramRequest, context: HandlerContext): RunRequest {
+  const headers = headersOf(context);
+  return {
+    programId: given(request.programId, "program_id"),
+    revision: request.revision || headers.revision,
+    inputs: valuesOf(request.inputs),
+    labels: { ...headers.labels, ...request.labels },
+    lm: lmSettings(request.lm),
+    requestId: request.requestId || headers.requestId,
+  };
+}
+
+function nameRecord({ responseHeader }: HandlerContext, { id }: Execution): void {
+  responseHeader.set("sigrun-execution-id", id);
+}
+
+/** A run that failed answers its caller with the fault that is on its record. */
+function answerOf(execution: Execution) {
+  const { id, outputs, errorReason, errorMessage, violations } = execution;
+  if (outputs) return { outputs, execution: executionMessage(execution, ExecutionView.BASIC) };
+  throw new Fault(errorReason as Reason, errorMessage, {
+    metadata: { execution_id: id },
+    violations: violations.map((violation) => ({ ...violation, field: pathUnder("outputs", violation.field) })),
+  });
+}
+
+/** What a call of its own would have ended with. */
+function resultOf(answer: BatchAnswer, log: Logger) {
+  try {
+    if ("error" in answer) throw answer.error;
+    return { case: "response", value: answerOf(answer.execution) } as const;
+  } catch (error) {
+    return { case: "failure", value: failureMessage(faultOf(error, "sigrun.v1.ProgramService/BatchExecuteProgram", log)) } as const;
+  }
+}
