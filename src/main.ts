@@ -94,7 +94,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   const { programs, revisions, changes, signatures, executions, executionChanges, recorder, notices } = store;
   const schemas = createSchemaCache(1_000);
   const live = createLiveRuns<Execution>();
-  const replay = createReplay({ executions, live });
+  const replay = createReplay({ executions, live, notices });
   const perform = createPerform({ sidecar, recorder, executions, revisions, schemas, log });
   const models = { allowedModels: config.lmAllowed };
   const run = createRun({ programs, recorder, sidecar, schemas, live, perform, replay, defaultModel: config.lm, ...models });

@@ -1,4 +1,6 @@
 import pg from "pg";
+import type { Teardown } from "./_gateway.ts";
+import { until } from "./_wait.ts";
 
 /** Runs SQL beside the gateway, as an operator would. */
 export async function runSql(url: string, schema: string, sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
@@ -10,4 +12,15 @@ export async function runSql(url: string, schema: string, sql: string, values: u
   } finally {
     await client.end();
   }
+}
+
+/** Hears what gateways tell each other; gives a wait for a notice that holds some text. */
+export async function listen(t: Teardown, url: string, channel: string): Promise<(text: string) => Promise<void>> {
+  const client = new pg.Client(url);
+  const heard: string[] = [];
+  client.on("notification", ({ payload = "" }) => heard.push(payload));
+  await client.connect();
+  t.teardown(() => client.end());
+  await client.query(`LISTEN ${channel}`);
+  return async (text) => void (await until(() => heard.some((payload) => payload.includes(text))));
 }

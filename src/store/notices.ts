@@ -5,7 +5,12 @@ import type { Logger } from "../telemetry.ts";
 import type { Database } from "./database.ts";
 
 /** What one gateway tells the others. */
-export type Notice = { readonly kind: "cancel"; readonly project: string; readonly id: string };
+export type Notice = {
+  /** End the run; or: somebody here waits for it. */
+  readonly kind: "cancel" | "wait";
+  readonly project: string;
+  readonly id: string;
+};
 
 export type Notices = {
   send(notice: Notice): Promise<void>;

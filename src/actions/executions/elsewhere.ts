@@ -1,10 +1,10 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Execution, TokenUsage, Values } from "../../domain/execution.ts";
-import { Invalid, NotFound, RequestIdReused, StatusConflict } from "../../domain/faults.ts";
+import { Invalid, RequestIdReused, StatusConflict } from "../../domain/faults.ts";
 import { pathUnder } from "../../domain/json.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { type ExecutionEvent, executionConflict, executionStep } from "../../domain/lifecycle.ts";
-import { requestKey } from "../../domain/request.ts";
+import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
 import { checkUuid } from "../../domain/uuid.ts";
 import type { ExecutionChangeStore, ExecutionChanges } from "../../store/execution-changes.ts";
@@ -22,19 +22,25 @@ const longestText = 10_000;
 /** The way of a run that goes on elsewhere: its caller says each step, and this server asks no model. */
 export function createElsewhere({ programs, executions, changes, schemas }: Deps) {
   async function record(project: string, request: ElsewhereRequest, status: "pending" | "running"): Promise<Execution> {
+    const key = requestKey(status === "pending" ? "create" : "start", request.requestId, request);
+    const earlier = key && (await replay(project, key));
+    if (earlier) return earlier;
+
     checkLabels(request.labels, "labels");
     const { program, revision } = await programs.getRevision(project, request.programId, 0);
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
-    const method = status === "pending" ? "create" : "start";
-    const key = requestKey(method, request.requestId, { programId: program.id, labels: request.labels, inputs });
     const startedAt = status === "running" ? new Date() : null;
     const id = uuidv7();
     const row = { id, programId: program.id, revision: revision.number, status, inputs, labels: request.labels, request: key, startedAt };
     if (await changes.insert(project, row)) return executions.get(project, id);
-    const found = key && (await executions.findByRequest(project, key));
-    if (!found) throw new NotFound("execution", request.requestId);
-    if (found.hash !== key.hash) throw new RequestIdReused(key.id);
-    return found.execution;
+    // Another caller with the same request_id was faster by a moment.
+    return record(project, request, status);
+  }
+
+  async function replay(project: string, key: RequestKey): Promise<Execution | undefined> {
+    const found = await executions.findByRequest(project, key);
+    if (found && found.hash !== key.hash) throw new RequestIdReused(key.id);
+    return found?.execution;
   }
 
   async function go(project: string, id: string, event: ExecutionEvent, step: Omit<ExecutionChanges, "status">): Promise<Execution> {

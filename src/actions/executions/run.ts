@@ -57,15 +57,15 @@ type Deps = {
 
 export function createRun({ programs, recorder, sidecar, schemas, live, perform, replay, allowedModels, defaultModel }: Deps): Run {
   return async function run(project, method, request, caller) {
+    // Of what was asked, not of what it is today: the same call gets the same run, whatever became of the program.
+    const key = requestKey(method, request.requestId, request);
+    const earlier = key && (await replay(project, key, caller));
+    if (earlier) return earlier;
+
     checkLabels(request.labels, "labels");
     const lm = checkLm(request.lm, { allowedModels }, "lm");
     const { program, revision } = await programs.getRevision(project, request.programId, request.revision);
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
-
-    const { labels, revision: number } = request;
-    const key = requestKey(method, request.requestId, { programId: program.id, revision: number, labels, lm, inputs });
-    const earlier = key && (await replay(project, key, caller));
-    if (earlier) return earlier;
     // Before the record, so that a call that nobody could answer leaves none.
     if (!sidecar.info()) throw new SidecarUnavailable();
 
