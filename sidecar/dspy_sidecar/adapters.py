@@ -12,14 +12,28 @@ class AsksAgain:
     DSPy does so only while nothing was handed on, since it can't take chunks back. Our callers are told to forget them.
     """
 
+    def __call__(self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any) -> list[dict[str, Any]]:
+        """As the adapter's own."""
+        try:
+            return super().__call__(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[misc, no-any-return]
+        except AdapterParseError as error:
+            if not may_ask_again(error):
+                raise
+            return dspy.JSONAdapter()(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[no-any-return]
+
     async def acall(self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any) -> list[dict[str, Any]]:
         """As the adapter's own."""
         try:
             return await super().acall(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[misc, no-any-return]
         except AdapterParseError as error:
-            if dspy.settings.send_stream is None or error.adapter_name == "JSONAdapter":
+            if not may_ask_again(error):
                 raise
             return await dspy.JSONAdapter().acall(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[no-any-return]
+
+
+def may_ask_again(error: AdapterParseError) -> bool:
+    """Whether DSPy has not done so itself."""
+    return dspy.settings.send_stream is not None and error.adapter_name != "JSONAdapter"
 
 
 class ChatAdapter(AsksAgain, dspy.ChatAdapter):  # type: ignore[misc]

@@ -20,6 +20,7 @@ from dspy_sidecar.embedded import EmbeddedModel
 from dspy_sidecar.faults import ModelNotAllowedError
 from dspy_sidecar.settings import Settings, is_embedded
 from dspy_sidecar.small_model_adapter import SmallModelAdapter
+from dspy_sidecar.threads import LM
 
 CAPACITY = 256
 NUM_RETRIES = 2
@@ -77,7 +78,7 @@ class Models:
             temperature = 0.0 if temperature is None else temperature
             max_tokens = min(max_tokens or EMBEDDED_MAX_TOKENS, EMBEDDED_MAX_TOKENS)
         # params come through an allow-list of the gateway's; they come first, so that none can take another's place.
-        return dspy.LM(
+        return LM(
             **{**params, **where, "temperature": temperature, "max_tokens": max_tokens},
             model=model,
             cache=cache,

@@ -10,6 +10,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.annotations import signature_class
 from dspy_sidecar.faults import BuildFailedError, ProgramNotLoadedError
+from dspy_sidecar.wrapping import Comparison, Sampling
 
 CAPACITY = 1_000
 
@@ -56,7 +57,7 @@ def build(program: pb.Program) -> LoadedProgram:
             module.load_state(orjson.loads(program.compiled_state))
     except Exception as error:
         raise BuildFailedError(f"{type(error).__name__}: {error}") from error
-    kind = type(steps[0].module).__name__ if single else "Pipeline"
+    kind = program.modules[0].type if single else "Pipeline"
     return LoadedProgram(program.id, kind, program.signature.name, tuple(steps), wires_of(program.outputs), program.lm)
 
 
@@ -69,6 +70,12 @@ def module_of(module: pb.Module) -> dspy.Module:
             return dspy.Predict(signature, **params)
         case "ChainOfThought":
             return dspy.ChainOfThought(signature, **params)
+        case "BestOfN":
+            return Sampling(dspy.BestOfN, module_of(module.modules[0]), module.signature, params)
+        case "Refine":
+            return Sampling(dspy.Refine, module_of(module.modules[0]), module.signature, params)
+        case "MultiChainComparison":
+            return Comparison(module_of(module.modules[0]), signature, params)
         case other:
             raise ValueError(f"this version has no module {other}")
 

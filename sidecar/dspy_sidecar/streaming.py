@@ -44,6 +44,7 @@ class Streaming(BaseCallback):  # type: ignore[misc]
         self._module = module
         self._fields = fields
         self._attempt = 0
+        self._is_ours = True
         self._forget()
 
     async def end(self, outputs: dict[str, Any]) -> None:
@@ -56,9 +57,13 @@ class Streaming(BaseCallback):  # type: ignore[misc]
     def on_adapter_format_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """DSPy is about to write a prompt: its answer will be in this adapter's format."""
         self._read = reader_of(instance)
+        # A module may ask the model something of its own in between: advice, a judgement.
+        self._is_ours = all(name in inputs["signature"].output_fields for name in self._fields)
 
     def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """DSPy is about to ask the model; the second time in a module, it begins again."""
+        if not self._is_ours:
+            return
         if self._attempt > 0:
             self._begin_again()
         self._attempt += 1
@@ -66,7 +71,7 @@ class Streaming(BaseCallback):  # type: ignore[misc]
     async def send(self, chunk: Any) -> None:
         """DSPy's own method of a stream: a piece of the model's answer."""
         text = chunk.choices[0].delta.content
-        if text:
+        if text and self._is_ours:
             self._text += text
             await self._send_new({name: text for name, text in self._read(self._text).items() if name in self._fields})
 

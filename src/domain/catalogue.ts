@@ -17,25 +17,72 @@ export type CatalogueEntry = {
   readonly parameters: readonly Parameter[];
   /** Why it is refused here; "" where it is not. */
   readonly refused: string;
-  /** What a module makes beside the outputs of its signature. */
+  /** What a module makes beside the outputs of its signature; one that wraps another and makes nothing makes what that makes. */
   readonly makes: readonly { readonly name: string; readonly type: Type }[];
+  /** The modules that it may wrap, the usual one first; none where it wraps none. */
+  readonly wraps: readonly string[];
+  /** Names of inputs that it adds itself. */
+  readonly adds: readonly string[];
 };
 
 const later = "is not built into this version yet";
 const runsCode = "runs code that the model writes, which this server does not";
-const reasoning = [{ name: "reasoning", type: parseType("str") }];
+const plain = { parameters: [], refused: "", makes: [], wraps: [], adds: [] };
+const text = (name: string) => [{ name, type: parseType("str") }];
+const mostChains = 10;
+
+const attempts: readonly Parameter[] = [
+  { name: "N", type: "int", description: "Attempts at most.", defaultValue: 3, min: 1, max: 20 },
+  {
+    name: "reward_fn",
+    type: 'Literal["fits", "judge"]',
+    description:
+      "How an answer is scored from 0 to 1: the share of outputs that keep to their types and constraints, or the model's judgement by a rubric.",
+    defaultValue: "fits",
+  },
+  { name: "rubric", type: "str", description: "What the judge holds an answer against; for reward_fn judge." },
+  { name: "threshold", type: "float", description: "The score that ends the attempts.", defaultValue: 1, min: 0, max: 1 },
+  { name: "fail_count", type: "int", description: "Attempts that may fail; N where left out.", min: 1, max: 20 },
+];
+
+const chains: readonly Parameter[] = [
+  { name: "M", type: "int", description: "Lines of reasoning.", defaultValue: 3, min: 2, max: mostChains },
+  { name: "temperature", type: "float", description: "Of the lines and of their comparison.", defaultValue: 0.7, min: 0, max: 2 },
+];
 
 /** The modules of DSPy, with the parameters that callers may set: an allow-list, never an address, a key or code. */
 export const modules: readonly CatalogueEntry[] = [
-  { name: "Predict", description: "Asks the model once for the outputs.", parameters: [], refused: "", makes: [] },
-  { name: "ChainOfThought", description: "Has the model reason before it answers.", parameters: [], refused: "", makes: reasoning },
-  { name: "BestOfN", description: "Runs a module several times and takes the best answer.", parameters: [], refused: later, makes: [] },
-  { name: "Refine", description: "Runs a module again with advice until its answer is good.", parameters: [], refused: later, makes: [] },
-  { name: "MultiChainComparison", description: "Compares several lines of reasoning.", parameters: [], refused: later, makes: [] },
-  { name: "ReAct", description: "Has the model call tools.", parameters: [], refused: later, makes: [] },
-  { name: "ProgramOfThought", description: "Has the model write a program.", parameters: [], refused: runsCode, makes: [] },
-  { name: "CodeAct", description: "Has the model write code that calls tools.", parameters: [], refused: runsCode, makes: [] },
-  { name: "RLM", description: "Has the model explore its inputs by code.", parameters: [], refused: runsCode, makes: [] },
+  { ...plain, name: "Predict", description: "Asks the model once for the outputs." },
+  { ...plain, name: "ChainOfThought", description: "Has the model reason before it answers.", makes: text("reasoning") },
+  {
+    ...plain,
+    name: "BestOfN",
+    description:
+      "Runs the module that it wraps up to N times, at temperature 1, and takes the first answer that reaches the threshold, else the best.",
+    parameters: attempts,
+    wraps: ["Predict", "ChainOfThought"],
+  },
+  {
+    ...plain,
+    name: "Refine",
+    description: "As BestOfN, and each further attempt gets the model's own advice on the one before.",
+    parameters: attempts,
+    wraps: ["Predict", "ChainOfThought"],
+    adds: ["hint_"],
+  },
+  {
+    ...plain,
+    name: "MultiChainComparison",
+    description: "Runs a ChainOfThought M times and has the model compare the lines of reasoning, by the last output of each.",
+    parameters: chains,
+    makes: text("rationale"),
+    wraps: ["ChainOfThought"],
+    adds: Array.from({ length: mostChains }, (_, index) => `reasoning_attempt_${index + 1}`),
+  },
+  { ...plain, name: "ReAct", description: "Has the model call tools.", refused: later },
+  { ...plain, name: "ProgramOfThought", description: "Has the model write a program.", refused: runsCode },
+  { ...plain, name: "CodeAct", description: "Has the model write code that calls tools.", refused: runsCode },
+  { ...plain, name: "RLM", description: "Has the model explore its inputs by code.", refused: runsCode },
 ];
 
 /** What LmSettings.params may hold. Nothing else of a caller's reaches the model's client. */

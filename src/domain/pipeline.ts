@@ -6,6 +6,7 @@ import { lmViolations, type Models, parameterViolations } from "./lm.ts";
 import type { Definition, LmSettings, Module } from "./program.ts";
 import { defineSignature, type Signature, type SignatureDraft } from "./signature.ts";
 import { type Wired, wireInputs, wireOutputs } from "./wiring.ts";
+import { checkReward, defineWrapped, withDefaults } from "./wrapping.ts";
 
 /** A module as a caller writes it. */
 export type ModuleDraft = {
@@ -49,21 +50,23 @@ export function definePipeline(
     const name = all[index] as string;
     const entry = catalogue.find((candidate) => candidate.name === draft.type);
     checkDraft(draft, entry, models, where, violations);
-    const own = draft.signature
-      ? attempt(violations, () => defineSignature(draft.signature as SignatureDraft, `${where}.signature`))
-      : signature;
-    const wired: Wired = { name, takes: own?.inputs ?? [], makes: [...(own?.outputs ?? []), ...(entry?.makes ?? [])] };
-    for (const { name: made } of entry?.makes ?? [])
-      if ([...wired.takes, ...(own?.outputs ?? [])].some((field) => field.name === made))
+    const written = draft.signature ?? draft.modules[0]?.signature;
+    const own = written ? attempt(violations, () => defineSignature(written, `${where}.signature`)) : signature;
+    const inner = (entry && own && attempt(violations, () => defineWrapped(draft, entry, own, where, violations))) ?? [];
+    const entries = [entry, ...inner.map(({ type }) => catalogue.find((candidate) => candidate.name === type))];
+    const makes = entries.find((one) => one && one.makes.length > 0)?.makes ?? [];
+    const wired: Wired = { name, takes: own?.inputs ?? [], makes: [...(own?.outputs ?? []), ...makes] };
+    for (const taken of entries.flatMap((one) => [...(one?.makes ?? []).map((made) => made.name), ...(one?.adds ?? [])]))
+      if ([...wired.takes, ...(own?.outputs ?? [])].some((field) => field.name === taken))
         violations.push({
           field: `${where}.signature`,
-          description: `has a field ${JSON.stringify(made)}, which ${draft.type} makes itself`,
+          description: `has a field ${JSON.stringify(taken)}, which ${draft.type} has itself`,
           reason: "duplicate",
         });
     const wires = wireInputs(wired, new Map(draft.inputFrom), { signature, earlier, all, path: where }, violations);
     earlier.push(wired);
-    const { type, params } = draft;
-    return { name, type, signature: own ?? signature, params, lm: draft.lm, wires, modules: [] } satisfies Module;
+    const params = withDefaults(draft.params, entry?.parameters ?? []);
+    return { name, type: draft.type, signature: own ?? signature, params, lm: draft.lm, wires, modules: inner } satisfies Module;
   });
   const outputs = wireOutputs(signature, earlier, path, violations);
   if (violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations.slice(0, maxViolations));
@@ -86,9 +89,11 @@ function checkDraft(draft: ModuleDraft, entry: CatalogueEntry | undefined, model
   const known = catalogue.filter(({ refused }) => refused === "").map(({ name }) => name);
   if (!entry) refuse("type", `is no module; there is ${known.join(", ")}`, draft.type === "" ? "missing" : "unknown");
   else if (entry.refused !== "") refuse("type", `${entry.name} ${entry.refused}; there is ${known.join(", ")}`, "unsupported");
-  else violations.push(...parameterViolations(draft.params, entry.parameters, `${path}.params`));
+  else {
+    violations.push(...parameterViolations(draft.params, entry.parameters, `${path}.params`));
+    checkReward(draft.params, path, violations);
+  }
   violations.push(...lmViolations(draft.lm, models, `${path}.lm`));
-  if (draft.modules.length > 0) refuse("modules", "are for a module that wraps another", "unknown");
   if (draft.tools.length > 0) refuse("tools", "are for ReAct", "unknown");
 }
 

@@ -7,16 +7,20 @@ import { refused } from "./_refused.ts";
 const text = (text: string): SignatureDraft => ({ name: "", instructions: "", text, inputs: [], outputs: [] });
 const models = { allowedModels: ["openai/scripted"] };
 
-type Written = Partial<Omit<ModuleDraft, "signature" | "inputFrom">> & { signature?: string; inputFrom?: Record<string, string> };
+type Written = Partial<Omit<ModuleDraft, "signature" | "inputFrom" | "modules">> & {
+  signature?: string;
+  inputFrom?: Record<string, string>;
+  modules?: Written[];
+};
 
-const module = ({ signature, inputFrom = {}, ...rest }: Written): ModuleDraft => ({
+const module = ({ signature, inputFrom = {}, modules = [], ...rest }: Written): ModuleDraft => ({
   name: "",
   type: "Predict",
   params: {},
   lm: {},
-  modules: [],
   tools: [],
   ...rest,
+  modules: modules.map(module),
   signature: signature === undefined ? undefined : text(signature),
   inputFrom: Object.entries(inputFrom),
 });
@@ -119,6 +123,59 @@ const wrong: [why: string, signature: string, modules: Written[], faults: string
 ];
 for (const [why, signature, modules, expected] of wrong)
   test(`a wiring is refused for ${why}`, (t) => t.deepEqual(faults(t, signature, modules), expected));
+
+test("a module that wraps another has the usual one, and the defaults of its parameters", (t) => {
+  const { modules } = define("q -> a", [{ type: "BestOfN" }, { type: "MultiChainComparison", params: { M: 5 } }]);
+  t.deepEqual(
+    modules.map(({ params }) => params),
+    [
+      { N: 3, reward_fn: "fits", threshold: 1 },
+      { M: 5, temperature: 0.7 },
+    ],
+  );
+  t.deepEqual(
+    modules.map(({ modules: [inner] }) => inner?.type),
+    ["Predict", "ChainOfThought"],
+  );
+});
+
+test("what a wrapped module makes may be taken, and a comparison makes its rationale", (t) => {
+  const made = define("q -> a, reasoning, rationale", [
+    { type: "Refine", name: "best", signature: "q -> draft", modules: [{ type: "ChainOfThought" }] },
+    { type: "MultiChainComparison", signature: "draft -> a" },
+  ]);
+  t.deepEqual(
+    made.outputs.map(({ module, field }) => `${module}.${field}`),
+    ["multi_chain_comparison.a", "best.reasoning", "multi_chain_comparison.rationale"],
+  );
+});
+
+const misWrapped: [why: string, module: Written, faults: string[]][] = [
+  ["a module that wraps none", { type: "Predict", modules: [{}] }, ["modules: unknown"]],
+  ["two in one", { type: "BestOfN", modules: [{}, {}] }, ["modules: length"]],
+  ["one that can't be wrapped", { type: "BestOfN", modules: [{ type: "Refine" }] }, ["modules[0].type: literal"]],
+  [
+    "another signature inside",
+    { type: "BestOfN", signature: "q -> a", modules: [{ signature: "q -> a, b" }] },
+    ["modules[0].signature: conflict"],
+  ],
+  [
+    "settings inside",
+    { type: "BestOfN", modules: [{ lm: { temperature: 1 }, inputFrom: { q: "q" } }] },
+    ["modules[0].input_from: unknown", "modules[0].lm: unknown"],
+  ],
+  ["a parameter out of its bounds", { type: "BestOfN", params: { N: 0, threshold: 2 } }, ["params.N: range", "params.threshold: range"]],
+  ["a reward of the caller's", { type: "Refine", params: { reward_fn: "lambda: 1" } }, ["params.reward_fn: literal"]],
+  ["a judge without a rubric", { type: "Refine", params: { reward_fn: "judge" } }, ["params.rubric: missing"]],
+  ["a rubric without a judge", { type: "Refine", params: { rubric: "x" } }, ["params.rubric: unknown"]],
+  ["a name that it adds", { type: "Refine", signature: "q, hint_ -> a", inputFrom: { hint_: "q" } }, ["signature: duplicate"]],
+];
+for (const [why, written, expected] of misWrapped)
+  test(`a wrapping is refused for ${why}`, (t) =>
+    t.deepEqual(
+      faults(t, "q -> a", [written]),
+      expected.map((fault) => `program.modules[0].${fault}`),
+    ));
 
 test("the settings of the model are held against what there is", (t) => {
   const lm = { model: "x/y", temperature: 9, maxTokens: 0, adapter: "Nope", params: { api_key: "k", top_p: 2, seed: "7", stop: ["x"] } };
