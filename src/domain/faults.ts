@@ -74,9 +74,21 @@ type InvalidReason =
 
 /** Thrown when what a caller sent is wrong, with the place of each wrong value. */
 export class Invalid extends Fault {
-  constructor(reason: InvalidReason, violations: readonly Violation[]) {
-    super(reason, violations.map((violation) => `${violation.field}: ${violation.description}`).join("; "), { violations });
+  constructor(reason: InvalidReason, found: readonly Violation[]) {
+    const violations = onePerPath(found);
+    super(reason, violations.map(({ field, description }) => `${field}: ${description}`).join("; "), { violations });
   }
+}
+
+/** What is wrong at one place is told as one violation. */
+function onePerPath(violations: readonly Violation[]): Violation[] {
+  const told = new Map<string, Violation>();
+  for (const violation of violations) {
+    const earlier = told.get(violation.field);
+    if (!earlier) told.set(violation.field, { ...violation });
+    else if (!earlier.description.includes(violation.description)) earlier.description += `; ${violation.description}`;
+  }
+  return [...told.values()];
 }
 
 /** Thrown when what a caller names is not there. */
