@@ -49,6 +49,8 @@ export type Execution = {
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;
   readonly durationMs: number | null;
+  /** When the model's provider would have the caller come again; told once, and not on record. */
+  readonly retryAfterMs?: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 };

@@ -82,10 +82,11 @@ function nameRecord({ responseHeader }: HandlerContext, { id }: Execution): void
 
 /** A run that failed answers its caller with the fault that is on its record. */
 function answerOf(execution: Execution) {
-  const { id, outputs, errorReason, errorMessage, violations } = execution;
+  const { id, outputs, errorReason, errorMessage, violations, retryAfterMs } = execution;
   if (outputs) return { outputs, execution: executionMessage(execution, ExecutionView.BASIC) };
   throw new Fault(errorReason as Reason, errorMessage, {
     metadata: { execution_id: id },
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
     violations: violations.map((violation) => ({ ...violation, field: pathUnder("outputs", violation.field) })),
   });
 }

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Execution, TokenUsage, Values } from "../../domain/execution.ts";
 import { Invalid, RequestIdReused, StatusConflict } from "../../domain/faults.ts";
-import { pathUnder } from "../../domain/json.ts";
+import { pathUnder, textFault } from "../../domain/json.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { type ExecutionEvent, executionConflict, executionStep } from "../../domain/lifecycle.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
@@ -18,6 +18,7 @@ export type ElsewhereRequest = { readonly programId: string; readonly inputs: Va
 type Deps = { programs: ProgramStore; executions: ExecutionStore; changes: ExecutionChangeStore; schemas: SchemaCache };
 
 const longestText = 10_000;
+const longestModel = 200;
 
 /** The way of a run that goes on elsewhere: its caller says each step, and this server asks no model. */
 export function createElsewhere({ programs, executions, changes, schemas }: Deps) {
@@ -60,6 +61,7 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
 
     async complete(project: string, id: string, end: { outputs: Values; durationMs?: number; tokenUsage: TokenUsage; model: string }) {
       checkUuid(id, "id");
+      checkModel(end.model);
       const execution = await executions.get(project, id);
       const { revision } = await programs.getRevision(project, execution.programId, execution.revision);
       const checked = schemas.of(revision.definition.signature).outputs.validate(end.outputs);
@@ -89,6 +91,11 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
       });
     },
   };
+}
+
+function checkModel(model: string): void {
+  const fault = model.length > longestModel ? `is longer than ${longestModel} characters` : textFault(model);
+  if (fault) throw new Invalid("REQUEST_INVALID", [{ field: "model", description: fault, reason: "text" }]);
 }
 
 /** When it ended, and how long it took: by the caller's word, else since it started. */

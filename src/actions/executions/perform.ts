@@ -45,7 +45,9 @@ export function createPerform({ sidecar, recorder, executions, revisions, schema
     const isOurs = await recorder.end(end);
     await noteBuilt(start.project, revision, outcome);
     if ("fault" in outcome) log.warn({ execution: start.id, reason: end.errorReason, durationMs }, "an execution failed");
-    return isOurs ? endedRecord(start, end) : executions.get(start.project, start.id);
+    if (!isOurs) return executions.get(start.project, start.id);
+    const retryAfterMs = "fault" in outcome ? outcome.fault.retryAfterMs : undefined;
+    return { ...endedRecord(start, end), ...(retryAfterMs !== undefined && { retryAfterMs }) };
   };
 
   /** The run's record stands; where this can't be written, the next run writes it. */
