@@ -1,6 +1,6 @@
 import type { ModuleDraft } from "./pipeline.ts";
 import type { Definition, Module } from "./program.ts";
-import { type Field, type FieldDraft, type Signature, type SignatureDraft, signatureHash } from "./signature.ts";
+import { type Field, type FieldDraft, isSameSignature, type Signature, type SignatureDraft } from "./signature.ts";
 import { formatType } from "./type.ts";
 
 /** The modules of a program as a caller would write them, to be wired anew; those over the program's own signature follow it. */
@@ -12,7 +12,7 @@ function redraft({ name, type, signature, params, lm, wires, modules }: Module, 
   return {
     name,
     type,
-    signature: isSame(signature, own) ? undefined : redraftSignature(signature),
+    signature: isSameSignature(signature, own) ? undefined : redraftSignature(signature),
     params,
     lm,
     inputFrom: namedWires({ wires }),
@@ -27,8 +27,6 @@ export function namedWires({ wires }: Pick<Module, "wires">): [input: string, fr
     .filter(({ input, module, field }) => module !== "" || input !== field)
     .map(({ input, module, field }) => [input, module === "" ? field : `${module}.${field}`]);
 }
-
-const isSame = (one: Signature, other: Signature) => one.name === other.name && signatureHash(one) === signatureHash(other);
 
 function redraftSignature({ name, instructions, inputs, outputs }: Signature): SignatureDraft {
   return { name, instructions, text: "", inputs: inputs.map(redraftField), outputs: outputs.map(redraftField) };

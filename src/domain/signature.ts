@@ -52,6 +52,10 @@ export function signatureHash({ instructions, inputs, outputs }: Signature): str
   return createHash("sha256").update(canonicalJson({ instructions, inputs, outputs })).digest("hex");
 }
 
+/** True of two that say the same under the same name. */
+export const isSameSignature = (one: Signature, other: Signature): boolean =>
+  one === other || (one.name === other.name && signatureHash(one) === signatureHash(other));
+
 const className = /^[A-Za-z_][A-Za-z0-9_]{0,199}$/;
 /** True of what could be a signature's name. */
 export const isSignatureName = (text: string): boolean => className.test(text) && !isKeyword(text);

@@ -5,6 +5,7 @@ import type { ModuleDraft } from "../../domain/pipeline.ts";
 import type { LmSettings, Module } from "../../domain/program.ts";
 import { namedWires } from "../../domain/redraft.ts";
 import { type Program, type Revision, statusOf } from "../../domain/revision.ts";
+import { isSameSignature, type Signature } from "../../domain/signature.ts";
 import {
   type LmSettings as LmSettingsMessage,
   type LmSettingsSchema,
@@ -77,8 +78,8 @@ export function programMessage(program: Program, view: ProgramView): MessageInit
     status: statuses[statusOf(program)],
     signatureId: newest.signatureId,
     signature: { ...signatureMessage(newest.definition.signature), id: newest.signatureId },
-    modules: newest.definition.modules.map(moduleMessage),
-    lm: lmMessage(newest.definition.lm),
+    modules: newest.definition.modules.map((module) => moduleMessage(module, newest.definition.signature)),
+    ...lmMessage(newest.definition.lm),
     dspyProgramId: newest.dspyProgramId,
     revision: newest.number,
     deployedRevision: program.deployedRevision ?? 0,
@@ -100,8 +101,8 @@ export function revisionMessage(revision: Revision, withState: boolean): Message
     status: statuses[revision.status],
     signatureId: revision.signatureId,
     signature: { ...signatureMessage(definition.signature), id: revision.signatureId },
-    modules: definition.modules.map(moduleMessage),
-    lm: lmMessage(definition.lm),
+    modules: definition.modules.map((module) => moduleMessage(module, definition.signature)),
+    ...lmMessage(definition.lm),
     dspyProgramId: revision.dspyProgramId,
     createdAt: timestampFromDate(revision.createdAt),
     ...(score !== null && { score }),
@@ -109,18 +110,21 @@ export function revisionMessage(revision: Revision, withState: boolean): Message
   };
 }
 
-function moduleMessage(module: Module): MessageInitShape<typeof ModuleSchema> {
+/** As a caller would write it: what is the program's own, or left at nothing, is left out. */
+function moduleMessage(module: Module, own: Signature): MessageInitShape<typeof ModuleSchema> {
+  const { name, type, signature, params, lm, modules } = module;
   return {
-    name: module.name,
-    type: module.type,
-    signature: signatureMessage(module.signature),
-    params: module.params as JsonObject,
-    lm: lmMessage(module.lm),
+    name,
+    type,
     inputFrom: Object.fromEntries(namedWires(module)),
-    modules: module.modules.map(moduleMessage),
+    modules: modules.map((inner) => moduleMessage(inner, signature)),
+    ...(!isSameSignature(signature, own) && { signature: signatureMessage(signature) }),
+    ...(Object.keys(params).length > 0 && { params: params as JsonObject }),
+    ...lmMessage(lm),
   };
 }
 
-function lmMessage({ params, ...settings }: LmSettings): MessageInitShape<typeof LmSettingsSchema> {
-  return { ...settings, ...(params && { params: params as JsonObject }) };
+function lmMessage({ params, ...settings }: LmSettings): { lm?: MessageInitShape<typeof LmSettingsSchema> } {
+  const isSet = params !== undefined || Object.keys(settings).length > 0;
+  return isSet ? { lm: { ...settings, ...(params && { params: params as JsonObject }) } } : {};
 }

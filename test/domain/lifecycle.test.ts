@@ -1,0 +1,40 @@
+import test from "ava";
+import { StatusConflict } from "../../src/domain/faults.ts";
+import {
+  checkProgramStep,
+  executionConflict,
+  executionStep,
+  type ProgramEvent,
+  type ProgramStatus,
+  programStep,
+} from "../../src/domain/lifecycle.ts";
+
+const statuses: ProgramStatus[] = ["draft", "ready", "optimized", "deployed", "error"];
+// docs/programs.md, row by row.
+const table: Record<ProgramEvent, { from: ProgramStatus[]; to: string }> = {
+  update: { from: statuses, to: "draft" },
+  build: { from: ["draft", "error"], to: "ready" },
+  fail: { from: ["draft", "ready", "optimized", "error"], to: "error" },
+  optimize: { from: ["ready", "optimized"], to: "optimized" },
+  deploy: { from: ["ready", "optimized"], to: "deployed" },
+  undeploy: { from: ["deployed"], to: "own" },
+};
+for (const [event, { from, to }] of Object.entries(table) as [ProgramEvent, { from: ProgramStatus[]; to: string }][])
+  test(`${event} leads from ${from.join(", ")} to ${to}, and from nothing else`, (t) => {
+    t.is(programStep(event).to, to);
+    for (const status of statuses)
+      if (from.includes(status)) t.notThrows(() => checkProgramStep(event, status, "it"));
+      else
+        t.throws(() => checkProgramStep(event, status, "it"), {
+          instanceOf: StatusConflict,
+          message: new RegExp(`is ${status}, and must be ${from[0]}`),
+        });
+  });
+
+test("a run's record goes on from pending and running alone", (t) => {
+  t.deepEqual(executionStep("start"), { from: ["pending"], to: "running" });
+  t.deepEqual(executionStep("complete"), { from: ["running"], to: "completed" });
+  t.deepEqual(executionStep("fail"), { from: ["pending", "running"], to: "failed" });
+  t.deepEqual(executionStep("cancel"), { from: ["pending", "running"], to: "cancelled" });
+  t.regex(executionConflict("complete", "failed", "x").message, /x can't become completed: it is failed, and must be running/);
+});
