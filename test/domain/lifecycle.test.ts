@@ -11,7 +11,7 @@ import {
 
 const statuses: ProgramStatus[] = ["draft", "ready", "optimized", "deployed", "error"];
 // docs/programs.md, row by row.
-const table: Record<ProgramEvent, { from: ProgramStatus[]; to: string }> = {
+const table: Record<ProgramEvent, { from: ProgramStatus[]; to: ProgramStatus | "own" }> = {
   update: { from: statuses, to: "draft" },
   build: { from: ["draft", "error"], to: "ready" },
   fail: { from: ["draft", "ready", "optimized", "error"], to: "error" },
@@ -19,7 +19,7 @@ const table: Record<ProgramEvent, { from: ProgramStatus[]; to: string }> = {
   deploy: { from: ["ready", "optimized"], to: "deployed" },
   undeploy: { from: ["deployed"], to: "own" },
 };
-for (const [event, { from, to }] of Object.entries(table) as [ProgramEvent, { from: ProgramStatus[]; to: string }][])
+for (const [event, { from, to }] of Object.entries(table) as [ProgramEvent, { from: ProgramStatus[]; to: ProgramStatus | "own" }][])
   test(`${event} leads from ${from.join(", ")} to ${to}, and from nothing else`, (t) => {
     t.is(programStep(event).to, to);
     for (const status of statuses)
