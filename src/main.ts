@@ -119,7 +119,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
     }),
     executions: executionService({
       getExecution: createGetExecution({ executions }),
-      listExecutions: createListExecutions({ executions, programs }),
+      listExecutions: createListExecutions({ executions }),
       updateExecution: createUpdateExecution({ executions, changes: executionChanges }),
       deleteExecution: executionChanges.remove,
       cancelExecution: createCancel({ executions, changes: executionChanges, live, notices }),

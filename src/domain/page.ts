@@ -1,35 +1,57 @@
 import { createHash } from "node:crypto";
 import { Invalid } from "./faults.ts";
-import { isUuid } from "./uuid.ts";
+import { weigh } from "./weight.ts";
 
-/** How many a page holds, and after which row's key it begins. */
-export type Page = { readonly limit: number; readonly after?: string };
+/** How many a page holds, and after which row's keys it begins. */
+export type Page = { readonly limit: number; readonly after?: readonly string[] };
 
 /** What a caller asks for; 0 and "" where it does not. */
 export type AskedPage = { readonly pageSize: number; readonly pageToken: string };
 
 const usual = 50;
 const most = 1000;
+/** What a page weighs at most, but for its first row: gRPC clients take no message over 4 MiB. */
+export const pageBytes = 3 * 2 ** 20;
 
-/** Reads a page as a caller asked for it. A token holds only for the query that made it; rows are known by UUIDs, or else as isKey says. */
-export function readPage({ pageSize, pageToken }: AskedPage, query: readonly string[], isKey: (key: string) => boolean = isUuid): Page {
+/** Reads a page as a caller asked for it. A token holds only for the query that made it, which knows its rows by so many keys. */
+export function readPage({ pageSize, pageToken }: AskedPage, query: readonly unknown[], keys: number): Page {
   if (pageSize < 0) throw new Invalid("REQUEST_INVALID", [{ field: "page_size", description: "must not be negative", reason: "range" }]);
   const limit = Math.min(pageSize || usual, most);
   if (pageToken === "") return { limit };
-  const [after = "", hash] = Buffer.from(pageToken, "base64url").toString().split(".");
-  if (isKey(after) && hash === queryHash(query)) return { limit, after };
+  const [hash, ...after] = decode(pageToken);
+  if (hash !== queryHash(query) || after.length !== keys) throw tokenFault();
+  return { limit, after };
+}
+
+/** Thrown where a page_token is none, or another query's. */
+export function tokenFault(): Invalid {
   const description = "is none of this query's: send the token of the page before, and the same query";
-  throw new Invalid("PAGE_TOKEN_INVALID", [{ field: "page_token", description, reason: "page_token" }]);
+  return new Invalid("PAGE_TOKEN_INVALID", [{ field: "page_token", description, reason: "page_token" }]);
 }
 
-/** The token of the page after this one; "" where there is none. Give it one row more than the limit to see that there is. */
-export function turnPage<Row>(rows: readonly Row[], { limit }: Page, query: readonly string[], keyOf: (row: Row) => string | number) {
-  const shown = rows.slice(0, limit);
-  const last = shown.at(-1);
-  const nextPageToken = rows.length > limit && last ? `${keyOf(last)}.${queryHash(query)}` : "";
-  return { rows: shown, nextPageToken: Buffer.from(nextPageToken).toString("base64url") };
+/** As many rows as the page may hold, and the token of the next; "" where there is none. Give it one row more than the limit to see that there is. */
+export function turnPage<Row>(found: readonly Row[], { limit }: Page, query: readonly unknown[], keysOf: (row: Row) => readonly string[]) {
+  const rows: Row[] = [];
+  for (let bytes = 0; rows.length < Math.min(limit, found.length); rows.push(found[rows.length] as Row)) {
+    bytes += weigh(found[rows.length]);
+    if (bytes > pageBytes && rows.length > 0) break;
+  }
+  const last = rows.at(-1);
+  const nextPageToken = found.length > rows.length && last ? encode([queryHash(query), ...keysOf(last)]) : "";
+  return { rows, nextPageToken };
 }
 
-function queryHash(query: readonly string[]): string {
+const encode = (parts: readonly string[]) => Buffer.from(JSON.stringify(parts)).toString("base64url");
+
+function decode(token: string): string[] {
+  try {
+    const parts: unknown = JSON.parse(Buffer.from(token, "base64url").toString());
+    return Array.isArray(parts) && parts.every((part) => typeof part === "string") ? parts : [];
+  } catch {
+    return [];
+  }
+}
+
+function queryHash(query: readonly unknown[]): string {
   return createHash("sha256").update(JSON.stringify(query)).digest("base64url").slice(0, 16);
 }

@@ -5,7 +5,6 @@ import type { createGetExecution } from "../actions/executions/get.ts";
 import type { createListExecutions } from "../actions/executions/list.ts";
 import type { createUpdateExecution } from "../actions/executions/update.ts";
 import { Invalid } from "../domain/faults.ts";
-import { programOfFilter } from "../domain/filter.ts";
 import { checkUuid } from "../domain/uuid.ts";
 import {
   type CreateExecutionRequest,
@@ -16,6 +15,7 @@ import {
 import { callerOf, usualMs } from "./caller.ts";
 import { executionMessage, usageOf } from "./wire/execution.ts";
 import { given } from "./wire/given.ts";
+import { pageMessage } from "./wire/page.ts";
 import { valuesOf } from "./wire/signature.ts";
 
 type Actions = {
@@ -35,12 +35,11 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
       return { execution: executionMessage(await getExecution(project, given(id, "id")), view || ExecutionView.FULL) };
     },
 
-    async listExecutions({ filter, pageSize, pageToken, view }, context) {
+    async listExecutions(request, context) {
       const { project } = callerOf(context, usualMs.read);
-      const shown = view || ExecutionView.BASIC;
-      const withValues = shown === ExecutionView.FULL;
-      const { rows, nextPageToken } = await listExecutions(project, { program: programOfFilter(filter), pageSize, pageToken, withValues });
-      return { executions: rows.map((execution) => executionMessage(execution, shown)), nextPageToken };
+      const view = request.view || ExecutionView.BASIC;
+      const { rows, ...page } = await listExecutions(project, request, view === ExecutionView.FULL);
+      return { executions: rows.map((execution) => executionMessage(execution, view)), ...pageMessage(page) };
     },
 
     async updateExecution({ execution, updateMask, validateOnly }, context) {

@@ -10,6 +10,7 @@ import { type ProgramService, ProgramView } from "../gen/sigrun/v1/program_servi
 import { callerOf, usualMs } from "./caller.ts";
 import type { RunMethods } from "./runs.ts";
 import { given } from "./wire/given.ts";
+import { pageMessage } from "./wire/page.ts";
 import { callerProgram, programMessage, revisionMessage } from "./wire/program.ts";
 
 type Actions = {
@@ -40,10 +41,12 @@ export function programService(actions: Actions): Partial<ServiceImpl<typeof Pro
       return { program: programMessage(await actions.getProgram(project, given(id, "id")), view || ProgramView.FULL) };
     },
 
-    async listPrograms({ pageSize, pageToken, view }, context) {
+    async listPrograms(request, context) {
       const { project } = callerOf(context, usualMs.read);
-      const { rows, nextPageToken } = await actions.listPrograms(project, { pageSize, pageToken });
-      return { programs: rows.map((program) => programMessage(program, view || ProgramView.BASIC)), nextPageToken };
+      const view = request.view || ProgramView.BASIC;
+      const wanted = { latest: request.latestExecutionsCount, withState: view === ProgramView.FULL };
+      const { rows, ...page } = await actions.listPrograms(project, { ...request, ...wanted });
+      return { programs: rows.map(({ program, latest }) => programMessage(program, view, latest)), ...pageMessage(page) };
     },
 
     async updateProgram({ program, updateMask, validateOnly }, context) {

@@ -10,6 +10,7 @@ import { checkUuid } from "../domain/uuid.ts";
 import type { SignatureService, ValidateInputsRequest } from "../gen/sigrun/v1/signature_service_pb.ts";
 import { callerOf, usualMs } from "./caller.ts";
 import { given } from "./wire/given.ts";
+import { pageMessage } from "./wire/page.ts";
 import { draftOfSignature, storedSignatureMessage, valuesOf } from "./wire/signature.ts";
 
 type Actions = {
@@ -38,10 +39,10 @@ export function signatureService(actions: Actions): ServiceImpl<typeof Signature
       };
     },
 
-    async listSignatures({ pageSize, pageToken }, context) {
+    async listSignatures(request, context) {
       const { project } = callerOf(context, usualMs.read);
-      const { rows, nextPageToken } = await listSignatures(project, { pageSize, pageToken });
-      return { signatures: rows.map(storedSignatureMessage), nextPageToken };
+      const { rows, ...page } = await listSignatures(project, request);
+      return { signatures: rows.map(storedSignatureMessage), ...pageMessage(page) };
     },
 
     async deleteSignature({ id }, context) {

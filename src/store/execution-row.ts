@@ -66,8 +66,27 @@ export function defineExecutionRows(sequelize: Sequelize) {
       createdAt: DataTypes.DATE,
       updatedAt: DataTypes.DATE,
     },
-    { sequelize, modelName: "Execution", tableName: "executions", underscored: true },
+    // PostgreSQL makes created_at from the id.
+    { sequelize, modelName: "Execution", tableName: "executions", underscored: true, createdAt: false },
   );
+}
+
+const valueColumns = ["inputs", "outputs", "steps"];
+
+/** The columns by the names that executionOf knows; without those of any size, where these are not wanted. */
+export function executionSelect(Row: ExecutionRows, withValues: boolean): string {
+  return Object.entries(Row.getAttributes())
+    .filter(([name]) => withValues || !valueColumns.includes(name))
+    .map(([name, { field = name }]) => `${field} AS "${name}"`)
+    .join(", ");
+}
+
+/** A row as JSON has it. */
+export function executionOfJson(row: ExecutionRow): Execution {
+  const dateOf = (time: unknown) => (time === null ? null : new Date(time as string));
+  const { startedAt, completedAt, createdAt, updatedAt, ...rest } = executionOf(row);
+  const dates = { startedAt: dateOf(startedAt), completedAt: dateOf(completedAt) };
+  return { ...rest, ...dates, createdAt: dateOf(createdAt) as Date, updatedAt: dateOf(updatedAt) as Date };
 }
 
 export function executionOf(row: ExecutionRow): Execution {

@@ -1,12 +1,11 @@
-import { Op } from "sequelize";
 import type { Execution } from "../domain/execution.ts";
 import { NotFound } from "../domain/faults.ts";
+import type { Found, Listing } from "../domain/listing.ts";
 import type { RequestKey } from "../domain/request.ts";
 import type { Database } from "./database.ts";
-import { type ExecutionRows, executionOf } from "./execution-row.ts";
-
-/** Where a page begins (after this execution), how long it is, and whose it is. */
-export type ExecutionPage = { readonly programId?: string; readonly after?: string; readonly limit: number; readonly withValues: boolean };
+import { queryableExecutions } from "./execution-columns.ts";
+import { type ExecutionRow, type ExecutionRows, executionOf, executionSelect } from "./execution-row.ts";
+import { countRows, findRows } from "./query.ts";
 
 export type ExecutionStore = {
   get(project: string, id: string): Promise<Execution>;
@@ -14,11 +13,11 @@ export type ExecutionStore = {
   findByRequest(project: string, request: Omit<RequestKey, "hash">): Promise<{ execution: Execution; hash: string } | null>;
   /** The newest run under a request_id, of any method, that has not ended; else the newest; undefined where there is none. */
   findRunning(project: string, requestId: string): Promise<string | undefined>;
-  /** Newest first. */
-  list(project: string, page: ExecutionPage): Promise<Execution[]>;
+  find(project: string, listing: Listing, withValues: boolean): Promise<Found<Execution>[]>;
+  count(project: string, listing: Listing): Promise<number>;
 };
 
-const valueColumns = ["inputs", "outputs", "steps"];
+const valueBytes = "octet_length(page.inputs::text) + coalesce(octet_length(page.outputs::text), 0) + octet_length(page.steps::text)";
 
 /** Reads the records of runs. */
 export function createExecutionStore(database: Database, Row: ExecutionRows): ExecutionStore {
@@ -43,15 +42,12 @@ export function createExecutionStore(database: Database, Row: ExecutionRows): Ex
         return (rows.find(({ completedAt }) => completedAt === null) ?? rows[0])?.id;
       }),
 
-    list: (project, { programId, after, limit, withValues }) =>
-      database.use(async () => {
-        const rows = await Row.findAll({
-          where: { projectId: project, ...(programId && { programId }), ...(after && { id: { [Op.lt]: after } }) },
-          order: [["id", "DESC"]],
-          limit,
-          ...(!withValues && { attributes: { exclude: valueColumns } }),
-        });
-        return rows.map(executionOf);
-      }),
+    async find(project, listing, withValues) {
+      const selection = { select: executionSelect(Row, withValues), ...(withValues && { bytes: valueBytes }) };
+      const found = await findRows<ExecutionRow>(database, project, queryableExecutions, selection, listing);
+      return found.map(({ row, keys }) => ({ row: executionOf(row), keys }));
+    },
+
+    count: (project, listing) => countRows(database, project, queryableExecutions, listing),
   };
 }

@@ -8,13 +8,19 @@ import {
   type Transaction,
   UniqueConstraintError,
 } from "sequelize";
+import type { Execution } from "../domain/execution.ts";
 import { NotFound } from "../domain/faults.ts";
 import { isHandle } from "../domain/handle.ts";
+import type { Found, Listing } from "../domain/listing.ts";
 import type { Program, Revision } from "../domain/revision.ts";
 import { isUuid } from "../domain/uuid.ts";
 import type { Database } from "./database.ts";
+import { type ExecutionRow, type ExecutionRows, executionOfJson, executionSelect } from "./execution-row.ts";
+import { programFrom, queryablePrograms } from "./program-columns.ts";
+import { countRows, findRows } from "./query.ts";
 import { type RevisionColumns, type RevisionDraft, type RevisionStore, revisionColumns, revisionOf } from "./revisions.ts";
 import type { SignatureStore } from "./signatures.ts";
+import type { Binds } from "./where.ts";
 
 export class ProgramRow extends Model<InferAttributes<ProgramRow>, InferCreationAttributes<ProgramRow>> {
   declare projectId: string;
@@ -43,6 +49,9 @@ export type ProgramDraft = {
   readonly revision: RevisionDraft;
 };
 
+/** A program, with its newest executions, without their values. */
+export type ListedProgram = { readonly program: Program; readonly latest: readonly Execution[] };
+
 export type ProgramStore = {
   /** Writes the program, its signature and revision 1; gives the column that is taken where one is. */
   create(project: string, draft: ProgramDraft): Promise<"created" | "handle taken" | "request_id taken">;
@@ -52,11 +61,14 @@ export type ProgramStore = {
   findByRequest(project: string, requestId: string): Promise<{ program: Program; hash: string } | null>;
   /** The program and one of its revisions; 0 is the deployed one where there is one, else the newest. */
   getRevision(project: string, key: string, number: number): Promise<{ program: Program; revision: Revision }>;
-  /** Newest first, after the program of that id. */
-  list(project: string, page: { after?: string; limit: number }): Promise<Program[]>;
+  /** Each with its newest executions, as many as are asked for; without compiled_state where it is not wanted. */
+  find(project: string, listing: Listing, wanted: { withState: boolean; latest: number }): Promise<Found<ListedProgram>[]>;
+  count(project: string, listing: Listing): Promise<number>;
 };
 
-export function createProgramStore(database: Database, signatures: SignatureStore, revisions: RevisionStore): ProgramStore {
+type Stores = { signatures: SignatureStore; revisions: RevisionStore; executionRows: ExecutionRows };
+
+export function createProgramStore(database: Database, { signatures, revisions, executionRows }: Stores): ProgramStore {
   const Row = class extends ProgramRow {}.init(
     {
       projectId: { type: DataTypes.UUID, primaryKey: true },
@@ -118,23 +130,40 @@ export function createProgramStore(database: Database, signatures: SignatureStor
       return { program, revision: await revisions.get(project, program.id, wanted) };
     },
 
-    async list(project, { after, limit }) {
-      const rows = await select(
-        `${programSelect} WHERE p.project_id = $1 AND ($2::uuid IS NULL OR p.id < $2) ORDER BY p.id DESC LIMIT $3`,
-        [project, after ?? null, limit],
-      );
-      return rows.map(programOf);
+    async find(project, listing, { withState, latest }) {
+      const state = withState ? "r.compiled_state" : "'' AS compiled_state";
+      const selection = {
+        select: programColumns.replace("r.compiled_state", state),
+        bytes: "octet_length(page.compiled_state) + octet_length(page.modules::text) + octet_length(page.inputs::text)",
+        ...(latest > 0 && { beside: latestOf(latest) }),
+      };
+      const found = await findRows<ProgramColumns>(database, project, queryablePrograms, selection, listing);
+      return found.map(({ row, keys }) => ({
+        row: { program: programOf(row), latest: (row.latest_executions ?? []).map(executionOfJson) },
+        keys,
+      }));
     },
+
+    count: (project, listing) => countRows(database, project, queryablePrograms, listing),
   };
+
+  /** Of each program on the page, by one join in place of a query for each. */
+  function latestOf(count: number) {
+    const columns = executionSelect(executionRows, false);
+    const join = (binds: Binds) => `
+      LEFT JOIN LATERAL (
+        SELECT json_agg(latest ORDER BY latest.id DESC) AS executions
+        FROM (SELECT ${columns} FROM executions WHERE project_id = $1 AND program_id = page.id ORDER BY id DESC LIMIT ${binds.add(count, "bigint")}) AS latest
+      ) AS latest ON TRUE`;
+    return { select: "latest.executions AS latest_executions", join };
+  }
 }
 
-// One join in place of three queries a program.
-const programSelect = `
-  SELECT p.id, p.handle, p.name, p.description, p.labels, p.deployed_revision, p.version, p.request_hash, p.created_at AS program_created_at,
-         p.updated_at AS program_updated_at, ${revisionColumns}
-  FROM programs AS p
-  JOIN program_revisions AS r ON r.project_id = p.project_id AND r.program_id = p.id AND r.number = p.newest_revision
-  JOIN signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id`;
+const programColumns = `
+  p.id, p.handle, p.name, p.description, p.labels, p.deployed_revision, p.version, p.request_hash, p.created_at AS program_created_at,
+  p.updated_at AS program_updated_at, ${revisionColumns}`;
+
+const programSelect = `SELECT ${programColumns} FROM ${programFrom}`;
 
 type ProgramColumns = RevisionColumns & {
   id: string;
@@ -147,6 +176,7 @@ type ProgramColumns = RevisionColumns & {
   request_hash: string | null;
   program_created_at: Date;
   program_updated_at: Date;
+  latest_executions?: ExecutionRow[] | null;
 };
 
 function programOf(row: ProgramColumns): Program {

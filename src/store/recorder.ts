@@ -142,9 +142,9 @@ const startRow = (run: Start) => ({
 // One parameter, however many rows. A request_id that stands already is left out, and so not returned.
 const insertSql = `
   INSERT INTO executions (project_id, id, program_id, revision, status, inputs, labels, model, request_method, request_id, request_hash,
-                          runner_id, started_at, created_at, updated_at)
+                          runner_id, started_at, updated_at)
   SELECT project_id, id, program_id, revision, 'running', inputs, labels, model, request_method, request_id, request_hash,
-         $2, started_at, started_at, started_at
+         $2, started_at, started_at
   FROM jsonb_to_recordset($1::jsonb) AS run (project_id uuid, id uuid, program_id uuid, revision integer, inputs jsonb, labels jsonb,
        model text, request_method text, request_id uuid, request_hash text, started_at timestamptz)
   ON CONFLICT (project_id, request_method, request_id) DO NOTHING

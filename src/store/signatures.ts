@@ -5,13 +5,14 @@ import {
   type InferAttributes,
   type InferCreationAttributes,
   Model,
-  Op,
   type Transaction,
 } from "sequelize";
 import { v7 as uuidv7 } from "uuid";
 import { AlreadyExists, InUse, NotFound } from "../domain/faults.ts";
+import type { Found, Listing } from "../domain/listing.ts";
 import { type Field, isSignatureName, type Signature, signatureHash } from "../domain/signature.ts";
 import type { Database } from "./database.ts";
+import { countRows, findRows, type Queryable } from "./query.ts";
 
 /** A signature under its id. */
 export type StoredSignature = Signature & { readonly id: string; readonly createdAt: Date; readonly updatedAt: Date };
@@ -34,8 +35,8 @@ export type SignatureStore = {
   findOrCreate(project: string, signature: Signature, transaction?: Transaction): Promise<StoredSignature>;
   /** InUse while a program's revision uses it. */
   remove(project: string, id: string): Promise<void>;
-  /** Newest first, after the signature of that id. */
-  list(project: string, page: { after?: string; limit: number }): Promise<StoredSignature[]>;
+  find(project: string, listing: Listing): Promise<Found<StoredSignature>[]>;
+  count(project: string, listing: Listing): Promise<number>;
 };
 
 export function createSignatureStore(database: Database): SignatureStore {
@@ -94,13 +95,32 @@ export function createSignatureStore(database: Database): SignatureStore {
         }
       }),
 
-    list: (project, { after, limit }) =>
-      database.use(async () => {
-        const where = { projectId: project, ...(after !== undefined && { id: { [Op.lt]: after } }) };
-        return (await Row.findAll({ where, order: [["id", "DESC"]], limit })).map(signatureOf);
-      }),
+    async find(project, listing) {
+      const found = await findRows<SignatureRow>(database, project, queryable, selection, listing);
+      return found.map(({ row, keys }) => ({ row: signatureOf(row), keys }));
+    },
+
+    count: (project, listing) => countRows(database, project, queryable, listing),
   };
 }
+
+/** What callers may ask of signatures. */
+const queryable: Queryable = {
+  from: "signatures",
+  projectId: "project_id",
+  columns: {
+    id: { sql: "id" },
+    name: { sql: "name" },
+    instructions: { sql: "instructions" },
+    created_at: { sql: "created_at" },
+    updated_at: { sql: "updated_at" },
+  },
+};
+
+const selection = {
+  select: `id, name, instructions, inputs, outputs, created_at AS "createdAt", updated_at AS "updatedAt"`,
+  bytes: "octet_length(page.inputs::text) + octet_length(page.outputs::text) + octet_length(page.instructions)",
+};
 
 export function signatureOf(row: SignatureRow): StoredSignature {
   const { id, name, instructions, inputs, outputs, createdAt, updatedAt } = row;

@@ -39,7 +39,7 @@ export async function openStore(options: { url: string; schema: string; pool: nu
     await database.close();
     throw error;
   });
-  const programs = createProgramStore(database, signatures, revisions);
+  const programs = createProgramStore(database, { signatures, revisions, executionRows });
   return {
     database,
     signatures,

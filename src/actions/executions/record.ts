@@ -1,5 +1,6 @@
 import { type Execution, noTrace, type Trace, type Values } from "../../domain/execution.ts";
 import type { Fault } from "../../domain/faults.ts";
+import { timeOf } from "../../domain/uuid.ts";
 import type { End, Start } from "../../store/recorder.ts";
 
 /** What a run came to. */
@@ -41,7 +42,7 @@ export function runningRecord(start: Start): Execution {
     startedAt: start.startedAt,
     completedAt: null,
     durationMs: null,
-    createdAt: start.startedAt,
+    createdAt: timeOf(start.id),
     updatedAt: start.startedAt,
   };
 }

@@ -1,5 +1,5 @@
 import { Invalid, NotFound, RequestIdReused, StatusConflict } from "../../domain/faults.ts";
-import { type AskedPage, readPage, turnPage } from "../../domain/page.ts";
+import { type AskedPage, readPage, tokenFault, turnPage } from "../../domain/page.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { Program, Revision } from "../../domain/revision.ts";
 import type { ProgramChanges } from "../../store/program-changes.ts";
@@ -25,9 +25,12 @@ export function createRevisions({ programs, revisions, changes }: Deps) {
     async list(project: string, key: string, asked: AskedPage) {
       const { id } = await programs.get(project, key);
       const query = ["revisions", project, id];
-      const page = readPage(asked, query, (number) => /^[1-9]\d{0,8}$/.test(number));
-      const before = page.after === undefined ? {} : { before: Number(page.after) };
-      return turnPage(await revisions.list(project, id, { ...before, limit: page.limit + 1 }), page, query, ({ number }) => number);
+      const page = readPage(asked, query, 1);
+      const [last] = page.after ?? [];
+      if (last !== undefined && !/^[1-9]\d{0,8}$/.test(last)) throw tokenFault();
+      const before = last === undefined ? {} : { before: Number(last) };
+      const found = await revisions.list(project, id, { ...before, limit: page.limit + 1 });
+      return turnPage(found, page, query, ({ number }) => [String(number)]);
     },
 
     /** Makes an earlier revision's content, with its status, the newest revision. */

@@ -1,11 +1,13 @@
-import { type AskedPage, readPage, turnPage } from "../../domain/page.ts";
-import type { SignatureStore } from "../../store/signatures.ts";
+import type { AskedList } from "../../domain/listing.ts";
+import { signatureFields } from "../../domain/queryable.ts";
+import type { SignatureStore, StoredSignature } from "../../store/signatures.ts";
+import { type List, list } from "../list.ts";
 
-/** Gives a page of the signatures, newest first. */
+/** Gives a page of the signatures. */
 export function createListSignatures({ signatures }: { signatures: SignatureStore }) {
-  return async function listSignatures(project: string, asked: AskedPage) {
-    const query = ["signatures", project];
-    const page = readPage(asked, query);
-    return turnPage(await signatures.list(project, { ...page, limit: page.limit + 1 }), page, query, ({ id }) => id);
-  };
+  return (project: string, asked: AskedList): Promise<List<StoredSignature>> =>
+    list(asked, signatureFields, ["signatures", project], {
+      find: (listing) => signatures.find(project, listing),
+      count: (listing) => signatures.count(project, listing),
+    });
 }

@@ -1,11 +1,13 @@
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { CallerProgram } from "../../actions/programs/define.ts";
+import type { Execution } from "../../domain/execution.ts";
 import type { ModuleDraft } from "../../domain/pipeline.ts";
 import type { LmSettings, Module } from "../../domain/program.ts";
 import { namedWires } from "../../domain/redraft.ts";
 import { type Program, type Revision, statusOf } from "../../domain/revision.ts";
 import { isSameSignature, type Signature } from "../../domain/signature.ts";
+import { ExecutionView } from "../../gen/sigrun/v1/execution_service_pb.ts";
 import {
   type LmSettings as LmSettingsMessage,
   type LmSettingsSchema,
@@ -17,6 +19,7 @@ import {
   ProgramView,
   type RevisionSchema,
 } from "../../gen/sigrun/v1/program_service_pb.ts";
+import { executionMessage } from "./execution.ts";
 import { draftOfSignature, signatureMessage, valuesOf } from "./signature.ts";
 
 export function callerProgram(message: ProgramMessage | undefined): CallerProgram {
@@ -66,7 +69,12 @@ const statuses = {
   error: ProgramStatus.ERROR,
 } as const;
 
-export function programMessage(program: Program, view: ProgramView): MessageInitShape<typeof ProgramSchema> {
+/** With its newest executions, where they were asked for; they come without their values. */
+export function programMessage(
+  program: Program,
+  view: ProgramView,
+  latest: readonly Execution[] = [],
+): MessageInitShape<typeof ProgramSchema> {
   const { newest } = program;
   return {
     id: program.id,
@@ -87,7 +95,9 @@ export function programMessage(program: Program, view: ProgramView): MessageInit
     errorMessage: newest.errorMessage,
     createdAt: timestampFromDate(program.createdAt),
     updatedAt: timestampFromDate(program.updatedAt),
+    ...(newest.score !== null && { performanceMetrics: { score: newest.score } }),
     ...(view === ProgramView.FULL && { compiledState: newest.definition.compiledState }),
+    latestExecutions: latest.map((execution) => executionMessage(execution, ExecutionView.BASIC)),
   };
 }
 

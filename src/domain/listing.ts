@@ -1,0 +1,48 @@
+import { type Condition, readCondition } from "./condition.ts";
+import { Invalid } from "./faults.ts";
+import { readOrder, readTargets, type Term } from "./order.ts";
+import { type AskedPage, readPage } from "./page.ts";
+import type { Fields, Target } from "./queryable.ts";
+
+/** What a caller asks a List RPC for. */
+export type AskedList = AskedPage & {
+  readonly filter: string;
+  readonly orderBy: string;
+  readonly skip: number;
+  readonly countTotal: boolean;
+  readonly distinctOn?: readonly string[];
+};
+
+/** The same, read: which rows, in which order, from where on. */
+export type Listing = {
+  readonly where: Condition | null;
+  /** Ends in the rows' id, so that no two are alike. */
+  readonly order: readonly Term[];
+  /** One row for each value of these: the first in order. */
+  readonly distinct: readonly Target[];
+  readonly skip: number;
+  readonly limit: number;
+  /** The keys of the row before the page, one for each term of the order. */
+  readonly after?: readonly string[];
+};
+
+/** A row that was found, with its keys in the listing's order. */
+export type Found<Row> = { readonly row: Row; readonly keys: readonly string[] };
+
+/** Reads what a caller asks for; newest first where it does not say. The query is what a page token is bound to; `of` says whose rows they are. */
+export function readListing(asked: AskedList, fields: Fields, of: readonly string[]): { listing: Listing; query: readonly unknown[] } {
+  const { filter, orderBy, skip, distinctOn = [] } = asked;
+  if (skip < 0) throw new Invalid("REQUEST_INVALID", [{ field: "skip", description: "must not be negative", reason: "range" }]);
+  const where = readCondition(filter, fields);
+  const distinct = readTargets(distinctOn, fields, "distinct_on");
+  const order = endInId(readOrder(orderBy, fields));
+  const query = [...of, filter, orderBy, distinctOn];
+  return { listing: { where, order, distinct, skip, ...readPage(asked, query, order.length) }, query };
+}
+
+/** The id decides where all else is alike, in the direction of what comes before it. */
+function endInId(order: readonly Term[]): readonly Term[] {
+  const place = order.findIndex(({ target }) => target.field === "id");
+  if (place >= 0) return order.slice(0, place + 1);
+  return [...order, { target: { field: "id", kind: "uuid", path: [] }, isDescending: order.at(-1)?.isDescending ?? true }];
+}

@@ -1,0 +1,29 @@
+import type { Queryable } from "./query.ts";
+
+/** A program with its newest revision and that one's signature: one join in place of three queries a program. */
+export const programFrom = `programs AS p
+  JOIN program_revisions AS r ON r.project_id = p.project_id AND r.program_id = p.id AND r.number = p.newest_revision
+  JOIN signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id`;
+
+/** What callers may ask of programs; where it is a revision's, of the newest. */
+export const queryablePrograms: Queryable = {
+  from: programFrom,
+  projectId: "p.project_id",
+  columns: {
+    id: { sql: "p.id" },
+    handle: { sql: "p.handle" },
+    name: { sql: "p.name" },
+    description: { sql: "p.description" },
+    status: { sql: "(CASE WHEN p.deployed_revision IS NULL THEN r.status ELSE 'deployed' END)" },
+    revision: { sql: "p.newest_revision" },
+    deployed_revision: { sql: "p.deployed_revision", least: "0" },
+    signature_id: { sql: "r.signature_id" },
+    dspy_program_id: { sql: "r.dspy_program_id" },
+    labels: { sql: "p.labels" },
+    performance_metrics: { sql: "jsonb_strip_nulls(jsonb_build_object('score', r.score))" },
+    error_reason: { sql: "r.error_reason" },
+    error_message: { sql: "r.error_message" },
+    created_at: { sql: "p.created_at" },
+    updated_at: { sql: "p.updated_at" },
+  },
+};

@@ -1,0 +1,82 @@
+import type { Condition, Operand } from "../../src/domain/condition.ts";
+import type { Json } from "../../src/domain/json.ts";
+import type { Term } from "../../src/domain/order.ts";
+import type { Target } from "../../src/domain/queryable.ts";
+
+/** A row by the names of its fields; null where it lacks one. Times are ISO texts, so that their order is that of texts. */
+export type Fields = Readonly<Record<string, Json>>;
+
+/** Whether a row meets a condition, as docs/queries.md has it, without a database. */
+export function meets(condition: Condition | null, row: Fields): boolean {
+  if (condition === null) return true;
+  switch (condition.op) {
+    case "and":
+      return condition.of.every((one) => meets(one, row));
+    case "or":
+      return condition.of.some((one) => meets(one, row));
+    case "not":
+      return !meets(condition.of, row);
+  }
+  const value = valueAt(condition.target, row);
+  if (value === null) return false;
+  switch (condition.op) {
+    case "present":
+      return isPresent(condition.target, value);
+    case "has":
+      return has(condition.target, value, condition.value, condition.text);
+    case "=":
+      return value === condition.value;
+    case "!=":
+      return value !== condition.value;
+  }
+  if (typeof value !== typeof condition.value) return false;
+  const order = compare(value as string | number, condition.value as string | number);
+  return { "<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0 }[condition.op];
+}
+
+/** How two rows stand to each other in an order. */
+export function compareRows(order: readonly Term[], a: Fields, b: Fields): number {
+  for (const { target, isDescending } of order) {
+    const found = compareValues(keyAt(target, a), keyAt(target, b));
+    if (found !== 0) return isDescending ? -found : found;
+  }
+  return 0;
+}
+
+/** What a row is sorted and grouped by: a label that it lacks is as one that says nothing. */
+export function keyAt(target: Target, row: Fields): Json {
+  return valueAt(target, row) ?? (target.kind === "labels" ? "" : null);
+}
+
+function valueAt({ field, kind, path }: Target, row: Fields): Json {
+  const whole = row[field] ?? null;
+  if (kind === "labels" && path[0] !== undefined) return (whole as Fields)[path[0]] ?? null;
+  return path.reduce<Json>((value, name) => (isObject(value) && Object.hasOwn(value, name) ? (value[name] as Json) : null), whole);
+}
+
+function isPresent({ kind, path }: Target, value: Json): boolean {
+  if (kind === "text") return value !== "";
+  return kind === "labels" && path.length === 0 ? Object.keys(value as Fields).length > 0 : true;
+}
+
+function has({ path, kind }: Target, value: Json, wanted: Operand, text: string): boolean {
+  if (kind !== "text" && path.length === 0) return Object.hasOwn(value as Fields, text);
+  if (typeof value === "string") return value.toLowerCase().includes(text.toLowerCase());
+  if (Array.isArray(value)) return value.includes(wanted) || value.includes(text);
+  return isObject(value) ? Object.hasOwn(value, text) : value === wanted;
+}
+
+/** null, then texts by their characters' numbers, then numbers. */
+function compareValues(a: Json, b: Json): number {
+  if (typeof a !== typeof b) return rank(a) - rank(b);
+  return a === null || b === null ? 0 : compare(a as string | number, b as string | number);
+}
+
+const rank = (value: Json) => ["object", "string", "number"].indexOf(typeof value);
+
+function compare(a: string | number, b: string | number): number {
+  if (typeof a === "string") return Buffer.compare(Buffer.from(a), Buffer.from(b as string));
+  return a - (b as number);
+}
+
+const isObject = (value: Json): value is { [name: string]: Json } => typeof value === "object" && value !== null && !Array.isArray(value);

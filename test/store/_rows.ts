@@ -1,0 +1,94 @@
+import fc from "fast-check";
+import { v7 as uuidv7 } from "uuid";
+import type { Json } from "../../src/domain/json.ts";
+
+// Few values, so that filters find some.
+export const texts = [
+  "",
+  "rain",
+  "Rain in Ulm",
+  "ÄRGER",
+  "ärger über x",
+  "1",
+  "1.5",
+  "true",
+  "it's",
+  'say "hi"',
+  "a\\b",
+  "%",
+  "_",
+  "日本",
+  "😀",
+  "\uffee",
+];
+export const numbers = [0, 1, -1, 1.5, 0.1, 100, 1e21, 2 ** 53];
+export const names = ["question", "score", "tags", "a b", "__proto__", "deep"];
+export const text = fc.constantFrom(...texts);
+const scalar: fc.Arbitrary<Json> = fc.oneof(text, fc.constantFrom(...numbers), fc.boolean(), fc.constant(null));
+const member: fc.Arbitrary<Json> = fc.oneof(
+  { weight: 3, arbitrary: scalar },
+  fc.array(scalar, { maxLength: 3 }),
+  object(fc.oneof(scalar, fc.array(scalar, { maxLength: 2 }))),
+);
+
+function object(value: fc.Arbitrary<Json>): fc.Arbitrary<{ [name: string]: Json }> {
+  const entries = fc.uniqueArray(fc.tuple(fc.constantFrom(...names), value), { selector: ([name]) => name, maxLength: 4 });
+  return entries.map((found) => Object.fromEntries(found));
+}
+
+export const times = [
+  "2026-11-24T10:00:00.000000Z",
+  "2026-11-24T10:00:00.001000Z",
+  "2026-11-24T11:00:00.000000Z",
+  "1999-12-31T23:59:59.999000Z",
+];
+export const labelKeys = ["team", "a.b", "x-y"];
+
+/** A run's row by the names of its columns, and what callers may ask of it beside. */
+export function row(programs: readonly string[]) {
+  const time = fc.constantFrom(...times);
+  return fc
+    .record({
+      program_id: fc.constantFrom(...programs),
+      status: fc.constantFrom("pending", "running", "completed", "failed", "cancelled"),
+      inputs: object(member),
+      outputs: object(member),
+      error_reason: fc.constantFrom("OUTPUT_INVALID", "LM_ERROR"),
+      error_message: text,
+      model: fc.constantFrom("", "openai/a", "openai/B"),
+      labels: fc.dictionary(fc.constantFrom(...labelKeys), text),
+      input_tokens: fc.constantFrom(0, 1, 100),
+      output_tokens: fc.constantFrom(0, 1, 50),
+      started_at: time,
+      completed_at: time,
+      duration_ms: fc.option(fc.constantFrom(0, 1, 1500, 60_000)),
+      created_at: time,
+      updated_at: time,
+    })
+    .map(({ created_at, ...one }) => {
+      const hasEnded = one.status === "completed" || one.status === "failed" || one.status === "cancelled";
+      const hasFailed = one.status === "failed" || one.status === "cancelled";
+      return {
+        ...one,
+        id: uuidv7({ msecs: Date.parse(created_at) }),
+        revision: 1,
+        created_at,
+        outputs: one.status === "completed" ? one.outputs : null,
+        error_reason: hasFailed ? one.error_reason : "",
+        started_at: one.status === "pending" ? null : one.started_at,
+        completed_at: hasEnded ? one.completed_at : null,
+        "token_usage.input_tokens": one.input_tokens,
+        "token_usage.total_tokens": one.input_tokens + one.output_tokens,
+      };
+    });
+}
+
+/** Writes $1, a list of such rows, into project $2. */
+export const insertSql = `
+  INSERT INTO executions (project_id, id, program_id, revision, status, inputs, outputs, error_reason, error_message, model, labels,
+    input_tokens, output_tokens, started_at, completed_at, duration_ms, updated_at)
+  SELECT $2, id, program_id, 1, status, inputs, outputs, error_reason, error_message, model, labels,
+    input_tokens, output_tokens, started_at, completed_at, duration_ms, updated_at
+  FROM jsonb_to_recordset($1::jsonb) AS run (id uuid, program_id uuid, status text, inputs jsonb, outputs jsonb, error_reason text,
+    error_message text, model text, labels jsonb, input_tokens bigint, output_tokens bigint, started_at timestamptz,
+    completed_at timestamptz, duration_ms bigint, updated_at timestamptz)`;
