@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { createAggregateExecutions } from "./actions/executions/aggregate.ts";
 import { createBatch } from "./actions/executions/batch.ts";
 import { createCancel } from "./actions/executions/cancel.ts";
 import { createElsewhere } from "./actions/executions/elsewhere.ts";
@@ -120,6 +121,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
     executions: executionService({
       getExecution: createGetExecution({ executions }),
       listExecutions: createListExecutions({ executions }),
+      aggregateExecutions: createAggregateExecutions({ executions }),
       updateExecution: createUpdateExecution({ executions, changes: executionChanges }),
       deleteExecution: executionChanges.remove,
       cancelExecution: createCancel({ executions, changes: executionChanges, live, notices }),

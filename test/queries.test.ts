@@ -177,6 +177,40 @@ test("programs come with their newest executions", async (t) => {
   t.deepEqual((await gateway.programs.listPrograms({ filter: "handle = latest" })).programs[0]?.latestExecutions, []);
 });
 
+test("executions are summed up, in groups or in all", async (t) => {
+  const { gateway, programId } = t.context;
+  const filter = `program_id = ${programId}`;
+  const { aggregates } = await gateway.executions.aggregateExecutions({ filter, groupBy: ["status", "labels.team"] });
+  t.deepEqual(
+    aggregates.map(({ group, count, successRate, durationMsP99 }) => ({ ...group, count, successRate, durationMsP99 })),
+    [
+      { status: "COMPLETED", "labels.team": "", count: 1n, successRate: 1, durationMsP99: 1500 },
+      { status: "COMPLETED", "labels.team": "search", count: 1n, successRate: 1, durationMsP99: 1500 },
+      { status: "RUNNING", "labels.team": "ads", count: 1n, successRate: 0, durationMsP99: 0 },
+    ],
+  );
+  const all = await gateway.executions.aggregateExecutions({ filter });
+  t.deepEqual(
+    all.aggregates.map(({ group, count, completed, successRate }) => ({ group, count, completed, successRate })),
+    [{ group: {}, count: 3n, completed: 2n, successRate: 2 / 3 }],
+  );
+  const none = await gateway.executions.aggregateExecutions({ filter: 'model = "nobody\'s"' });
+  t.deepEqual(
+    none.aggregates.map(({ count, successRate, durationMsAvg }) => ({ count, successRate, durationMsAvg })),
+    [{ count: 0n, successRate: 0, durationMsAvg: 0 }],
+  );
+  t.deepEqual((await gateway.executions.aggregateExecutions({ filter: 'model = "nobody\'s"', groupBy: ["day"] })).aggregates, []);
+  for (const [groupBy, path] of [
+    [["inputs.question"], "group_by[0]"],
+    [["status", "labels"], "group_by[1]"],
+    [["day", "day"], "group_by[1]"],
+  ] as const)
+    t.like(await failure(t, gateway.executions.aggregateExecutions({ groupBy: [...groupBy] })), {
+      reason: "REQUEST_INVALID",
+      paths: [path],
+    });
+});
+
 test("programs and signatures are asked as executions are", async (t) => {
   const { programs, signatures } = t.context.gateway;
   const handles = async (filter: string, orderBy = "") =>

@@ -174,8 +174,8 @@ export class Interrupted extends Fault {
 
 /** Thrown when the caller's time ran out. */
 export class DeadlineExceeded extends Fault {
-  constructor() {
-    super("DEADLINE_EXCEEDED", "the deadline ran out before the answer was there");
+  constructor(message = "the deadline ran out before the answer was there") {
+    super("DEADLINE_EXCEEDED", message);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ServiceImpl } from "@connectrpc/connect";
+import type { createAggregateExecutions } from "../actions/executions/aggregate.ts";
 import type { createCancel } from "../actions/executions/cancel.ts";
 import type { createElsewhere, ElsewhereRequest } from "../actions/executions/elsewhere.ts";
 import type { createGetExecution } from "../actions/executions/get.ts";
@@ -13,7 +14,7 @@ import {
   type StartExecutionRequest,
 } from "../gen/sigrun/v1/execution_service_pb.ts";
 import { callerOf, usualMs } from "./caller.ts";
-import { executionMessage, usageOf } from "./wire/execution.ts";
+import { aggregateMessage, executionMessage, usageOf } from "./wire/execution.ts";
 import { given } from "./wire/given.ts";
 import { pageMessage } from "./wire/page.ts";
 import { valuesOf } from "./wire/signature.ts";
@@ -21,6 +22,7 @@ import { valuesOf } from "./wire/signature.ts";
 type Actions = {
   getExecution: ReturnType<typeof createGetExecution>;
   listExecutions: ReturnType<typeof createListExecutions>;
+  aggregateExecutions: ReturnType<typeof createAggregateExecutions>;
   updateExecution: ReturnType<typeof createUpdateExecution>;
   deleteExecution(project: string, id: string): Promise<void>;
   cancelExecution: ReturnType<typeof createCancel>;
@@ -40,6 +42,11 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
       const view = request.view || ExecutionView.BASIC;
       const { rows, ...page } = await listExecutions(project, request, view === ExecutionView.FULL);
       return { executions: rows.map((execution) => executionMessage(execution, view)), ...pageMessage(page) };
+    },
+
+    async aggregateExecutions(request, context) {
+      const { project } = callerOf(context, usualMs.read);
+      return { aggregates: (await actions.aggregateExecutions(project, request)).map(aggregateMessage) };
     },
 
     async updateExecution({ execution, updateMask, validateOnly }, context) {

@@ -1,5 +1,6 @@
+import pLimit from "p-limit";
 import { ConnectionError, DatabaseError, Sequelize, TimeoutError, type Transaction } from "sequelize";
-import { Fault, StoreUnavailable } from "../domain/faults.ts";
+import { DeadlineExceeded, Fault, StoreUnavailable } from "../domain/faults.ts";
 import type { Logger } from "../telemetry.ts";
 
 /** How long a statement may take before PostgreSQL ends it. */
@@ -10,7 +11,9 @@ export type Database = {
   readonly sequelize: Sequelize;
   /** Does work with the database; where that is away, the fault is StoreUnavailable. */
   use<T>(work: () => Promise<T>): Promise<T>;
-  /** The same in one transaction: all of it or nothing. */
+  /** Asks what may take long. No more than half of the connections do at a time: runs are recorded whatever is asked. */
+  ask<T>(work: () => Promise<T>): Promise<T>;
+  /** Does work in one transaction: all of it or nothing. */
   transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
   /** True while PostgreSQL answers. */
   answers(): Promise<boolean>;
@@ -49,9 +52,21 @@ export function createDatabase(options: { url: string; schema: string; pool: num
     }
   }
 
+  const inLine = pLimit(Math.max(1, Math.floor(options.pool / 2)));
+
+  async function ask<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await inLine(() => use(work));
+    } catch (error) {
+      if (error instanceof StoreUnavailable && sqlStateOf(error.cause) === "57014") throw new DeadlineExceeded(tookTooLong);
+      throw error;
+    }
+  }
+
   return {
     sequelize,
     use,
+    ask,
     transact: (work) => use(() => sequelize.transaction(work)),
     answers: () =>
       sequelize.query("SELECT 1").then(
@@ -60,6 +75,13 @@ export function createDatabase(options: { url: string; schema: string; pool: num
       ),
     close: () => sequelize.close(),
   };
+}
+
+const tookTooLong = `the database has worked on this for ${statementTimeoutMs / 1000} s and is not done; narrow the filter, or ask for less`;
+
+/** What PostgreSQL calls an error; undefined where it is none of its. */
+export function sqlStateOf(error: unknown): string | undefined {
+  return error instanceof DatabaseError ? (error.parent as { code?: string }).code : undefined;
 }
 
 /** SQLSTATE classes that say that the server, not the statement, is the trouble. */

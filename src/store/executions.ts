@@ -1,7 +1,10 @@
+import type { Aggregate, Grouping } from "../domain/aggregate.ts";
+import type { Condition } from "../domain/condition.ts";
 import type { Execution } from "../domain/execution.ts";
 import { NotFound } from "../domain/faults.ts";
 import type { Found, Listing } from "../domain/listing.ts";
 import type { RequestKey } from "../domain/request.ts";
+import { aggregateExecutions } from "./aggregates.ts";
 import type { Database } from "./database.ts";
 import { queryableExecutions } from "./execution-columns.ts";
 import { type ExecutionRow, type ExecutionRows, executionOf, executionSelect } from "./execution-row.ts";
@@ -15,6 +18,8 @@ export type ExecutionStore = {
   findRunning(project: string, requestId: string): Promise<string | undefined>;
   find(project: string, listing: Listing, withValues: boolean): Promise<Found<Execution>[]>;
   count(project: string, listing: Listing): Promise<number>;
+  /** One more than may be answered where there are too many groups. */
+  aggregate(project: string, where: Condition | null, groupings: readonly Grouping[]): Promise<readonly Aggregate[]>;
 };
 
 const valueBytes = "octet_length(page.inputs::text) + coalesce(octet_length(page.outputs::text), 0) + octet_length(page.steps::text)";
@@ -49,5 +54,7 @@ export function createExecutionStore(database: Database, Row: ExecutionRows): Ex
     },
 
     count: (project, listing) => countRows(database, project, queryableExecutions, listing),
+
+    aggregate: (project, where, groupings) => aggregateExecutions(database, project, where, groupings),
   };
 }

@@ -1,8 +1,8 @@
-import { DatabaseError, QueryTypes } from "sequelize";
+import { QueryTypes } from "sequelize";
 import type { Found, Listing } from "../domain/listing.ts";
 import { pageBytes, tokenFault } from "../domain/page.ts";
 import type { Target } from "../domain/queryable.ts";
-import type { Database } from "./database.ts";
+import { type Database, sqlStateOf } from "./database.ts";
 import { Binds, type Column, type Columns, columnOf, memberSql, sortedSql, whereSql } from "./where.ts";
 
 /** A table, or several joined, that callers may ask of. Its columns project_id and id are among those of `from`. */
@@ -29,14 +29,11 @@ export async function findRows<Row>(database: Database, project: string, source:
   const binds = new Binds();
   const sql = pageSql(binds, project, source, selection, listing);
   try {
-    const rows = await database.use(() =>
-      database.sequelize.query<Row & { page_keys: string[] }>(sql, { bind: binds.values, type: QueryTypes.SELECT }),
-    );
+    const rows = await askRows<Row & { page_keys: string[] }>(database, sql, binds);
     return rows.map((row): Found<Row> => ({ row, keys: row.page_keys }));
   } catch (error) {
     // The keys are all that was not checked: a token that somebody else wrote.
-    const state = error instanceof DatabaseError ? (error.parent as { code?: string }).code : undefined;
-    if (listing.after && state?.startsWith("22")) throw tokenFault();
+    if (listing.after && sqlStateOf(error)?.startsWith("22")) throw tokenFault();
     throw error;
   }
 }
@@ -48,10 +45,13 @@ export async function countRows(database: Database, project: string, source: Que
   const matching = `FROM ${source.from} WHERE ${scope} AND ${whereSql(where, source.columns, binds)}`;
   const groups = distinct.map((target) => keyOf(target, columnOf(target, source.columns), binds).sql);
   const rows = groups.length === 0 ? matching : `FROM (SELECT DISTINCT ${groups.join(", ")} ${matching}) AS one`;
-  const [counted] = await database.use(() =>
-    database.sequelize.query<{ count: string }>(`SELECT count(*) ${rows}`, { bind: binds.values, type: QueryTypes.SELECT }),
-  );
+  const [counted] = await askRows<{ count: string }>(database, `SELECT count(*) ${rows}`, binds);
   return Number(counted?.count ?? 0);
+}
+
+/** Asks for rows by one statement. */
+export function askRows<Row>({ sequelize, ask }: Database, sql: string, binds: Binds): Promise<(Row & object)[]> {
+  return ask(() => sequelize.query<Row & object>(sql, { bind: binds.values, type: QueryTypes.SELECT }));
 }
 
 function pageSql(
@@ -90,8 +90,8 @@ function pageSql(
   return `${read} FROM (${weighed}) AS page ${join} WHERE bytes_before < ${pageBytes} ORDER BY ${orderSql(names)}`;
 }
 
-/** What a field is sorted by: never null, and of an order that no locale changes. */
-function keyOf({ kind, path }: Target, column: Column, binds: Binds): Omit<Key, "isDescending"> {
+/** What a field is sorted and grouped by: never null, and of an order that no locale changes. */
+export function keyOf({ kind, path }: Target, column: Column, binds: Binds): Omit<Key, "isDescending"> {
   if (kind === "json") return { sql: `coalesce(${memberSql(column.sql, path, binds)}, 'null')`, type: "jsonb" };
   if (kind === "labels") return { sql: `coalesce(${memberSql(column.sql, path, binds, "->>")}, '') COLLATE "C"`, type: "text" };
   const sql = sortedSql(column);
@@ -103,8 +103,8 @@ function keyOf({ kind, path }: Target, column: Column, binds: Binds): Omit<Key, 
 
 const orderSql = (keys: readonly Key[]) => keys.map(({ sql, isDescending }) => `${sql} ${isDescending ? "DESC" : "ASC"}`).join(", ");
 
-/** Key texts are read back by the cast to their type, whatever DateStyle and time zone the session has. */
-const textSql = (sql: string, type: string) => (type === "timestamptz" ? `to_json(${sql}) #>> '{}'` : `${sql}::text`);
+/** A key as a text, which is read back by the cast to their type, whatever DateStyle and time zone the session has. */
+export const textSql = (sql: string, type: string) => (type === "timestamptz" ? `to_json(${sql}) #>> '{}'` : `${sql}::text`);
 
 /** The rows after those keys. */
 function afterSql(keys: readonly Key[], after: readonly string[] | undefined, binds: Binds): string {

@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { v7 as uuidv7 } from "uuid";
 import type { Json } from "../../src/domain/json.ts";
+import { openStore, type Store } from "../../src/store/store.ts";
+import { createLogger } from "../../src/telemetry.ts";
+import { runSql } from "../_database.ts";
+import { startPostgres, type Teardown } from "../_gateway.ts";
+import type { Fields } from "./_evaluate.ts";
 
 // Few values, so that filters find some.
 export const texts = [
@@ -45,7 +50,7 @@ export const times = [
 export const labelKeys = ["team", "a.b", "x-y"];
 
 /** A run's row by the names of its columns, and what callers may ask of it beside. */
-export function row(programs: readonly string[]) {
+function row(programs: readonly string[]) {
   const time = fc.constantFrom(...times);
   return fc
     .record({
@@ -83,8 +88,33 @@ export function row(programs: readonly string[]) {
     });
 }
 
-/** Writes $1, a list of such rows, into project $2. */
-export const insertSql = `
+export const project = "00000000-0000-0000-0000-000000000000";
+
+/** A store and the executions in it. */
+export type Filled = { readonly url: string; readonly store: Store; readonly rows: readonly Fields[] };
+
+/** Opens a store with so many executions of some programs, the same each time. */
+export async function fill(t: Teardown, { schema, handles, count }: { schema: string; handles: string[]; count: number }): Promise<Filled> {
+  const url = await startPostgres(t);
+  const store = await openStore({ url, schema, pool: 4, log: createLogger("error") });
+  t.teardown(() => store.database.close());
+  const programs = await Promise.all(handles.map((handle) => createProgram(store, handle)));
+  const rows = fc.sample(row(programs), { numRuns: count, seed: 7 });
+  await runSql(url, schema, insertSql, [JSON.stringify(rows), project]);
+  return { url, store, rows: rows.map((one) => ({ ...one, duration_seconds: one.duration_ms })) };
+}
+
+async function createProgram(store: Store, handle: string): Promise<string> {
+  const id = uuidv7();
+  const signature = { name: "S", instructions: "", inputs: [], outputs: [] };
+  const definition = { signature, modules: [], outputs: [], lm: {}, compiledState: "" };
+  const revision = { origin: "created", status: "ready", definition, dspyProgramId: "", score: null } as never;
+  await store.programs.create(project, { id, handle, name: handle, description: "", labels: {}, request: null, revision });
+  return id;
+}
+
+// $1 is a list of such rows, $2 their project.
+const insertSql = `
   INSERT INTO executions (project_id, id, program_id, revision, status, inputs, outputs, error_reason, error_message, model, labels,
     input_tokens, output_tokens, started_at, completed_at, duration_ms, updated_at)
   SELECT $2, id, program_id, 1, status, inputs, outputs, error_reason, error_message, model, labels,

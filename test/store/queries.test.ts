@@ -1,42 +1,22 @@
 import { inspect } from "node:util";
 import anyTest, { type TestFn } from "ava";
 import fc from "fast-check";
-import { v7 as uuidv7 } from "uuid";
 import { readCondition } from "../../src/domain/condition.ts";
 import { readListing } from "../../src/domain/listing.ts";
 import { turnPage } from "../../src/domain/page.ts";
 import { executionFields, programFields } from "../../src/domain/queryable.ts";
-import { openStore, type Store } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/store.ts";
 import { createLogger } from "../../src/telemetry.ts";
-import { runSql } from "../_database.ts";
-import { shared, startPostgres } from "../_gateway.ts";
-import { compareRows, type Fields, keyAt, meets } from "./_evaluate.ts";
+import { shared } from "../_gateway.ts";
+import { compareRows, keyAt, meets } from "./_evaluate.ts";
 import { filter } from "./_filters.ts";
-import { insertSql, row } from "./_rows.ts";
+import { type Filled, fill, project } from "./_rows.ts";
 
-const test = anyTest as TestFn<{ url: string; store: Store; rows: readonly Fields[] }>;
+const test = anyTest as TestFn<Filled>;
 const file = shared(anyTest);
-const project = "00000000-0000-0000-0000-000000000000";
-const schema = "queries";
-
 test.before(async (t) => {
-  const url = await startPostgres(file);
-  const store = await openStore({ url, schema, pool: 4, log: createLogger("error") });
-  file.teardown(() => store.database.close());
-  const programs = await Promise.all(["one", "two"].map((handle) => program(store, handle)));
-  const rows = fc.sample(row(programs), { numRuns: 200, seed: 7 });
-  await runSql(url, schema, insertSql, [JSON.stringify(rows), project]);
-  t.context = { url, store, rows: rows.map((one) => ({ ...one, duration_seconds: one.duration_ms })) };
+  t.context = await fill(file, { schema: "queries", handles: ["one", "two"], count: 200 });
 });
-
-async function program(store: Store, handle: string): Promise<string> {
-  const id = uuidv7();
-  const signature = { name: "S", instructions: "", inputs: [], outputs: [] };
-  const definition = { signature, modules: [], outputs: [], lm: {}, compiledState: "" };
-  const revision = { origin: "created", status: "ready", definition, dspyProgramId: "", score: null } as never;
-  await store.programs.create(project, { id, handle, name: handle, description: "", labels: {}, request: null, revision });
-  return id;
-}
 
 const asked = { filter: "", orderBy: "", skip: 0, countTotal: false, pageSize: 1_000, pageToken: "" };
 const idsOf = (rows: readonly { readonly id?: unknown }[]) => rows.map(({ id }) => id);
@@ -123,7 +103,7 @@ test("pages in any order hold every row once, as sorting in memory has them", as
 });
 
 test("programs and the newest executions of each are read by one statement", async (t) => {
-  const store = await openStore({ url: t.context.url, schema, pool: 1, log: createLogger("error") });
+  const store = await openStore({ url: t.context.url, schema: "queries", pool: 1, log: createLogger("error") });
   const statements: string[] = [];
   const { options } = store.database.sequelize as unknown as { options: { logging: unknown } };
   options.logging = (sql: string) => statements.push(sql);

@@ -1,8 +1,10 @@
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { Aggregate } from "../../domain/aggregate.ts";
 import { type Execution, executionEtag, type TokenUsage } from "../../domain/execution.ts";
 import { Invalid } from "../../domain/faults.ts";
 import {
+  type ExecutionAggregateSchema,
   type ExecutionSchema,
   ExecutionStatus,
   ExecutionView,
@@ -64,6 +66,23 @@ function usageMessage(usage: TokenUsage): MessageInitShape<typeof TokenUsageSche
     totalTokens: BigInt(usage.inputTokens + usage.outputTokens),
     cachedTokens: BigInt(usage.cachedTokens),
     lmCalls: BigInt(usage.lmCalls),
+  };
+}
+
+export function aggregateMessage(aggregate: Aggregate): MessageInitShape<typeof ExecutionAggregateSchema> {
+  const { count, completed } = aggregate;
+  return {
+    group: aggregate.group,
+    count: BigInt(count),
+    completed: BigInt(completed),
+    failed: BigInt(aggregate.failed),
+    cancelled: BigInt(aggregate.cancelled),
+    successRate: count === 0 ? 0 : completed / count,
+    durationMsAvg: aggregate.averageMs,
+    durationMsP50: aggregate.p50Ms,
+    durationMsP95: aggregate.p95Ms,
+    durationMsP99: aggregate.p99Ms,
+    tokenUsage: usageMessage(aggregate.tokenUsage),
   };
 }
 
