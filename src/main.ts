@@ -13,6 +13,7 @@ import { createReplay } from "./actions/executions/replay.ts";
 import { createRun } from "./actions/executions/run.ts";
 import { createStream } from "./actions/executions/stream.ts";
 import { createUpdateExecution } from "./actions/executions/update.ts";
+import { createWatch } from "./actions/executions/watch.ts";
 import { createCompileProgram } from "./actions/programs/compile.ts";
 import { createCreateProgram } from "./actions/programs/create.ts";
 import { createDeploy } from "./actions/programs/deploy.ts";
@@ -26,6 +27,7 @@ import { createValidate } from "./actions/signatures/validate.ts";
 import { type Config, ConfigError, readConfig, shownSettings } from "./config.ts";
 import type { Execution } from "./domain/execution.ts";
 import { createSchemaCache } from "./domain/schema.ts";
+import { startPruning } from "./jobs/pruning.ts";
 import { startSweep } from "./jobs/sweep.ts";
 import { adminService } from "./rpc/admin.ts";
 import { catalogService } from "./rpc/catalogue.ts";
@@ -69,6 +71,8 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   onClose("notices", store.notices.close);
   const sweep = await startSweep({ leases: store.leases, log });
   onClose("lease", sweep.stop);
+  const pruning = await startPruning({ changeLog: store.changeLog, log });
+  onClose("change log", pruning.stop);
   onClose("records", store.recorder.idle);
 
   const up = { store: true, sidecar: false };
@@ -97,6 +101,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   const live = createLiveRuns<Execution>();
   const replay = createReplay({ executions, live, notices });
   const perform = createPerform({ sidecar, recorder, executions, revisions, schemas, log });
+  const watch = createWatch({ log: store.changeLog, notices });
   const models = { allowedModels: config.lmAllowed };
   const run = createRun({ programs, recorder, sidecar, schemas, live, perform, replay, defaultModel: config.lm, ...models });
   const routes = createRoutes({
@@ -122,6 +127,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
       getExecution: createGetExecution({ executions }),
       listExecutions: createListExecutions({ executions }),
       aggregateExecutions: createAggregateExecutions({ executions }),
+      watch: watch.watch,
       updateExecution: createUpdateExecution({ executions, changes: executionChanges }),
       deleteExecution: executionChanges.remove,
       cancelExecution: createCancel({ executions, changes: executionChanges, live, notices }),
@@ -140,6 +146,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   onClose("listener", async () => {
     clearInterval(pulse);
     health.shutDown();
+    watch.stop();
     await listener.drain(drainMs);
   });
   const port = await listenSomewhere(listener, config);

@@ -19,6 +19,8 @@ const services = [SignatureService, ProgramService, ExecutionService, Optimizati
 const requests = Number(process.env.SIGRUN_FUZZ_REQUESTS ?? 5_000);
 const seed = Number(process.env.SIGRUN_FUZZ_SEED ?? 1);
 const atATime = 16;
+/** It has no end of its own. */
+const watching = ExecutionService.method.watchExecutions;
 
 test(`${requests} hostile requests over every RPC and all four protocols leave the process unharmed`, async (t) => {
   t.timeout(300_000);
@@ -62,10 +64,13 @@ test(`${requests} hostile requests over every RPC and all four protocols leave t
       string,
       (request: unknown, options: object) => unknown
     >;
+    const leave = new AbortController();
     try {
-      const answer = client[method.localName]?.(message, { timeoutMs: 20_000 });
-      if (method.methodKind === "server_streaming") for await (const _ of answer as AsyncIterable<unknown>);
-      else await answer;
+      const answer = client[method.localName]?.(message, { timeoutMs: 20_000, signal: leave.signal });
+      if (method.methodKind === "server_streaming") {
+        for await (const _ of answer as AsyncIterable<unknown>) if (method === watching) break;
+      } else await answer;
+      leave.abort();
       judge(what, undefined, "", "");
     } catch (error) {
       const fault = ConnectError.from(error);
@@ -82,7 +87,7 @@ test(`${requests} hostile requests over every RPC and all four protocols leave t
     const body = isBytes ? brokenBytes(method) : brokenJson(method);
     const response = await fetch(url, {
       method: "POST",
-      headers: { "content-type": type, "connect-timeout-ms": "20000" },
+      headers: { "content-type": type, "connect-timeout-ms": method === watching ? "300" : "20000" },
       body: isUnary ? body : enveloped(body),
     });
     const text = await response.text();

@@ -172,6 +172,20 @@ export class Interrupted extends Fault {
   }
 }
 
+/** Thrown when this process ends a call that would have gone on. */
+export class Stopping extends Fault {
+  constructor() {
+    super("INTERRUPTED", "this gateway is stopping; go on with the last resume_token, on any gateway");
+  }
+}
+
+/** Thrown when no further call of a kind can be taken. */
+export class Overloaded extends Fault {
+  constructor(message: string, retryAfterMs: number) {
+    super("OVERLOADED", message, { retryAfterMs });
+  }
+}
+
 /** Thrown when the caller's time ran out. */
 export class DeadlineExceeded extends Fault {
   constructor(message = "the deadline ran out before the answer was there") {

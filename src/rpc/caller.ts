@@ -15,12 +15,12 @@ const defaultProject = "00000000-0000-0000-0000-000000000000";
 const longestMs = 3_600_000;
 
 /** Default deadlines, where the caller sets none. */
-export const usualMs = { read: 5_000, build: 10_000, run: 30_000, batch: 3_600_000 } as const;
+export const usualMs = { read: 5_000, build: 10_000, run: 30_000, batch: 3_600_000, watch: Number.POSITIVE_INFINITY } as const;
 
 export function callerOf(context: HandlerContext, defaultMs: number): Caller {
-  const timeoutMs = Math.max(0, Math.min(context.timeoutMs() ?? defaultMs, longestMs));
+  const timeoutMs = Math.max(0, Math.min(context.timeoutMs() ?? defaultMs, Math.max(defaultMs, longestMs)));
   const end = new AbortController();
-  const timer = setTimeout(() => end.abort(new DeadlineExceeded()), timeoutMs);
+  const timer = timeoutMs <= longestMs ? setTimeout(() => end.abort(new DeadlineExceeded()), timeoutMs) : undefined;
   const leave = () => {
     clearTimeout(timer);
     // Connect's own timer may be a moment ahead of ours.

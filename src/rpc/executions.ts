@@ -1,3 +1,4 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { createAggregateExecutions } from "../actions/executions/aggregate.ts";
 import type { createCancel } from "../actions/executions/cancel.ts";
@@ -5,6 +6,7 @@ import type { createElsewhere, ElsewhereRequest } from "../actions/executions/el
 import type { createGetExecution } from "../actions/executions/get.ts";
 import type { createListExecutions } from "../actions/executions/list.ts";
 import type { createUpdateExecution } from "../actions/executions/update.ts";
+import type { Watch, WatchEvent } from "../actions/executions/watch.ts";
 import { Invalid } from "../domain/faults.ts";
 import { checkUuid } from "../domain/uuid.ts";
 import {
@@ -12,6 +14,7 @@ import {
   type ExecutionService,
   ExecutionView,
   type StartExecutionRequest,
+  type WatchExecutionsResponseSchema,
 } from "../gen/sigrun/v1/execution_service_pb.ts";
 import { callerOf, usualMs } from "./caller.ts";
 import { aggregateMessage, executionMessage, usageOf } from "./wire/execution.ts";
@@ -23,6 +26,7 @@ type Actions = {
   getExecution: ReturnType<typeof createGetExecution>;
   listExecutions: ReturnType<typeof createListExecutions>;
   aggregateExecutions: ReturnType<typeof createAggregateExecutions>;
+  watch: Watch["watch"];
   updateExecution: ReturnType<typeof createUpdateExecution>;
   deleteExecution(project: string, id: string): Promise<void>;
   cancelExecution: ReturnType<typeof createCancel>;
@@ -47,6 +51,12 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
     async aggregateExecutions(request, context) {
       const { project } = callerOf(context, usualMs.read);
       return { aggregates: (await actions.aggregateExecutions(project, request)).map(aggregateMessage) };
+    },
+
+    async *watchExecutions(request, context) {
+      const { project, signal } = callerOf(context, usualMs.watch);
+      const view = request.view || ExecutionView.BASIC;
+      for await (const event of actions.watch(project, request, view === ExecutionView.FULL, signal)) yield watchMessage(event, view);
     },
 
     async updateExecution({ execution, updateMask, validateOnly }, context) {
@@ -105,6 +115,13 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
       return { execution: executionMessage(await elsewhere.fail(project, given(id, "id"), end), ExecutionView.FULL) };
     },
   };
+}
+
+function watchMessage(event: WatchEvent, view: ExecutionView): MessageInitShape<typeof WatchExecutionsResponseSchema> {
+  const { resumeToken } = event;
+  if ("execution" in event) return { event: { case: "execution", value: executionMessage(event.execution, view) }, resumeToken };
+  if ("deletedId" in event) return { event: { case: "deletedId", value: event.deletedId }, resumeToken };
+  return { event: { case: event.sign, value: {} }, resumeToken };
 }
 
 function elsewhereRequest({ programId, inputs, labels, requestId }: CreateExecutionRequest | StartExecutionRequest): ElsewhereRequest {

@@ -4,6 +4,7 @@ import { EtagMismatch, NotFound, StatusConflict } from "../domain/faults.ts";
 import type { Labels } from "../domain/labels.ts";
 import type { ExecutionStatus } from "../domain/lifecycle.ts";
 import type { RequestKey } from "../domain/request.ts";
+import type { Announce } from "./announcer.ts";
 import type { Database } from "./database.ts";
 import { type ExecutionRows, executionOf } from "./execution-row.ts";
 
@@ -50,13 +51,14 @@ export type ExecutionChangeStore = {
 };
 
 /** Changes the records of runs; those that a gateway runs are written by recorder.ts. */
-export function createExecutionChanges(database: Database, Row: ExecutionRows): ExecutionChangeStore {
+export function createExecutionChanges(database: Database, Row: ExecutionRows, announce: Announce): ExecutionChangeStore {
   return {
     insert: (project, { request, labels, ...row }) =>
       database.use(async () => {
         const key = { requestMethod: request?.method ?? null, requestId: request?.id ?? null, requestHash: request?.hash ?? null };
         try {
           await Row.create({ projectId: project, ...row, ...key, labels: { ...labels } }, { returning: false });
+          announce(project);
           return true;
         } catch (error) {
           if (error instanceof UniqueConstraintError) return false;
@@ -80,22 +82,26 @@ export function createExecutionChanges(database: Database, Row: ExecutionRows): 
             returning: true,
           },
         );
+        if (row) announce(project);
         return row && executionOf(row);
       }),
 
-    setLabels: (project, id, etag, labels) =>
-      database.transact(async (transaction) => {
+    async setLabels(project, id, etag, labels) {
+      const execution = await database.transact(async (transaction) => {
         const row = await Row.findOne({ where: { projectId: project, id }, transaction, lock: transaction.LOCK.UPDATE });
         if (!row) throw new NotFound("execution", id);
         if (etag !== "" && etag !== executionEtag(executionOf(row))) throw new EtagMismatch("execution", id);
         return executionOf(await row.update({ labels: { ...labels } }, { transaction }));
-      }),
+      });
+      announce(project);
+      return execution;
+    },
 
     remove: (project, id) =>
       database.use(async () => {
         const where = { projectId: project, id };
         const deleted = await Row.destroy({ where: { ...where, completedAt: { [Op.ne]: null } } });
-        if (deleted > 0) return;
+        if (deleted > 0) return announce(project);
         const row = await Row.findOne({ where });
         if (!row) throw new NotFound("execution", id);
         throw new StatusConflict(`can't delete execution ${id}: it is ${row.status}; cancel it first`);

@@ -81,6 +81,9 @@ export function executionSelect(Row: ExecutionRows, withValues: boolean): string
     .join(", ");
 }
 
+/** How many bytes the values of a row that executionSelect read have as text. */
+export const valueBytes = (row: string) => valueColumns.map((name) => `coalesce(octet_length(${row}.${name}::text), 0)`).join(" + ");
+
 /** A row as JSON has it. */
 export function executionOfJson(row: ExecutionRow): Execution {
   const dateOf = (time: unknown) => (time === null ? null : new Date(time as string));

@@ -7,7 +7,7 @@ import type { RequestKey } from "../domain/request.ts";
 import { aggregateExecutions } from "./aggregates.ts";
 import type { Database } from "./database.ts";
 import { queryableExecutions } from "./execution-columns.ts";
-import { type ExecutionRow, type ExecutionRows, executionOf, executionSelect } from "./execution-row.ts";
+import { type ExecutionRow, type ExecutionRows, executionOf, executionSelect, valueBytes } from "./execution-row.ts";
 import { countRows, findRows } from "./query.ts";
 
 export type ExecutionStore = {
@@ -21,8 +21,6 @@ export type ExecutionStore = {
   /** One more than may be answered where there are too many groups. */
   aggregate(project: string, where: Condition | null, groupings: readonly Grouping[]): Promise<readonly Aggregate[]>;
 };
-
-const valueBytes = "octet_length(page.inputs::text) + coalesce(octet_length(page.outputs::text), 0) + octet_length(page.steps::text)";
 
 /** Reads the records of runs. */
 export function createExecutionStore(database: Database, Row: ExecutionRows): ExecutionStore {
@@ -48,7 +46,7 @@ export function createExecutionStore(database: Database, Row: ExecutionRows): Ex
       }),
 
     async find(project, listing, withValues) {
-      const selection = { select: executionSelect(Row, withValues), ...(withValues && { bytes: valueBytes }) };
+      const selection = { select: executionSelect(Row, withValues), ...(withValues && { bytes: valueBytes("page") }) };
       const found = await findRows<ExecutionRow>(database, project, queryableExecutions, selection, listing);
       return found.map(({ row, keys }) => ({ row: executionOf(row), keys }));
     },

@@ -4,6 +4,7 @@ import type { Trace, Values } from "../domain/execution.ts";
 import { NotFound, StoreUnavailable, type Violation } from "../domain/faults.ts";
 import type { RequestKey } from "../domain/request.ts";
 import type { Logger } from "../telemetry.ts";
+import type { Announce } from "./announcer.ts";
 import { createBatch } from "./batch.ts";
 import type { Database } from "./database.ts";
 
@@ -49,8 +50,10 @@ const batchLimit = 200;
 const patienceMs = 10_000;
 const retryMs = 250;
 
+type Deps = { runnerId: string; announce: Announce; log: Logger };
+
 /** Records runs for one gateway process, many in a commit. */
-export function createRecorder(database: Database, runnerId: string, log: Logger): Recorder {
+export function createRecorder(database: Database, { runnerId, announce, log }: Deps): Recorder {
   const write = async (sql: string, rows: readonly object[]) => {
     const written = await database.use(() =>
       database.sequelize.query<{ id: string }>(sql, { bind: [storableJson(rows), runnerId], type: QueryTypes.SELECT }),
@@ -59,12 +62,18 @@ export function createRecorder(database: Database, runnerId: string, log: Logger
   };
   const insert = createBatch<Start, boolean>(async (runs) => {
     const ids = await write(insertSql, runs.map(startRow));
+    announceAll(runs);
     return runs.map(({ id }) => ids.has(id));
   }, batchLimit);
   const update = createBatch<End, boolean>(async (ends) => {
     const ids = await write(updateSql, ends.map(endRow));
+    announceAll(ends);
     return ends.map(({ id }) => ids.has(id));
   }, batchLimit);
+
+  const announceAll = (rows: readonly { project: string }[]) => {
+    for (const project of new Set(rows.map((row) => row.project))) announce(project);
+  };
 
   const owed = new Set<Promise<unknown>>();
 

@@ -1,5 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Logger } from "../telemetry.ts";
+import { createAnnouncer } from "./announcer.ts";
+import { type ChangeLog, createChangeLog } from "./change-log.ts";
 import { createDatabase, type Database } from "./database.ts";
 import { createExecutionChanges, type ExecutionChangeStore } from "./execution-changes.ts";
 import { defineExecutionRows } from "./execution-row.ts";
@@ -22,6 +24,7 @@ export type Store = {
   readonly changes: ProgramChanges;
   readonly executions: ExecutionStore;
   readonly executionChanges: ExecutionChangeStore;
+  readonly changeLog: ChangeLog;
   readonly notices: Notices;
   readonly recorder: Recorder;
   readonly leases: Leases;
@@ -39,6 +42,8 @@ export async function openStore(options: { url: string; schema: string; pool: nu
     await database.close();
     throw error;
   });
+  const notices = createNotices(database, options);
+  const announce = createAnnouncer(notices);
   const programs = createProgramStore(database, { signatures, revisions, executionRows });
   return {
     database,
@@ -47,9 +52,10 @@ export async function openStore(options: { url: string; schema: string; pool: nu
     programs,
     changes: createProgramChanges(database, { programs, revisions, signatures }),
     executions: createExecutionStore(database, executionRows),
-    executionChanges: createExecutionChanges(database, executionRows),
-    notices: createNotices(database, options),
-    recorder: createRecorder(database, runnerId, log),
+    executionChanges: createExecutionChanges(database, executionRows, announce),
+    changeLog: createChangeLog(database, executionRows),
+    notices,
+    recorder: createRecorder(database, { runnerId, announce, log }),
     leases: createLeases(database, runnerId),
   };
 }

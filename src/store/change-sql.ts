@@ -1,0 +1,140 @@
+import type { Condition } from "../domain/condition.ts";
+import type { Cursor } from "../domain/cursor.ts";
+import { queryableExecutions } from "./execution-columns.ts";
+import { type ExecutionRows, executionSelect, valueBytes } from "./execution-row.ts";
+import { type Binds, whereSql } from "./where.ts";
+
+export type Reading = {
+  readonly project: string;
+  readonly cursor: Cursor;
+  readonly where: Condition | null;
+  readonly withValues: boolean;
+  readonly limit: number;
+};
+
+/** What the values of one step weigh at most, but for the first. */
+const stepBytes = 2 ** 20;
+
+/** What an execution that has not ended says; until then, so did this one. */
+const unended: Readonly<Record<string, string>> = {
+  outputs: "NULL",
+  error_reason: "''",
+  error_message: "''",
+  violations: "'[]'",
+  steps: "'[]'",
+  input_tokens: "0",
+  output_tokens: "0",
+  cached_tokens: "0",
+  lm_calls: "0",
+  completed_at: "NULL",
+  duration_ms: "NULL",
+};
+
+/** What the change itself says of the execution; there was no start while it was pending. */
+const changed: Readonly<Record<string, string>> = {
+  status: "coalesce(look.status, found.status)",
+  labels: "look.labels",
+  updated_at: "look.changed_at",
+  started_at: "CASE WHEN look.status = 'pending' THEN NULL ELSE found.started_at END",
+};
+
+/** A change that a snapshot shows and an earlier one does not; numbers alone would leave out what is committed late. */
+const isNew = (xid: string, since: string, until: string) =>
+  `${xid} >= pg_snapshot_xmin(${since}) AND ${xid} < pg_snapshot_xmax(${until})
+   AND NOT pg_visible_in_snapshot(${xid}, ${since}) AND pg_visible_in_snapshot(${xid}, ${until})`;
+
+/** True where the first snapshot shows all that the other one does. */
+const covers = (since: string, mark: string) =>
+  `pg_snapshot_xmax(${since}) >= pg_snapshot_xmax(${mark})
+   AND NOT EXISTS (SELECT FROM pg_snapshot_xip(${since}) AS xip WHERE pg_visible_in_snapshot(xip, ${mark}))`;
+
+/** A row for each change looked at, or one where there is none; executions that meet the condition are in theirs, as they were then. */
+export function changesSql(Row: ExecutionRows, binds: Binds, { project, cursor, where, withValues, limit }: Reading): string {
+  const $project = binds.add(project, "uuid");
+  const $since = binds.add(cursor.since, "pg_snapshot");
+  const $until = binds.add(cursor.until, "pg_snapshot");
+  const $number = binds.add(cursor.number, "bigint");
+  const columns = Object.entries(Row.getAttributes()).map(([name, { field = name }]) => {
+    const end = unended[field];
+    const then =
+      end === undefined ? `found.${field}` : `CASE WHEN look.status IN ('pending', 'running') THEN ${end} ELSE found.${field} END`;
+    return `${changed[field] ?? then} AS ${field}`;
+  });
+  const matches = whereSql(where, queryableExecutions.columns, binds);
+  const mayMatch = whereSql(withoutValues(where), queryableExecutions.columns, binds);
+  return `
+    WITH asked AS MATERIALIZED (
+      SELECT ${$since} AS since, pg_current_snapshot() AS now, coalesce(${$until}, (
+        SELECT snapshot FROM change_marks WHERE pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(${$since}) ORDER BY pg_snapshot_xmax(snapshot) LIMIT 1
+      ), pg_current_snapshot()) AS until
+    ), looked AS MATERIALIZED (
+      SELECT change.* FROM asked JOIN execution_changes AS change ON ${isNew("xid", "since", "until")}
+      WHERE project_id = ${$project} AND number > ${$number} ORDER BY number LIMIT ${limit}
+    ), found AS (
+      SELECT look.number, look.status IS NULL AS is_deleted, count(*) OVER () AS looked_at, execution.*, coalesce(
+        sum(${withValues ? `coalesce(${valueBytes("execution")}, 0)` : "0"}) OVER (ORDER BY look.number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0
+      ) AS bytes_before
+      FROM looked AS look LEFT JOIN LATERAL (
+        SELECT ${executionSelect(Row, withValues)} FROM (
+          SELECT ${columns.join(", ")} FROM (
+            SELECT kept.* FROM executions AS kept WHERE look.status IS NOT NULL AND kept.project_id = look.project_id AND kept.id = look.execution_id
+            UNION ALL SELECT gone.* FROM jsonb_populate_record(NULL::executions, look.remains) AS gone WHERE look.status IS NULL
+          ) AS found
+        ) AS executions WHERE CASE WHEN look.status IS NULL THEN ${mayMatch} ELSE ${matches} END
+      ) AS execution ON TRUE
+    )
+    SELECT until::text, now::text, found.*,
+      pg_snapshot_xmax(since) > pg_snapshot_xmax(now) OR EXISTS (
+        SELECT FROM change_marks AS mark WHERE is_forgotten AND NOT (${covers("since", "mark.snapshot")})
+      ) AS is_forgotten
+    FROM asked LEFT JOIN found ON bytes_before < ${stepBytes} ORDER BY number`;
+}
+
+/** What is left to ask of an execution that was deleted: its values are gone, so whatever looks into them may have been so. */
+function withoutValues(condition: Condition | null): Condition | null {
+  if (condition === null) return null;
+  switch (condition.op) {
+    case "and": {
+      const of = condition.of.map(withoutValues).filter((one) => one !== null);
+      return of.length === 0 ? null : { op: "and", of };
+    }
+    case "or": {
+      const of = condition.of.map(withoutValues).filter((one) => one !== null);
+      return of.length < condition.of.length ? null : { op: "or", of };
+    }
+    case "not":
+      return readsValues(condition.of) ? null : condition;
+    default:
+      return readsValues(condition) ? null : condition;
+  }
+}
+
+function readsValues(condition: Condition): boolean {
+  switch (condition.op) {
+    case "and":
+    case "or":
+      return condition.of.some(readsValues);
+    case "not":
+      return readsValues(condition.of);
+    default:
+      return condition.target.kind === "json";
+  }
+}
+
+// Only the last of those that are forgotten says anything. What comes from the future is another cluster's, from before a restore.
+export const forgetMarksSql = `
+  DELETE FROM change_marks WHERE pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot())
+    OR is_forgotten AND pg_snapshot_xmax(snapshot) < (
+      SELECT pg_snapshot_xmax(snapshot) FROM change_marks
+      WHERE is_forgotten AND pg_snapshot_xmax(snapshot) <= pg_snapshot_xmax(pg_current_snapshot())
+      ORDER BY pg_snapshot_xmax(snapshot) DESC LIMIT 1
+    )`;
+
+export const forgetChangesSql = `
+  DELETE FROM execution_changes WHERE (xid, number) IN (
+    SELECT xid, number FROM execution_changes
+    WHERE xid < (SELECT pg_snapshot_xmax(snapshot) FROM change_marks WHERE is_forgotten ORDER BY pg_snapshot_xmax(snapshot) DESC LIMIT 1)
+      AND EXISTS (SELECT FROM change_marks WHERE is_forgotten AND pg_visible_in_snapshot(xid, snapshot))
+    ORDER BY xid, number LIMIT $1 FOR UPDATE SKIP LOCKED
+  ) OR xid >= pg_snapshot_xmax(pg_current_snapshot())
+  RETURNING number`;

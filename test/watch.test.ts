@@ -1,0 +1,286 @@
+import { readFileSync } from "node:fs";
+import { Code } from "@connectrpc/connect";
+import anyTest, { type ExecutionContext, type TestFn } from "ava";
+import pg from "pg";
+import { ExecutionStatus, ExecutionView, type WatchExecutionsResponse } from "../src/gen/sigrun/v1/execution_service_pb.ts";
+import { openStore } from "../src/store/store.ts";
+import { createLogger } from "../src/telemetry.ts";
+import { failure } from "./_errors.ts";
+import { type Gateway, shared, startGateway, startScripted } from "./_gateway.ts";
+import { startProxy } from "./_proxy.ts";
+import { until } from "./_wait.ts";
+
+// Two gateways on one database, each a process of its own.
+type Context = { one: Gateway; two: Gateway; url: string; env: Record<string, string> };
+const test = anyTest as TestFn<Context>;
+const file = shared(anyTest);
+const schema = "watched";
+
+test.before(async (t) => {
+  const { gateway: one, env } = await startScripted(file, { SIGRUN_DATABASE_SCHEMA: schema });
+  const two = await startGateway(file, { ...env, SIGRUN_DATABASE_SCHEMA: schema });
+  t.context = { one, two, url: env.DATABASE_URL ?? "", env: { ...env, SIGRUN_DATABASE_SCHEMA: schema } };
+});
+
+const statuses = Object.fromEntries(Object.entries(ExecutionStatus).map(([name, value]) => [value, name]));
+type T = ExecutionContext<Context>;
+type Asked = { filter?: string; resumeToken?: string; view?: ExecutionView };
+
+/** Watches until the test is over, once the watch stands. */
+async function watch(t: T, { executions }: Gateway, asked: Asked = {}) {
+  const leave = new AbortController();
+  t.teardown(() => leave.abort());
+  const events: WatchExecutionsResponse[] = [];
+  const ended = (async () => {
+    for await (const event of executions.watchExecutions(asked, { signal: leave.signal })) events.push(event);
+  })();
+  let isOver = false;
+  ended
+    .catch(() => {})
+    .finally(() => {
+      isOver = true;
+    });
+  await until(() => events.length > 0 || isOver);
+  if (events.length === 0) await ended;
+  /** What was told of executions, heartbeats left out. */
+  const told = () =>
+    events.flatMap(({ event }) =>
+      event.case === "execution"
+        ? [`${event.value.id} ${statuses[event.value.status]}`]
+        : event.case === "deletedId"
+          ? [`${event.value} deleted`]
+          : [],
+    );
+  return { events, told, ended, leave: () => leave.abort() };
+}
+
+/** A program of the test's own, so that no other's executions come in between. */
+async function createProgram({ one }: Context, name: string): Promise<{ programId: string; filter: string }> {
+  const { program } = await one.programs.createProgram({ program: { name, signature: { text: "question -> answer" } } });
+  return { programId: program?.id ?? "", filter: `program_id = ${program?.id}` };
+}
+
+async function begin({ executions }: Gateway, programId: string, question = "?"): Promise<string> {
+  return (await executions.startExecution({ programId, inputs: { question } })).execution?.id ?? "";
+}
+const complete = ({ executions }: Gateway, id: string, answer = "!") => executions.completeExecution({ id, outputs: { answer } });
+
+test("every change of the executions that match is told in order, whichever gateway made it", async (t) => {
+  const { one, two } = t.context;
+  const { programId, filter } = await createProgram(t.context, "Told");
+  const { events, told } = await watch(t, one, { filter, view: ExecutionView.FULL });
+  t.is(events[0]?.event.case, "heartbeat");
+  const { execution } = await two.executions.createExecution({ programId, inputs: { question: "Where?" } });
+  const id = execution?.id ?? "";
+  await one.executions.startExecution({ id });
+  await two.executions.updateExecution({ execution: { id, labels: { team: "a" } }, updateMask: { paths: ["labels"] } });
+  await complete(one, id, "here");
+  await two.executions.deleteExecution({ id });
+  const other = await begin(two, programId);
+  await until(() => told().length >= 2 && told().includes(`${other} RUNNING`));
+  // Of an execution that is deleted before it was read, only that is told; so nothing is asked of what came before.
+  t.deepEqual(told().slice(-2), [`${id} deleted`, `${other} RUNNING`]);
+});
+
+test("an execution is told as it was at each change, and not as it is by now", async (t) => {
+  const { one, two } = t.context;
+  const { programId, filter } = await createProgram(t.context, "As it was");
+  const { events: begun, leave } = await watch(t, one, { filter });
+  leave();
+  const { execution } = await two.executions.createExecution({ programId, inputs: { question: "Where?" } });
+  const id = execution?.id ?? "";
+  await two.executions.startExecution({ id });
+  await two.executions.completeExecution({ id, outputs: { answer: "here" }, durationMs: 7n, tokenUsage: { inputTokens: 3n } });
+  await two.executions.updateExecution({ execution: { id, labels: { team: "a" } }, updateMask: { paths: ["labels"] } });
+  const { events } = await watch(t, one, { filter, resumeToken: begun[0]?.resumeToken ?? "", view: ExecutionView.FULL });
+  await until(() => events.length >= 4);
+  const seen = events.map(({ event }) => (event.case === "execution" ? event.value : undefined));
+  t.like(seen[0], { id, status: ExecutionStatus.PENDING, inputs: { question: "Where?" }, labels: {} });
+  t.deepEqual([seen[0]?.startedAt, seen[0]?.outputs, seen[0]?.durationMs], [undefined, undefined, undefined]);
+  t.like(seen[1], { status: ExecutionStatus.RUNNING, completedAt: undefined, outputs: undefined });
+  t.truthy(seen[1]?.startedAt);
+  t.like(seen[2], { status: ExecutionStatus.COMPLETED, outputs: { answer: "here" }, durationMs: 7n, labels: {} });
+  t.like(seen[3], { status: ExecutionStatus.COMPLETED, labels: { team: "a" } });
+  const { execution: now } = await one.executions.getExecution({ id });
+  t.deepEqual(seen[3], now);
+});
+
+test("a watch tells of what its filter matches at that time", async (t) => {
+  const { one, two } = t.context;
+  const { programId, filter } = await createProgram(t.context, "Filtered");
+  const watched = await watch(t, one, {
+    filter: `${filter} AND status = COMPLETED AND outputs.answer : "yes" AND inputs.question : "rain"`,
+  });
+  const ids: string[] = [];
+  for (const [question, answer] of [
+    ["Rain?", "yes"],
+    ["Rain?", "no"],
+    ["Sun?", "yes"],
+    ["rain", "Yes!"],
+  ] as const) {
+    const id = await begin(two, programId, question);
+    await complete(two, id, answer);
+    ids.push(id);
+  }
+  await until(() => watched.told().length >= 2);
+  t.deepEqual(watched.told(), [`${ids[0]} COMPLETED`, `${ids[3]} COMPLETED`]);
+  t.like(await failure(t, watch(t, one, { filter: "nothing = 1" })), { code: Code.InvalidArgument, reason: "FILTER_INVALID" });
+});
+
+test("a change that is committed after a later one is not missed", async (t) => {
+  const { one, url } = t.context;
+  const { programId, filter } = await createProgram(t.context, "Late");
+  const [early, late] = [await begin(one, programId), await begin(one, programId)];
+  const { told } = await watch(t, one, { filter });
+  const [first, second] = await Promise.all([connect(t, url), connect(t, url)]);
+  const change = (client: pg.Client, id: string) => client.query('UPDATE executions SET labels = \'{"a": "b"}\' WHERE id = $1', [id]);
+  await first.query("BEGIN");
+  await change(first, early);
+  await change(second, late);
+  await until(() => told().length === 1);
+  t.deepEqual(told(), [`${late} RUNNING`]);
+  await first.query("COMMIT");
+  await until(() => told().length === 2);
+  t.deepEqual(told(), [`${late} RUNNING`, `${early} RUNNING`]);
+});
+
+async function connect(t: T, url: string): Promise<pg.Client> {
+  const client = new pg.Client(url);
+  await client.connect();
+  t.teardown(() => client.end());
+  await client.query(`SET search_path TO ${schema}`);
+  return client;
+}
+
+test("whoever resumes from any event is told exactly what came after it, by any gateway", async (t) => {
+  const { one, two } = t.context;
+  const { programId, filter } = await createProgram(t.context, "Resumed");
+  const { events, told } = await watch(t, one, { filter });
+  await Promise.all(
+    Array.from({ length: 40 }, async (_, index) => {
+      const gateway = index % 2 === 0 ? one : two;
+      await complete(gateway, await begin(gateway, programId));
+    }),
+  );
+  await until(() => told().length === 80);
+  const all = told();
+  t.is(new Set(all).size, 80);
+  for (const id of new Set(all.map((line) => line.split(" ")[0])))
+    t.deepEqual(
+      all.filter((line) => line.startsWith(String(id))),
+      [`${id} RUNNING`, `${id} COMPLETED`],
+    );
+  const changes = events.filter(({ event }) => event.case === "execution");
+  for (const from of [0, 1, 17, 40, 78]) {
+    const again = await watch(t, from % 2 === 0 ? two : one, { filter, resumeToken: changes[from]?.resumeToken ?? "" });
+    await until(() => again.told().length >= 79 - from);
+    t.deepEqual(again.told(), all.slice(from + 1));
+    again.leave();
+  }
+});
+
+test("a watch and a writer in another process stay together over a lost connection to the database", async (t) => {
+  const { env, two, url } = t.context;
+  const proxy = await startProxy(Number(new URL(url).port));
+  t.teardown(proxy.close);
+  const through = new URL(url);
+  through.port = String(proxy.port);
+  const gateway = await startGateway(t, { ...env, DATABASE_URL: through.href });
+  const { programId, filter } = await createProgram(t.context, "Lost");
+  const { told } = await watch(t, gateway, { filter });
+  const ids = [await begin(two, programId)];
+  await until(() => told().length === 1);
+  proxy.cut();
+  for (let left = 20; left > 0; left--) ids.push(await begin(two, programId));
+  proxy.mend();
+  ids.push(await begin(two, programId));
+  await until(() => told().length >= 22);
+  t.deepEqual(
+    told(),
+    ids.map((id) => `${id} RUNNING`),
+  );
+});
+
+test("a slow reader costs no memory, and is told all of it", async (t) => {
+  t.timeout(120_000);
+  const { one, two } = t.context;
+  const { programId, filter } = await createProgram(t.context, "Slow");
+  const rss = () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${one.process.pid}/status`, "utf8"))?.[1]) / 1024;
+  const leave = new AbortController();
+  t.teardown(() => leave.abort());
+  const changes = one.executions.watchExecutions({ filter, view: ExecutionView.FULL }, { signal: leave.signal })[Symbol.asyncIterator]();
+  await changes.next();
+  const before = rss();
+  const question = "x".repeat(200_000);
+  for (let left = 120; left > 0; left--) await Promise.all(Array.from({ length: 10 }, () => begin(two, programId, question)));
+  const behind = rss();
+  const seen = new Set<string>();
+  while (seen.size < 1_200) {
+    const { value } = await changes.next();
+    if (value?.event.case === "execution") seen.add(value.event.value.id);
+  }
+  t.log(`${Math.round(before)} MiB before, ${Math.round(behind)} MiB while 240 MB wait, ${Math.round(rss())} MiB after`);
+  t.true(behind - before < 160, `${before} to ${behind}`);
+});
+
+test("whoever comes back too late is told that changes were left out, and goes on from there", async (t) => {
+  const { gateway, env } = await startScripted(t, { SIGRUN_DATABASE_SCHEMA: "late" });
+  const context = { ...t.context, one: gateway };
+  const { programId, filter } = await createProgram(context, "Forgotten");
+  const { events, leave } = await watch(t, gateway, { filter });
+  leave();
+  await begin(gateway, programId);
+  const kept = await watch(t, gateway, { filter });
+  kept.leave();
+  const store = await openStore({ url: env.DATABASE_URL ?? "", schema: "late", pool: 1, log: createLogger("error") });
+  await store.changeLog.mark();
+  while ((await store.changeLog.forget(0)) > 0);
+  await store.changeLog.mark();
+  await store.database.close();
+  const late = await watch(t, gateway, { filter, resumeToken: events[0]?.resumeToken ?? "" });
+  t.is(late.events[0]?.event.case, "lagged");
+  const id = await begin(gateway, programId);
+  await until(() => late.told().length > 0);
+  t.deepEqual(late.told(), [`${id} RUNNING`]);
+  const resumed = await watch(t, gateway, { filter, resumeToken: late.events[0]?.resumeToken ?? "" });
+  t.is(resumed.events[0]?.event.case, "execution");
+});
+
+test("a resume_token that is none is refused", async (t) => {
+  const { one } = t.context;
+  const token = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString("base64url");
+  const tokens = [
+    "x",
+    token(),
+    token("5:4:"),
+    token("5:9:4"),
+    token("1:2:'; --"),
+    token("1:1:", "1:1:", "-1"),
+    token("1:1:", 2),
+    token("0:0:"),
+  ];
+  for (const resumeToken of tokens)
+    t.like(
+      await failure(t, watch(t, one, { resumeToken })),
+      { code: Code.InvalidArgument, reason: "REQUEST_INVALID", paths: ["resume_token"] },
+      resumeToken,
+    );
+});
+
+test("a gateway that stops ends what watches it at once, and says how to go on", async (t) => {
+  const gateway = await startGateway(t, t.context.env);
+  const { ended } = await watch(t, gateway);
+  const [told, code] = await Promise.all([failure(t, ended), gateway.stop()]);
+  t.like(told, { code: Code.Unavailable, reason: "INTERRUPTED" });
+  t.is(code, 0);
+});
+
+test("no more than a hundred watch one gateway, and whoever leaves makes room", async (t) => {
+  const gateway = await startGateway(t, t.context.env);
+  const watches = await Promise.all(Array.from({ length: 100 }, () => watch(t, gateway)));
+  const told = await failure(t, watch(t, gateway));
+  t.like(told, { code: Code.ResourceExhausted, reason: "OVERLOADED", retrySeconds: 10 });
+  for (const { leave } of watches) leave();
+  await until(() => watch(t, gateway).catch(() => undefined));
+  t.pass();
+});
