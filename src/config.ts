@@ -17,6 +17,8 @@ export type Config = Readonly<{
   lm: string;
   /** The models that programs may name, `lm` first. */
   lmAllowed: readonly string[];
+  /** How old an execution that has ended may grow. Undefined: as old as it likes. */
+  retentionMs: number | undefined;
   /** Undefined where the operator did not choose one: warn on a terminal, else info. */
   logLevel: string | undefined;
 }>;
@@ -35,8 +37,13 @@ const environment = object({
   SIGRUN_SIDECAR: string(),
   SIGRUN_LM: model.default("embedded/smollm2"),
   SIGRUN_LM_ALLOWED: string().default(""),
+  SIGRUN_RETENTION: string().matches(/^[1-9]\d{0,5}[mhd]$/, ({ path }) => `${path} must be a time such as 30d, 12h or 90m`),
   SIGRUN_LOG_LEVEL: string().oneOf(["trace", "debug", "info", "warn", "error", "fatal"]),
 });
+
+const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+const msOf = (time: string) => Number(time.slice(0, -1)) * unitMs[time.slice(-1) as keyof typeof unitMs];
 
 /** The settings in force, by the names that operators type; without passwords and addresses of files. */
 export function shownSettings(config: Config) {
@@ -49,6 +56,7 @@ export function shownSettings(config: Config) {
     SIGRUN_SIDECAR: config.sidecar ?? "not set: a process of its own",
     SIGRUN_LM: config.lm,
     SIGRUN_LM_ALLOWED: config.lmAllowed.slice(1).join(","),
+    SIGRUN_RETENTION: config.retentionMs === undefined ? "not set: executions are kept" : `${config.retentionMs / unitMs.m}m`,
     SIGRUN_LOG_LEVEL: config.logLevel ?? "warn on a terminal, else info",
   };
 }
@@ -75,6 +83,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       sidecar: read.SIGRUN_SIDECAR,
       lm: read.SIGRUN_LM,
       lmAllowed: Object.freeze([...new Set([read.SIGRUN_LM, ...further])]),
+      retentionMs: read.SIGRUN_RETENTION === undefined ? undefined : msOf(read.SIGRUN_RETENTION),
       logLevel: read.SIGRUN_LOG_LEVEL,
     });
   } catch (error) {

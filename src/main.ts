@@ -28,6 +28,7 @@ import { type Config, ConfigError, readConfig, shownSettings } from "./config.ts
 import type { Execution } from "./domain/execution.ts";
 import { createSchemaCache } from "./domain/schema.ts";
 import { startPruning } from "./jobs/pruning.ts";
+import { startRetention } from "./jobs/retention.ts";
 import { startSweep } from "./jobs/sweep.ts";
 import { adminService } from "./rpc/admin.ts";
 import { catalogService } from "./rpc/catalogue.ts";
@@ -73,6 +74,8 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   onClose("lease", sweep.stop);
   const pruning = await startPruning({ changeLog: store.changeLog, log });
   onClose("change log", pruning.stop);
+  const { retentionMs } = config;
+  if (retentionMs !== undefined) onClose("retention", startRetention({ executions: store.executionChanges, retentionMs, log }).stop);
   onClose("records", store.recorder.idle);
 
   const up = { store: true, sidecar: false };

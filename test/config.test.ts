@@ -14,12 +14,20 @@ test("the models that may be named are the default one and those allowed beside 
   t.deepEqual(lmAllowed, ["openai/a", "openai/b", "anthropic/c"]);
 });
 
+test("executions are kept, or for so many minutes, hours or days", (t) => {
+  t.deepEqual(
+    ["", "90m", "12h", "30d"].map((SIGRUN_RETENTION) => readConfig({ SIGRUN_RETENTION }).retentionMs),
+    [undefined, 5_400_000, 43_200_000, 2_592_000_000],
+  );
+});
+
 test("every wrong setting is told, each by its name", (t) => {
   const wrong = {
     SIGRUN_PORT: "http",
     DATABASE_URL: "mysql://x",
     SIGRUN_LM: "gpt",
     SIGRUN_LOG_LEVEL: "loud",
+    SIGRUN_RETENTION: "0d",
     SIGRUN_DATABASE_SCHEMA: 'x"; DROP',
   };
   const error = t.throws(() => readConfig(wrong), { instanceOf: ConfigError });

@@ -1,9 +1,10 @@
-import { ForeignKeyConstraintError, Op, UniqueConstraintError } from "sequelize";
+import { ForeignKeyConstraintError, Op, QueryTypes, UniqueConstraintError } from "sequelize";
 import { type Execution, executionEtag, type TokenUsage, type Values } from "../domain/execution.ts";
 import { EtagMismatch, NotFound, StatusConflict } from "../domain/faults.ts";
 import type { Labels } from "../domain/labels.ts";
 import type { ExecutionStatus } from "../domain/lifecycle.ts";
 import type { RequestKey } from "../domain/request.ts";
+import { firstId } from "../domain/uuid.ts";
 import type { Announce } from "./announcer.ts";
 import type { Database } from "./database.ts";
 import { type ExecutionRows, executionOf } from "./execution-row.ts";
@@ -48,7 +49,21 @@ export type ExecutionChangeStore = {
   setLabels(project: string, id: string, etag: string, labels: Labels): Promise<Execution>;
   /** Deletes the record of a run that has ended; StatusConflict where it has not. */
   remove(project: string, id: string): Promise<void>;
+  /** Deletes some of those of all projects that were recorded before a time and have ended; gives how many. */
+  removeOld(before: Date): Promise<number>;
 };
+
+/** Deleted in one step of each project, so that a step takes milliseconds. */
+const removeSize = 500;
+
+// Past what somebody else holds at the moment: it is there the next time.
+const removeOldSql = `
+  DELETE FROM executions WHERE (project_id, id) IN (
+    SELECT project_id, old.id FROM (SELECT DISTINCT project_id FROM programs) AS project CROSS JOIN LATERAL (
+      SELECT id FROM executions WHERE project_id = project.project_id AND id < $1 AND completed_at IS NOT NULL
+      ORDER BY id LIMIT ${removeSize} FOR UPDATE SKIP LOCKED
+    ) AS old
+  ) RETURNING id`;
 
 /** Changes the records of runs; those that a gateway runs are written by recorder.ts. */
 export function createExecutionChanges(database: Database, Row: ExecutionRows, announce: Announce): ExecutionChangeStore {
@@ -105,6 +120,12 @@ export function createExecutionChanges(database: Database, Row: ExecutionRows, a
         const row = await Row.findOne({ where });
         if (!row) throw new NotFound("execution", id);
         throw new StatusConflict(`can't delete execution ${id}: it is ${row.status}; cancel it first`);
+      }),
+
+    removeOld: (before) =>
+      database.use(async () => {
+        const bind = [firstId(before.toISOString())];
+        return (await database.sequelize.query<{ id: string }>(removeOldSql, { bind, type: QueryTypes.SELECT })).length;
       }),
   };
 }
