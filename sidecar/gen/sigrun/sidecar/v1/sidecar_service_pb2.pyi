@@ -195,18 +195,40 @@ class LoadProgramResponse(_message.Message):
     def __init__(self, type: _Optional[str] = ...) -> None: ...
 
 class RunProgramRequest(_message.Message):
-    __slots__ = ("program_id", "program", "inputs", "lm", "chunks")
+    __slots__ = ("program_id", "program", "inputs", "lm", "chunks", "scoring")
     PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRAM_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     LM_FIELD_NUMBER: _ClassVar[int]
     CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    SCORING_FIELD_NUMBER: _ClassVar[int]
     program_id: str
     program: Program
     inputs: bytes
     lm: LmSettings
     chunks: bool
-    def __init__(self, program_id: _Optional[str] = ..., program: _Optional[_Union[Program, _Mapping]] = ..., inputs: _Optional[bytes] = ..., lm: _Optional[_Union[LmSettings, _Mapping]] = ..., chunks: _Optional[bool] = ...) -> None: ...
+    scoring: Scoring
+    def __init__(self, program_id: _Optional[str] = ..., program: _Optional[_Union[Program, _Mapping]] = ..., inputs: _Optional[bytes] = ..., lm: _Optional[_Union[LmSettings, _Mapping]] = ..., chunks: _Optional[bool] = ..., scoring: _Optional[_Union[Scoring, _Mapping]] = ...) -> None: ...
+
+class Scoring(_message.Message):
+    __slots__ = ("expected", "metrics")
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    expected: bytes
+    metrics: _containers.RepeatedCompositeFieldContainer[Metric]
+    def __init__(self, expected: _Optional[bytes] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ...) -> None: ...
+
+class Metric(_message.Message):
+    __slots__ = ("name", "field", "params", "weight")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    field: str
+    params: bytes
+    weight: float
+    def __init__(self, name: _Optional[str] = ..., field: _Optional[str] = ..., params: _Optional[bytes] = ..., weight: _Optional[float] = ...) -> None: ...
 
 class RunProgramResponse(_message.Message):
     __slots__ = ("trace", "chunk", "reset", "done")
@@ -275,12 +297,101 @@ class Reset(_message.Message):
     def __init__(self, module: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class Done(_message.Message):
-    __slots__ = ("outputs", "trace")
+    __slots__ = ("outputs", "trace", "metric_scores")
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     TRACE_FIELD_NUMBER: _ClassVar[int]
+    METRIC_SCORES_FIELD_NUMBER: _ClassVar[int]
     outputs: bytes
     trace: Trace
-    def __init__(self, outputs: _Optional[bytes] = ..., trace: _Optional[_Union[Trace, _Mapping]] = ...) -> None: ...
+    metric_scores: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, outputs: _Optional[bytes] = ..., trace: _Optional[_Union[Trace, _Mapping]] = ..., metric_scores: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class Example(_message.Message):
+    __slots__ = ("inputs", "outputs")
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    inputs: bytes
+    outputs: bytes
+    def __init__(self, inputs: _Optional[bytes] = ..., outputs: _Optional[bytes] = ...) -> None: ...
+
+class OptimizeProgramRequest(_message.Message):
+    __slots__ = ("optimization_id", "program", "optimizer", "config", "metrics", "trainset", "valset", "seed", "budget", "lms")
+    class LmsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: LmSettings
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[LmSettings, _Mapping]] = ...) -> None: ...
+    OPTIMIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    TRAINSET_FIELD_NUMBER: _ClassVar[int]
+    VALSET_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    LMS_FIELD_NUMBER: _ClassVar[int]
+    optimization_id: str
+    program: Program
+    optimizer: str
+    config: bytes
+    metrics: _containers.RepeatedCompositeFieldContainer[Metric]
+    trainset: _containers.RepeatedCompositeFieldContainer[Example]
+    valset: _containers.RepeatedCompositeFieldContainer[Example]
+    seed: int
+    budget: Budget
+    lms: _containers.MessageMap[str, LmSettings]
+    def __init__(self, optimization_id: _Optional[str] = ..., program: _Optional[_Union[Program, _Mapping]] = ..., optimizer: _Optional[str] = ..., config: _Optional[bytes] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., trainset: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., valset: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., seed: _Optional[int] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., lms: _Optional[_Mapping[str, LmSettings]] = ...) -> None: ...
+
+class Budget(_message.Message):
+    __slots__ = ("time_ms", "lm_calls", "tokens")
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    LM_CALLS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    time_ms: int
+    lm_calls: int
+    tokens: int
+    def __init__(self, time_ms: _Optional[int] = ..., lm_calls: _Optional[int] = ..., tokens: _Optional[int] = ...) -> None: ...
+
+class OptimizeProgramResponse(_message.Message):
+    __slots__ = ("progress", "result")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    progress: OptimizationProgress
+    result: OptimizationResult
+    def __init__(self, progress: _Optional[_Union[OptimizationProgress, _Mapping]] = ..., result: _Optional[_Union[OptimizationResult, _Mapping]] = ...) -> None: ...
+
+class OptimizationProgress(_message.Message):
+    __slots__ = ("phase", "message", "fraction", "best_score", "baseline_score", "token_usage")
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FRACTION_FIELD_NUMBER: _ClassVar[int]
+    BEST_SCORE_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_SCORE_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_USAGE_FIELD_NUMBER: _ClassVar[int]
+    phase: str
+    message: str
+    fraction: float
+    best_score: float
+    baseline_score: float
+    token_usage: TokenUsage
+    def __init__(self, phase: _Optional[str] = ..., message: _Optional[str] = ..., fraction: _Optional[float] = ..., best_score: _Optional[float] = ..., baseline_score: _Optional[float] = ..., token_usage: _Optional[_Union[TokenUsage, _Mapping]] = ...) -> None: ...
+
+class OptimizationResult(_message.Message):
+    __slots__ = ("compiled_state", "baseline_score", "score", "token_usage", "message")
+    COMPILED_STATE_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_SCORE_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_USAGE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    compiled_state: str
+    baseline_score: float
+    score: float
+    token_usage: TokenUsage
+    message: str
+    def __init__(self, compiled_state: _Optional[str] = ..., baseline_score: _Optional[float] = ..., score: _Optional[float] = ..., token_usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class ListProgramsRequest(_message.Message):
     __slots__ = ()

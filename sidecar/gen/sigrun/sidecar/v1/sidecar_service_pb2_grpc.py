@@ -54,6 +54,11 @@ class SidecarServiceStub:
                 request_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramRequest.SerializeToString,
                 response_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramResponse.FromString,
                 _registered_method=True)
+        self.OptimizeProgram = channel.unary_stream(
+                '/sigrun.sidecar.v1.SidecarService/OptimizeProgram',
+                request_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.OptimizeProgramRequest.SerializeToString,
+                response_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.OptimizeProgramResponse.FromString,
+                _registered_method=True)
         self.ListPrograms = channel.unary_unary(
                 '/sigrun.sidecar.v1.SidecarService/ListPrograms',
                 request_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.ListProgramsRequest.SerializeToString,
@@ -90,6 +95,14 @@ class SidecarServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def OptimizeProgram(self, request, context):
+        """Optimizes a program in a process of its own, from its scores before to its scores after. Cancelling the call kills that process.
+        Fails with INTERRUPTED where the process died, with BUDGET_EXCEEDED where the budget did not reach for the scores before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPrograms(self, request, context):
         """The programs that are held.
         """
@@ -114,6 +127,11 @@ def add_SidecarServiceServicer_to_server(servicer, server):
                     servicer.RunProgram,
                     request_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramRequest.FromString,
                     response_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramResponse.SerializeToString,
+            ),
+            'OptimizeProgram': grpc.unary_stream_rpc_method_handler(
+                    servicer.OptimizeProgram,
+                    request_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.OptimizeProgramRequest.FromString,
+                    response_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.OptimizeProgramResponse.SerializeToString,
             ),
             'ListPrograms': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPrograms,
@@ -207,6 +225,33 @@ class SidecarService:
             '/sigrun.sidecar.v1.SidecarService/RunProgram',
             sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramRequest.SerializeToString,
             sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OptimizeProgram(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/sigrun.sidecar.v1.SidecarService/OptimizeProgram',
+            sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.OptimizeProgramRequest.SerializeToString,
+            sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.OptimizeProgramResponse.FromString,
             options,
             channel_credentials,
             insecure,

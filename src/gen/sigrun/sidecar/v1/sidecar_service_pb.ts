@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sigrun/sidecar/v1/sidecar_service.proto.
  */
 export const file_sigrun_sidecar_v1_sidecar_service: GenFile = /*@__PURE__*/
-  fileDesc("CidzaWdydW4vc2lkZWNhci92MS9zaWRlY2FyX3NlcnZpY2UucHJvdG8SEXNpZ3J1bi5zaWRlY2FyLnYxIhAKDkdldEluZm9SZXF1ZXN0IngKD0dldEluZm9SZXNwb25zZRIUCgxkc3B5X3ZlcnNpb24YASABKAkSFQoNZGVmYXVsdF9tb2RlbBgCIAEoCRIWCg5hbGxvd2VkX21vZGVscxgDIAMoCRIPCgd3b3JrZXJzGAQgASgNEg8KB2Jvb3RfaWQYBSABKAki/QEKBFR5cGUSKwoGc2NhbGFyGAEgASgOMhkuc2lncnVuLnNpZGVjYXIudjEuU2NhbGFySAASMQoHbGl0ZXJhbBgCIAEoCzIeLnNpZ3J1bi5zaWRlY2FyLnYxLkxpdGVyYWxUeXBlSAASKwoEbGlzdBgDIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkxpc3RUeXBlSAASKwoEZGljdBgEIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkRpY3RUeXBlSAASMwoIb3B0aW9uYWwYBSABKAsyHy5zaWdydW4uc2lkZWNhci52MS5PcHRpb25hbFR5cGVIAEIGCgRraW5kIh0KC0xpdGVyYWxUeXBlEg4KBnZhbHVlcxgBIAMoCSI0CghMaXN0VHlwZRIoCgdlbGVtZW50GAEgASgLMhcuc2lncnVuLnNpZGVjYXIudjEuVHlwZSJaCghEaWN0VHlwZRImCgNrZXkYASABKA4yGS5zaWdydW4uc2lkZWNhci52MS5TY2FsYXISJgoFdmFsdWUYAiABKAsyFy5zaWdydW4uc2lkZWNhci52MS5UeXBlIjMKDE9wdGlvbmFsVHlwZRIjCgJvZhgBIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUihgEKBUZpZWxkEgwKBG5hbWUYASABKAkSJQoEdHlwZRgCIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUSEwoLZGVzY3JpcHRpb24YAyABKAkSMwoLY29uc3RyYWludHMYBCABKAsyHi5zaWdydW4uc2lkZWNhci52MS5Db25zdHJhaW50cyLhAQoLQ29uc3RyYWludHMSFwoKbWluX2xlbmd0aBgBIAEoDUgAiAEBEhcKCm1heF9sZW5ndGgYAiABKA1IAYgBARIQCgNtaW4YAyABKAFIAogBARIQCgNtYXgYBCABKAFIA4gBARIPCgJndBgFIAEoAUgEiAEBEg8KAmx0GAYgASgBSAWIAQESDwoHcGF0dGVybhgHIAEoCRINCgVvdGhlchgIIAEoDEINCgtfbWluX2xlbmd0aEINCgtfbWF4X2xlbmd0aEIGCgRfbWluQgYKBF9tYXhCBQoDX2d0QgUKA19sdCKEAQoJU2lnbmF0dXJlEgwKBG5hbWUYASABKAkSFAoMaW5zdHJ1Y3Rpb25zGAIgASgJEigKBmlucHV0cxgDIAMoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLkZpZWxkEikKB291dHB1dHMYBCADKAsyGC5zaWdydW4uc2lkZWNhci52MS5GaWVsZCKsAQoKTG1TZXR0aW5ncxINCgVtb2RlbBgBIAEoCRIYCgt0ZW1wZXJhdHVyZRgCIAEoAUgAiAEBEhcKCm1heF90b2tlbnMYAyABKA1IAYgBARIOCgZwYXJhbXMYBCABKAwSDwoHYWRhcHRlchgFIAEoCRISCgVjYWNoZRgGIAEoCEgCiAEBQg4KDF90ZW1wZXJhdHVyZUINCgtfbWF4X3Rva2Vuc0IICgZfY2FjaGUi5AEKBk1vZHVsZRIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSLwoJc2lnbmF0dXJlGAMgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEg4KBnBhcmFtcxgEIAEoDBIpCgJsbRgFIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLkxtU2V0dGluZ3MSJgoFd2lyZXMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlEioKB21vZHVsZXMYByADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUiNAoEV2lyZRINCgVpbnB1dBgBIAEoCRIOCgZtb2R1bGUYAiABKAkSDQoFZmllbGQYAyABKAki3wEKB1Byb2dyYW0SCgoCaWQYASABKAkSLwoJc2lnbmF0dXJlGAIgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEioKB21vZHVsZXMYAyADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUSKQoCbG0YBCABKAsyHS5zaWdydW4uc2lkZWNhci52MS5MbVNldHRpbmdzEhYKDmNvbXBpbGVkX3N0YXRlGAUgASgJEigKB291dHB1dHMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlIkEKEkxvYWRQcm9ncmFtUmVxdWVzdBIrCgdwcm9ncmFtGAEgASgLMhouc2lncnVuLnNpZGVjYXIudjEuUHJvZ3JhbSIjChNMb2FkUHJvZ3JhbVJlc3BvbnNlEgwKBHR5cGUYASABKAkinwEKEVJ1blByb2dyYW1SZXF1ZXN0EhIKCnByb2dyYW1faWQYASABKAkSKwoHcHJvZ3JhbRgCIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLlByb2dyYW0SDgoGaW5wdXRzGAMgASgMEikKAmxtGAQgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuTG1TZXR0aW5ncxIOCgZjaHVua3MYBSABKAgixwEKElJ1blByb2dyYW1SZXNwb25zZRIpCgV0cmFjZRgBIAEoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLlRyYWNlSAASKQoFY2h1bmsYAiABKAsyGC5zaWdydW4uc2lkZWNhci52MS5DaHVua0gAEikKBXJlc2V0GAMgASgLMhguc2lncnVuLnNpZGVjYXIudjEuUmVzZXRIABInCgRkb25lGAQgASgLMhcuc2lncnVuLnNpZGVjYXIudjEuRG9uZUgAQgcKBWV2ZW50InIKBVRyYWNlEiYKBXN0ZXBzGAEgAygLMhcuc2lncnVuLnNpZGVjYXIudjEuU3RlcBIyCgt0b2tlbl91c2FnZRgCIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USDQoFbW9kZWwYAyABKAkihAEKBFN0ZXASDgoGbW9kdWxlGAEgASgJEg8KB291dHB1dHMYAiABKAwSEgoKcmF3X2Fuc3dlchgDIAEoCRIyCgt0b2tlbl91c2FnZRgEIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USEwoLZHVyYXRpb25fbXMYBSABKAMiYgoKVG9rZW5Vc2FnZRIUCgxpbnB1dF90b2tlbnMYASABKAMSFQoNb3V0cHV0X3Rva2VucxgCIAEoAxIVCg1jYWNoZWRfdG9rZW5zGAMgASgDEhAKCGxtX2NhbGxzGAQgASgDIjQKBUNodW5rEg4KBm1vZHVsZRgBIAEoCRINCgVmaWVsZBgCIAEoCRIMCgR0ZXh0GAMgASgJIigKBVJlc2V0Eg4KBm1vZHVsZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgNIkAKBERvbmUSDwoHb3V0cHV0cxgBIAEoDBInCgV0cmFjZRgCIAEoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLlRyYWNlIhUKE0xpc3RQcm9ncmFtc1JlcXVlc3QiSgoUTGlzdFByb2dyYW1zUmVzcG9uc2USMgoIcHJvZ3JhbXMYASADKAsyIC5zaWdydW4uc2lkZWNhci52MS5Mb2FkZWRQcm9ncmFtIjwKDUxvYWRlZFByb2dyYW0SCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRIRCglzaWduYXR1cmUYAyABKAkqYwoGU2NhbGFyEhYKElNDQUxBUl9VTlNQRUNJRklFRBAAEg4KClNDQUxBUl9TVFIQARIOCgpTQ0FMQVJfSU5UEAISEAoMU0NBTEFSX0ZMT0FUEAMSDwoLU0NBTEFSX0JPT0wQBDL+AgoOU2lkZWNhclNlcnZpY2USUAoHR2V0SW5mbxIhLnNpZ3J1bi5zaWRlY2FyLnYxLkdldEluZm9SZXF1ZXN0GiIuc2lncnVuLnNpZGVjYXIudjEuR2V0SW5mb1Jlc3BvbnNlElwKC0xvYWRQcm9ncmFtEiUuc2lncnVuLnNpZGVjYXIudjEuTG9hZFByb2dyYW1SZXF1ZXN0GiYuc2lncnVuLnNpZGVjYXIudjEuTG9hZFByb2dyYW1SZXNwb25zZRJbCgpSdW5Qcm9ncmFtEiQuc2lncnVuLnNpZGVjYXIudjEuUnVuUHJvZ3JhbVJlcXVlc3QaJS5zaWdydW4uc2lkZWNhci52MS5SdW5Qcm9ncmFtUmVzcG9uc2UwARJfCgxMaXN0UHJvZ3JhbXMSJi5zaWdydW4uc2lkZWNhci52MS5MaXN0UHJvZ3JhbXNSZXF1ZXN0Gicuc2lncnVuLnNpZGVjYXIudjEuTGlzdFByb2dyYW1zUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("CidzaWdydW4vc2lkZWNhci92MS9zaWRlY2FyX3NlcnZpY2UucHJvdG8SEXNpZ3J1bi5zaWRlY2FyLnYxIhAKDkdldEluZm9SZXF1ZXN0IngKD0dldEluZm9SZXNwb25zZRIUCgxkc3B5X3ZlcnNpb24YASABKAkSFQoNZGVmYXVsdF9tb2RlbBgCIAEoCRIWCg5hbGxvd2VkX21vZGVscxgDIAMoCRIPCgd3b3JrZXJzGAQgASgNEg8KB2Jvb3RfaWQYBSABKAki/QEKBFR5cGUSKwoGc2NhbGFyGAEgASgOMhkuc2lncnVuLnNpZGVjYXIudjEuU2NhbGFySAASMQoHbGl0ZXJhbBgCIAEoCzIeLnNpZ3J1bi5zaWRlY2FyLnYxLkxpdGVyYWxUeXBlSAASKwoEbGlzdBgDIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkxpc3RUeXBlSAASKwoEZGljdBgEIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkRpY3RUeXBlSAASMwoIb3B0aW9uYWwYBSABKAsyHy5zaWdydW4uc2lkZWNhci52MS5PcHRpb25hbFR5cGVIAEIGCgRraW5kIh0KC0xpdGVyYWxUeXBlEg4KBnZhbHVlcxgBIAMoCSI0CghMaXN0VHlwZRIoCgdlbGVtZW50GAEgASgLMhcuc2lncnVuLnNpZGVjYXIudjEuVHlwZSJaCghEaWN0VHlwZRImCgNrZXkYASABKA4yGS5zaWdydW4uc2lkZWNhci52MS5TY2FsYXISJgoFdmFsdWUYAiABKAsyFy5zaWdydW4uc2lkZWNhci52MS5UeXBlIjMKDE9wdGlvbmFsVHlwZRIjCgJvZhgBIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUihgEKBUZpZWxkEgwKBG5hbWUYASABKAkSJQoEdHlwZRgCIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUSEwoLZGVzY3JpcHRpb24YAyABKAkSMwoLY29uc3RyYWludHMYBCABKAsyHi5zaWdydW4uc2lkZWNhci52MS5Db25zdHJhaW50cyLhAQoLQ29uc3RyYWludHMSFwoKbWluX2xlbmd0aBgBIAEoDUgAiAEBEhcKCm1heF9sZW5ndGgYAiABKA1IAYgBARIQCgNtaW4YAyABKAFIAogBARIQCgNtYXgYBCABKAFIA4gBARIPCgJndBgFIAEoAUgEiAEBEg8KAmx0GAYgASgBSAWIAQESDwoHcGF0dGVybhgHIAEoCRINCgVvdGhlchgIIAEoDEINCgtfbWluX2xlbmd0aEINCgtfbWF4X2xlbmd0aEIGCgRfbWluQgYKBF9tYXhCBQoDX2d0QgUKA19sdCKEAQoJU2lnbmF0dXJlEgwKBG5hbWUYASABKAkSFAoMaW5zdHJ1Y3Rpb25zGAIgASgJEigKBmlucHV0cxgDIAMoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLkZpZWxkEikKB291dHB1dHMYBCADKAsyGC5zaWdydW4uc2lkZWNhci52MS5GaWVsZCKsAQoKTG1TZXR0aW5ncxINCgVtb2RlbBgBIAEoCRIYCgt0ZW1wZXJhdHVyZRgCIAEoAUgAiAEBEhcKCm1heF90b2tlbnMYAyABKA1IAYgBARIOCgZwYXJhbXMYBCABKAwSDwoHYWRhcHRlchgFIAEoCRISCgVjYWNoZRgGIAEoCEgCiAEBQg4KDF90ZW1wZXJhdHVyZUINCgtfbWF4X3Rva2Vuc0IICgZfY2FjaGUi5AEKBk1vZHVsZRIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSLwoJc2lnbmF0dXJlGAMgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEg4KBnBhcmFtcxgEIAEoDBIpCgJsbRgFIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLkxtU2V0dGluZ3MSJgoFd2lyZXMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlEioKB21vZHVsZXMYByADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUiNAoEV2lyZRINCgVpbnB1dBgBIAEoCRIOCgZtb2R1bGUYAiABKAkSDQoFZmllbGQYAyABKAki3wEKB1Byb2dyYW0SCgoCaWQYASABKAkSLwoJc2lnbmF0dXJlGAIgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEioKB21vZHVsZXMYAyADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUSKQoCbG0YBCABKAsyHS5zaWdydW4uc2lkZWNhci52MS5MbVNldHRpbmdzEhYKDmNvbXBpbGVkX3N0YXRlGAUgASgJEigKB291dHB1dHMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlIkEKEkxvYWRQcm9ncmFtUmVxdWVzdBIrCgdwcm9ncmFtGAEgASgLMhouc2lncnVuLnNpZGVjYXIudjEuUHJvZ3JhbSIjChNMb2FkUHJvZ3JhbVJlc3BvbnNlEgwKBHR5cGUYASABKAkizAEKEVJ1blByb2dyYW1SZXF1ZXN0EhIKCnByb2dyYW1faWQYASABKAkSKwoHcHJvZ3JhbRgCIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLlByb2dyYW0SDgoGaW5wdXRzGAMgASgMEikKAmxtGAQgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuTG1TZXR0aW5ncxIOCgZjaHVua3MYBSABKAgSKwoHc2NvcmluZxgGIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLlNjb3JpbmciRwoHU2NvcmluZxIQCghleHBlY3RlZBgBIAEoDBIqCgdtZXRyaWNzGAIgAygLMhkuc2lncnVuLnNpZGVjYXIudjEuTWV0cmljIkUKBk1ldHJpYxIMCgRuYW1lGAEgASgJEg0KBWZpZWxkGAIgASgJEg4KBnBhcmFtcxgDIAEoDBIOCgZ3ZWlnaHQYBCABKAEixwEKElJ1blByb2dyYW1SZXNwb25zZRIpCgV0cmFjZRgBIAEoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLlRyYWNlSAASKQoFY2h1bmsYAiABKAsyGC5zaWdydW4uc2lkZWNhci52MS5DaHVua0gAEikKBXJlc2V0GAMgASgLMhguc2lncnVuLnNpZGVjYXIudjEuUmVzZXRIABInCgRkb25lGAQgASgLMhcuc2lncnVuLnNpZGVjYXIudjEuRG9uZUgAQgcKBWV2ZW50InIKBVRyYWNlEiYKBXN0ZXBzGAEgAygLMhcuc2lncnVuLnNpZGVjYXIudjEuU3RlcBIyCgt0b2tlbl91c2FnZRgCIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USDQoFbW9kZWwYAyABKAkihAEKBFN0ZXASDgoGbW9kdWxlGAEgASgJEg8KB291dHB1dHMYAiABKAwSEgoKcmF3X2Fuc3dlchgDIAEoCRIyCgt0b2tlbl91c2FnZRgEIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USEwoLZHVyYXRpb25fbXMYBSABKAMiYgoKVG9rZW5Vc2FnZRIUCgxpbnB1dF90b2tlbnMYASABKAMSFQoNb3V0cHV0X3Rva2VucxgCIAEoAxIVCg1jYWNoZWRfdG9rZW5zGAMgASgDEhAKCGxtX2NhbGxzGAQgASgDIjQKBUNodW5rEg4KBm1vZHVsZRgBIAEoCRINCgVmaWVsZBgCIAEoCRIMCgR0ZXh0GAMgASgJIigKBVJlc2V0Eg4KBm1vZHVsZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgNIlcKBERvbmUSDwoHb3V0cHV0cxgBIAEoDBInCgV0cmFjZRgCIAEoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLlRyYWNlEhUKDW1ldHJpY19zY29yZXMYAyADKAEiKgoHRXhhbXBsZRIOCgZpbnB1dHMYASABKAwSDwoHb3V0cHV0cxgCIAEoDCLMAwoWT3B0aW1pemVQcm9ncmFtUmVxdWVzdBIXCg9vcHRpbWl6YXRpb25faWQYASABKAkSKwoHcHJvZ3JhbRgCIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLlByb2dyYW0SEQoJb3B0aW1pemVyGAMgASgJEg4KBmNvbmZpZxgEIAEoDBIqCgdtZXRyaWNzGAUgAygLMhkuc2lncnVuLnNpZGVjYXIudjEuTWV0cmljEiwKCHRyYWluc2V0GAYgAygLMhouc2lncnVuLnNpZGVjYXIudjEuRXhhbXBsZRIqCgZ2YWxzZXQYByADKAsyGi5zaWdydW4uc2lkZWNhci52MS5FeGFtcGxlEgwKBHNlZWQYCCABKAMSKQoGYnVkZ2V0GAkgASgLMhkuc2lncnVuLnNpZGVjYXIudjEuQnVkZ2V0Ej8KA2xtcxgKIAMoCzIyLnNpZ3J1bi5zaWRlY2FyLnYxLk9wdGltaXplUHJvZ3JhbVJlcXVlc3QuTG1zRW50cnkaSQoITG1zRW50cnkSCwoDa2V5GAEgASgJEiwKBXZhbHVlGAIgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuTG1TZXR0aW5nczoCOAEiOwoGQnVkZ2V0Eg8KB3RpbWVfbXMYASABKAMSEAoIbG1fY2FsbHMYAiABKAMSDgoGdG9rZW5zGAMgASgDIpgBChdPcHRpbWl6ZVByb2dyYW1SZXNwb25zZRI7Cghwcm9ncmVzcxgBIAEoCzInLnNpZ3J1bi5zaWRlY2FyLnYxLk9wdGltaXphdGlvblByb2dyZXNzSAASNwoGcmVzdWx0GAIgASgLMiUuc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemF0aW9uUmVzdWx0SABCBwoFZXZlbnQi5gEKFE9wdGltaXphdGlvblByb2dyZXNzEg0KBXBoYXNlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSFQoIZnJhY3Rpb24YAyABKAFIAIgBARIXCgpiZXN0X3Njb3JlGAQgASgBSAGIAQESGwoOYmFzZWxpbmVfc2NvcmUYBSABKAFIAogBARIyCgt0b2tlbl91c2FnZRgGIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2VCCwoJX2ZyYWN0aW9uQg0KC19iZXN0X3Njb3JlQhEKD19iYXNlbGluZV9zY29yZSKYAQoST3B0aW1pemF0aW9uUmVzdWx0EhYKDmNvbXBpbGVkX3N0YXRlGAEgASgJEhYKDmJhc2VsaW5lX3Njb3JlGAIgASgBEg0KBXNjb3JlGAMgASgBEjIKC3Rva2VuX3VzYWdlGAQgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuVG9rZW5Vc2FnZRIPCgdtZXNzYWdlGAUgASgJIhUKE0xpc3RQcm9ncmFtc1JlcXVlc3QiSgoUTGlzdFByb2dyYW1zUmVzcG9uc2USMgoIcHJvZ3JhbXMYASADKAsyIC5zaWdydW4uc2lkZWNhci52MS5Mb2FkZWRQcm9ncmFtIjwKDUxvYWRlZFByb2dyYW0SCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRIRCglzaWduYXR1cmUYAyABKAkqYwoGU2NhbGFyEhYKElNDQUxBUl9VTlNQRUNJRklFRBAAEg4KClNDQUxBUl9TVFIQARIOCgpTQ0FMQVJfSU5UEAISEAoMU0NBTEFSX0ZMT0FUEAMSDwoLU0NBTEFSX0JPT0wQBDLqAwoOU2lkZWNhclNlcnZpY2USUAoHR2V0SW5mbxIhLnNpZ3J1bi5zaWRlY2FyLnYxLkdldEluZm9SZXF1ZXN0GiIuc2lncnVuLnNpZGVjYXIudjEuR2V0SW5mb1Jlc3BvbnNlElwKC0xvYWRQcm9ncmFtEiUuc2lncnVuLnNpZGVjYXIudjEuTG9hZFByb2dyYW1SZXF1ZXN0GiYuc2lncnVuLnNpZGVjYXIudjEuTG9hZFByb2dyYW1SZXNwb25zZRJbCgpSdW5Qcm9ncmFtEiQuc2lncnVuLnNpZGVjYXIudjEuUnVuUHJvZ3JhbVJlcXVlc3QaJS5zaWdydW4uc2lkZWNhci52MS5SdW5Qcm9ncmFtUmVzcG9uc2UwARJqCg9PcHRpbWl6ZVByb2dyYW0SKS5zaWdydW4uc2lkZWNhci52MS5PcHRpbWl6ZVByb2dyYW1SZXF1ZXN0Giouc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemVQcm9ncmFtUmVzcG9uc2UwARJfCgxMaXN0UHJvZ3JhbXMSJi5zaWdydW4uc2lkZWNhci52MS5MaXN0UHJvZ3JhbXNSZXF1ZXN0Gicuc2lncnVuLnNpZGVjYXIudjEuTGlzdFByb2dyYW1zUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message sigrun.sidecar.v1.GetInfoRequest
@@ -570,6 +570,13 @@ export type RunProgramRequest = Message<"sigrun.sidecar.v1.RunProgramRequest"> &
    * @generated from field: bool chunks = 5;
    */
   chunks: boolean;
+
+  /**
+   * Where the outputs are to be held against what was expected.
+   *
+   * @generated from field: sigrun.sidecar.v1.Scoring scoring = 6;
+   */
+  scoring?: Scoring | undefined;
 };
 
 /**
@@ -578,6 +585,70 @@ export type RunProgramRequest = Message<"sigrun.sidecar.v1.RunProgramRequest"> &
  */
 export const RunProgramRequestSchema: GenMessage<RunProgramRequest> = /*@__PURE__*/
   messageDesc(file_sigrun_sidecar_v1_sidecar_service, 16);
+
+/**
+ * @generated from message sigrun.sidecar.v1.Scoring
+ */
+export type Scoring = Message<"sigrun.sidecar.v1.Scoring"> & {
+  /**
+   * A JSON object by output name; may lack what no metric looks at.
+   *
+   * @generated from field: bytes expected = 1;
+   */
+  expected: Uint8Array;
+
+  /**
+   * @generated from field: repeated sigrun.sidecar.v1.Metric metrics = 2;
+   */
+  metrics: Metric[];
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.Scoring.
+ * Use `create(ScoringSchema)` to create a new message.
+ */
+export const ScoringSchema: GenMessage<Scoring> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 17);
+
+/**
+ * A metric of the catalogue.
+ *
+ * @generated from message sigrun.sidecar.v1.Metric
+ */
+export type Metric = Message<"sigrun.sidecar.v1.Metric"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The output it looks at; the mean over every one where empty.
+   *
+   * @generated from field: string field = 2;
+   */
+  field: string;
+
+  /**
+   * A JSON object of the metric's own parameters; empty for none.
+   *
+   * @generated from field: bytes params = 3;
+   */
+  params: Uint8Array;
+
+  /**
+   * Its share of the score; above 0.
+   *
+   * @generated from field: double weight = 4;
+   */
+  weight: number;
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.Metric.
+ * Use `create(MetricSchema)` to create a new message.
+ */
+export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 18);
 
 /**
  * A run that fails ends with a status; what it had done until then has come as traces.
@@ -624,7 +695,7 @@ export type RunProgramResponse = Message<"sigrun.sidecar.v1.RunProgramResponse">
  * Use `create(RunProgramResponseSchema)` to create a new message.
  */
 export const RunProgramResponseSchema: GenMessage<RunProgramResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 17);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 19);
 
 /**
  * @generated from message sigrun.sidecar.v1.Trace
@@ -653,7 +724,7 @@ export type Trace = Message<"sigrun.sidecar.v1.Trace"> & {
  * Use `create(TraceSchema)` to create a new message.
  */
 export const TraceSchema: GenMessage<Trace> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 18);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 20);
 
 /**
  * @generated from message sigrun.sidecar.v1.Step
@@ -694,7 +765,7 @@ export type Step = Message<"sigrun.sidecar.v1.Step"> & {
  * Use `create(StepSchema)` to create a new message.
  */
 export const StepSchema: GenMessage<Step> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 19);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 21);
 
 /**
  * @generated from message sigrun.sidecar.v1.TokenUsage
@@ -726,7 +797,7 @@ export type TokenUsage = Message<"sigrun.sidecar.v1.TokenUsage"> & {
  * Use `create(TokenUsageSchema)` to create a new message.
  */
 export const TokenUsageSchema: GenMessage<TokenUsage> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 20);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 22);
 
 /**
  * @generated from message sigrun.sidecar.v1.Chunk
@@ -753,7 +824,7 @@ export type Chunk = Message<"sigrun.sidecar.v1.Chunk"> & {
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema: GenMessage<Chunk> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 21);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 23);
 
 /**
  * @generated from message sigrun.sidecar.v1.Reset
@@ -775,7 +846,7 @@ export type Reset = Message<"sigrun.sidecar.v1.Reset"> & {
  * Use `create(ResetSchema)` to create a new message.
  */
 export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 22);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 24);
 
 /**
  * @generated from message sigrun.sidecar.v1.Done
@@ -792,6 +863,13 @@ export type Done = Message<"sigrun.sidecar.v1.Done"> & {
    * @generated from field: sigrun.sidecar.v1.Trace trace = 2;
    */
   trace?: Trace | undefined;
+
+  /**
+   * From 0 to 1, one for each metric that was asked for.
+   *
+   * @generated from field: repeated double metric_scores = 3;
+   */
+  metricScores: number[];
 };
 
 /**
@@ -799,7 +877,268 @@ export type Done = Message<"sigrun.sidecar.v1.Done"> & {
  * Use `create(DoneSchema)` to create a new message.
  */
 export const DoneSchema: GenMessage<Done> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 23);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 25);
+
+/**
+ * @generated from message sigrun.sidecar.v1.Example
+ */
+export type Example = Message<"sigrun.sidecar.v1.Example"> & {
+  /**
+   * JSON objects by field name, as validation left them.
+   *
+   * @generated from field: bytes inputs = 1;
+   */
+  inputs: Uint8Array;
+
+  /**
+   * May lack what no metric looks at.
+   *
+   * @generated from field: bytes outputs = 2;
+   */
+  outputs: Uint8Array;
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.Example.
+ * Use `create(ExampleSchema)` to create a new message.
+ */
+export const ExampleSchema: GenMessage<Example> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 26);
+
+/**
+ * @generated from message sigrun.sidecar.v1.OptimizeProgramRequest
+ */
+export type OptimizeProgramRequest = Message<"sigrun.sidecar.v1.OptimizeProgramRequest"> & {
+  /**
+   * Names the folder in which an optimizer that can go on after a crash keeps what it has.
+   *
+   * @generated from field: string optimization_id = 1;
+   */
+  optimizationId: string;
+
+  /**
+   * @generated from field: sigrun.sidecar.v1.Program program = 2;
+   */
+  program?: Program | undefined;
+
+  /**
+   * MIPROv2, GEPA, ...
+   *
+   * @generated from field: string optimizer = 3;
+   */
+  optimizer: string;
+
+  /**
+   * A JSON object of the optimizer's own arguments, as the gateway checked them; defaults are not filled in.
+   *
+   * @generated from field: bytes config = 4;
+   */
+  config: Uint8Array;
+
+  /**
+   * Never empty.
+   *
+   * @generated from field: repeated sigrun.sidecar.v1.Metric metrics = 5;
+   */
+  metrics: Metric[];
+
+  /**
+   * What the optimizer sees.
+   *
+   * @generated from field: repeated sigrun.sidecar.v1.Example trainset = 6;
+   */
+  trainset: Example[];
+
+  /**
+   * What the scores before and after are of; the optimizer never sees it.
+   *
+   * @generated from field: repeated sigrun.sidecar.v1.Example valset = 7;
+   */
+  valset: Example[];
+
+  /**
+   * @generated from field: int64 seed = 8;
+   */
+  seed: bigint;
+
+  /**
+   * @generated from field: sigrun.sidecar.v1.Budget budget = 9;
+   */
+  budget?: Budget | undefined;
+
+  /**
+   * By role: teacher, prompt, task, reflection, judge. Over the program's own settings.
+   *
+   * @generated from field: map<string, sigrun.sidecar.v1.LmSettings> lms = 10;
+   */
+  lms: { [key: string]: LmSettings };
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.OptimizeProgramRequest.
+ * Use `create(OptimizeProgramRequestSchema)` to create a new message.
+ */
+export const OptimizeProgramRequestSchema: GenMessage<OptimizeProgramRequest> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 27);
+
+/**
+ * What is left to be spent; 0 for no bound.
+ *
+ * @generated from message sigrun.sidecar.v1.Budget
+ */
+export type Budget = Message<"sigrun.sidecar.v1.Budget"> & {
+  /**
+   * @generated from field: int64 time_ms = 1;
+   */
+  timeMs: bigint;
+
+  /**
+   * @generated from field: int64 lm_calls = 2;
+   */
+  lmCalls: bigint;
+
+  /**
+   * Input and output tokens together.
+   *
+   * @generated from field: int64 tokens = 3;
+   */
+  tokens: bigint;
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.Budget.
+ * Use `create(BudgetSchema)` to create a new message.
+ */
+export const BudgetSchema: GenMessage<Budget> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 28);
+
+/**
+ * @generated from message sigrun.sidecar.v1.OptimizeProgramResponse
+ */
+export type OptimizeProgramResponse = Message<"sigrun.sidecar.v1.OptimizeProgramResponse"> & {
+  /**
+   * @generated from oneof sigrun.sidecar.v1.OptimizeProgramResponse.event
+   */
+  event: {
+    /**
+     * Where it stands; at least one a second, also where nothing changed.
+     *
+     * @generated from field: sigrun.sidecar.v1.OptimizationProgress progress = 1;
+     */
+    value: OptimizationProgress;
+    case: "progress";
+  } | {
+    /**
+     * The last one.
+     *
+     * @generated from field: sigrun.sidecar.v1.OptimizationResult result = 2;
+     */
+    value: OptimizationResult;
+    case: "result";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.OptimizeProgramResponse.
+ * Use `create(OptimizeProgramResponseSchema)` to create a new message.
+ */
+export const OptimizeProgramResponseSchema: GenMessage<OptimizeProgramResponse> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 29);
+
+/**
+ * @generated from message sigrun.sidecar.v1.OptimizationProgress
+ */
+export type OptimizationProgress = Message<"sigrun.sidecar.v1.OptimizationProgress"> & {
+  /**
+   * baseline, bootstrap, propose, search, score
+   *
+   * @generated from field: string phase = 1;
+   */
+  phase: string;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * Of the whole, from 0 to 1, where it is known.
+   *
+   * @generated from field: optional double fraction = 3;
+   */
+  fraction?: number | undefined;
+
+  /**
+   * The best that the optimizer has seen on its own examples, from 0 to 1.
+   *
+   * @generated from field: optional double best_score = 4;
+   */
+  bestScore?: number | undefined;
+
+  /**
+   * Before, on the valset, from 0 to 1; once it is known.
+   *
+   * @generated from field: optional double baseline_score = 5;
+   */
+  baselineScore?: number | undefined;
+
+  /**
+   * So far.
+   *
+   * @generated from field: sigrun.sidecar.v1.TokenUsage token_usage = 6;
+   */
+  tokenUsage?: TokenUsage | undefined;
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.OptimizationProgress.
+ * Use `create(OptimizationProgressSchema)` to create a new message.
+ */
+export const OptimizationProgressSchema: GenMessage<OptimizationProgress> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 30);
+
+/**
+ * @generated from message sigrun.sidecar.v1.OptimizationResult
+ */
+export type OptimizationResult = Message<"sigrun.sidecar.v1.OptimizationResult"> & {
+  /**
+   * What DSPy's save() writes of the optimized program.
+   *
+   * @generated from field: string compiled_state = 1;
+   */
+  compiledState: string;
+
+  /**
+   * Both on the valset, from 0 to 1.
+   *
+   * @generated from field: double baseline_score = 2;
+   */
+  baselineScore: number;
+
+  /**
+   * @generated from field: double score = 3;
+   */
+  score: number;
+
+  /**
+   * @generated from field: sigrun.sidecar.v1.TokenUsage token_usage = 4;
+   */
+  tokenUsage?: TokenUsage | undefined;
+
+  /**
+   * What a person may want to know: that a budget ended it, and which.
+   *
+   * @generated from field: string message = 5;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.OptimizationResult.
+ * Use `create(OptimizationResultSchema)` to create a new message.
+ */
+export const OptimizationResultSchema: GenMessage<OptimizationResult> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 31);
 
 /**
  * @generated from message sigrun.sidecar.v1.ListProgramsRequest
@@ -812,7 +1151,7 @@ export type ListProgramsRequest = Message<"sigrun.sidecar.v1.ListProgramsRequest
  * Use `create(ListProgramsRequestSchema)` to create a new message.
  */
 export const ListProgramsRequestSchema: GenMessage<ListProgramsRequest> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 24);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 32);
 
 /**
  * @generated from message sigrun.sidecar.v1.ListProgramsResponse
@@ -829,7 +1168,7 @@ export type ListProgramsResponse = Message<"sigrun.sidecar.v1.ListProgramsRespon
  * Use `create(ListProgramsResponseSchema)` to create a new message.
  */
 export const ListProgramsResponseSchema: GenMessage<ListProgramsResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 25);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 33);
 
 /**
  * @generated from message sigrun.sidecar.v1.LoadedProgram
@@ -860,7 +1199,7 @@ export type LoadedProgram = Message<"sigrun.sidecar.v1.LoadedProgram"> & {
  * Use `create(LoadedProgramSchema)` to create a new message.
  */
 export const LoadedProgramSchema: GenMessage<LoadedProgram> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 26);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 34);
 
 /**
  * @generated from enum sigrun.sidecar.v1.Scalar
@@ -942,6 +1281,17 @@ export const SidecarService: GenService<{
     methodKind: "server_streaming";
     input: typeof RunProgramRequestSchema;
     output: typeof RunProgramResponseSchema;
+  },
+  /**
+   * Optimizes a program in a process of its own, from its scores before to its scores after. Cancelling the call kills that process.
+   * Fails with INTERRUPTED where the process died, with BUDGET_EXCEEDED where the budget did not reach for the scores before.
+   *
+   * @generated from rpc sigrun.sidecar.v1.SidecarService.OptimizeProgram
+   */
+  optimizeProgram: {
+    methodKind: "server_streaming";
+    input: typeof OptimizeProgramRequestSchema;
+    output: typeof OptimizeProgramResponseSchema;
   },
   /**
    * The programs that are held.
