@@ -45,6 +45,8 @@ class LoadedProgram:
     steps: tuple[Step, ...]
     outputs: tuple[tuple[str, str, str], ...]
     lm: pb.LmSettings
+    own: pb.Signature
+    """Its own inputs and outputs."""
 
 
 def build(program: pb.Program) -> LoadedProgram:
@@ -58,7 +60,8 @@ def build(program: pb.Program) -> LoadedProgram:
     except Exception as error:
         raise BuildFailedError(f"{type(error).__name__}: {error}") from error
     kind = program.modules[0].type if single else "Pipeline"
-    return LoadedProgram(program.id, kind, program.signature.name, tuple(steps), wires_of(program.outputs), program.lm)
+    own = program.signature
+    return LoadedProgram(program.id, kind, own.name, tuple(steps), wires_of(program.outputs), program.lm, own)
 
 
 def module_of(module: pb.Module) -> dspy.Module:

@@ -12,8 +12,12 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from dspy_sidecar.faults import OutputUnreadableError
 from dspy_sidecar.lm import Models
 from dspy_sidecar.meter import Meter
+from dspy_sidecar.metrics import Metrics
 from dspy_sidecar.programs import LoadedProgram, Step
 from dspy_sidecar.streaming import Streaming, text_fields
+
+SCORING = "(metrics)"
+"""The step of the requests that metrics make; no module can have that name."""
 
 CHUNKS_AHEAD = 16
 """Of those that nobody has taken yet; what is written further is read when they are."""
@@ -52,17 +56,48 @@ async def run(
     events = Events()
     meter = Meter(on_spent=lambda: events.tell(pb.RunProgramResponse(trace=meter.trace())))
     streaming = Streaming(events.send, events.tell) if request.chunks else None
-    task = asyncio.create_task(steps(program, models, request, meter, streaming))
+    task = asyncio.create_task(answer(program, models, request, meter, streaming))
     task.add_done_callback(lambda _: events.tell(None))
     try:
         async for event in events:
             yield event
         if task.exception() is not None:
             yield pb.RunProgramResponse(trace=meter.trace())
-        outputs = orjson.dumps(task.result(), option=orjson.OPT_NON_STR_KEYS)
-        yield pb.RunProgramResponse(done=pb.Done(outputs=outputs, trace=meter.trace()))
+        done = task.result()
+        done.trace.CopyFrom(meter.trace())
+        yield pb.RunProgramResponse(done=done)
     finally:
         task.cancel()
+
+
+async def answer(
+    program: LoadedProgram, models: Models, request: pb.RunProgramRequest, meter: Meter, streaming: Streaming | None
+) -> pb.Done:
+    """The outputs, with their scores where the request asks for them."""
+    outputs = await steps(program, models, request, meter, streaming)
+    done = pb.Done(outputs=orjson.dumps(outputs, option=orjson.OPT_NON_STR_KEYS))
+    if request.scoring.metrics:
+        done.metric_scores.extend(await scores(program, models, request, outputs, meter))
+    return done
+
+
+async def scores(
+    program: LoadedProgram, models: Models, request: pb.RunProgramRequest, outputs: dict[str, Any], meter: Meter
+) -> list[float]:
+    """One for each metric of the request."""
+    metrics = Metrics(program.own, request.scoring.metrics)
+    # The run's own settings are what is tried; a judge must be the same for all that is.
+    lm, adapter = models.choose(program.lm)
+    if metrics.needs_model:
+        meter.begin(SCORING)
+    with dspy.context(lm=lm, adapter=adapter, usage_tracker=meter, callbacks=[meter], disable_history=True, trace=None):
+        expected = orjson.loads(request.scoring.expected or b"{}")
+        try:
+            verdicts = await metrics.acall(orjson.loads(request.inputs), expected, outputs)
+        finally:
+            if metrics.needs_model:
+                meter.end(None)
+    return [verdict.score for verdict in verdicts]
 
 
 async def steps(
