@@ -1,9 +1,10 @@
 import type { Execution, Values } from "../../domain/execution.ts";
-import { Cancelled, DeadlineExceeded, Invalid } from "../../domain/faults.ts";
+import { DeadlineExceeded, Invalid } from "../../domain/faults.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { checkLm } from "../../domain/lm.ts";
 import type { LmSettings } from "../../domain/program.ts";
 import type { ProgramStore } from "../../store/programs.ts";
+import { asTheyEnd } from "../pool.ts";
 import type { Run } from "./run.ts";
 
 export type BatchRequest = {
@@ -35,35 +36,11 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
   return async function* batch(project: string, request: BatchRequest, caller: BatchCaller): AsyncGenerator<BatchAnswer> {
     await check(project, request);
     const { items, concurrency } = request;
-    const left = new AbortController();
-    const signal = AbortSignal.any([caller.signal, left.signal]);
-    const answers: BatchAnswer[] = [];
-    let wake = () => {};
-    let next = 0;
-    let running = 0;
-
-    async function answer(index: number): Promise<void> {
-      running += 1;
-      const answered = await runItem(project, request, index, { signal, timeoutMs: caller.timeoutMs });
-      running -= 1;
-      answers.push(answered);
-      wake();
-    }
-
-    try {
-      while (next < items.length || running > 0 || answers.length > 0) {
-        while (next < items.length && running < (concurrency || usualConcurrency)) answer(next++);
-        if (answers.length === 0)
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        for (let done = answers.shift(); done; done = answers.shift()) yield done;
-        // What was not begun when the caller's time ran out has no record; the call's own status says so.
-        if (caller.signal.aborted) throw caller.signal.reason;
-      }
-    } finally {
-      left.abort(new Cancelled());
-    }
+    const { timeoutMs } = caller;
+    // What was not begun when the caller's time ran out has no record; the call's own status says so.
+    yield* asTheyEnd(items.length, concurrency || usualConcurrency, caller.signal, (index, signal) =>
+      runItem(project, request, index, { signal, timeoutMs }),
+    );
   };
 
   /** What is wrong for every item is told once, before any begins. */

@@ -1,0 +1,45 @@
+import { Cancelled } from "../domain/faults.ts";
+
+/**
+ * Does work of so many parts, some at a time, and gives each result as it is there; begins no further part while a result waits to be taken.
+ * Throws the signal's reason where that aborts; whatever is under way when the iteration is left is told so.
+ */
+export async function* asTheyEnd<Result>(
+  count: number,
+  concurrency: number,
+  signal: AbortSignal,
+  work: (index: number, signal: AbortSignal) => Promise<Result>,
+): AsyncGenerator<Result> {
+  const left = new AbortController();
+  const end = AbortSignal.any([signal, left.signal]);
+  const results: Result[] = [];
+  const failures: unknown[] = [];
+  let wake = () => {};
+  let next = 0;
+  let running = 0;
+
+  async function begin(index: number): Promise<void> {
+    running += 1;
+    await work(index, end).then(
+      (result) => results.push(result),
+      (error) => failures.push(error),
+    );
+    running -= 1;
+    wake();
+  }
+
+  try {
+    while (next < count || running > 0 || results.length > 0) {
+      while (next < count && running < concurrency) begin(next++);
+      if (results.length === 0 && failures.length === 0)
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      if (failures.length > 0) throw failures[0];
+      for (let done = results.shift(); done !== undefined; done = results.shift()) yield done;
+      if (signal.aborted) throw signal.reason;
+    }
+  } finally {
+    left.abort(new Cancelled());
+  }
+}
