@@ -1,44 +1,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createAggregateExecutions } from "./actions/executions/aggregate.ts";
-import { createBatch } from "./actions/executions/batch.ts";
-import { createCancel } from "./actions/executions/cancel.ts";
-import { createElsewhere } from "./actions/executions/elsewhere.ts";
-import { createGetExecution } from "./actions/executions/get.ts";
-import { createListExecutions } from "./actions/executions/list.ts";
-import { createLiveRuns } from "./actions/executions/live.ts";
-import { createPerform } from "./actions/executions/perform.ts";
-import { createReplay } from "./actions/executions/replay.ts";
-import { createRun } from "./actions/executions/run.ts";
-import { createStream } from "./actions/executions/stream.ts";
-import { createUpdateExecution } from "./actions/executions/update.ts";
-import { createWatch } from "./actions/executions/watch.ts";
-import { createCompileProgram } from "./actions/programs/compile.ts";
-import { createCreateProgram } from "./actions/programs/create.ts";
-import { createDeploy } from "./actions/programs/deploy.ts";
-import { createListPrograms } from "./actions/programs/list.ts";
-import { createRevisions } from "./actions/programs/revisions.ts";
-import { createUpdateProgram } from "./actions/programs/update.ts";
-import { createCreateSignature } from "./actions/signatures/create.ts";
-import { createGetSignature } from "./actions/signatures/get.ts";
-import { createListSignatures } from "./actions/signatures/list.ts";
-import { createValidate } from "./actions/signatures/validate.ts";
-import { type Config, ConfigError, readConfig, shownSettings } from "./config.ts";
-import type { Execution } from "./domain/execution.ts";
-import { createSchemaCache } from "./domain/schema.ts";
+import { type Config, ConfigError, readConfig } from "./config.ts";
+import { startOptimizer } from "./jobs/optimizer.ts";
 import { startPruning } from "./jobs/pruning.ts";
 import { startRetention } from "./jobs/retention.ts";
 import { startSweep } from "./jobs/sweep.ts";
-import { adminService } from "./rpc/admin.ts";
-import { catalogService } from "./rpc/catalogue.ts";
-import { executionService } from "./rpc/executions.ts";
 import { createHealth } from "./rpc/health.ts";
 import { createListener } from "./rpc/listener.ts";
-import { programService } from "./rpc/programs.ts";
-import { createRoutes, services } from "./rpc/router.ts";
-import { runMethods } from "./rpc/runs.ts";
-import { signatureService } from "./rpc/signatures.ts";
+import { services as contract } from "./rpc/router.ts";
+import { createServices } from "./services.ts";
 import { startSidecarChild } from "./sidecar/child.ts";
 import { createSidecar } from "./sidecar/client.ts";
 import { startEmbeddedPostgres } from "./store/postgres.ts";
@@ -79,9 +50,9 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   onClose("records", store.recorder.idle);
 
   const up = { store: true, sidecar: false };
-  const health = createHealth(services.map(({ typeName }) => typeName));
+  const health = createHealth(contract.map(({ typeName }) => typeName));
   const publish = () => {
-    for (const { typeName } of services) health.set(typeName, up.store && (up.sidecar || typeName !== "sigrun.v1.ProgramService"));
+    for (const { typeName } of contract) health.set(typeName, up.store && (up.sidecar || typeName !== "sigrun.v1.ProgramService"));
     health.set("", up.store && up.sidecar);
   };
   let arrive = () => {};
@@ -99,49 +70,10 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   });
   onClose("sidecar channel", sidecar.close);
 
-  const { programs, revisions, changes, signatures, executions, executionChanges, recorder, notices } = store;
-  const schemas = createSchemaCache(1_000);
-  const live = createLiveRuns<Execution>();
-  const replay = createReplay({ executions, live, notices });
-  const perform = createPerform({ sidecar, recorder, executions, revisions, schemas, log });
-  const watch = createWatch({ log: store.changeLog, notices });
-  const models = { allowedModels: config.lmAllowed };
-  const run = createRun({ programs, recorder, sidecar, schemas, live, perform, replay, defaultModel: config.lm, ...models });
-  const routes = createRoutes({
-    signatures: signatureService({
-      createSignature: createCreateSignature({ signatures }),
-      getSignature: createGetSignature({ signatures }),
-      listSignatures: createListSignatures({ signatures }),
-      deleteSignature: signatures.remove,
-      validate: createValidate({ signatures, programs, schemas }),
-    }),
-    programs: programService({
-      createProgram: createCreateProgram({ programs, signatures, ...models }),
-      getProgram: programs.get,
-      listPrograms: createListPrograms({ programs }),
-      updateProgram: createUpdateProgram({ programs, changes, signatures, ...models }),
-      deleteProgram: changes.remove,
-      deploy: createDeploy({ changes }),
-      revisions: createRevisions({ programs, revisions, changes }),
-      compileProgram: createCompileProgram({ programs, revisions, sidecar }),
-      runs: runMethods({ run, stream: createStream({ run }), batch: createBatch({ run, programs, ...models }), log }),
-    }),
-    executions: executionService({
-      getExecution: createGetExecution({ executions }),
-      listExecutions: createListExecutions({ executions }),
-      aggregateExecutions: createAggregateExecutions({ executions }),
-      watch: watch.watch,
-      updateExecution: createUpdateExecution({ executions, changes: executionChanges }),
-      deleteExecution: executionChanges.remove,
-      cancelExecution: createCancel({ executions, changes: executionChanges, live, notices }),
-      elsewhere: createElsewhere({ programs, executions, changes: executionChanges, schemas }),
-    }),
-    catalogue: catalogService(),
-    admin: adminService({ version, settings: shownSettings(config), schemas, sidecar }),
-  });
-  onClose("runs", live.idle);
+  const services = createServices({ config, version, store, sidecar, log });
+  onClose("runs", services.idle);
 
-  const listener = createListener({ routes, services, health, log });
+  const listener = createListener({ routes: services.routes, services: contract, health, log });
   const pulse = setInterval(async () => {
     up.store = await store.database.answers();
     publish();
@@ -149,9 +81,11 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   onClose("listener", async () => {
     clearInterval(pulse);
     health.shutDown();
-    watch.stop();
+    services.stopWatching();
     await listener.drain(drainMs);
   });
+  // Ended first, so that another gateway may go on at once.
+  onClose("optimizations", (await startOptimizer({ queue: store.queue, attempt: services.attempt, log })).stop);
   const port = await listenSomewhere(listener, config);
   await sidecarIsHere;
   return `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
