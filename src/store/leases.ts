@@ -9,7 +9,7 @@ export type Leases = {
   renew(): Promise<void>;
   /** Says that this gateway runs nothing any more. */
   release(): Promise<void>;
-  /** Records as failed, INTERRUPTED, what gateways without a lease left running; gives their ids. */
+  /** Records as failed, INTERRUPTED, what gateways without a lease left running; gives the ids of the runs. */
   sweep(): Promise<string[]>;
 };
 
@@ -22,6 +22,7 @@ export function createLeases(database: Database, runnerId: string): Leases {
     release: async () => void (await run("DELETE FROM leases WHERE runner_id = $1", [runnerId])),
     async sweep() {
       await run("DELETE FROM leases WHERE expires_at < now()", []);
+      await run(sweepEvaluationsSql, []);
       return (await run(sweepSql, [])).map(({ id }) => id);
     },
   };
@@ -43,3 +44,7 @@ const sweepSql = `
   ) AS lost
   WHERE e.project_id = lost.project_id AND e.id = lost.id
   RETURNING e.id`;
+
+const sweepEvaluationsSql = `
+  UPDATE evaluations SET status = 'failed', error_reason = 'INTERRUPTED', completed_at = now()
+  WHERE status = 'running' AND NOT EXISTS (SELECT FROM leases WHERE leases.runner_id = evaluations.runner_id)`;

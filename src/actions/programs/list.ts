@@ -1,20 +1,37 @@
 import { Invalid } from "../../domain/faults.ts";
 import type { AskedList } from "../../domain/listing.ts";
+import type { Performance } from "../../domain/performance.ts";
 import { programFields } from "../../domain/queryable.ts";
+import type { PerformanceStore } from "../../store/performance.ts";
 import type { ListedProgram, ProgramStore } from "../../store/programs.ts";
 import { type List, list } from "../list.ts";
 
 const mostLatest = 100;
 
-/** Gives a page of the programs, each with as many of its newest executions as are asked for, 100 at most. */
-export function createListPrograms({ programs }: { programs: ProgramStore }) {
-  return async (project: string, asked: AskedList & { latest: number; withState: boolean }): Promise<List<ListedProgram>> => {
-    const { latest, withState } = asked;
+type Deps = { programs: ProgramStore; performances: PerformanceStore };
+
+/** A program with how it does, where that was asked for. */
+export type ProgramOfList = ListedProgram & { readonly performance?: Performance };
+
+/** Gives a page of the programs, each with as many of its newest executions as are asked for, 100 at most; whole: with state and performance. */
+export function createListPrograms({ programs, performances }: Deps) {
+  return async (project: string, asked: AskedList & { latest: number; isWhole: boolean }): Promise<List<ProgramOfList>> => {
+    const { latest, isWhole } = asked;
     if (latest < 0)
       throw new Invalid("REQUEST_INVALID", [{ field: "latest_executions_count", description: "must not be negative", reason: "range" }]);
-    return list(asked, programFields, ["programs", project], {
-      find: (listing) => programs.find(project, listing, { withState, latest: Math.min(latest, mostLatest) }),
+    const page = await list<ListedProgram>(asked, programFields, ["programs", project], {
+      find: (listing) => programs.find(project, listing, { withState: isWhole, latest: Math.min(latest, mostLatest) }),
       count: (listing) => programs.count(project, listing),
     });
+    if (!isWhole) return page;
+    const found = await performances.of(
+      project,
+      page.rows.map(({ program }) => program.id),
+    );
+    const rows = page.rows.map((row) => {
+      const performance = found.get(row.program.id);
+      return { ...row, ...(performance && { performance }) };
+    });
+    return { ...page, rows };
   };
 }

@@ -1,0 +1,113 @@
+import { v7 as uuidv7 } from "uuid";
+import { type ExampleScore, type Summary, summarize, weigh } from "../../domain/evaluation.ts";
+import { readExamples } from "../../domain/examples.ts";
+import { noTrace, type Trace } from "../../domain/execution.ts";
+import { Cancelled, Fault, Invalid, OutputInvalid, SidecarUnavailable, type Violation } from "../../domain/faults.ts";
+import { maxViolations } from "../../domain/json.ts";
+import { lmViolations } from "../../domain/lm.ts";
+import type { Example, Metric } from "../../domain/optimization.ts";
+import type { LmSettings } from "../../domain/program.ts";
+import type { Revision } from "../../domain/revision.ts";
+import type { SchemaCache } from "../../domain/schema.ts";
+import type { CallLimits } from "../../sidecar/channel.ts";
+import type { Sidecar } from "../../sidecar/client.ts";
+import type { EvaluationStore } from "../../store/evaluations.ts";
+import type { ProgramStore } from "../../store/programs.ts";
+import { readMetrics } from "../optimizations/metrics.ts";
+import { asTheyEnd } from "../pool.ts";
+
+export type EvaluateRequest = {
+  readonly programId: string;
+  /** 0: the deployed one where there is one, else the newest. */
+  readonly revision: number;
+  readonly dataset: readonly Example[];
+  readonly metrics: readonly Metric[];
+  readonly lm: LmSettings;
+  /** 0: the server's own. */
+  readonly concurrency: number;
+};
+
+type Deps = {
+  programs: ProgramStore;
+  evaluations: EvaluationStore;
+  sidecar: Sidecar;
+  schemas: SchemaCache;
+  allowedModels: readonly string[];
+};
+
+const usualConcurrency = 16;
+const mostConcurrency = 256;
+
+/** Scores a program on examples, so many at a time: each one's result as it comes, then the summary. On record as an evaluation. */
+export function createEvaluate({ programs, evaluations, sidecar, schemas, allowedModels }: Deps) {
+  return async function* evaluate(
+    project: string,
+    request: EvaluateRequest,
+    limits: CallLimits & { signal: AbortSignal },
+  ): AsyncGenerator<ExampleScore | Summary> {
+    const { program, revision } = await programs.getRevision(project, request.programId, request.revision);
+    const { dataset, metrics } = check(request, revision);
+    if (!sidecar.info()) throw new SidecarUnavailable();
+    const id = uuidv7();
+    await evaluations.begin(project, { id, programId: program.id, revision: revision.number, metrics, examples: dataset.length });
+
+    const results: ExampleScore[] = [];
+    let end: { status: "completed" | "failed" | "cancelled"; errorReason: string } = { status: "cancelled", errorReason: "CANCELLED" };
+    try {
+      const score = (index: number, signal: AbortSignal) =>
+        scoreOne(revision, request.lm, metrics, dataset[index] as Example, index, { ...limits, signal });
+      for await (const result of asTheyEnd(dataset.length, request.concurrency || usualConcurrency, limits.signal, score)) {
+        results.push(result);
+        yield result;
+      }
+      end = { status: "completed", errorReason: "" };
+    } catch (error) {
+      const reason = error instanceof Fault ? error.reason : "INTERNAL";
+      if (!(error instanceof Cancelled)) end = { status: "failed", errorReason: reason };
+      throw error;
+    } finally {
+      const { examples: scored, score, ...summary } = summarize(metrics, results);
+      await evaluations.end(project, id, { ...end, ...summary, scored, score: scored === 0 ? null : score });
+    }
+    yield summarize(metrics, results);
+  };
+
+  function check({ dataset, metrics: asked, lm, concurrency }: EvaluateRequest, { definition: { signature } }: Revision) {
+    const violations: Violation[] = lmViolations(lm, { allowedModels }, "lm");
+    if (dataset.length === 0) violations.push({ field: "dataset", description: "is empty", reason: "missing" });
+    if (concurrency > mostConcurrency)
+      violations.push({ field: "concurrency", description: `must be at most ${mostConcurrency}`, reason: "range" });
+    const metrics = readMetrics(asked, signature, violations);
+    const examples = readExamples(dataset, signature, schemas.of(signature), metrics, "dataset", violations);
+    if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations.slice(0, maxViolations));
+    return { dataset: examples, metrics };
+  }
+
+  async function scoreOne(
+    { dspyProgramId, definition }: Revision,
+    lm: LmSettings,
+    metrics: readonly Metric[],
+    { inputs, outputs: expected }: Example,
+    index: number,
+    limits: CallLimits,
+  ): Promise<ExampleScore> {
+    let trace: Trace = noTrace;
+    try {
+      for await (const event of sidecar.run(
+        { dspyProgramId, definition, inputs, lm, chunks: false, scoring: { expected, metrics } },
+        limits,
+      )) {
+        if (event.kind === "trace") trace = event.trace;
+        if (event.kind !== "done") continue;
+        trace = event.trace;
+        const checked = schemas.of(definition.signature).outputs.validate(event.outputs);
+        if (!checked.ok) throw new OutputInvalid(checked.violations);
+        const { metricScores } = event;
+        return { index, score: weigh(metrics, metricScores), metricScores, outputs: checked.values, tokenUsage: trace.tokenUsage };
+      }
+      throw new Error("the sidecar ended a run without an answer");
+    } catch (error) {
+      return { index, score: 0, metricScores: metrics.map(() => 0), error, tokenUsage: trace.tokenUsage };
+    }
+  }
+}

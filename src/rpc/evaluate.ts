@@ -1,0 +1,36 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import type { createEvaluate } from "../actions/evaluations/evaluate.ts";
+import type { ExampleScore, Summary } from "../domain/evaluation.ts";
+import type { EvaluateProgramRequest } from "../gen/sigrun/v1/program_service_pb.ts";
+import type { Logger } from "../telemetry.ts";
+import { callerOf, usualMs } from "./caller.ts";
+import { failureMessage, faultOf } from "./faults.ts";
+import { usageMessage } from "./wire/execution.ts";
+import { given } from "./wire/given.ts";
+import { exampleOf, metricOf } from "./wire/optimization.ts";
+import { lmSettings } from "./wire/program.ts";
+
+/** Scores a program: each example's result as it comes, the summary last. */
+export function evaluateMethod(evaluate: ReturnType<typeof createEvaluate>, log: Logger) {
+  return async function* ({ programId, revision, dataset, metrics, lm, concurrency }: EvaluateProgramRequest, context: HandlerContext) {
+    const { project, ...limits } = callerOf(context, usualMs.evaluate);
+    const asked = {
+      programId: given(programId, "program_id"),
+      revision,
+      dataset: dataset.map(exampleOf),
+      metrics: metrics.map(metricOf),
+      lm: lmSettings(lm),
+      concurrency,
+    };
+    for await (const part of evaluate(project, asked, limits)) yield { event: eventOf(part, log) };
+  };
+}
+
+function eventOf(part: ExampleScore | Summary, log: Logger) {
+  if ("examples" in part) return { case: "summary", value: { ...part, tokenUsage: usageMessage(part.tokenUsage) } } as const;
+  const { index, score } = part;
+  if ("outputs" in part) return { case: "result", value: { index, score, outputs: part.outputs as JsonObject } } as const;
+  const failure = failureMessage(faultOf(part.error, "sigrun.v1.ProgramService/EvaluateProgram", log));
+  return { case: "result", value: { index, score, failure } } as const;
+}

@@ -1,0 +1,55 @@
+import { QueryTypes } from "sequelize";
+import type { TokenUsage } from "../domain/execution.ts";
+import type { Metric } from "../domain/optimization.ts";
+import type { Database } from "./database.ts";
+
+/** An evaluation that is about to begin. */
+export type EvaluationDraft = {
+  readonly id: string;
+  readonly programId: string;
+  readonly revision: number;
+  readonly metrics: readonly Metric[];
+  readonly examples: number;
+};
+
+/** What an evaluation came to, also where it was broken off. */
+export type EvaluationEnd = {
+  readonly status: "completed" | "failed" | "cancelled";
+  readonly errorReason: string;
+  readonly scored: number;
+  readonly failures: number;
+  readonly score: number | null;
+  readonly metricScores: Readonly<Record<string, number>>;
+  readonly tokenUsage: TokenUsage;
+};
+
+export type EvaluationStore = {
+  begin(project: string, draft: EvaluationDraft): Promise<void>;
+  end(project: string, id: string, end: EvaluationEnd): Promise<void>;
+};
+
+/** Records evaluations; those of a gateway that died are swept with its runs. */
+export function createEvaluationStore(database: Database, runnerId: string): EvaluationStore {
+  const run = async (sql: string, bind: unknown[]) => {
+    await database.use(() => database.sequelize.query(sql, { bind, type: QueryTypes.SELECT }));
+  };
+  return {
+    begin: (project, { id, programId, revision, metrics, examples }) =>
+      run(beginSql, [project, id, programId, revision, JSON.stringify(metrics), examples, runnerId]),
+    end: (project, id, { status, errorReason, scored, failures, score, metricScores, tokenUsage }) => {
+      const { inputTokens, outputTokens, cachedTokens, lmCalls } = tokenUsage;
+      const scores = [scored, failures, score, JSON.stringify(metricScores)];
+      return run(endSql, [project, id, status, errorReason, ...scores, inputTokens, outputTokens, cachedTokens, lmCalls]);
+    },
+  };
+}
+
+const beginSql = `
+  INSERT INTO evaluations (project_id, id, program_id, revision, metrics, examples, runner_id, status)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, 'running')`;
+
+const endSql = `
+  UPDATE evaluations
+  SET status = $3, error_reason = $4, scored = $5, failures = $6, score = $7, metric_scores = $8,
+      input_tokens = $9, output_tokens = $10, cached_tokens = $11, lm_calls = $12, completed_at = now()
+  WHERE project_id = $1 AND id = $2 AND status = 'running'`;
