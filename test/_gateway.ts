@@ -12,6 +12,7 @@ import type { ExecutionContext, TestFn } from "ava";
 import { AdminService } from "../src/gen/sigrun/v1/admin_service_pb.ts";
 import { CatalogService } from "../src/gen/sigrun/v1/catalog_service_pb.ts";
 import { ExecutionService } from "../src/gen/sigrun/v1/execution_service_pb.ts";
+import { OptimizationService } from "../src/gen/sigrun/v1/optimization_service_pb.ts";
 import { ProgramService } from "../src/gen/sigrun/v1/program_service_pb.ts";
 import { SignatureService } from "../src/gen/sigrun/v1/signature_service_pb.ts";
 import { startEmbeddedPostgres } from "../src/store/postgres.ts";
@@ -25,6 +26,7 @@ export type Gateway = {
   readonly signatures: Client<typeof SignatureService>;
   readonly programs: Client<typeof ProgramService>;
   readonly executions: Client<typeof ExecutionService>;
+  readonly optimizations: Client<typeof OptimizationService>;
   readonly catalogue: Client<typeof CatalogService>;
   readonly admin: Client<typeof AdminService>;
   /** What it has logged so far. */
@@ -103,6 +105,7 @@ export async function startGateway(t: Teardown, env: Record<string, string>): Pr
     signatures: createClient(SignatureService, transport),
     programs: createClient(ProgramService, transport),
     executions: createClient(ExecutionService, transport),
+    optimizations: createClient(OptimizationService, transport),
     catalogue: createClient(CatalogService, transport),
     admin: createClient(AdminService, transport),
     log: () => log,

@@ -9,10 +9,12 @@ export type Reply =
   | { status: number; error: object; headers?: Record<string, string> }
   | { hang: true };
 
+export type Asked = { messages: { role: string; content: string }[]; [key: string]: unknown };
+
 export type ScriptedModel = {
   readonly url: string;
   /** The bodies of the requests, oldest first. */
-  readonly requests: { messages: { role: string; content: string }[]; [key: string]: unknown }[];
+  readonly requests: Asked[];
   /** How many requests the other side gave up. */
   aborted(): number;
   /** How many requests have been under way at the same time at most, since the last call of script(). */
@@ -21,6 +23,8 @@ export type ScriptedModel = {
   sent(): number;
   /** Replies to the requests to come, one each; when they are used up, the last one again. */
   script(...replies: Reply[]): void;
+  /** Replies to each request to come by what it asks. */
+  answer(by: (asked: Asked) => Reply): void;
   close(): void;
 };
 
@@ -30,6 +34,7 @@ const usage = { prompt_tokens: 30, completion_tokens: 12, total_tokens: 42 };
 export async function startModel(): Promise<ScriptedModel> {
   const requests: ScriptedModel["requests"] = [];
   let replies: Reply[] = [{ fields: { answer: "Paris", confidence: 0.9, sources: ["atlas"] } }];
+  let by: ((asked: Asked) => Reply) | undefined;
   let aborted = 0;
   let underWay = 0;
   let most = 0;
@@ -46,7 +51,7 @@ export async function startModel(): Promise<ScriptedModel> {
       underWay -= 1;
       if (!response.writableFinished) aborted += 1;
     });
-    const reply = (replies.length > 1 ? replies.shift() : replies[0]) as Reply;
+    const reply = by ? by(asked) : ((replies.length > 1 ? replies.shift() : replies[0]) as Reply);
     if ("hang" in reply) return;
     response.setHeader("content-type", "application/json");
     if ("status" in reply) {
@@ -93,7 +98,11 @@ export async function startModel(): Promise<ScriptedModel> {
     sent: () => sent,
     script: (...next) => {
       most = 0;
+      by = undefined;
       replies = next;
+    },
+    answer: (next) => {
+      by = next;
     },
     close: () => {
       server.close();

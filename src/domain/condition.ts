@@ -56,7 +56,7 @@ function operandOf(kind: Kind, { text, isQuoted }: Word): Operand | undefined {
   if (kind === "uuid") return isUuid(text) ? text.toLowerCase() : undefined;
   if (kind === "program") return isUuid(text) ? text.toLowerCase() : isHandle(text) ? text : undefined;
   if (kind === "time") return readTime(text);
-  if (kind === "number") return isQuoted ? undefined : numberOf(text);
+  if (kind === "number" || kind === "fraction") return isQuoted ? undefined : numberOf(text);
   if (kind === "json") return isQuoted ? text : text === "true" ? true : text === "false" ? false : (numberOf(text) ?? text);
   if ("enum" in kind) {
     const name = text.startsWith(kind.enum) ? text.slice(kind.enum.length) : text;

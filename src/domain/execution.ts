@@ -15,6 +15,13 @@ export type TokenUsage = {
 
 export const noTokens: TokenUsage = { inputTokens: 0, outputTokens: 0, cachedTokens: 0, lmCalls: 0 };
 
+export const addTokens = (one: TokenUsage, other: TokenUsage): TokenUsage => ({
+  inputTokens: one.inputTokens + other.inputTokens,
+  outputTokens: one.outputTokens + other.outputTokens,
+  cachedTokens: one.cachedTokens + other.cachedTokens,
+  lmCalls: one.lmCalls + other.lmCalls,
+});
+
 /** What one module did in a run. */
 export type Step = {
   readonly module: string;

@@ -172,6 +172,13 @@ export class Interrupted extends Fault {
   }
 }
 
+/** Thrown when whatever does it dies again and again. */
+export class AttemptsExhausted extends Fault {
+  constructor(attempts: number) {
+    super("ATTEMPTS_EXHAUSTED", `${attempts} attempts died under it; see the logs of the gateway and the sidecar`);
+  }
+}
+
 /** Thrown when this process ends a call that would have gone on. */
 export class Stopping extends Fault {
   constructor() {
@@ -195,8 +202,8 @@ export class DeadlineExceeded extends Fault {
 
 /** Thrown when the caller went away, or somebody cancelled the run. */
 export class Cancelled extends Fault {
-  constructor() {
-    super("CANCELLED", "the run was cancelled");
+  constructor(message = "the run was cancelled") {
+    super("CANCELLED", message);
   }
 }
 

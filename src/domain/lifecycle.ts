@@ -2,10 +2,13 @@ import { StatusConflict } from "./faults.ts";
 
 export type ProgramStatus = "draft" | "ready" | "optimized" | "deployed" | "error";
 export type ExecutionStatus = "pending" | "running" | "completed" | "failed" | "cancelled";
+export type OptimizationStatus = "pending" | "running" | "completed" | "failed" | "cancelled";
 
 /** What happens to a program's revision. An update makes a new one and leaves the old as it is. */
 export type ProgramEvent = "update" | "build" | "fail" | "optimize" | "deploy" | "undeploy";
 export type ExecutionEvent = "start" | "complete" | "fail" | "cancel";
+/** Taken up again after a crash, it starts anew; handed over, it waits for another gateway. */
+export type OptimizationEvent = "start" | "hand over" | "complete" | "fail" | "cancel";
 
 type Step<Status> = { readonly from: readonly Status[]; readonly to: Status };
 
@@ -26,8 +29,18 @@ const executions: Record<ExecutionEvent, Step<ExecutionStatus>> = {
   cancel: { from: ["pending", "running"], to: "cancelled" },
 };
 
+const optimizations: Record<OptimizationEvent, Step<OptimizationStatus>> = {
+  start: { from: ["pending", "running"], to: "running" },
+  "hand over": { from: ["running"], to: "pending" },
+  complete: { from: ["running"], to: "completed" },
+  fail: { from: ["pending", "running"], to: "failed" },
+  cancel: { from: ["pending", "running"], to: "cancelled" },
+};
+
 export const programStep = (event: ProgramEvent) => programs[event];
 export const executionStep = (event: ExecutionEvent) => executions[event];
+
+export const optimizationStep = (event: OptimizationEvent) => optimizations[event];
 
 /** Refuses an event that may not follow; `what` says whose status it is. */
 export function checkProgramStep(event: ProgramEvent, status: ProgramStatus, what: string): void {

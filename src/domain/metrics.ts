@@ -1,20 +1,10 @@
 import type { Parameter } from "./catalogue.ts";
 import type { Violation } from "./faults.ts";
-import type { Json } from "./json.ts";
 import { parameterViolations } from "./lm.ts";
+import type { Metric } from "./optimization.ts";
 import type { LmRole } from "./optimizers.ts";
 import type { Field } from "./signature.ts";
 import { formatType, type Type } from "./type.ts";
-
-/** How an answer is scored, from 0 to 1. */
-export type Metric = {
-  readonly name: string;
-  /** The output that it looks at; the mean over every one where "". */
-  readonly field: string;
-  readonly params: { readonly [name: string]: Json };
-  /** Its share of the score; 1 where undefined. */
-  readonly weight?: number | undefined;
-};
 
 export type MetricEntry = {
   readonly name: string;
@@ -90,7 +80,7 @@ export function metricViolations(asked: readonly Metric[], outputs: readonly Fie
 function violationsOf({ name, field, params, weight }: Metric, outputs: readonly Field[], path: string): Violation[] {
   const violations: Violation[] = [];
   const refuse = (part: string, description: string, reason: string) => violations.push({ field: `${path}.${part}`, description, reason });
-  if (weight !== undefined && !(weight > 0 && Number.isFinite(weight))) refuse("weight", "must be a finite number above 0", "range");
+  if (!(weight > 0 && Number.isFinite(weight))) refuse("weight", "must be a finite number above 0", "range");
   const entry = metrics.find((candidate) => candidate.name === name);
   if (!entry) {
     const known = metrics.map((one) => one.name).join(", ");

@@ -14,6 +14,16 @@ const mostOptimizers = 5;
 const mostSteps = 10;
 const separator = " -> ";
 
+/** The optimizer of that name; says which there are where it is none, or why it is refused. */
+export function findOptimizer(name: string, path: string, violations: Violation[]): OptimizerEntry | undefined {
+  const entry = optimizers.find((candidate) => candidate.name === name);
+  if (entry?.refused === "") return entry;
+  const there = optimizers.filter(({ refused }) => refused === "").map((one) => one.name);
+  const why = entry ? `${name} ${entry.refused}` : "is no optimizer";
+  violations.push({ field: path, description: `${why}; there is ${there.join(", ")}`, reason: entry ? "unsupported" : "unknown" });
+  return undefined;
+}
+
 /** What is wrong with an optimizer's arguments, for a trainset of that size: names, types, bounds, and what does not go together. */
 export function configViolations(entry: OptimizerEntry, config: Config, trainsetSize: number, path: string): Violation[] {
   return violationsOf(entry, config, { trainset: trainsetSize }, path);

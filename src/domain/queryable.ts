@@ -6,6 +6,8 @@ export type Kind =
   | "program"
   | "text"
   | "number"
+  /** A number that need not be whole. */
+  | "fraction"
   | "time"
   | "json"
   | "labels"
@@ -66,6 +68,32 @@ export const executionFields: Fields = {
   completed_at: "time",
   created_at: "time",
   updated_at: "time",
+};
+
+export const optimizationFields: Fields = {
+  id: "uuid",
+  program_id: "program",
+  base_revision: "number",
+  revision: "number",
+  optimizer: "text",
+  status: { enum: "OPTIMIZATION_STATUS_", names: ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"] },
+  config: "json",
+  baseline_score: "fraction",
+  score: "fraction",
+  error_reason: "text",
+  error_message: "text",
+  labels: "labels",
+  request_id: "uuid",
+  attempt: "number",
+  trainset_size: "number",
+  valset_size: "number",
+  "token_usage.input_tokens": "number",
+  "token_usage.output_tokens": "number",
+  "token_usage.total_tokens": "number",
+  "token_usage.lm_calls": "number",
+  started_at: "time",
+  completed_at: "time",
+  created_at: "time",
 };
 
 /** Finds what a path names; else says what was expected, and at which of its words. */

@@ -16,6 +16,8 @@ export type Revision = {
   /** Names the definition by its content. */
   readonly dspyProgramId: string;
   readonly score: number | null;
+  /** What made it, or the one that it goes back to. */
+  readonly optimizationId: string | null;
   readonly errorReason: string;
   readonly errorMessage: string;
   readonly createdAt: Date;

@@ -15,7 +15,14 @@ const defaultProject = "00000000-0000-0000-0000-000000000000";
 const longestMs = 3_600_000;
 
 /** Default deadlines, where the caller sets none. */
-export const usualMs = { read: 5_000, build: 10_000, run: 30_000, batch: 3_600_000, watch: Number.POSITIVE_INFINITY } as const;
+export const usualMs = {
+  read: 5_000,
+  build: 10_000,
+  run: 30_000,
+  evaluate: 300_000,
+  batch: 3_600_000,
+  watch: Number.POSITIVE_INFINITY,
+} as const;
 
 export function callerOf(context: HandlerContext, defaultMs: number): Caller {
   const timeoutMs = Math.max(0, Math.min(context.timeoutMs() ?? defaultMs, Math.max(defaultMs, longestMs)));

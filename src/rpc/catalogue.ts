@@ -2,13 +2,21 @@ import { fromJson, type JsonValue, type MessageInitShape } from "@bufbuild/proto
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { type CatalogueEntry, modules, type Parameter } from "../domain/catalogue.ts";
+import { metrics } from "../domain/metrics.ts";
+import { optimizers } from "../domain/optimizers.ts";
 import type { CatalogEntrySchema, CatalogService, ParameterSchema } from "../gen/sigrun/v1/catalog_service_pb.ts";
 
-export function catalogService(): Partial<ServiceImpl<typeof CatalogService>> {
-  return { listModules: () => ({ modules: modules.map(entryMessage) }) };
+export function catalogService(): ServiceImpl<typeof CatalogService> {
+  return {
+    listModules: () => ({ modules: modules.map(entryMessage) }),
+    listOptimizers: () => ({ optimizers: optimizers.map(entryMessage) }),
+    listMetrics: () => ({ metrics: metrics.map(entryMessage) }),
+  };
 }
 
-function entryMessage({ name, description, parameters, refused }: CatalogueEntry): MessageInitShape<typeof CatalogEntrySchema> {
+type Entry = Pick<CatalogueEntry, "name" | "description" | "parameters" | "refused">;
+
+function entryMessage({ name, description, parameters, refused }: Entry): MessageInitShape<typeof CatalogEntrySchema> {
   return { name, description, parameters: parameters.map(parameterMessage), refused };
 }
 

@@ -1,13 +1,19 @@
 import type { ServiceImpl } from "@connectrpc/connect";
+import type { createEvaluate } from "../actions/evaluations/evaluate.ts";
+import type { createStartOptimization } from "../actions/optimizations/start.ts";
 import type { createCompileProgram } from "../actions/programs/compile.ts";
 import type { createCreateProgram } from "../actions/programs/create.ts";
 import type { createDeploy } from "../actions/programs/deploy.ts";
+import type { createGetProgram } from "../actions/programs/get.ts";
+import type { createImportState } from "../actions/programs/import.ts";
 import type { createListPrograms } from "../actions/programs/list.ts";
 import type { createRevisions } from "../actions/programs/revisions.ts";
 import type { createUpdateProgram } from "../actions/programs/update.ts";
-import type { Program } from "../domain/revision.ts";
 import { type ProgramService, ProgramView } from "../gen/sigrun/v1/program_service_pb.ts";
+import type { Logger } from "../telemetry.ts";
 import { callerOf, usualMs } from "./caller.ts";
+import { evaluateMethod } from "./evaluate.ts";
+import { optimizeMethod } from "./optimizations.ts";
 import type { RunMethods } from "./runs.ts";
 import { given } from "./wire/given.ts";
 import { pageMessage } from "./wire/page.ts";
@@ -15,7 +21,7 @@ import { callerProgram, programMessage, revisionMessage } from "./wire/program.t
 
 type Actions = {
   createProgram: ReturnType<typeof createCreateProgram>;
-  getProgram(project: string, key: string): Promise<Program>;
+  getProgram: ReturnType<typeof createGetProgram>;
   listPrograms: ReturnType<typeof createListPrograms>;
   updateProgram: ReturnType<typeof createUpdateProgram>;
   deleteProgram(project: string, key: string, etag: string, force: boolean): Promise<void>;
@@ -23,11 +29,17 @@ type Actions = {
   deploy: ReturnType<typeof createDeploy>;
   revisions: ReturnType<typeof createRevisions>;
   runs: RunMethods;
+  optimizeProgram: ReturnType<typeof createStartOptimization>;
+  evaluateProgram: ReturnType<typeof createEvaluate>;
+  importState: ReturnType<typeof createImportState>;
+  log: Logger;
 };
 
-export function programService(actions: Actions): Partial<ServiceImpl<typeof ProgramService>> {
+export function programService(actions: Actions): ServiceImpl<typeof ProgramService> {
   return {
     ...actions.runs,
+    optimizeProgram: optimizeMethod(actions.optimizeProgram),
+    evaluateProgram: evaluateMethod(actions.evaluateProgram, actions.log),
 
     async createProgram({ program, requestId, validateOnly }, context) {
       const { project } = callerOf(context, usualMs.build);
@@ -38,15 +50,17 @@ export function programService(actions: Actions): Partial<ServiceImpl<typeof Pro
 
     async getProgram({ id, view }, context) {
       const { project } = callerOf(context, usualMs.read);
-      return { program: programMessage(await actions.getProgram(project, given(id, "id")), view || ProgramView.FULL) };
+      const shown = view || ProgramView.FULL;
+      const { program, ...rest } = await actions.getProgram(project, given(id, "id"), shown === ProgramView.FULL);
+      return { program: programMessage(program, shown, rest) };
     },
 
     async listPrograms(request, context) {
       const { project } = callerOf(context, usualMs.read);
       const view = request.view || ProgramView.BASIC;
-      const wanted = { latest: request.latestExecutionsCount, withState: view === ProgramView.FULL };
+      const wanted = { latest: request.latestExecutionsCount, isWhole: view === ProgramView.FULL };
       const { rows, ...page } = await actions.listPrograms(project, { ...request, ...wanted });
-      return { programs: rows.map(({ program, latest }) => programMessage(program, view, latest)), ...pageMessage(page) };
+      return { programs: rows.map(({ program, ...rest }) => programMessage(program, view, rest)), ...pageMessage(page) };
     },
 
     async updateProgram({ program, updateMask, validateOnly }, context) {
@@ -95,6 +109,13 @@ export function programService(actions: Actions): Partial<ServiceImpl<typeof Pro
       const { project } = callerOf(context, usualMs.read);
       const { rows, nextPageToken } = await actions.revisions.list(project, given(programId, "program_id"), { pageSize, pageToken });
       return { revisions: rows.map((revision) => revisionMessage(revision, false)), nextPageToken };
+    },
+
+    async importProgramState(request, context) {
+      const { project, ...limits } = callerOf(context, usualMs.build);
+      given(request.compiledState, "compiled_state");
+      const program = await actions.importState(project, { ...request, programId: given(request.programId, "program_id") }, limits);
+      return { program: programMessage(program, ProgramView.FULL) };
     },
 
     async rollbackProgram(request, context) {

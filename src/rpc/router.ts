@@ -11,18 +11,19 @@ export const services = [SignatureService, ProgramService, ExecutionService, Opt
 
 export type Implementations = {
   signatures: Partial<ServiceImpl<typeof SignatureService>>;
-  programs: Partial<ServiceImpl<typeof ProgramService>>;
+  programs: ServiceImpl<typeof ProgramService>;
   executions: Partial<ServiceImpl<typeof ExecutionService>>;
-  catalogue: Partial<ServiceImpl<typeof CatalogService>>;
+  optimizations: ServiceImpl<typeof OptimizationService>;
+  catalogue: ServiceImpl<typeof CatalogService>;
   admin: ServiceImpl<typeof AdminService>;
 };
 
-export function createRoutes({ signatures, programs, executions, catalogue, admin }: Implementations) {
+export function createRoutes({ signatures, programs, executions, optimizations, catalogue, admin }: Implementations) {
   return (router: ConnectRouter): void => {
     router.service(SignatureService, signatures);
     router.service(ProgramService, programs);
     router.service(ExecutionService, executions);
-    router.service(OptimizationService, {});
+    router.service(OptimizationService, optimizations);
     router.service(CatalogService, catalogue);
     router.service(AdminService, admin);
   };

@@ -1,12 +1,15 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Trace, Values } from "../domain/execution.ts";
 import { SidecarUnavailable } from "../domain/faults.ts";
+import type { Metric } from "../domain/optimization.ts";
 import type { Definition, LmSettings } from "../domain/program.ts";
 import { type RunProgramRequestSchema, SidecarService, type Trace as TraceMessage } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 import { type CallLimits, createChannel } from "./channel.ts";
-import { lmMessage, programMessage } from "./definition.ts";
+import { lmMessage, metricMessage, programMessage } from "./definition.ts";
 import { faultOf, ProgramNotLoaded } from "./faults.ts";
+import { type OptimizeCall, type OptimizeEvent, optimizeMessage, progressOf } from "./optimize.ts";
+import { usageOf } from "./usage.ts";
 
 /** What the sidecar said of itself in the handshake. */
 export type SidecarInfo = {
@@ -23,13 +26,15 @@ export type RunCall = {
   readonly inputs: Values;
   readonly lm: LmSettings;
   readonly chunks: boolean;
+  /** Where the outputs are to be held against what was expected. */
+  readonly scoring?: { readonly expected: Values; readonly metrics: readonly Metric[] };
 };
 
 export type RunEvent =
   | { readonly kind: "trace"; readonly trace: Trace }
   | { readonly kind: "chunk"; readonly module: string; readonly field: string; readonly text: string }
   | { readonly kind: "reset"; readonly module: string; readonly attempt: number }
-  | { readonly kind: "done"; readonly outputs: Values; readonly trace: Trace };
+  | { readonly kind: "done"; readonly outputs: Values; readonly trace: Trace; readonly metricScores: readonly number[] };
 
 export type Sidecar = {
   /** What the last handshake said; undefined while the sidecar is away. */
@@ -38,6 +43,8 @@ export type Sidecar = {
   load(dspyProgramId: string, definition: Definition, limits: CallLimits): Promise<void>;
   /** Runs a program, and gives it to a sidecar that does not hold it. */
   run(call: RunCall, limits: CallLimits): AsyncGenerator<RunEvent>;
+  /** Optimizes a program in a process of the sidecar's, which ends with the call. */
+  optimize(call: OptimizeCall, limits: CallLimits): AsyncGenerator<OptimizeEvent>;
   loaded(limits: CallLimits): Promise<readonly { id: string; type: string; signature: string }[]>;
   close(): void;
 };
@@ -89,7 +96,12 @@ export function createSidecar(options: { target: string; log: Logger; onChange(u
             yield { kind: "reset", module: event.value.module, attempt: event.value.attempt };
             break;
           case "done":
-            yield { kind: "done", outputs: jsonOf(event.value.outputs) ?? {}, trace: traceOf(event.value.trace) };
+            yield {
+              kind: "done",
+              outputs: jsonOf(event.value.outputs) ?? {},
+              trace: traceOf(event.value.trace),
+              metricScores: event.value.metricScores,
+            };
             break;
         }
       }
@@ -112,12 +124,27 @@ export function createSidecar(options: { target: string; log: Logger; onChange(u
 
     async *run(call, limits) {
       assertHere();
-      const request = { inputs: jsonBytes(call.inputs), lm: lmMessage(call.lm), chunks: call.chunks };
+      const { scoring } = call;
+      const scored = scoring && { scoring: { expected: jsonBytes(scoring.expected), metrics: scoring.metrics.map(metricMessage) } };
+      const request = { inputs: jsonBytes(call.inputs), lm: lmMessage(call.lm), chunks: call.chunks, ...scored };
       try {
         yield* attempt({ ...request, programId: call.dspyProgramId }, limits);
       } catch (error) {
         if (!(error instanceof ProgramNotLoaded)) throw error;
         yield* attempt({ ...request, program: programMessage(call.dspyProgramId, call.definition) }, limits);
+      }
+    },
+
+    async *optimize(call, limits) {
+      assertHere();
+      try {
+        const events = channel.stream(SidecarService.method.optimizeProgram, optimizeMessage(call), limits);
+        for await (const { event } of events) {
+          if (event.case === "progress") yield { kind: "progress", ...progressOf(event.value) };
+          if (event.case === "result") yield { kind: "result", ...event.value, tokenUsage: usageOf(event.value.tokenUsage) };
+        }
+      } catch (error) {
+        throw faultOf(error, limits.signal);
       }
     },
 
@@ -141,15 +168,6 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const jsonBytes = (values: Values) => encoder.encode(JSON.stringify(values));
 const jsonOf = (bytes: Uint8Array): Values | null => (bytes.length === 0 ? null : JSON.parse(decoder.decode(bytes)));
-
-function usageOf(usage: TraceMessage["tokenUsage"]): Trace["tokenUsage"] {
-  return {
-    inputTokens: Number(usage?.inputTokens ?? 0),
-    outputTokens: Number(usage?.outputTokens ?? 0),
-    cachedTokens: Number(usage?.cachedTokens ?? 0),
-    lmCalls: Number(usage?.lmCalls ?? 0),
-  };
-}
 
 function traceOf(trace: TraceMessage | undefined): Trace {
   return {

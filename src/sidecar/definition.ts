@@ -1,10 +1,12 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Metric } from "../domain/optimization.ts";
 import type { Definition, LmSettings, Module } from "../domain/program.ts";
 import type { Field, Signature } from "../domain/signature.ts";
 import type { Type } from "../domain/type.ts";
 import {
   type FieldSchema,
   type LmSettingsSchema,
+  type MetricSchema,
   type ModuleSchema,
   type ProgramSchema,
   Scalar,
@@ -27,6 +29,11 @@ export function programMessage(id: string, definition: Definition): MessageInitS
 /** The settings of a model call, those that are set. */
 export function lmMessage({ params, ...settings }: LmSettings): MessageInitShape<typeof LmSettingsSchema> {
   return { ...settings, params: jsonBytes(params) };
+}
+
+/** A metric as the sidecar takes it. */
+export function metricMessage({ params, ...metric }: Metric): MessageInitShape<typeof MetricSchema> {
+  return { ...metric, params: jsonBytes(params) };
 }
 
 function moduleMessage(module: Module): MessageInitShape<typeof ModuleSchema> {

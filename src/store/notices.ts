@@ -6,8 +6,8 @@ import type { Database } from "./database.ts";
 
 /** What one gateway tells the others. */
 export type Notice = {
-  /** End the run; or: somebody here waits for it; or: executions have changed, whichever. */
-  readonly kind: "cancel" | "wait" | "change";
+  /** End the run; or: somebody here waits for it; or: executions have changed, whichever; or: that optimization has. */
+  readonly kind: "cancel" | "wait" | "change" | "optimization";
   readonly project: string;
   readonly id: string;
 };

@@ -25,6 +25,8 @@ export type Decide = (program: Program, revisionOf: (number: number) => Promise<
 export type ProgramChanges = {
   /** Changes a program, one caller after the other; EtagMismatch where the etag, if any, no longer holds. Undefined: its request_id stands already. */
   change(project: string, key: string, etag: string, decide: Decide): Promise<Program | undefined>;
+  /** Makes a revision the newest, in somebody else's transaction; gives its number. */
+  addRevision(project: string, key: string, revision: RevisionDraft, transaction: Transaction): Promise<number>;
   /** Deletes a program with its revisions and runs; InUse where it has runs and force is not set. */
   remove(project: string, key: string, etag: string, force: boolean): Promise<void>;
 };
@@ -69,6 +71,12 @@ export function createProgramChanges(database: Database, { programs, revisions, 
         if (error instanceof UniqueConstraintError && "request_id" in error.fields) return undefined;
         throw error;
       }
+    },
+
+    async addRevision(project, key, revision, transaction) {
+      const program = await lock(project, key, "", transaction);
+      await write(project, program, { revision }, transaction);
+      return program.newest.number + 1;
     },
 
     async remove(project, key, etag, force) {

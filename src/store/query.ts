@@ -97,6 +97,7 @@ export function keyOf({ kind, path }: Target, column: Column, binds: Binds): Omi
   const sql = sortedSql(column);
   if (kind === "uuid" || kind === "program") return { sql, type: "uuid" };
   if (kind === "time") return { sql, type: "timestamptz" };
+  if (kind === "fraction") return { sql, type: "double precision" };
   if (kind === "number" || (typeof kind === "object" && "duration" in kind)) return { sql, type: "bigint" };
   return { sql: `${sql} COLLATE "C"`, type: "text" };
 }

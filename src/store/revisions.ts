@@ -28,6 +28,7 @@ export class RevisionRow extends Model<InferAttributes<RevisionRow>, InferCreati
   declare compiledState: string;
   declare dspyProgramId: string;
   declare score: number | null;
+  declare optimizationId: CreationOptional<string | null>;
   declare errorReason: CreationOptional<string>;
   declare errorMessage: CreationOptional<string>;
   declare requestMethod: string | null;
@@ -44,6 +45,7 @@ export type RevisionDraft = {
   readonly definition: Definition;
   readonly dspyProgramId: string;
   readonly score: number | null;
+  readonly optimizationId?: string | null;
   readonly errorReason?: string;
   readonly errorMessage?: string;
 };
@@ -82,6 +84,7 @@ export function createRevisionStore(database: Database): RevisionStore {
       compiledState: { type: DataTypes.TEXT, allowNull: false },
       dspyProgramId: { type: DataTypes.TEXT, allowNull: false },
       score: DataTypes.DOUBLE,
+      optimizationId: DataTypes.UUID,
       errorReason: DataTypes.TEXT,
       errorMessage: DataTypes.TEXT,
       requestMethod: DataTypes.TEXT,
@@ -137,7 +140,7 @@ export function createRevisionStore(database: Database): RevisionStore {
 
 /** Of program_revisions AS r JOIN signatures AS s. */
 export const revisionColumns = `
-  r.program_id, r.number, r.origin, r.status, r.signature_id, r.modules, r.outputs AS output_wires, r.lm, r.compiled_state, r.dspy_program_id, r.score,
+  r.program_id, r.number, r.origin, r.status, r.signature_id, r.modules, r.outputs AS output_wires, r.lm, r.compiled_state, r.dspy_program_id, r.score, r.optimization_id,
   r.error_reason, r.error_message, r.created_at AS revision_created_at, s.name AS signature_name, s.instructions, s.inputs, s.outputs`;
 
 const revisionSelect = `
@@ -157,6 +160,7 @@ export type RevisionColumns = {
   compiled_state: string;
   dspy_program_id: string;
   score: number | null;
+  optimization_id: string | null;
   error_reason: string;
   error_message: string;
   revision_created_at: Date;
@@ -182,6 +186,7 @@ export function revisionOf(row: RevisionColumns): Revision {
     },
     dspyProgramId: row.dspy_program_id,
     score: row.score,
+    optimizationId: row.optimization_id,
     errorReason: row.error_reason,
     errorMessage: row.error_message,
     createdAt: row.revision_created_at,

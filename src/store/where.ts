@@ -122,6 +122,7 @@ function jsonSql(op: Comparison, sign: string, sql: string, path: readonly strin
 function typeOf(kind: Kind, value: Operand): string {
   if (kind === "uuid" || kind === "program") return "uuid";
   if (kind === "time") return "timestamptz";
+  if (kind === "fraction") return "double precision";
   if (kind === "number" || (typeof kind === "object" && "duration" in kind)) return Number.isSafeInteger(value) ? "bigint" : "numeric";
   return "text";
 }

@@ -1,12 +1,13 @@
 import test from "ava";
 import type { Json } from "../../src/domain/json.ts";
-import { type Metric, metrics, metricViolations } from "../../src/domain/metrics.ts";
+import { metrics, metricViolations } from "../../src/domain/metrics.ts";
+import type { Metric } from "../../src/domain/optimization.ts";
 import type { Field } from "../../src/domain/signature.ts";
 import { parseType } from "../../src/domain/type.ts";
 
 const field = (name: string, type: string): Field => ({ name, type: parseType(type), description: "", constraints: {} });
 const outputs = [field("answer", "str"), field("score", "Optional[float]"), field("tags", "list[str]"), field("kind", "Literal['a']")];
-const metric = (name: string, field = "", params: Record<string, Json> = {}, weight?: number): Metric => ({ name, field, params, weight });
+const metric = (name: string, field = "", params: Record<string, Json> = {}, weight = 1): Metric => ({ name, field, params, weight });
 const faults = (...asked: Metric[]) => metricViolations(asked, outputs, "metrics").map(({ field, reason }) => `${field}: ${reason}`);
 
 test("every metric looks at the outputs that it fits", (t) => {

@@ -61,6 +61,15 @@ export function createCreateProgram({ programs, signatures, allowedModels }: Dep
 /** What validate_only shows: the program as it would be. */
 function unwritten({ revision, ...program }: Omit<ProgramDraft, "request">): Program {
   const now = new Date();
-  const newest = { errorReason: "", errorMessage: "", ...revision, programId: program.id, number: 1, signatureId: "", createdAt: now };
+  const newest = {
+    optimizationId: null,
+    errorReason: "",
+    errorMessage: "",
+    ...revision,
+    programId: program.id,
+    number: 1,
+    signatureId: "",
+    createdAt: now,
+  };
   return { ...program, deployedRevision: null, etag: "", newest, createdAt: now, updatedAt: now };
 }

@@ -43,8 +43,17 @@ export function createRevisions({ programs, revisions, changes }: Deps) {
       const changed = await changes.change(project, key, etag, async ({ handle, newest }, revisionOf) => {
         if (number === newest.number)
           throw new StatusConflict(`revision ${number} of program ${JSON.stringify(handle)} is the newest already`);
-        const { status, definition, dspyProgramId, score, errorReason, errorMessage } = await revisionOf(number);
-        const revision = { origin: "rolled_back", status, definition, dspyProgramId, score, errorReason, errorMessage } as const;
+        const { status, definition, dspyProgramId, score, optimizationId, errorReason, errorMessage } = await revisionOf(number);
+        const revision = {
+          origin: "rolled_back",
+          status,
+          definition,
+          dspyProgramId,
+          score,
+          optimizationId,
+          errorReason,
+          errorMessage,
+        } as const;
         return { revision, ...(request && { request }) };
       });
       // Another caller with the same request_id was faster by a moment.

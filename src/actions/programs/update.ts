@@ -101,6 +101,7 @@ function unwritten(program: Program, etag: string, decide: (program: Program) =>
   if (!revision) return { ...program, ...change } as Program;
   const { id: programId, newest } = program;
   const next = {
+    optimizationId: null,
     errorReason: "",
     errorMessage: "",
     ...revision,

@@ -59,7 +59,7 @@ function valuesOf({ inputs, outputs, steps }: Execution) {
   };
 }
 
-function usageMessage(usage: TokenUsage): MessageInitShape<typeof TokenUsageSchema> {
+export function usageMessage(usage: TokenUsage): MessageInitShape<typeof TokenUsageSchema> {
   return {
     inputTokens: BigInt(usage.inputTokens),
     outputTokens: BigInt(usage.outputTokens),

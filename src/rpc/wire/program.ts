@@ -2,6 +2,7 @@ import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { CallerProgram } from "../../actions/programs/define.ts";
 import type { Execution } from "../../domain/execution.ts";
+import type { Performance } from "../../domain/performance.ts";
 import type { ModuleDraft } from "../../domain/pipeline.ts";
 import type { LmSettings, Module } from "../../domain/program.ts";
 import { namedWires } from "../../domain/redraft.ts";
@@ -69,13 +70,14 @@ const statuses = {
   error: ProgramStatus.ERROR,
 } as const;
 
+/** What a program may be shown with. */
+export type Beside = { readonly latest?: readonly Execution[]; readonly performance?: Performance };
+
 /** With its newest executions, where they were asked for; they come without their values. */
-export function programMessage(
-  program: Program,
-  view: ProgramView,
-  latest: readonly Execution[] = [],
-): MessageInitShape<typeof ProgramSchema> {
+export function programMessage(program: Program, view: ProgramView, beside: Beside = {}): MessageInitShape<typeof ProgramSchema> {
   const { newest } = program;
+  const { latest = [], performance } = beside;
+  const metrics = performance ? metricsOf(performance) : { ...(newest.score !== null && { score: newest.score }) };
   return {
     id: program.id,
     name: program.name,
@@ -95,9 +97,28 @@ export function programMessage(
     errorMessage: newest.errorMessage,
     createdAt: timestampFromDate(program.createdAt),
     updatedAt: timestampFromDate(program.updatedAt),
-    ...(newest.score !== null && { performanceMetrics: { score: newest.score } }),
+    ...(Object.keys(metrics).length > 0 && { performanceMetrics: metrics }),
     ...(view === ProgramView.FULL && { compiledState: newest.definition.compiledState }),
     latestExecutions: latest.map((execution) => executionMessage(execution, ExecutionView.BASIC)),
+  };
+}
+
+function metricsOf({ score, baselineScore, evaluation, executions }: Performance): JsonObject {
+  return {
+    ...(score !== null && { score }),
+    ...(baselineScore !== null && { baseline_score: baselineScore }),
+    ...(evaluation && { evaluation }),
+    executions: {
+      count: executions.count,
+      success_rate: executions.successRate,
+      duration_ms_avg: executions.averageMs,
+      duration_ms_p50: executions.p50Ms,
+      duration_ms_p95: executions.p95Ms,
+      duration_ms_p99: executions.p99Ms,
+      input_tokens: executions.inputTokens,
+      output_tokens: executions.outputTokens,
+      lm_calls: executions.lmCalls,
+    },
   };
 }
 
@@ -108,6 +129,7 @@ export function revisionMessage(revision: Revision, withState: boolean): Message
     programId: revision.programId,
     number: revision.number,
     origin: revision.origin,
+    optimizationId: revision.optimizationId ?? "",
     status: statuses[revision.status],
     signatureId: revision.signatureId,
     signature: { ...signatureMessage(definition.signature), id: revision.signatureId },

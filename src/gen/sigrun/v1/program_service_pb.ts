@@ -87,7 +87,9 @@ export type Program = Message<"sigrun.v1.Program"> & {
   compiledState: string;
 
   /**
-   * Scores, and what its executions show; output only.
+   * In the FULL view: score (of the newest revision, where it has one, from 0 to 1), baseline_score (what the optimization began with), evaluation
+   * (the newest completed: revision, score, examples), executions (of the newest 1,000: count, success_rate, duration_ms_avg, _p50, _p95 and _p99,
+   * input_tokens, output_tokens, lm_calls). Otherwise the score alone. Output only.
    *
    * @generated from field: google.protobuf.Struct performance_metrics = 11;
    */

@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { addTokens } from "../../domain/execution.ts";
+import { AttemptsExhausted, Cancelled, Fault, Interrupted, SidecarUnavailable, Stopping, StoreUnavailable } from "../../domain/faults.ts";
+import { budgetLeft, mostAttempts } from "../../domain/optimization.ts";
+import { dspyProgramId } from "../../domain/program.ts";
+import type { Sidecar } from "../../sidecar/client.ts";
+import type { OptimizeEvent } from "../../sidecar/optimize.ts";
+import type { Attempt, AttemptStore } from "../../store/attempts.ts";
+import type { Notices } from "../../store/notices.ts";
+import type { RevisionDraft, RevisionStore } from "../../store/revisions.ts";
+import type { Logger } from "../../telemetry.ts";
+
+type Deps = { attempts: AttemptStore; revisions: RevisionStore; sidecar: Sidecar; notices: Notices; log: Logger };
+
+/** The sidecar ends an optimization in time by itself; this is for one that hangs. */
+const slackMs = 120_000;
+const commitRetryMs = 500;
+
+/** Thrown to the queue where somebody else is to go on. */
+export class ToBeContinued extends Error {}
+
+/** Takes up an optimization and works on it to its end; ToBeContinued where that is for another attempt. */
+export function createAttempt({ attempts, revisions, sidecar, notices, log }: Deps) {
+  const underWay = new Map<string, AbortController>();
+  notices.listen(({ kind, id }) => {
+    if (kind === "cancel") underWay.get(id)?.abort(new Cancelled());
+  });
+
+  return async function attempt(project: string, id: string, stopping: AbortSignal): Promise<void> {
+    // Before it counts as an attempt: it waits until the sidecar is back.
+    if (!sidecar.info()) throw new ToBeContinued("the sidecar is away");
+    const taken = await attempts.begin(project, id);
+    if (!taken) return;
+    const { attempt: number, optimizer, handedOver } = taken;
+    if (number - handedOver > mostAttempts) {
+      await attempts.fail(taken, new AttemptsExhausted(mostAttempts));
+      log.error({ optimization: id, attempts: mostAttempts }, "an optimization is given up: its attempts died");
+      return;
+    }
+    log.info({ optimization: id, attempt: number, optimizer }, "optimizing");
+    announce(taken);
+    const end = new AbortController();
+    underWay.set(id, end);
+    try {
+      await work(taken, end, stopping);
+    } catch (error) {
+      await settle(taken, error, stopping);
+    } finally {
+      underWay.delete(id);
+      announce(taken);
+    }
+  };
+
+  async function work(taken: Attempt, end: AbortController, stopping: AbortSignal): Promise<void> {
+    const { project, programId, baseRevision, tokenUsage: earlier, budget } = taken;
+    const { definition, dspyProgramId } = await revisions.get(project, programId, baseRevision);
+    const call = { ...taken, definition, dspyProgramId, budget: budgetLeft(budget, earlier) };
+    const limits = { timeoutMs: budget.timeMs + slackMs, signal: AbortSignal.any([end.signal, stopping]) };
+    for await (const event of sidecar.optimize(call, limits)) {
+      const tokenUsage = addTokens(earlier, event.tokenUsage);
+      if (event.kind === "result") return complete(taken, { ...event, tokenUsage });
+      // Whoever no longer may go on finds out here: it was cancelled, or somebody else has it.
+      if ((await note(taken, { ...event, tokenUsage })) === false) end.abort(new Cancelled());
+      announce(taken);
+    }
+    throw new Interrupted();
+  }
+
+  /** Progress that can't be written now is written with the next. */
+  async function note(
+    taken: Attempt,
+    { kind: _, ...progress }: Extract<OptimizeEvent, { kind: "progress" }>,
+  ): Promise<boolean | undefined> {
+    try {
+      return await attempts.note(taken, progress);
+    } catch (error) {
+      if (error instanceof StoreUnavailable) return undefined;
+      throw error;
+    }
+  }
+
+  /** What is better, or wanted all the same, becomes a revision; it was hours of work, so a database that is away is waited for. */
+  async function complete(taken: Attempt, result: Extract<OptimizeEvent, { kind: "result" }>): Promise<void> {
+    const { id, project, programId, baseRevision, keepWorse } = taken;
+    const { compiledState, baselineScore, score, tokenUsage, message } = result;
+    const isKept = score > baselineScore || keepWorse;
+    for (;;) {
+      try {
+        const base = await revisions.get(project, programId, baseRevision);
+        const definition = { ...base.definition, compiledState };
+        const draft: RevisionDraft = {
+          origin: "optimized",
+          status: "optimized",
+          definition,
+          dspyProgramId: dspyProgramId(definition),
+          score,
+          optimizationId: id,
+        };
+        const done = await attempts.complete(taken, { baselineScore, score, tokenUsage, message }, isKept ? draft : undefined);
+        if (done) log.info({ optimization: id, baselineScore, score, revision: done.revision }, "optimized");
+        else log.warn({ optimization: id, attempt: taken.attempt }, "what an attempt came to is not kept: it is no longer the last one");
+        return;
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error;
+        log.warn({ optimization: id }, "the database is away; the end of an optimization waits for it");
+        await sleep(commitRetryMs);
+      }
+    }
+  }
+
+  async function settle(taken: Attempt, error: unknown, stopping: AbortSignal): Promise<void> {
+    const { id } = taken;
+    if (stopping.aborted) {
+      if (stopping.reason instanceof Stopping) await attempts.handOver(taken);
+      throw new ToBeContinued("this gateway no longer has it");
+    }
+    // Its record was ended by whoever cancelled it, or is somebody else's.
+    if (error instanceof Cancelled) return;
+    const isDeath = error instanceof SidecarUnavailable || error instanceof StoreUnavailable;
+    if (isDeath || (error instanceof Fault && error.reason === "INTERRUPTED")) {
+      log.warn({ optimization: id, attempt: taken.attempt, err: error }, "an attempt died; it is taken up again");
+      throw new ToBeContinued((error as Error).message);
+    }
+    const fault = error instanceof Fault ? error : new Fault("INTERNAL", "internal error");
+    log[fault.reason === "INTERNAL" ? "error" : "warn"]({ optimization: id, reason: fault.reason, err: error }, "an optimization failed");
+    await attempts.fail(taken, fault);
+  }
+
+  function announce({ project, id }: Attempt): void {
+    notices.send({ kind: "optimization", project, id }).catch(() => {});
+  }
+}

@@ -1,0 +1,14 @@
+import type { AskedList } from "../../domain/listing.ts";
+import type { Optimization } from "../../domain/optimization.ts";
+import { optimizationFields } from "../../domain/queryable.ts";
+import type { OptimizationStore } from "../../store/optimizations.ts";
+import { type List, list } from "../list.ts";
+
+/** Gives a page of the optimizations. */
+export function createListOptimizations({ optimizations }: { optimizations: OptimizationStore }) {
+  return (project: string, asked: AskedList): Promise<List<Optimization>> =>
+    list(asked, optimizationFields, ["optimizations", project], {
+      find: (listing) => optimizations.find(project, listing),
+      count: (listing) => optimizations.count(project, listing),
+    });
+}

@@ -1,0 +1,11 @@
+import type { Violation } from "../../domain/faults.ts";
+import { metricViolations } from "../../domain/metrics.ts";
+import type { Metric } from "../../domain/optimization.ts";
+import type { Signature } from "../../domain/signature.ts";
+
+/** The metrics that a caller asks for; exact_match over every output where it asks for none. */
+export function readMetrics(asked: readonly Metric[], { outputs }: Signature, violations: Violation[]): readonly Metric[] {
+  if (asked.length === 0) return [{ name: "exact_match", field: "", params: {}, weight: 1 }];
+  violations.push(...metricViolations(asked, outputs, "metrics"));
+  return asked;
+}

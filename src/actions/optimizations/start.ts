@@ -1,0 +1,134 @@
+import { v7 as uuidv7 } from "uuid";
+import { readExamples } from "../../domain/examples.ts";
+import type { Values } from "../../domain/execution.ts";
+import { Invalid, RequestIdReused, SidecarUnavailable, type Violation } from "../../domain/faults.ts";
+import { maxViolations, pathTo } from "../../domain/json.ts";
+import { checkLabels, type Labels } from "../../domain/labels.ts";
+import { checkProgramStep } from "../../domain/lifecycle.ts";
+import { lmViolations } from "../../domain/lm.ts";
+import { type Budget, type Example, type Metric, type Optimization, readBudget } from "../../domain/optimization.ts";
+import { configViolations, findOptimizer } from "../../domain/optimizer-config.ts";
+import type { LmRole } from "../../domain/optimizers.ts";
+import type { LmSettings } from "../../domain/program.ts";
+import { type RequestKey, requestKey } from "../../domain/request.ts";
+import type { Revision } from "../../domain/revision.ts";
+import type { SchemaCache } from "../../domain/schema.ts";
+import { splitExamples } from "../../domain/split.ts";
+import type { CallLimits } from "../../sidecar/channel.ts";
+import type { Sidecar } from "../../sidecar/client.ts";
+import type { OptimizationDraft, OptimizationStore } from "../../store/optimizations.ts";
+import type { ProgramStore } from "../../store/programs.ts";
+import type { Build } from "../programs/build.ts";
+import { readMetrics } from "./metrics.ts";
+
+/** What a caller wants optimized, and how. */
+export type OptimizeRequest = {
+  /** UUID or handle. */
+  readonly programId: string;
+  /** 0: the newest. */
+  readonly baseRevision: number;
+  readonly dataset: readonly Example[];
+  /** Empty: a part of dataset. */
+  readonly valset: readonly Example[];
+  /** Empty: BootstrapFewShot. */
+  readonly optimizer: string;
+  readonly metrics: readonly Metric[];
+  readonly config: Values;
+  readonly seed: number;
+  readonly budget: Budget | undefined;
+  readonly keepWorse: boolean;
+  readonly lms: Readonly<Record<string, LmSettings>>;
+  readonly labels: Labels;
+  readonly requestId: string;
+};
+
+type Deps = {
+  programs: ProgramStore;
+  optimizations: OptimizationStore;
+  sidecar: Sidecar;
+  schemas: SchemaCache;
+  build: Build;
+  allowedModels: readonly string[];
+};
+
+/** Checks all of a request, builds the program where that was not done, and has it optimized in the background. */
+export function createStartOptimization({ programs, optimizations, sidecar, schemas, build, allowedModels }: Deps) {
+  return async function start(project: string, request: OptimizeRequest, limits: CallLimits): Promise<Optimization> {
+    const key = requestKey("optimize", request.requestId, request);
+    const earlier = key && (await replay(project, key));
+    if (earlier) return earlier;
+
+    checkLabels(request.labels, "labels");
+    const { program, revision } = await revisionOf(project, request);
+    const draft = { ...check(request, revision), programId: program.id, request: key };
+    if (!sidecar.info()) throw new SidecarUnavailable();
+    const isBuilt = revision.status === "ready" || revision.status === "optimized";
+    if (isBuilt) checkProgramStep("optimize", revision.status, `program ${JSON.stringify(program.handle)}`);
+    else await build(project, revision, limits);
+    if (await optimizations.create(project, draft)) return optimizations.get(project, draft.id);
+    // Another caller with the same request_id was faster by a moment.
+    return start(project, request, limits);
+  };
+
+  async function replay(project: string, key: RequestKey): Promise<Optimization | undefined> {
+    const found = await optimizations.findByRequest(project, key.id);
+    if (found && found.hash !== key.hash) throw new RequestIdReused(key.id);
+    return found?.optimization;
+  }
+
+  async function revisionOf(project: string, { programId, baseRevision }: OptimizeRequest) {
+    const program = await programs.get(project, programId);
+    if (baseRevision === 0) return { program, revision: program.newest };
+    return programs.getRevision(project, program.id, baseRevision);
+  }
+
+  /** Collects what is wrong in every part before it refuses. */
+  function check(request: OptimizeRequest, { number, definition }: Revision): Omit<OptimizationDraft, "programId" | "request"> {
+    const { signature } = definition;
+    const violations: Violation[] = [];
+    const refuse = (field: string, description: string, reason: string) => violations.push({ field, description, reason });
+    const metrics = readMetrics(request.metrics, signature, violations);
+    const read = (examples: readonly Example[], path: string) =>
+      readExamples(examples, signature, schemas.of(signature), metrics, path, violations);
+    const dataset = read(request.dataset, "dataset");
+    const held = read(request.valset, "valset");
+    const { trainset, valset } = held.length > 0 ? { trainset: dataset, valset: held } : splitExamples(dataset, request.seed);
+    if (trainset.length === 0)
+      refuse("dataset", held.length > 0 ? "is empty" : "has fewer than the two examples that a split takes", "length");
+    if (!Number.isSafeInteger(request.seed) || request.seed < 0 || request.seed > 2 ** 32 - 1)
+      refuse("seed", "must be from 0 to 2^32-1", "range");
+
+    const name = request.optimizer || "BootstrapFewShot";
+    const optimizer = findOptimizer(name, "optimizer", violations);
+    if (optimizer && trainset.length > 0 && trainset.length < optimizer.leastTrainset)
+      refuse("dataset", `leaves ${trainset.length} examples to learn from, and ${name} needs ${optimizer.leastTrainset}`, "length");
+    if (optimizer) violations.push(...configViolations(optimizer, request.config, trainset.length, "config"));
+    violations.push(...lmsViolations(request.lms, optimizer?.lms ?? [], metrics));
+    if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations.slice(0, maxViolations));
+    return {
+      id: uuidv7(),
+      baseRevision: number,
+      optimizer: name,
+      metrics,
+      config: request.config,
+      seed: request.seed,
+      labels: request.labels,
+      trainset,
+      valset,
+      budget: readBudget(request.budget, "budget"),
+      keepWorse: request.keepWorse,
+      lms: request.lms,
+    };
+  }
+
+  /** A judge is asked wherever a metric has one. */
+  function lmsViolations(lms: OptimizeRequest["lms"], ofOptimizer: readonly LmRole[], metrics: readonly Metric[]): Violation[] {
+    const roles: string[] = [...ofOptimizer, ...(metrics.some(({ name }) => name === "judge") ? ["judge"] : [])];
+    return Object.entries(lms).flatMap(([role, lm]) => {
+      const field = pathTo("lms", role);
+      if (roles.includes(role)) return lmViolations(lm, { allowedModels }, field);
+      const there = roles.length === 0 ? "there is none" : `there is ${roles.join(", ")}`;
+      return [{ field, description: `is no part of this optimization; ${there}`, reason: "unknown" }];
+    });
+  }
+}

@@ -1,0 +1,64 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { TokenUsage, Values } from "../domain/execution.ts";
+import type { Budget, Example, Metric, Progress } from "../domain/optimization.ts";
+import type { Definition, LmSettings } from "../domain/program.ts";
+import type { OptimizationProgress, OptimizeProgramRequestSchema } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
+import { lmMessage, metricMessage, programMessage } from "./definition.ts";
+import { usageOf } from "./usage.ts";
+
+/** All that an optimization needs. */
+export type OptimizeCall = {
+  readonly id: string;
+  readonly dspyProgramId: string;
+  readonly definition: Definition;
+  readonly optimizer: string;
+  readonly config: Values;
+  readonly metrics: readonly Metric[];
+  readonly trainset: readonly Example[];
+  readonly valset: readonly Example[];
+  readonly seed: number;
+  readonly budget: Budget;
+  readonly lms: Readonly<Record<string, LmSettings>>;
+};
+
+export type OptimizeEvent =
+  | ({ readonly kind: "progress"; readonly baselineScore: number | null; readonly tokenUsage: TokenUsage } & Progress)
+  | {
+      readonly kind: "result";
+      readonly compiledState: string;
+      readonly baselineScore: number;
+      readonly score: number;
+      readonly tokenUsage: TokenUsage;
+      readonly message: string;
+    };
+
+export function optimizeMessage(call: OptimizeCall): MessageInitShape<typeof OptimizeProgramRequestSchema> {
+  const { timeMs, lmCalls, tokens } = call.budget;
+  return {
+    optimizationId: call.id,
+    program: programMessage(call.dspyProgramId, call.definition),
+    optimizer: call.optimizer,
+    config: jsonBytes(call.config),
+    metrics: call.metrics.map(metricMessage),
+    trainset: call.trainset.map(exampleMessage),
+    valset: call.valset.map(exampleMessage),
+    seed: BigInt(call.seed),
+    budget: { timeMs: BigInt(timeMs), lmCalls: BigInt(lmCalls), tokens: BigInt(tokens) },
+    lms: Object.fromEntries(Object.entries(call.lms).map(([role, lm]) => [role, lmMessage(lm)])),
+  };
+}
+
+export function progressOf({ phase, message, fraction, bestScore, baselineScore, tokenUsage }: OptimizationProgress) {
+  return {
+    phase,
+    message,
+    fraction: fraction ?? null,
+    bestScore: bestScore ?? null,
+    baselineScore: baselineScore ?? null,
+    tokenUsage: usageOf(tokenUsage),
+  };
+}
+
+const exampleMessage = ({ inputs, outputs }: Example) => ({ inputs: jsonBytes(inputs), outputs: jsonBytes(outputs) });
+
+const jsonBytes = (values: Values) => new TextEncoder().encode(JSON.stringify(values));

@@ -1,0 +1,12 @@
+import type { TokenUsage } from "../domain/execution.ts";
+import type { TokenUsage as TokenUsageMessage } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
+
+/** What was spent, by the sidecar's word. */
+export function usageOf(usage: TokenUsageMessage | undefined): TokenUsage {
+  return {
+    inputTokens: Number(usage?.inputTokens ?? 0),
+    outputTokens: Number(usage?.outputTokens ?? 0),
+    cachedTokens: Number(usage?.cachedTokens ?? 0),
+    lmCalls: Number(usage?.lmCalls ?? 0),
+  };
+}
