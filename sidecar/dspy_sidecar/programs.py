@@ -8,6 +8,7 @@ import dspy
 import orjson
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
+from dspy_sidecar import states
 from dspy_sidecar.annotations import signature_class
 from dspy_sidecar.faults import BuildFailedError, ProgramNotLoadedError
 from dspy_sidecar.wrapping import Comparison, Sampling
@@ -47,6 +48,8 @@ class LoadedProgram:
     lm: pb.LmSettings
     own: pb.Signature
     """Its own inputs and outputs."""
+    module: dspy.Module
+    """What DSPy's save() and load() see: the one module, or a pipeline of several."""
 
 
 def build(program: pb.Program) -> LoadedProgram:
@@ -56,12 +59,14 @@ def build(program: pb.Program) -> LoadedProgram:
         single = len(steps) == 1
         module = steps[0].module if single else Pipeline(steps)
         if program.compiled_state:
-            module.load_state(orjson.loads(program.compiled_state))
+            states.load(module, program.compiled_state, steps[0].name if single else "")
+    except BuildFailedError:
+        raise
     except Exception as error:
         raise BuildFailedError(f"{type(error).__name__}: {error}") from error
     kind = program.modules[0].type if single else "Pipeline"
     own = program.signature
-    return LoadedProgram(program.id, kind, own.name, tuple(steps), wires_of(program.outputs), program.lm, own)
+    return LoadedProgram(program.id, kind, own.name, tuple(steps), wires_of(program.outputs), program.lm, own, module)
 
 
 def module_of(module: pb.Module) -> dspy.Module:
