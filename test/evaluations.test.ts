@@ -67,7 +67,7 @@ test("several metrics are a weighted mean, each with a score of its own, and a j
   const { gateway, model, programId } = t.context;
   model.answer((asked) => {
     const isJudged = asked.messages.some(({ content }) => content.includes("Be kind."));
-    return isJudged ? { fields: { reasoning: "so", score: 0.5 } } : { fields: { mood: "sad" } };
+    return isJudged ? { fields: { reason: "so", score: 0.5 } } : { fields: { mood: "sad" } };
   });
   const metrics = [
     { name: "exact_match", field: "mood", weight: 3 },

@@ -57,6 +57,8 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, allowe
       const score = (index: number, signal: AbortSignal) =>
         scoreOne(revision, request.lm, metrics, dataset[index] as Example, index, { ...limits, signal });
       for await (const result of asTheyEnd(dataset.length, request.concurrency || usualConcurrency, limits.signal, score)) {
+        // It was not the program that failed.
+        if ("error" in result && limits.signal.aborted) throw limits.signal.reason;
         results.push(result);
         yield result;
       }
