@@ -5,6 +5,9 @@ from typing import Any
 import dspy
 from dspy.utils.exceptions import AdapterParseError
 
+from dspy_sidecar import small_model_adapter, type_adapters
+from dspy_sidecar.memo import Memoized, MemoizedFormat
+
 
 class AsksAgain:
     """Asks once more in JSON where the answer can't be read, also where it was streamed.
@@ -36,9 +39,20 @@ def may_ask_again(error: AdapterParseError) -> bool:
     return dspy.settings.send_stream is not None and error.adapter_name != "JSONAdapter"
 
 
-class ChatAdapter(AsksAgain, dspy.ChatAdapter):  # type: ignore[misc]
+class ChatAdapter(Memoized, AsksAgain, dspy.ChatAdapter):  # type: ignore[misc]
     """Fields under headers."""
 
 
-class XMLAdapter(AsksAgain, dspy.XMLAdapter):  # type: ignore[misc]
+class JSONAdapter(MemoizedFormat, dspy.JSONAdapter):  # type: ignore[misc]
+    """Fields as members of an object. The name is DSPy's too, since its errors carry it."""
+
+
+class XMLAdapter(Memoized, AsksAgain, dspy.XMLAdapter):  # type: ignore[misc]
     """Fields as elements."""
+
+
+class SmallModelAdapter(MemoizedFormat, small_model_adapter.SmallModelAdapter):
+    """The short prompt."""
+
+
+type_adapters.install()

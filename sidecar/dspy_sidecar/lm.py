@@ -15,12 +15,13 @@ from dspy.lm15 import (
 )
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.adapters import ChatAdapter, XMLAdapter
+from dspy_sidecar.adapters import ChatAdapter, JSONAdapter, SmallModelAdapter, XMLAdapter
 from dspy_sidecar.embedded import EmbeddedModel
+from dspy_sidecar.engine import Engines
 from dspy_sidecar.faults import ModelNotAllowedError
+from dspy_sidecar.lean import LM
+from dspy_sidecar.meter import ToMeter
 from dspy_sidecar.settings import Settings, is_embedded
-from dspy_sidecar.small_model_adapter import SmallModelAdapter
-from dspy_sidecar.threads import LM
 
 CAPACITY = 256
 NUM_RETRIES = 2
@@ -28,10 +29,11 @@ EMBEDDED_MAX_TOKENS = 512
 
 ADAPTERS: dict[str, dspy.Adapter] = {
     "ChatAdapter": ChatAdapter(),
-    "JSONAdapter": dspy.JSONAdapter(),
+    "JSONAdapter": JSONAdapter(),
     "XMLAdapter": XMLAdapter(),
 }
 SMALL_MODEL_ADAPTER = SmallModelAdapter()
+TO_METER = ToMeter()
 
 
 class Models:
@@ -40,6 +42,7 @@ class Models:
     def __init__(self, settings: Settings, embedded: EmbeddedModel | None) -> None:
         self._settings = settings
         self._made: OrderedDict[tuple[Any, ...], dspy.LM] = OrderedDict()
+        self._engines = Engines()
         if embedded:
             register_embedded(embedded.url)
 
@@ -54,6 +57,10 @@ class Models:
             raise ModelNotAllowedError(chosen.model)
         best = SMALL_MODEL_ADAPTER if is_embedded(chosen.model) else ADAPTERS["ChatAdapter"]
         return self._lm(chosen, params), ADAPTERS[chosen.adapter] if chosen.adapter else best
+
+    async def close(self) -> None:
+        """Ends the connections to the models."""
+        await self._engines.transport.close()
 
     def _lm(self, chosen: pb.LmSettings, params: dict[str, Any]) -> dspy.LM:
         temperature = chosen.temperature if chosen.HasField("temperature") else None
@@ -81,6 +88,8 @@ class Models:
         return LM(
             **{**params, **where, "temperature": temperature, "max_tokens": max_tokens},
             model=model,
+            engines=self._engines,
+            callbacks=[TO_METER],
             cache=cache,
             num_retries=NUM_RETRIES,
         )

@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import dspy
 import orjson
 from dspy.utils.callback import BaseCallback
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 
-class Meter(BaseCallback):  # type: ignore[misc]
-    """Hears of every request to the model: as DSPy's callback of their beginning, as its usage tracker of their end.
+class Meter:
+    """Hears of every request to the model: by `ToMeter` of their beginning and end, as DSPy's usage tracker of their use.
 
     Args:
         on_spent: Told before a further request is made, when there is something spent already.
@@ -71,3 +72,20 @@ def text_of(output: Any) -> str:
     """What a model wrote, as DSPy's LMs give it: plain, or beside its reasoning and the like."""
     text = output.get("text") if isinstance(output, dict) else output
     return text if isinstance(text, str) else ""
+
+
+class ToMeter(BaseCallback):  # type: ignore[misc]
+    """A callback of our models, which hands on to the meter of the run that asks.
+
+    As a callback of the run it would be called for each module, prompt and answer too, at 40 us each.
+    """
+
+    def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        """DSPy is about to ask the model."""
+        if isinstance(meter := dspy.settings.usage_tracker, Meter):
+            meter.on_lm_start(call_id, instance, inputs)
+
+    def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+        """The model has answered, or failed."""
+        if isinstance(meter := dspy.settings.usage_tracker, Meter):
+            meter.on_lm_end(call_id, outputs, exception)

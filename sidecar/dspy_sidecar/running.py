@@ -105,7 +105,7 @@ async def steps(
 ) -> dict[str, Any]:
     """Runs each module on what it is wired to, and gives the program's outputs."""
     values: Values = {"": orjson.loads(request.inputs)}
-    callbacks = [meter, streaming] if streaming else [meter]
+    callbacks = [streaming] if streaming else []
     for step in program.steps:
         lm, adapter = models.choose(program.lm, step.lm, request.lm)
         # Nothing of a caller's may stay behind: no history, no trace.

@@ -60,6 +60,7 @@ async def serve(address: str, settings: Settings, embedded: EmbeddedModel | None
     warming.cancel()
     await health.enter_graceful_shutdown()
     await server.stop(GRACE_S)
+    await models.close()
 
 
 async def warm(settings: Settings, models: Models, embedded: EmbeddedModel | None) -> None:

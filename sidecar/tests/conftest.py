@@ -10,6 +10,10 @@ from scripted_model import ScriptedModel
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
 
+# As the process itself does, before DSPy is imported.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"
+os.environ.setdefault("OPENAI_API_KEY", "test")
+
 SIDECAR = Path(__file__).parent.parent
 
 

@@ -37,10 +37,11 @@ async def test_nothing_keeps_what_callers_sent_once_a_run_has_ended(model, monke
             async for event in run(program, models, request):
                 if event.HasField("done"):
                     assert json.loads(event.done.outputs) == {"answer": word}
-    del request, event, program, models
+    del request, event
     model.requests.clear()
     model.script("nothing")
     await asyncio.sleep(0)
     assert dspy.clients.base_lm.GLOBAL_HISTORY == []
     # The name in this very test is one tuple of constants at most.
     assert len(holders(word)) <= 1, holders(word)
+    await models.close()

@@ -1,0 +1,83 @@
+"""The way to an OpenAI-compatible server: DSPy's own requests, answers and errors, over our connections."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import dspy
+from dspy.clients.backend_selection import BackendSelection, select_backend
+from dspy.clients.capabilities import capabilities
+from dspy.clients.execution import PreparedCall, _canonical
+from dspy.lm15 import AsyncLMRouter, Request, Response, RouterConfig, _definitions
+
+from dspy_sidecar.prompt import Message, Prompt
+from dspy_sidecar.transport import Transport
+
+PROVIDERS = ("openai-chat", "embedded")
+"""As DSPy calls them: openai/... and embedded/..."""
+
+
+class Engine:
+    """An async engine of DSPy's for one model. It is asked for one answer, once; retries are not its business."""
+
+    def __init__(self, lm: dspy.LM, selection: BackendSelection, transport: Transport) -> None:
+        self.provider = selection.resolution.provider
+        self.capabilities = capabilities(lm)
+        self._compat = selection.resolution.compat
+        self._model = selection.resolution.model
+        url = selection.clients.get("api_base")
+        urls = {self.provider: url} if url else None
+        self._router = AsyncLMRouter(
+            RouterConfig(base_urls=urls, transport=transport, providers=_definitions(lm._providers))
+        )
+
+    async def complete(self, request: Request) -> Response:
+        """DSPy's own method of an engine."""
+        return await self._lm().complete(request)
+
+    def stream(self, request: Request) -> AsyncIterator[Any]:
+        """DSPy's own method of an engine."""
+        return self._lm().stream(request)  # type: ignore[no-any-return]
+
+    def request(self, call: PreparedCall) -> Request:
+        """What DSPy makes of a call; of the messages that are always the same, it makes it once."""
+        constant = call.messages.constant if isinstance(call.messages, Prompt) else None
+        if constant is None:
+            return replace(self._canonical(call, call.legacy["messages"]), model=self._model)
+        known = constant.made_by(self)
+        if known is None:
+            # DSPy takes no system message alone: with the run's first message, which is left out again.
+            whole = self._canonical(call, call.messages[: constant.length + 1])
+            known = (whole.system, whole.messages[:-1])
+            constant.remember(self, known)
+        system, messages = known
+        own = self._canonical(call, call.messages[constant.length :])
+        return replace(own, model=self._model, system=system, messages=(*messages, *own.messages))
+
+    def _canonical(self, call: PreparedCall, messages: list[Message]) -> Request:
+        part = replace(call, legacy={**call.legacy, "messages": messages})
+        return _canonical(part, compat=self._compat)
+
+    def _lm(self) -> Any:
+        # Made at the first request, since it looks for the key: a missing one is that request's fault.
+        return self._router.lm(f"{self.provider}:{self._model}")
+
+
+class Engines:
+    """The engines of all models; there are no more of them than the operator allows models."""
+
+    def __init__(self) -> None:
+        self.transport = Transport()
+        self._engines: dict[tuple[str, str | None], Engine | None] = {}
+
+    def of(self, lm: dspy.LM) -> Engine | None:
+        """None where the model's requests go another way: another provider, or an OpenAI's by litellm."""
+        key = (lm.model, lm.kwargs.get("api_base"))
+        if key not in self._engines:
+            self._engines[key] = self._make(lm)
+        return self._engines[key]
+
+    def _make(self, lm: dspy.LM) -> Engine | None:
+        selection = select_backend(lm)
+        ours = selection.native and lm.model_type == "chat" and selection.clients.keys() <= {"api_base"}
+        return Engine(lm, selection, self.transport) if ours and selection.resolution.provider in PROVIDERS else None
