@@ -74,13 +74,14 @@ function pageSql(
   const place = `OFFSET ${binds.add(skip, "bigint")} LIMIT ${binds.add(limit, "bigint")}`;
   const groups = distinct.map((target) => keyOf(target, columnOf(target, columns), binds).sql);
   const named = keys.map(({ sql }, index) => `${sql} AS key_${index}`).join(", ");
-  // The first of each group is found among all of them, so a page begins only after that.
+  // The first of each group is found among all of them, so a page begins only after that; by their keys alone, as all are sorted.
   const rows =
     groups.length === 0
       ? `SELECT ${select}, ${named} FROM ${from} WHERE ${scope} AND ${afterSql(keys, after, binds)} ORDER BY ${orderSql(keys)} ${place}`
-      : `SELECT * FROM (
-           SELECT DISTINCT ON (${groups.join(", ")}) ${select}, ${named} FROM ${from} WHERE ${scope} ORDER BY ${groups.join(", ")}, ${orderSql(keys)}
-         ) AS first WHERE ${afterSql(names, after, binds)} ORDER BY ${orderSql(names)} ${place}`;
+      : `SELECT ${select}, ${named} FROM ${from} WHERE ${projectId} = $1 AND ${keys.at(-1)?.sql} IN (
+           SELECT ${names.at(-1)?.sql} FROM (
+             SELECT DISTINCT ON (${groups.join(", ")}) ${named} FROM ${from} WHERE ${scope} ORDER BY ${groups.join(", ")}, ${orderSql(keys)}
+           ) AS first WHERE ${afterSql(names, after, binds)} ORDER BY ${orderSql(names)} ${place})`;
   const keyTexts = `ARRAY[${names.map(({ sql, type }) => textSql(sql, type)).join(", ")}] AS page_keys`;
   const read = `SELECT page.*, ${keyTexts}${beside ? `, ${beside.select}` : ""}`;
   const join = beside?.join(binds) ?? "";
