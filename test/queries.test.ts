@@ -6,9 +6,11 @@ import { failure } from "./_errors.ts";
 import { createHostility, createRandom } from "./_fuzz.ts";
 import { type Gateway, shared, startScripted } from "./_gateway.ts";
 
-type Context = { gateway: Gateway; programId: string };
+type Context = { gateway: Gateway; model: Scripted["model"]; env: Scripted["env"]; programId: string };
+type Scripted = Awaited<ReturnType<typeof startScripted>>;
 const test = anyTest as TestFn<Context>;
 const file = shared(anyTest);
+const schema = "asked";
 
 type Recorded = { inputs: { question: string }; outputs?: object; labels?: Record<string, string> };
 
@@ -27,9 +29,9 @@ async function createProgram({ programs }: Gateway, name: string): Promise<strin
 }
 
 test.before(async (t) => {
-  const { gateway } = await startScripted(file);
+  const { gateway, model, env } = await startScripted(file, { SIGRUN_DATABASE_SCHEMA: schema });
   const programId = await createProgram(gateway, "Main");
-  t.context = { gateway, programId };
+  t.context = { gateway, model, env, programId };
   const outputs = (confidence: number, sources: string[]) => ({ answer: "yes", confidence, sources });
   await record(gateway, programId, { inputs: { question: "Will it rain?" }, outputs: outputs(0.9, ["wiki", "news"]) });
   await record(gateway, programId, { inputs: { question: "RAIN?" }, outputs: outputs(0.2, []), labels: { team: "search" } });
@@ -65,6 +67,19 @@ for (const [filter, questions] of filters)
     );
     is(totalSize, questions.length);
   });
+
+test("what a module made on the way to the outputs is found in the steps", async (t) => {
+  const { gateway, model } = t.context;
+  model.script({ fields: { reasoning: "Dark clouds over Ulm.", answer: "rain" } });
+  const modules = [{ type: "ChainOfThought" }];
+  await gateway.programs.createProgram({ program: { name: "Thinks", modules, signature: { text: "question -> answer" } } });
+  const { execution } = await gateway.programs.executeProgram({ programId: "thinks", inputs: { question: "?" } });
+  const found = async (filter: string) =>
+    (await gateway.executions.listExecutions({ filter: `program_id = thinks AND ${filter}` })).executions.map(({ id }) => id);
+  t.deepEqual(await found('steps.outputs.reasoning : "CLOUDS" AND steps.module : chain'), [execution?.id]);
+  t.deepEqual(await found("steps.outputs : reasoning"), [execution?.id]);
+  t.deepEqual(await found('steps.outputs.reasoning : "sun" OR steps.raw_answer:*'), []);
+});
 
 test("a filter that is none is refused with the place, in every list", async (t) => {
   const { signatures, programs, executions } = t.context.gateway;

@@ -15,7 +15,7 @@ export type Condition =
   | { readonly op: "and" | "or"; readonly of: readonly Condition[] }
   | { readonly op: "not"; readonly of: Condition }
   | { readonly op: "present"; readonly target: Target }
-  /** Of a member of JSON, of labels and of text; text is the value as it was written. */
+  /** Of a member of JSON, of any where the path goes through lists, of labels and of text; text is the value as it was written. */
   | { readonly op: "has"; readonly target: Target; readonly value: Operand; readonly text: string }
   | { readonly op: Comparison; readonly target: Target; readonly value: Operand };
 
@@ -39,6 +39,7 @@ function check(filter: Filter, text: string, fields: Fields): Condition {
   const isWhole = target.path.length === 0 && (kind === "json" || kind === "labels");
   if (isWhole && comparator !== ":")
     throw refuse(path[0]?.at ?? 0, `a member of ${name}, such as ${name}.${kind === "json" ? "field" : "team"}`);
+  if (kind === "list" && comparator !== ":") throw refuse(argument.at, `: before this, as ${name} is of each step`);
   const isOrdered = !isWhole && kind !== "uuid" && kind !== "program" && !(typeof kind === "object" && "enum" in kind);
   if (!isOrdered && /[<>]/.test(comparator)) throw refuse(argument.at, `=, != or : before this, as ${name} has no order`);
   if (kind === "json" && typeof operandOf(kind, argument) === "boolean" && /[<>]/.test(comparator))
@@ -46,7 +47,7 @@ function check(filter: Filter, text: string, fields: Fields): Condition {
   const value = operandOf(kind, argument);
   if (value === undefined) throw refuse(argument.at, `${expectedOf(kind)}, as ${name} is one`);
   if (comparator !== ":") return { op: comparator, target, value };
-  const isLoose = kind === "json" || kind === "labels" || kind === "text";
+  const isLoose = kind === "json" || kind === "list" || kind === "labels" || kind === "text";
   return isLoose ? { op: "has", target, value, text: argument.text } : { op: "=", target, value };
 }
 
@@ -57,7 +58,8 @@ function operandOf(kind: Kind, { text, isQuoted }: Word): Operand | undefined {
   if (kind === "program") return isUuid(text) ? text.toLowerCase() : isHandle(text) ? text : undefined;
   if (kind === "time") return readTime(text);
   if (kind === "number" || kind === "fraction") return isQuoted ? undefined : numberOf(text);
-  if (kind === "json") return isQuoted ? text : text === "true" ? true : text === "false" ? false : (numberOf(text) ?? text);
+  if (kind === "json" || kind === "list")
+    return isQuoted ? text : text === "true" ? true : text === "false" ? false : (numberOf(text) ?? text);
   if ("enum" in kind) {
     const name = text.startsWith(kind.enum) ? text.slice(kind.enum.length) : text;
     return kind.names.includes(name) ? name.toLowerCase() : undefined;

@@ -61,5 +61,6 @@ function readTarget(text: string, at: number, fields: Fields, field: string): { 
   if ("expected" in target) throw refusal(field, `expected ${target.expected}; there is no ${name}`);
   const isWhole = target.path.length === 0 && (target.kind === "json" || target.kind === "labels");
   if (isWhole) throw refusal(field, `expected a member of ${name}`);
+  if (target.kind === "list") throw refusal(field, `expected a field that a row has once, which ${name} is not`);
   return { target, end: read.end };
 }

@@ -1,6 +1,6 @@
 import type { Word } from "./filter.ts";
 
-/** What may be asked of a field. "program" takes a UUID or a handle; "json" and "labels" have members. */
+/** What may be asked of a field. "program" takes a UUID or a handle; "json" and "labels" have members; "list" is of JSON, and may be asked by : alone. */
 export type Kind =
   | "uuid"
   | "program"
@@ -11,6 +11,7 @@ export type Kind =
   | "time"
   | "json"
   | "labels"
+  | "list"
   /** A number of a second's parts; of milliseconds there are 1,000. */
   | { readonly duration: number }
   /** The names that the API has for it, under this prefix; rows have them in lower case. */
@@ -52,6 +53,9 @@ export const executionFields: Fields = {
   status: executionStatus,
   inputs: "json",
   outputs: "json",
+  "steps.module": "list",
+  "steps.outputs": "list",
+  "steps.raw_answer": "list",
   error_reason: "text",
   error_message: "text",
   model: "text",
@@ -106,7 +110,7 @@ export function resolveTarget(fields: Fields, path: readonly Word[]): Target | {
     const rest = names.slice(length);
     // A label's key may hold dots, and has nothing under it.
     if (kind === "labels") return { field, kind, path: rest.length === 0 ? [] : [rest.join(".")] };
-    if (rest.length === 0 || kind === "json") return { field, kind, path: rest };
+    if (rest.length === 0 || kind === "json" || kind === "list") return { field, kind, path: rest };
     return { expected: `no field of ${field}, which has none`, at: path[length]?.at ?? 0 };
   }
   return { expected: `one of ${Object.keys(fields).join(", ")}`, at: path[0]?.at ?? 0 };

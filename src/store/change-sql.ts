@@ -117,7 +117,7 @@ function readsValues(condition: Condition): boolean {
     case "not":
       return readsValues(condition.of);
     default:
-      return condition.target.kind === "json";
+      return condition.target.kind === "json" || condition.target.kind === "list";
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Queryable } from "./query.ts";
 
 const noTime = "'-infinity'::timestamptz";
+const steps = "steps::jsonb";
 const duration = { sql: "duration_ms", least: "-1" };
 
 /** What callers may ask of executions. */
@@ -14,6 +15,9 @@ export const queryableExecutions: Queryable = {
     status: { sql: "status" },
     inputs: { sql: "inputs" },
     outputs: { sql: "outputs" },
+    "steps.module": { sql: steps, within: ["module"] },
+    "steps.outputs": { sql: steps, within: ["outputs"] },
+    "steps.raw_answer": { sql: steps, within: ["rawAnswer"] },
     error_reason: { sql: "error_reason" },
     error_message: { sql: "error_message" },
     model: { sql: "model" },

@@ -5,6 +5,8 @@ import { firstId, isUuid, lastId } from "../domain/uuid.ts";
 /** What stands for a field in SQL. */
 export type Column = {
   readonly sql: string;
+  /** The field's place in the JSON of each element, where the column is a list of JSON. */
+  readonly within?: readonly string[];
   /** Stands for the least, where the column may be null and rows are sorted by it. */
   readonly least?: string;
   /** A UUIDv7 made at the very time that this column has: its order is this one's. */
@@ -43,7 +45,7 @@ export function whereSql(condition: Condition | null, columns: Columns, binds: B
   }
 }
 
-/** The member of JSON that a path names; lists have none. */
+/** The member of JSON that a path names through objects; lists have none. */
 export function memberSql(sql: string, path: readonly string[], binds: Binds, last: "->" | "->>" = "->"): string {
   return path.reduce((object, name, index) => `(${object} ${index === path.length - 1 ? last : "->"} ${binds.add(name, "text")})`, sql);
 }
@@ -55,27 +57,43 @@ export function columnOf({ field }: Target, columns: Columns): Column {
 }
 
 function presentSql(target: Target, columns: Columns, binds: Binds): string {
-  const { sql } = columnOf(target, columns);
+  const column = columnOf(target, columns);
+  const { sql } = column;
   if (target.kind === "text") return `${sql} <> ''`;
   if (target.kind === "labels") return target.path[0] === undefined ? `${sql} <> '{}'` : `${sql} ? ${binds.add(target.path[0], "text")}`;
-  if (target.kind === "json" && target.path.length > 0) return `${memberSql(sql, target.path, binds)} <> 'null'`;
+  // What a step holds by itself is text, or an object.
+  if (target.kind === "list" && target.path.length === 0)
+    return anyMemberSql(column, [], binds, (member) => `${member} NOT IN ('null', '""')`);
+  if (target.kind === "list" || (target.kind === "json" && target.path.length > 0))
+    return anyMemberSql(column, target.path, binds, (member) => `${member} <> 'null'`);
   return `${sql} IS NOT NULL`;
 }
 
 function hasSql(target: Target, value: Operand, text: string, columns: Columns, binds: Binds): string {
-  const { sql } = columnOf(target, columns);
+  const column = columnOf(target, columns);
+  const { sql } = column;
   if (target.kind === "text") return containsSql(sql, text, binds);
-  if (target.path.length === 0) return `${sql} ? ${binds.add(text, "text")}`;
+  if (target.path.length === 0 && target.kind !== "list") return `${sql} ? ${binds.add(text, "text")}`;
   if (target.kind === "labels") return containsSql(memberSql(sql, target.path, binds, "->>"), text, binds);
-  const member = memberSql(sql, target.path, binds);
-  const elements = [...new Set([JSON.stringify([value]), JSON.stringify([text])])].map(
-    (list) => `${member} @> ${binds.add(list, "jsonb")}`,
-  );
-  return `CASE jsonb_typeof(${member})
-    WHEN 'string' THEN ${containsSql(`(${member} #>> '{}')`, text, binds)}
-    WHEN 'array' THEN ${elements.join(" OR ")}
-    WHEN 'object' THEN ${member} ? ${binds.add(text, "text")}
-    ELSE ${member} = ${binds.add(JSON.stringify(value), "jsonb")} END`;
+  return anyMemberSql(column, target.path, binds, (member) => {
+    const elements = [...new Set([JSON.stringify([value]), JSON.stringify([text])])].map(
+      (list) => `${member} @> ${binds.add(list, "jsonb")}`,
+    );
+    return `CASE jsonb_typeof(${member})
+      WHEN 'string' THEN ${containsSql(`(${member} #>> '{}')`, text, binds)}
+      WHEN 'array' THEN ${elements.join(" OR ")}
+      WHEN 'object' THEN ${member} ? ${binds.add(text, "text")}
+      ELSE ${member} = ${binds.add(JSON.stringify(value), "jsonb")} END`;
+  });
+}
+
+/** True where a member that the path names meets a test; the path goes through objects, and through each element of a list. */
+function anyMemberSql({ sql, within = [] }: Column, path: readonly string[], binds: Binds, test: (member: string) => string): string {
+  const whole = [...within, ...path];
+  // What callers' JSON begins with is an object, so that one name leads to one member: that is quicker.
+  if (whole.length === path.length && path.length === 1) return test(memberSql(sql, path, binds));
+  const jsonPath = `$${whole.map((name) => `.${JSON.stringify(name)}`).join("")}`;
+  return `EXISTS (SELECT FROM jsonb_path_query(${sql}, ${binds.add(jsonPath, "jsonpath")}) AS member WHERE ${test("member")})`;
 }
 
 /** In any case, whatever the database's own locale. */

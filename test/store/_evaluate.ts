@@ -18,12 +18,14 @@ export function meets(condition: Condition | null, row: Fields): boolean {
       return !meets(condition.of, row);
   }
   const value = valueAt(condition.target, row);
-  if (value === null) return false;
   switch (condition.op) {
     case "present":
-      return isPresent(condition.target, value);
+      return valuesAt(condition.target, row).some((one) => isPresent(condition.target, one));
     case "has":
-      return has(condition.target, value, condition.value, condition.text);
+      return valuesAt(condition.target, row).some((one) => has(condition.target, one, condition.value, condition.text));
+  }
+  if (value === null) return false;
+  switch (condition.op) {
     case "=":
       return value === condition.value;
     case "!=":
@@ -54,13 +56,35 @@ function valueAt({ field, kind, path }: Target, row: Fields): Json {
   return path.reduce<Json>((value, name) => (isObject(value) && Object.hasOwn(value, name) ? (value[name] as Json) : null), whole);
 }
 
+/** All that a path leads to, through lists too; of null none. */
+function valuesAt(target: Target, row: Fields): Json[] {
+  const { field, kind, path } = target;
+  const [list, member] = field.split(".") as [string, string];
+  const found = (names: readonly string[], from: Json) =>
+    names.reduce<Json[]>((values, name) => values.flatMap((value) => membersOf(value, name)), [from]);
+  const stored = member === "raw_answer" ? "rawAnswer" : member;
+  const values =
+    kind === "list"
+      ? found([stored, ...path], row[list] ?? null)
+      : kind === "json"
+        ? found(path, row[field] ?? null)
+        : [valueAt(target, row)];
+  return values.filter((value) => value !== null);
+}
+
+/** A list's elements have members too, but not what is a list in it. */
+function membersOf(value: Json, name: string): Json[] {
+  const objects = Array.isArray(value) ? value : [value];
+  return objects.flatMap((one) => (isObject(one) && Object.hasOwn(one, name) ? [one[name] as Json] : []));
+}
+
 function isPresent({ kind, path }: Target, value: Json): boolean {
-  if (kind === "text") return value !== "";
+  if (kind === "text" || (kind === "list" && path.length === 0)) return value !== "";
   return kind === "labels" && path.length === 0 ? Object.keys(value as Fields).length > 0 : true;
 }
 
 function has({ path, kind }: Target, value: Json, wanted: Operand, text: string): boolean {
-  if (kind !== "text" && path.length === 0) return Object.hasOwn(value as Fields, text);
+  if (kind !== "text" && kind !== "list" && path.length === 0) return Object.hasOwn(value as Fields, text);
   if (typeof value === "string") return value.toLowerCase().includes(text.toLowerCase());
   if (Array.isArray(value)) return value.includes(wanted) || value.includes(text);
   return isObject(value) ? Object.hasOwn(value, text) : value === wanted;

@@ -42,10 +42,20 @@ const comparison = fc.oneof(
     equal,
     fc.constantFrom("true", "false"),
   ),
+  compared(
+    fc.oneof(
+      fc.constantFrom("steps.module", "steps.outputs", "steps.raw_answer"),
+      path.map((member) => `steps.outputs.${member}`),
+    ),
+    fc.constant(":"),
+    fc.oneof(wordValue, fc.constantFrom("predict", "GUESS", "tags", "1", "true")),
+  ),
   fc
     .oneof(
       label,
       path.map((member) => `outputs.${member}`),
+      path.map((member) => `steps.outputs.${member}`),
+      fc.constantFrom("steps.module", "steps.raw_answer"),
       fc.constantFrom("outputs", "labels", "model", "completed_at", "duration_ms", "status"),
     )
     .map((field) => `${field}:*`),

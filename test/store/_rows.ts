@@ -34,6 +34,7 @@ const member: fc.Arbitrary<Json> = fc.oneof(
   { weight: 3, arbitrary: scalar },
   fc.array(scalar, { maxLength: 3 }),
   object(fc.oneof(scalar, fc.array(scalar, { maxLength: 2 }))),
+  fc.array(fc.oneof(scalar, object(scalar), fc.array(object(scalar), { maxLength: 2 })), { maxLength: 3 }),
 );
 
 function object(value: fc.Arbitrary<Json>): fc.Arbitrary<{ [name: string]: Json }> {
@@ -58,6 +59,9 @@ function row(programs: readonly string[]) {
       status: fc.constantFrom("pending", "running", "completed", "failed", "cancelled"),
       inputs: object(member),
       outputs: object(member),
+      steps: fc.array(fc.record({ module: fc.constantFrom("predict", "Guess"), outputs: object(member), rawAnswer: text }), {
+        maxLength: 2,
+      }),
       error_reason: fc.constantFrom("OUTPUT_INVALID", "LM_ERROR"),
       error_message: text,
       model: fc.constantFrom("", "openai/a", "openai/B"),
@@ -115,10 +119,10 @@ async function createProgram(store: Store, handle: string): Promise<string> {
 
 // $1 is a list of such rows, $2 their project.
 const insertSql = `
-  INSERT INTO executions (project_id, id, program_id, revision, status, inputs, outputs, error_reason, error_message, model, labels,
+  INSERT INTO executions (project_id, id, program_id, revision, status, inputs, outputs, steps, error_reason, error_message, model, labels,
     input_tokens, output_tokens, started_at, completed_at, duration_ms, updated_at)
-  SELECT $2, id, program_id, 1, status, inputs, outputs, error_reason, error_message, model, labels,
+  SELECT $2, id, program_id, 1, status, inputs, outputs, steps, error_reason, error_message, model, labels,
     input_tokens, output_tokens, started_at, completed_at, duration_ms, updated_at
-  FROM jsonb_to_recordset($1::jsonb) AS run (id uuid, program_id uuid, status text, inputs jsonb, outputs jsonb, error_reason text,
+  FROM jsonb_to_recordset($1::jsonb) AS run (id uuid, program_id uuid, status text, inputs jsonb, outputs jsonb, steps json, error_reason text,
     error_message text, model text, labels jsonb, input_tokens bigint, output_tokens bigint, started_at timestamptz,
     completed_at timestamptz, duration_ms bigint, updated_at timestamptz)`;
