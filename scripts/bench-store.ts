@@ -73,7 +73,7 @@ async function list({ executions }: Store, more: Partial<AskedList> = {}): Promi
     executions.find(project, { ...listing, limit: listing.limit + 1 }, false),
     more.countTotal ? executions.count(project, listing) : 0,
   ]);
-  return turnPage(found, listing, query, ({ keys }) => keys).nextPageToken;
+  return turnPage(found, listing, query).nextPageToken;
 }
 
 async function listPrograms({ programs }: Store): Promise<void> {

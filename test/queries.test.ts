@@ -1,37 +1,19 @@
-import { setImmediate } from "node:timers/promises";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code } from "@connectrpc/connect";
 import anyTest, { type TestFn } from "ava";
 import { ExecutionView } from "../src/gen/sigrun/v1/execution_service_pb.ts";
 import { failure } from "./_errors.ts";
-import { createHostility, createRandom } from "./_fuzz.ts";
 import { type Gateway, shared, startScripted } from "./_gateway.ts";
+import type { ScriptedModel } from "./_model.ts";
+import { createProgram, record } from "./_recorded.ts";
 
-type Context = { gateway: Gateway; model: Scripted["model"]; env: Scripted["env"]; programId: string };
-type Scripted = Awaited<ReturnType<typeof startScripted>>;
+type Context = { gateway: Gateway; model: ScriptedModel; programId: string };
 const test = anyTest as TestFn<Context>;
 const file = shared(anyTest);
-const schema = "asked";
-
-type Recorded = { inputs: { question: string }; outputs?: object; labels?: Record<string, string> };
-
-/** Records a run that went on elsewhere. */
-async function record({ executions }: Gateway, programId: string, { inputs, outputs, labels = {} }: Recorded): Promise<string> {
-  const { execution } = await executions.startExecution({ programId, inputs, labels });
-  const id = execution?.id ?? "";
-  if (outputs) await executions.completeExecution({ id, outputs: outputs as never, durationMs: 1500n });
-  return id;
-}
-
-async function createProgram({ programs }: Gateway, name: string): Promise<string> {
-  const text = "question -> answer, confidence: Optional[float], sources: Optional[list[str]]";
-  const { program } = await programs.createProgram({ program: { name, signature: { text, name: `Asks${name}` } } });
-  return program?.id ?? "";
-}
 
 test.before(async (t) => {
-  const { gateway, model, env } = await startScripted(file, { SIGRUN_DATABASE_SCHEMA: schema });
+  const { gateway, model } = await startScripted(file);
   const programId = await createProgram(gateway, "Main");
-  t.context = { gateway, model, env, programId };
+  t.context = { gateway, model, programId };
   const outputs = (confidence: number, sources: string[]) => ({ answer: "yes", confidence, sources });
   await record(gateway, programId, { inputs: { question: "Will it rain?" }, outputs: outputs(0.9, ["wiki", "news"]) });
   await record(gateway, programId, { inputs: { question: "RAIN?" }, outputs: outputs(0.2, []), labels: { team: "search" } });
@@ -84,7 +66,13 @@ test("what a module made on the way to the outputs is found in the steps", async
 test("a filter that is none is refused with the place, in every list", async (t) => {
   const { signatures, programs, executions } = t.context.gateway;
   const filter = "created_at > yesterday";
-  for (const call of [signatures.listSignatures({ filter }), programs.listPrograms({ filter }), executions.listExecutions({ filter })]) {
+  for (const call of [
+    signatures.listSignatures({ filter }),
+    programs.listPrograms({ filter }),
+    programs.listRevisions({ programId: "main", filter }),
+    executions.listExecutions({ filter }),
+    executions.aggregateExecutions({ filter }),
+  ]) {
     const told = await failure(t, call);
     t.like(told, { code: Code.InvalidArgument, reason: "FILTER_INVALID", paths: ["filter"] });
     t.regex(told.message, /at position 14: expected a time such as 2026-11-24T10:00:00Z/);
@@ -93,21 +81,6 @@ test("a filter that is none is refused with the place, in every list", async (t)
     (await failure(t, programs.listPrograms({ filter: "colour = red" }))).message,
     /position 1: expected one of id, handle, name, .*; there is no colour/,
   );
-});
-
-test("a page's token is its own query's alone", async (t) => {
-  const { executions } = t.context.gateway;
-  const query = { filter: "labels:*", orderBy: "duration_ms, id", pageSize: 1 };
-  const { nextPageToken: pageToken } = await executions.listExecutions(query);
-  t.is((await executions.listExecutions({ ...query, pageSize: 7, pageToken })).executions.length, 1);
-  for (const other of [{ filter: "" }, { orderBy: "duration_ms desc, id" }, { distinctOn: ["status"] }, { pageToken: `${pageToken}x` }])
-    t.like(await failure(t, executions.listExecutions({ ...query, pageToken, ...other })), {
-      reason: "PAGE_TOKEN_INVALID",
-      paths: ["page_token"],
-    });
-  const forged = JSON.parse(Buffer.from(pageToken, "base64url").toString()) as string[];
-  const token = Buffer.from(JSON.stringify([forged[0], "x'; --", "no uuid"])).toString("base64url");
-  t.like(await failure(t, executions.listExecutions({ ...query, pageToken: token })), { reason: "PAGE_TOKEN_INVALID" });
 });
 
 test("lists are sorted, skipped in and made distinct as they are asked to be", async (t) => {
@@ -133,49 +106,6 @@ test("lists are sorted, skipped in and made distinct as they are asked to be", a
       reason: "REQUEST_INVALID",
       paths: [path],
     });
-});
-
-test("no row comes twice or is left out while others are being added", async (t) => {
-  const { gateway } = t.context;
-  const programId = await createProgram(gateway, "Paged");
-  const ids: string[] = [];
-  for (let left = 60; left > 0; left--) ids.push(await record(gateway, programId, { inputs: { question: "before" } }));
-  let isPaging = true;
-  const adding = (async () => {
-    while (isPaging) await record(gateway, programId, { inputs: { question: "meanwhile" } });
-  })();
-  for (const orderBy of ["", "created_at", "status, created_at desc"]) {
-    const seen: string[] = [];
-    let pageToken = "";
-    do {
-      const page = await gateway.executions.listExecutions({ filter: `program_id = paged`, orderBy, pageSize: 5, pageToken });
-      seen.push(...page.executions.map(({ id }) => id));
-      pageToken = page.nextPageToken;
-      // Oldest first, there would be no end while rows are being added.
-    } while (pageToken !== "" && !(orderBy === "created_at" && seen.length > 100));
-    t.is(new Set(seen).size, seen.length, orderBy);
-    t.deepEqual(
-      ids.filter((id) => !seen.includes(id)),
-      [],
-      orderBy,
-    );
-  }
-  isPaging = false;
-  await adding;
-});
-
-test("a page ends before it grows too large for a client", async (t) => {
-  const { gateway } = t.context;
-  const programId = await createProgram(gateway, "Large");
-  for (let left = 12; left > 0; left--) await record(gateway, programId, { inputs: { question: "x".repeat(700_000) } });
-  const sizes: number[] = [];
-  let pageToken = "";
-  do {
-    const page = await gateway.executions.listExecutions({ filter: "program_id = large", view: ExecutionView.FULL, pageToken });
-    sizes.push(page.executions.length);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  t.deepEqual(sizes, [4, 4, 4]);
 });
 
 test("programs come with their newest executions", async (t) => {
@@ -241,79 +171,29 @@ test("programs and signatures are asked as executions are", async (t) => {
   });
   t.true((totalSize ?? 0) >= 1);
   t.is(found.length, 1);
+  t.is((await signatures.listSignatures({ filter: "name : asks", distinctOn: ["instructions"] })).signatures.length, 1);
+  const newest = await programs.listPrograms({ filter: "status = DRAFT", orderBy: "name desc", distinctOn: ["status"], countTotal: true });
+  t.is(newest.programs.length, 1);
+  t.is(newest.totalSize, 1);
 });
 
-test("10,000 hostile strings in filter, order_by, page_token and distinct_on are answered or refused as INVALID_ARGUMENT", async (t) => {
-  t.timeout(180_000);
-  const { signatures, programs, executions } = t.context.gateway;
-  const random = createRandom(11);
-  const hostility = createHostility(random, ["status", "COMPLETED", "inputs.question", "labels.team", "created_at", "duration_ms"]);
-  const parts = [
-    " AND ",
-    " OR ",
-    "NOT ",
-    "-",
-    "(",
-    ")",
-    "=",
-    "!=",
-    "<",
-    ">=",
-    ":",
-    "*",
-    '"',
-    "'",
-    "\\",
-    ".",
-    ",",
-    " desc",
-    "1e400",
-    "5s",
-    "$1",
-    "::uuid",
-    "\n",
-    " ",
-  ];
-  const text = () =>
-    Array.from({ length: 1 + random.below(8) }, () => (random.chance(0.5) ? random.pick(parts) : hostility.text())).join("");
-  // Tokens of sound queries, with other keys in them.
-  const orders = ["", "duration_ms", "created_at, status", "inputs.question desc, id", "labels.team", "completed_at, id desc"];
-  const forgeries = await Promise.all(
-    orders.map(async (orderBy) => {
-      const { nextPageToken } = await executions.listExecutions({ orderBy, pageSize: 1 });
-      const [hash, ...keys] = JSON.parse(Buffer.from(nextPageToken, "base64url").toString()) as string[];
-      const token = () =>
-        Buffer.from(JSON.stringify([hash, ...keys.map((key) => (random.chance(0.4) ? key : text()))])).toString("base64url");
-      return () => ({ orderBy, pageToken: token(), pageSize: 1 });
-    }),
-  );
-  const counted: Record<string, number> = {};
-  async function ask(): Promise<void> {
-    const asked = {
-      ...(random.chance(0.7) && { filter: text() }),
-      ...(random.chance(0.3) && { orderBy: text() }),
-      ...(random.chance(0.1) && { pageToken: text() }),
-      pageSize: 1,
-      countTotal: random.chance(0.3),
-    };
-    const distinct = random.chance(0.2) ? { distinctOn: [text(), text()].slice(random.below(2)) } : {};
-    const call = random.pick([
-      () => executions.listExecutions({ ...asked, ...distinct }),
-      () => executions.listExecutions(random.pick(forgeries)()),
-      () => programs.listPrograms(asked),
-      () => signatures.listSignatures(asked),
-    ]);
-    const told = await call().then(
-      () => "OK",
-      (error: unknown) => (error instanceof ConnectError ? Code[error.code] : String(error)),
-    );
-    counted[told] = (counted[told] ?? 0) + 1;
-  }
-  async function askOften(): Promise<void> {
-    for (let left = 1_250; left > 0; left--) await ask();
-    await setImmediate();
-  }
-  await Promise.all(Array.from({ length: 8 }, askOften));
-  t.log(counted);
-  t.deepEqual(Object.keys(counted).sort(), ["InvalidArgument", "OK"]);
+test("the revisions of a program are asked as programs are", async (t) => {
+  const { gateway } = t.context;
+  const { programs } = gateway;
+  await createProgram(gateway, "Revised");
+  for (const maxTokens of [10, 20]) await programs.updateProgram({ program: { id: "revised", lm: { maxTokens } } });
+  await programs.rollbackProgram({ programId: "revised", revision: 2 });
+  const numbers = async (asked: object) =>
+    (await programs.listRevisions({ programId: "revised", ...asked })).revisions.map(({ number }) => number);
+  t.deepEqual(await numbers({}), [4, 3, 2, 1]);
+  t.deepEqual(await numbers({ filter: "origin = updated AND status = DRAFT" }), [3, 2]);
+  t.deepEqual(await numbers({ filter: "NOT score >= 0.5 AND number > 1", orderBy: "score desc, number", skip: 1 }), [3, 4]);
+  t.deepEqual(await numbers({ orderBy: "number", distinctOn: ["origin"] }), [1, 2, 4]);
+  const first = await programs.listRevisions({ programId: "revised", orderBy: "origin, created_at", pageSize: 3, countTotal: true });
+  t.is(first.totalSize, 4);
+  const { nextPageToken: pageToken } = first;
+  t.deepEqual(await numbers({ orderBy: "origin, created_at", pageToken }), [3]);
+  t.like(await failure(t, programs.listRevisions({ programId: "main", orderBy: "origin, created_at", pageToken })), {
+    reason: "PAGE_TOKEN_INVALID",
+  });
 });

@@ -2,7 +2,7 @@ import { type Condition, readCondition } from "./condition.ts";
 import { Invalid } from "./faults.ts";
 import { readOrder, readTargets, type Term } from "./order.ts";
 import { type AskedPage, readPage } from "./page.ts";
-import type { Fields, Target } from "./queryable.ts";
+import type { Fields, Kind, Target } from "./queryable.ts";
 
 /** What a caller asks a List RPC for. */
 export type AskedList = AskedPage & {
@@ -16,7 +16,7 @@ export type AskedList = AskedPage & {
 /** The same, read: which rows, in which order, from where on. */
 export type Listing = {
   readonly where: Condition | null;
-  /** Ends in the rows' id, so that no two are alike. */
+  /** Ends in what the rows are known by, so that no two are alike. */
   readonly order: readonly Term[];
   /** One row for each value of these: the first in order. */
   readonly distinct: readonly Target[];
@@ -26,23 +26,31 @@ export type Listing = {
   readonly after?: readonly string[];
 };
 
-/** A row that was found, with its keys in the listing's order. */
-export type Found<Row> = { readonly row: Row; readonly keys: readonly string[] };
+/** What rows are known by; its order is the one in which they were made. */
+export type KeyField = "id" | "number";
 
-/** Reads what a caller asks for; newest first where it does not say. The query is what a page token is bound to; `of` says whose rows they are. */
-export function readListing(asked: AskedList, fields: Fields, of: readonly string[]): { listing: Listing; query: readonly unknown[] } {
+/**
+ * Reads what a caller asks for; newest first where it does not say. The query is what a page token is bound to; `of` says
+ * whose rows they are.
+ */
+export function readListing(
+  asked: AskedList,
+  fields: Fields,
+  of: readonly string[],
+  key: KeyField = "id",
+): { listing: Listing; query: readonly unknown[] } {
   const { filter, orderBy, skip, distinctOn = [] } = asked;
   if (skip < 0) throw new Invalid("REQUEST_INVALID", [{ field: "skip", description: "must not be negative", reason: "range" }]);
   const where = readCondition(filter, fields);
   const distinct = readTargets(distinctOn, fields, "distinct_on");
-  const order = endInId(readOrder(orderBy, fields));
+  const order = endInKey(readOrder(orderBy, fields), { field: key, kind: fields[key] as Kind, path: [] });
   const query = [...of, filter, orderBy, distinctOn];
   return { listing: { where, order, distinct, skip, ...readPage(asked, query, order.length) }, query };
 }
 
-/** The id decides where all else is alike, in the direction of what comes before it. */
-function endInId(order: readonly Term[]): readonly Term[] {
-  const place = order.findIndex(({ target }) => target.field === "id");
+/** The key decides where all else is alike, in the direction of what comes before it. */
+function endInKey(order: readonly Term[], key: Target): readonly Term[] {
+  const place = order.findIndex(({ target }) => target.field === key.field);
   if (place >= 0) return order.slice(0, place + 1);
-  return [...order, { target: { field: "id", kind: "uuid", path: [] }, isDescending: order.at(-1)?.isDescending ?? true }];
+  return [...order, { target: key, isDescending: order.at(-1)?.isDescending ?? true }];
 }

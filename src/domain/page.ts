@@ -29,16 +29,31 @@ export function tokenFault(): Invalid {
   return new Invalid("PAGE_TOKEN_INVALID", [{ field: "page_token", description, reason: "page_token" }]);
 }
 
+/** A row that was found, with its keys in the order that was asked for. */
+export type Found<Row> = {
+  readonly row: Row;
+  readonly keys: readonly string[];
+  /** True of the last, where more rows were found than were read. */
+  readonly isCut?: boolean;
+};
+
 /** As many rows as the page may hold, and the token of the next; "" where there is none. Give it one row more than the limit to see that there is. */
-export function turnPage<Row>(found: readonly Row[], { limit }: Page, query: readonly unknown[], keysOf: (row: Row) => readonly string[]) {
+export function turnPage<Row>(
+  found: readonly Found<Row>[],
+  { limit }: Page,
+  query: readonly unknown[],
+  weighRow: (row: Row) => number = weigh,
+): { rows: Row[]; nextPageToken: string } {
   const rows: Row[] = [];
-  for (let bytes = 0; rows.length < Math.min(limit, found.length); rows.push(found[rows.length] as Row)) {
-    bytes += weigh(found[rows.length]);
+  let bytes = 0;
+  for (const { row } of found.slice(0, limit)) {
+    bytes += weighRow(row);
     if (bytes > pageBytes && rows.length > 0) break;
+    rows.push(row);
   }
-  const last = rows.at(-1);
-  const nextPageToken = found.length > rows.length && last ? encode([queryHash(query), ...keysOf(last)]) : "";
-  return { rows, nextPageToken };
+  const last = found[rows.length - 1];
+  const isMore = found.length > rows.length || last?.isCut;
+  return { rows, nextPageToken: last && isMore ? encode([queryHash(query), ...last.keys]) : "" };
 }
 
 const encode = (parts: readonly string[]) => Buffer.from(JSON.stringify(parts)).toString("base64url");

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { canonicalJson, type Json } from "./json.ts";
-import type { Signature } from "./signature.ts";
+import { isSameSignature, type Signature } from "./signature.ts";
 
 /** The settings of a model call; those left out are the server's. */
 export type LmSettings = {
@@ -38,6 +38,16 @@ export type Definition = {
   /** For each output of the signature, the module that makes it. */
   readonly outputs: readonly Wire[];
 };
+
+/** The signatures that show where a definition is told: its own, and those of modules that have another. */
+export function shownSignatures({ signature, modules }: Pick<Definition, "signature" | "modules">): Signature[] {
+  const shown = (inner: readonly Module[], own: Signature): Signature[] =>
+    inner.flatMap((module) => [
+      ...(isSameSignature(module.signature, own) ? [] : [module.signature]),
+      ...shown(module.modules, module.signature),
+    ]);
+  return [signature, ...shown(modules, signature)];
+}
 
 /** The id under which a sidecar knows a definition: made from its content alone. */
 export function dspyProgramId(definition: Definition): string {

@@ -46,6 +46,20 @@ export const programFields: Fields = {
   updated_at: "time",
 };
 
+/** Of one program; each is known by its number. */
+export const revisionFields: Fields = {
+  number: "number",
+  origin: "text",
+  status: { enum: "PROGRAM_STATUS_", names: ["DRAFT", "READY", "OPTIMIZED", "ERROR"] },
+  optimization_id: "uuid",
+  signature_id: "uuid",
+  dspy_program_id: "text",
+  score: "fraction",
+  error_reason: "text",
+  error_message: "text",
+  created_at: "time",
+};
+
 export const executionFields: Fields = {
   id: "uuid",
   program_id: "program",

@@ -105,10 +105,10 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
       return { revision: revisionMessage(await actions.revisions.get(project, given(programId, "program_id"), revision), true) };
     },
 
-    async listRevisions({ programId, pageSize, pageToken }, context) {
+    async listRevisions(request, context) {
       const { project } = callerOf(context, usualMs.read);
-      const { rows, nextPageToken } = await actions.revisions.list(project, given(programId, "program_id"), { pageSize, pageToken });
-      return { revisions: rows.map((revision) => revisionMessage(revision, false)), nextPageToken };
+      const { rows, ...page } = await actions.revisions.list(project, given(request.programId, "program_id"), request);
+      return { revisions: rows.map((revision) => revisionMessage(revision, false)), ...pageMessage(page) };
     },
 
     async importProgramState(request, context) {

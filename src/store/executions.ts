@@ -2,7 +2,8 @@ import type { Aggregate, Grouping } from "../domain/aggregate.ts";
 import type { Condition } from "../domain/condition.ts";
 import type { Execution } from "../domain/execution.ts";
 import { NotFound } from "../domain/faults.ts";
-import type { Found, Listing } from "../domain/listing.ts";
+import type { Listing } from "../domain/listing.ts";
+import type { Found } from "../domain/page.ts";
 import type { RequestKey } from "../domain/request.ts";
 import { aggregateExecutions } from "./aggregates.ts";
 import type { Database } from "./database.ts";
@@ -46,9 +47,9 @@ export function createExecutionStore(database: Database, Row: ExecutionRows): Ex
       }),
 
     async find(project, listing, withValues) {
-      const selection = { select: executionSelect(Row, withValues), ...(withValues && { bytes: valueBytes("page") }) };
+      const selection = { select: executionSelect(Row, withValues), bytes: withValues ? valueBytes("page") : "0" };
       const found = await findRows<ExecutionRow>(database, project, queryableExecutions, selection, listing);
-      return found.map(({ row, keys }) => ({ row: executionOf(row), keys }));
+      return found.map(({ row, ...place }) => ({ row: executionOf(row), ...place }));
     },
 
     count: (project, listing) => countRows(database, project, queryableExecutions, listing),

@@ -1,8 +1,9 @@
 import { ForeignKeyConstraintError, Op, UniqueConstraintError } from "sequelize";
 import { Cancelled, NotFound } from "../domain/faults.ts";
 import { optimizationStep } from "../domain/lifecycle.ts";
-import type { Found, Listing } from "../domain/listing.ts";
+import type { Listing } from "../domain/listing.ts";
 import type { Optimization, OptimizationTask } from "../domain/optimization.ts";
+import type { Found } from "../domain/page.ts";
 import type { RequestKey } from "../domain/request.ts";
 import type { Database } from "./database.ts";
 import {
@@ -74,7 +75,7 @@ export function createOptimizationStore(database: Database, Row: OptimizationRow
         bytes: "octet_length(page.config::text) + octet_length(page.metrics::text) + octet_length(page.labels::text)",
       };
       const found = await findRows<OptimizationRow>(database, project, queryableOptimizations, selection, listing);
-      return found.map(({ row, keys }) => ({ row: optimizationOf(row), keys }));
+      return found.map(({ row, ...place }) => ({ row: optimizationOf(row), ...place }));
     },
 
     count: (project, listing) => countRows(database, project, queryableOptimizations, listing),

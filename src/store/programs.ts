@@ -11,14 +11,16 @@ import {
 import type { Execution } from "../domain/execution.ts";
 import { NotFound } from "../domain/faults.ts";
 import { isHandle } from "../domain/handle.ts";
-import type { Found, Listing } from "../domain/listing.ts";
+import type { Listing } from "../domain/listing.ts";
+import type { Found } from "../domain/page.ts";
 import type { Program, Revision } from "../domain/revision.ts";
 import { isUuid } from "../domain/uuid.ts";
 import type { Database } from "./database.ts";
 import { type ExecutionRow, type ExecutionRows, executionOfJson, executionSelect } from "./execution-row.ts";
 import { programFrom, queryablePrograms } from "./program-columns.ts";
 import { countRows, findRows } from "./query.ts";
-import { type RevisionColumns, type RevisionDraft, type RevisionStore, revisionColumns, revisionOf } from "./revisions.ts";
+import { listedRevision, revisionBytes, revisionColumns } from "./revision-columns.ts";
+import { type RevisionColumns, type RevisionDraft, type RevisionStore, revisionOf } from "./revisions.ts";
 import type { SignatureStore } from "./signatures.ts";
 import type { Binds } from "./where.ts";
 
@@ -131,16 +133,15 @@ export function createProgramStore(database: Database, { signatures, revisions, 
     },
 
     async find(project, listing, { withState, latest }) {
-      const state = withState ? "r.compiled_state" : "'' AS compiled_state";
       const selection = {
-        select: programColumns.replace("r.compiled_state", state),
-        bytes: "octet_length(page.compiled_state) + octet_length(page.modules::text) + octet_length(page.inputs::text)",
+        select: `${programColumns}, ${withState ? revisionColumns : listedRevision}`,
+        bytes: revisionBytes,
         ...(latest > 0 && { beside: latestOf(latest) }),
       };
       const found = await findRows<ProgramColumns>(database, project, queryablePrograms, selection, listing);
-      return found.map(({ row, keys }) => ({
+      return found.map(({ row, ...place }) => ({
         row: { program: programOf(row), latest: (row.latest_executions ?? []).map(executionOfJson) },
-        keys,
+        ...place,
       }));
     },
 
@@ -161,9 +162,9 @@ export function createProgramStore(database: Database, { signatures, revisions, 
 
 const programColumns = `
   p.id, p.handle, p.name, p.description, p.labels, p.deployed_revision, p.version, p.request_hash, p.created_at AS program_created_at,
-  p.updated_at AS program_updated_at, ${revisionColumns}`;
+  p.updated_at AS program_updated_at`;
 
-const programSelect = `SELECT ${programColumns} FROM ${programFrom}`;
+const programSelect = `SELECT ${programColumns}, ${revisionColumns} FROM ${programFrom}`;
 
 type ProgramColumns = RevisionColumns & {
   id: string;

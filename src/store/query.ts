@@ -1,6 +1,6 @@
 import { QueryTypes } from "sequelize";
-import type { Found, Listing } from "../domain/listing.ts";
-import { pageBytes, tokenFault } from "../domain/page.ts";
+import type { Listing } from "../domain/listing.ts";
+import { type Found, pageBytes, tokenFault } from "../domain/page.ts";
 import type { Target } from "../domain/queryable.ts";
 import { type Database, sqlStateOf } from "./database.ts";
 import { Binds, type Column, type Columns, columnOf, memberSql, sortedSql, whereSql } from "./where.ts";
@@ -19,7 +19,7 @@ export type Selection = {
   /** Read beside each row of the page, and of no other. */
   readonly beside?: { readonly select: string; readonly join: (binds: Binds) => string };
   /** How many bytes a row's values have; what comes after a full page is not sent. */
-  readonly bytes?: string;
+  readonly bytes: string;
 };
 
 type Key = { readonly sql: string; readonly type: string; readonly isDescending: boolean };
@@ -29,8 +29,11 @@ export async function findRows<Row>(database: Database, project: string, source:
   const binds = new Binds();
   const sql = pageSql(binds, project, source, selection, listing);
   try {
-    const rows = await askRows<Row & { page_keys: string[] }>(database, sql, binds);
-    return rows.map((row): Found<Row> => ({ row, keys: row.page_keys }));
+    const rows = await askRows<Row & { page_keys: string[]; page_rows: string }>(database, sql, binds);
+    return rows.map((row, index): Found<Row> => {
+      const isCut = index === rows.length - 1 && rows.length < Number(row.page_rows);
+      return { row, keys: row.page_keys, ...(isCut && { isCut }) };
+    });
   } catch (error) {
     // The keys are all that was not checked: a token that somebody else wrote.
     if (listing.after && sqlStateOf(error)?.startsWith("22")) throw tokenFault();
@@ -78,16 +81,16 @@ function pageSql(
   const rows =
     groups.length === 0
       ? `SELECT ${select}, ${named} FROM ${from} WHERE ${scope} AND ${afterSql(keys, after, binds)} ORDER BY ${orderSql(keys)} ${place}`
-      : `SELECT ${select}, ${named} FROM ${from} WHERE ${projectId} = $1 AND ${keys.at(-1)?.sql} IN (
+      : `SELECT ${select}, ${named} FROM ${from} WHERE ${scope} AND ${keys.at(-1)?.sql} IN (
            SELECT ${names.at(-1)?.sql} FROM (
              SELECT DISTINCT ON (${groups.join(", ")}) ${named} FROM ${from} WHERE ${scope} ORDER BY ${groups.join(", ")}, ${orderSql(keys)}
            ) AS first WHERE ${afterSql(names, after, binds)} ORDER BY ${orderSql(names)} ${place})`;
-  const keyTexts = `ARRAY[${names.map(({ sql, type }) => textSql(sql, type)).join(", ")}] AS page_keys`;
+  // What is left out for its bytes is counted too, so that the last that is read is not taken for the last there is.
+  const keyTexts = `ARRAY[${names.map(({ sql, type }) => textSql(sql, type)).join(", ")}] AS page_keys, page_rows`;
   const read = `SELECT page.*, ${keyTexts}${beside ? `, ${beside.select}` : ""}`;
   const join = beside?.join(binds) ?? "";
-  if (bytes === undefined) return `${read} FROM (${rows}) AS page ${join} ORDER BY ${orderSql(names)}`;
   const before = `sum(${bytes}) OVER (ORDER BY ${orderSql(names)} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`;
-  const weighed = `SELECT page.*, coalesce(${before}, 0) AS bytes_before FROM (${rows}) AS page`;
+  const weighed = `SELECT page.*, count(*) OVER () AS page_rows, coalesce(${before}, 0) AS bytes_before FROM (${rows}) AS page`;
   return `${read} FROM (${weighed}) AS page ${join} WHERE bytes_before < ${pageBytes} ORDER BY ${orderSql(names)}`;
 }
 

@@ -10,10 +10,14 @@ import {
 } from "sequelize";
 import { NotFound } from "../domain/faults.ts";
 import { programStep } from "../domain/lifecycle.ts";
+import type { Listing } from "../domain/listing.ts";
+import type { Found } from "../domain/page.ts";
 import type { Definition } from "../domain/program.ts";
 import type { RequestKey } from "../domain/request.ts";
 import type { Origin, Revision } from "../domain/revision.ts";
 import type { Database } from "./database.ts";
+import { countRows, findRows } from "./query.ts";
+import { listedRevision, ofProgram, queryableRevisions, revisionBytes, revisionColumns, revisionFrom } from "./revision-columns.ts";
 
 export class RevisionRow extends Model<InferAttributes<RevisionRow>, InferCreationAttributes<RevisionRow>> {
   declare projectId: string;
@@ -63,8 +67,9 @@ export type RevisionStore = {
   get(project: string, programId: string, number: number, transaction?: Transaction): Promise<Revision>;
   /** The program whose revision was made under a request_id, with the hash of what was asked; null where there is none. */
   findByRequest(project: string, request: Omit<RequestKey, "hash">): Promise<{ programId: string; hash: string } | null>;
-  /** Newest first, before the revision of that number. */
-  list(project: string, programId: string, page: { before?: number; limit: number }): Promise<Revision[]>;
+  /** Those of a program, without compiled_state. */
+  find(project: string, programId: string, listing: Listing): Promise<Found<Revision>[]>;
+  count(project: string, programId: string, listing: Listing): Promise<number>;
   /** What DSPy said when it was given the revision: "" built it, else why not. Changes only what the lifecycle lets it. */
   setBuilt(project: string, programId: string, number: number, failure: string): Promise<void>;
 };
@@ -123,10 +128,13 @@ export function createRevisionStore(database: Database): RevisionStore {
         return row && { programId: row.programId, hash: row.requestHash ?? "" };
       }),
 
-    async list(project, programId, { before, limit }) {
-      const sql = `${revisionSelect} AND ($3::integer IS NULL OR r.number < $3) ORDER BY r.number DESC LIMIT $4`;
-      return (await select(sql, [project, programId, before ?? null, limit])).map(revisionOf);
+    async find(project, programId, listing) {
+      const selection = { select: listedRevision, bytes: revisionBytes };
+      const found = await findRows<RevisionColumns>(database, project, queryableRevisions, selection, ofProgram(programId, listing));
+      return found.map(({ row, ...place }) => ({ row: revisionOf(row), ...place }));
     },
+
+    count: (project, programId, listing) => countRows(database, project, queryableRevisions, ofProgram(programId, listing)),
 
     async setBuilt(project, programId, number, failure) {
       const result = failure
@@ -138,15 +146,7 @@ export function createRevisionStore(database: Database): RevisionStore {
   };
 }
 
-/** Of program_revisions AS r JOIN signatures AS s. */
-export const revisionColumns = `
-  r.program_id, r.number, r.origin, r.status, r.signature_id, r.modules, r.outputs AS output_wires, r.lm, r.compiled_state, r.dspy_program_id, r.score, r.optimization_id,
-  r.error_reason, r.error_message, r.created_at AS revision_created_at, s.name AS signature_name, s.instructions, s.inputs, s.outputs`;
-
-const revisionSelect = `
-  SELECT ${revisionColumns}
-  FROM program_revisions AS r JOIN signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id
-  WHERE r.project_id = $1 AND r.program_id = $2`;
+const revisionSelect = `SELECT ${revisionColumns} FROM ${revisionFrom} WHERE r.project_id = $1 AND r.program_id = $2`;
 
 export type RevisionColumns = {
   program_id: string;

@@ -9,7 +9,8 @@ import {
 } from "sequelize";
 import { v7 as uuidv7 } from "uuid";
 import { AlreadyExists, InUse, NotFound } from "../domain/faults.ts";
-import type { Found, Listing } from "../domain/listing.ts";
+import type { Listing } from "../domain/listing.ts";
+import type { Found } from "../domain/page.ts";
 import { type Field, isSignatureName, type Signature, signatureHash } from "../domain/signature.ts";
 import type { Database } from "./database.ts";
 import { countRows, findRows, type Queryable } from "./query.ts";
@@ -97,7 +98,7 @@ export function createSignatureStore(database: Database): SignatureStore {
 
     async find(project, listing) {
       const found = await findRows<SignatureRow>(database, project, queryable, selection, listing);
-      return found.map(({ row, keys }) => ({ row: signatureOf(row), keys }));
+      return found.map(({ row, ...place }) => ({ row: signatureOf(row), ...place }));
     },
 
     count: (project, listing) => countRows(database, project, queryable, listing),

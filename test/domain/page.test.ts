@@ -4,8 +4,8 @@ import { readPage, turnPage } from "../../src/domain/page.ts";
 import { refused } from "./_refused.ts";
 
 const query = ["executions", "project", "program"];
-const idOf = ({ id }: { id: string }) => [id];
-const rows = Array.from({ length: 4 }, () => ({ id: uuidv7() }));
+const ids = Array.from({ length: 4 }, () => uuidv7());
+const found = ids.map((id) => ({ row: { id }, keys: [id] }));
 
 test("a page is 50 long where nothing is asked, and 1,000 at most", (t) => {
   t.is(readPage({ pageSize: 0, pageToken: "" }, query, 1).limit, 50);
@@ -17,14 +17,27 @@ test("a page is 50 long where nothing is asked, and 1,000 at most", (t) => {
 });
 
 test("the token of a page leads to the place after its last row, and the last page has none", (t) => {
-  const { rows: shown, nextPageToken } = turnPage(rows, { limit: 3 }, query, idOf);
+  const { rows: shown, nextPageToken } = turnPage(found, { limit: 3 }, query);
   t.is(shown.length, 3);
-  t.deepEqual(readPage({ pageSize: 3, pageToken: nextPageToken }, query, 1), { limit: 3, after: [rows[2]?.id as string] });
-  t.is(turnPage(rows, { limit: 4 }, query, idOf).nextPageToken, "");
+  t.deepEqual(readPage({ pageSize: 3, pageToken: nextPageToken }, query, 1), { limit: 3, after: [ids[2] as string] });
+  t.is(turnPage(found, { limit: 4 }, query).nextPageToken, "");
+});
+
+test("a page goes on where the database had more rows than it read", (t) => {
+  const [first, second] = found as [(typeof found)[0], (typeof found)[0]];
+  t.is(turnPage([first, second], { limit: 4 }, query).nextPageToken, "");
+  const { nextPageToken } = turnPage([first, { ...second, isCut: true }], { limit: 4 }, query);
+  t.deepEqual(readPage({ pageSize: 3, pageToken: nextPageToken }, query, 1).after, second.keys);
+});
+
+test("a page ends before it weighs 3 MiB, but never before its first row", (t) => {
+  const heavy = (row: { id: string }) => (row.id === ids[3] ? 1 : 2 ** 21);
+  t.deepEqual(turnPage(found, { limit: 4 }, query, heavy).rows, [{ id: ids[0] as string }]);
+  t.is(turnPage(found, { limit: 4 }, query, () => 2 ** 24).rows.length, 1);
 });
 
 test("a token of another query, another project, or nobody's is refused", (t) => {
-  const { nextPageToken } = turnPage(rows, { limit: 3 }, query, idOf);
+  const { nextPageToken } = turnPage(found, { limit: 3 }, query);
   for (const [pageToken, asked] of [
     [nextPageToken, ["executions", "project", "other"]],
     [nextPageToken, ["executions", "other", "program"]],

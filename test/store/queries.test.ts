@@ -81,8 +81,8 @@ test("pages in any order hold every row once, as sorting in memory has them", as
         // Only the first page skips.
         const { listing, query: of } = readListing({ ...query, pageToken, skip: pageToken === "" ? skip : 0 }, executionFields, []);
         const found = await store.executions.find(project, { ...listing, limit: listing.limit + 1 }, false);
-        const turned = turnPage(found, listing, of, ({ keys }) => keys);
-        read.push(...turned.rows.map(({ row }) => row.id));
+        const turned = turnPage(found, listing, of);
+        read.push(...turned.rows.map(({ id }) => id));
         pageToken = turned.nextPageToken;
       } while (pageToken !== "");
       const { listing } = readListing(query, executionFields, []);

@@ -1,7 +1,9 @@
 import { Invalid } from "../../domain/faults.ts";
 import type { AskedList } from "../../domain/listing.ts";
 import type { Performance } from "../../domain/performance.ts";
+import { shownSignatures } from "../../domain/program.ts";
 import { programFields } from "../../domain/queryable.ts";
+import { weigh, weighTexts } from "../../domain/weight.ts";
 import type { PerformanceStore } from "../../store/performance.ts";
 import type { ListedProgram, ProgramStore } from "../../store/programs.ts";
 import { type List, list } from "../list.ts";
@@ -22,6 +24,7 @@ export function createListPrograms({ programs, performances }: Deps) {
     const page = await list<ListedProgram>(asked, programFields, ["programs", project], {
       find: (listing) => programs.find(project, listing, { withState: isWhole, latest: Math.min(latest, mostLatest) }),
       count: (listing) => programs.count(project, listing),
+      weigh: (row) => weigh(row) + weighTexts(shownSignatures(row.program.newest.definition)),
     });
     if (!isWhole) return page;
     const found = await performances.of(

@@ -1,10 +1,14 @@
 import { Invalid, NotFound, RequestIdReused, StatusConflict } from "../../domain/faults.ts";
-import { type AskedPage, readPage, tokenFault, turnPage } from "../../domain/page.ts";
+import type { AskedList, Listing } from "../../domain/listing.ts";
+import { shownSignatures } from "../../domain/program.ts";
+import { revisionFields } from "../../domain/queryable.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { Program, Revision } from "../../domain/revision.ts";
+import { weigh, weighTexts } from "../../domain/weight.ts";
 import type { ProgramChanges } from "../../store/program-changes.ts";
 import type { ProgramStore } from "../../store/programs.ts";
 import type { RevisionStore } from "../../store/revisions.ts";
+import { type List, list } from "../list.ts";
 
 type Deps = { programs: ProgramStore; revisions: RevisionStore; changes: ProgramChanges };
 
@@ -22,15 +26,15 @@ export function createRevisions({ programs, revisions, changes }: Deps) {
     get: async (project: string, key: string, number: number): Promise<Revision> =>
       (await programs.getRevision(project, key, number)).revision,
 
-    async list(project: string, key: string, asked: AskedPage) {
+    /** Without compiled_state. */
+    async list(project: string, key: string, asked: AskedList): Promise<List<Revision>> {
       const { id } = await programs.get(project, key);
-      const query = ["revisions", project, id];
-      const page = readPage(asked, query, 1);
-      const [last] = page.after ?? [];
-      if (last !== undefined && !/^[1-9]\d{0,8}$/.test(last)) throw tokenFault();
-      const before = last === undefined ? {} : { before: Number(last) };
-      const found = await revisions.list(project, id, { ...before, limit: page.limit + 1 });
-      return turnPage(found, page, query, ({ number }) => [String(number)]);
+      const source = {
+        find: (listing: Listing) => revisions.find(project, id, listing),
+        count: (listing: Listing) => revisions.count(project, id, listing),
+        weigh: (revision: Revision) => weigh(revision) + weighTexts(shownSignatures(revision.definition)),
+      };
+      return list(asked, revisionFields, ["revisions", project, id], source, "number");
     },
 
     /** Makes an earlier revision's content, with its status, the newest revision. */

@@ -1,5 +1,6 @@
 import type { AskedList } from "../../domain/listing.ts";
 import { signatureFields } from "../../domain/queryable.ts";
+import { weigh, weighTexts } from "../../domain/weight.ts";
 import type { SignatureStore, StoredSignature } from "../../store/signatures.ts";
 import { type List, list } from "../list.ts";
 
@@ -9,5 +10,6 @@ export function createListSignatures({ signatures }: { signatures: SignatureStor
     list(asked, signatureFields, ["signatures", project], {
       find: (listing) => signatures.find(project, listing),
       count: (listing) => signatures.count(project, listing),
+      weigh: (signature) => weigh(signature) + weighTexts([signature]),
     });
 }
