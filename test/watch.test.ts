@@ -111,6 +111,7 @@ test("a watch tells of what its filter matches at that time", async (t) => {
   const watched = await watch(t, one, {
     filter: `${filter} AND status = COMPLETED AND outputs.answer : "yes" AND inputs.question : "rain"`,
   });
+  const stepless = await watch(t, one, { filter: `${filter} AND status = COMPLETED AND NOT steps.module:*` });
   const ids: string[] = [];
   for (const [question, answer] of [
     ["Rain?", "yes"],
@@ -124,6 +125,11 @@ test("a watch tells of what its filter matches at that time", async (t) => {
   }
   await until(() => watched.told().length >= 2);
   t.deepEqual(watched.told(), [`${ids[0]} COMPLETED`, `${ids[3]} COMPLETED`]);
+  await until(() => stepless.told().length >= 4);
+  t.deepEqual(
+    stepless.told(),
+    ids.map((id) => `${id} COMPLETED`),
+  );
   t.like(await failure(t, watch(t, one, { filter: "nothing = 1" })), { code: Code.InvalidArgument, reason: "FILTER_INVALID" });
 });
 
@@ -244,6 +250,34 @@ test("whoever comes back too late is told that changes were left out, and goes o
   t.deepEqual(late.told(), [`${id} RUNNING`]);
   const resumed = await watch(t, gateway, { filter, resumeToken: late.events[0]?.resumeToken ?? "" });
   t.is(resumed.events[0]?.event.case, "execution");
+});
+
+test("a watch of what does not change has a heartbeat every ten seconds, from which it can be resumed", async (t) => {
+  const { one, two } = t.context;
+  const { programId, filter } = await createProgram(t.context, "Quiet");
+  const { events, leave } = await watch(t, one, { filter });
+  const began = performance.now();
+  await until(() => events.length === 3);
+  t.true(performance.now() - began > 15_000);
+  t.deepEqual([...new Set(events.map(({ event }) => event.case))], ["heartbeat"]);
+  leave();
+  const id = await begin(two, programId);
+  const { told } = await watch(t, two, { filter, resumeToken: events[2]?.resumeToken ?? "" });
+  await until(() => told().length > 0);
+  t.deepEqual(told(), [`${id} RUNNING`]);
+});
+
+test("a watch is resumed after the gateway has started again", async (t) => {
+  const first = await startGateway(t, t.context.env);
+  const { programId, filter } = await createProgram({ ...t.context, one: first }, "Started again");
+  const { events, leave } = await watch(t, first, { filter });
+  leave();
+  await first.stop();
+  const id = await begin(t.context.two, programId);
+  const second = await startGateway(t, t.context.env);
+  const { told } = await watch(t, second, { filter, resumeToken: events[0]?.resumeToken ?? "" });
+  await until(() => told().length > 0);
+  t.deepEqual(told(), [`${id} RUNNING`]);
 });
 
 test("a resume_token that is none is refused", async (t) => {
