@@ -37,14 +37,15 @@ async function fill(size: number): Promise<Filled> {
   for (let first = 0; first < size; first += 50_000)
     await admin.query(
       `INSERT INTO executions (project_id, id, program_id, revision, status, inputs, outputs, error_reason, model, labels, input_tokens,
-         output_tokens, lm_calls, started_at, completed_at, duration_ms, updated_at)
+         output_tokens, lm_calls, started_at, completed_at, duration_ms, updated_at, request_method, request_id, request_hash)
        SELECT $1, (lpad(to_hex((extract(epoch FROM made) * 1000)::bigint), 12, '0') || '7' || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid,
          (SELECT programs[1 + n % 20] FROM (SELECT $4::uuid[] AS programs) AS all_programs), 1, CASE WHEN n % 100 < 3 THEN 'failed' ELSE 'completed' END,
          jsonb_build_object('question', 'What is ' || md5(n::text) || ' of ' || n % 1000 || '?', 'n', n),
          CASE WHEN n % 100 >= 3 THEN jsonb_build_object('answer', md5((n * 7)::text), 'confidence', (n * 31 % 1000) / 1000.0) END,
          CASE WHEN n % 100 < 3 THEN (ARRAY['LM_RATE_LIMITED', 'OUTPUT_INVALID', 'LM_UNAVAILABLE'])[1 + n % 3] ELSE '' END,
          'openai/model-' || n % 3, jsonb_build_object('team', 't' || n % 50) || CASE WHEN n = 4711 THEN '{"alone": "yes"}' ELSE '{}' END::jsonb,
-         n % 900, n % 300, 1, made, made, n * 17 % 5000, made
+         n % 900, n % 300, 1, made, made, n * 17 % 5000, made,
+         'execute', md5(n::text)::uuid, ''
        FROM generate_series($2::bigint, $3::bigint - 1) AS n, LATERAL (SELECT now() - interval '90 days' + n * interval '7 seconds' AS made) AS time`,
       [project, first, Math.min(first + 50_000, size), programs],
     );
@@ -90,9 +91,9 @@ type Question = [kind: string, isFlat: boolean, ask: () => Promise<unknown>];
 /** The kinds of questions: those that stay flat as rows are added, then those that grow with the rows they read. */
 async function questions({ size, store, programs }: Filled): Promise<Question[]> {
   const { rows } = await admin.query(
-    `SELECT id, outputs->>'answer' AS answer FROM of_${size}.executions WHERE status = 'completed' ORDER BY id OFFSET 5000 LIMIT 1`,
+    `SELECT id, request_id, outputs->>'answer' AS answer FROM of_${size}.executions WHERE status = 'completed' ORDER BY id OFFSET 5000 LIMIT 1`,
   );
-  const { id, answer } = rows[0] as { id: string; answer: string };
+  const { id, answer, request_id: requestId } = rows[0] as { id: string; answer: string; request_id: string };
   let hundredth = "";
   for (let page = 1; page < 100; page++) hundredth = await list(store, { pageToken: hundredth });
   const aggregate = (filter: string, ...names: string[]) =>
@@ -109,6 +110,7 @@ async function questions({ size, store, programs }: Filled): Promise<Question[]>
     filtered("program_id and status", `program_id = ${programs[1]} AND status = FAILED`),
     filtered("error_reason", "error_reason = LM_RATE_LIMITED"),
     filtered("created_at, an hour of", `created_at >= ${hour(1)} AND created_at < ${hour(2)}`),
+    filtered("request_id", `request_id = ${requestId}`),
     filtered("labels.team, one in 50", "labels.team = t7"),
     filtered("labels.alone, one in all", "labels.alone = yes"),
     filtered("outputs.answer =", `outputs.answer = "${answer}"`),

@@ -112,8 +112,10 @@ function compareSql(op: Comparison, target: Target, value: Operand, columns: Col
   if (kind === "program" && !isUuid(String(value)))
     return `${column.sql} ${op === "=" ? "=" : "IS DISTINCT FROM"} (SELECT id FROM programs WHERE project_id = $1 AND handle = ${binds.add(value, "text")})`;
   if (kind === "text" && /[<>]/.test(op)) return `${column.sql} COLLATE "C" ${sign} ${binds.add(value, "text")}`;
-  const plain = `${column.least === undefined ? column.sql : sortedSql(column)} ${sign} ${binds.add(value, typeOf(kind, value))}`;
-  const present = column.least === undefined ? "" : ` AND ${column.sql} IS NOT NULL`;
+  const $value = binds.add(value, typeOf(kind, value));
+  const plain = `${sortedSql(column)} ${sign} ${$value}`;
+  // Equal to something is there, and may have an index of its own beside the one of the order.
+  const present = column.least === undefined ? "" : ` AND ${column.sql} ${op === "=" ? `= ${$value}` : "IS NOT NULL"}`;
   return `(${plain}${present}${column.madeWith === undefined ? "" : madeSql(op, column.madeWith, String(value), binds)})`;
 }
 
