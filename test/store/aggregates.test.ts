@@ -1,8 +1,11 @@
 import anyTest, { type TestFn } from "ava";
 import fc from "fast-check";
+import { createAggregateExecutions } from "../../src/actions/executions/aggregate.ts";
 import { readGroupings } from "../../src/domain/aggregate.ts";
 import { readCondition } from "../../src/domain/condition.ts";
+import { TooLarge } from "../../src/domain/faults.ts";
 import { executionFields } from "../../src/domain/queryable.ts";
+import { runSql } from "../_database.ts";
 import { shared } from "../_gateway.ts";
 import { type Fields, meets } from "./_evaluate.ts";
 import { type Filled, fill, project } from "./_rows.ts";
@@ -78,4 +81,21 @@ test("aggregates are what the rows of each group come to", async (t) => {
     }),
     { numRuns: 300, seed: 3 },
   );
+});
+
+test("more groups than a message holds are refused, by their number or by their size", async (t) => {
+  const { url, store } = await fill(t, { schema: "groups", handles: ["many"], count: 1 });
+  await runSql(
+    url,
+    "groups",
+    `INSERT INTO executions (project_id, id, program_id, revision, status, inputs, labels, updated_at)
+     SELECT project_id, gen_random_uuid(), program_id, 1, 'pending', '{}', jsonb_build_object('n', n::text, 'long', n || repeat('😀', 250)), now()
+     FROM executions, generate_series(1, 10000) AS n`,
+  );
+  const aggregate = createAggregateExecutions({ executions: store.executions });
+  const groups = async (name: string, filter: string) => (await aggregate(project, { filter, groupBy: [name] })).length;
+  t.is(await groups("labels.n", "labels.n:*"), 10_000);
+  await t.throwsAsync(groups("labels.n", ""), { instanceOf: TooLarge });
+  await t.throwsAsync(groups("labels.long", "labels.n:*"), { instanceOf: TooLarge });
+  t.is(await groups("labels.long", 'labels.n < "2"'), 1_112);
 });
