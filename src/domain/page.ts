@@ -46,9 +46,10 @@ export function turnPage<Row>(
 ): { rows: Row[]; nextPageToken: string } {
   const rows: Row[] = [];
   let bytes = 0;
-  for (const { row } of found.slice(0, limit)) {
+  for (const { row, keys } of found.slice(0, limit)) {
     bytes += weighRow(row);
-    if (bytes > pageBytes && rows.length > 0) break;
+    // The keys may be the page's token, which is longer by a third.
+    if (bytes + (weigh(keys) * 4) / 3 > pageBytes && rows.length > 0) break;
     rows.push(row);
   }
   const last = found[rows.length - 1];

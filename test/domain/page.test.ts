@@ -34,6 +34,8 @@ test("a page ends before it weighs 3 MiB, but never before its first row", (t) =
   const heavy = (row: { id: string }) => (row.id === ids[3] ? 1 : 2 ** 21);
   t.deepEqual(turnPage(found, { limit: 4 }, query, heavy).rows, [{ id: ids[0] as string }]);
   t.is(turnPage(found, { limit: 4 }, query, () => 2 ** 24).rows.length, 1);
+  const long = found.map(({ row }) => ({ row, keys: ["x".repeat(2 ** 20)] }));
+  t.is(turnPage(long, { limit: 4 }, query, () => 2 ** 20).rows.length, 1);
 });
 
 test("a token of another query, another project, or nobody's is refused", (t) => {
