@@ -65,15 +65,52 @@ function compared(field: fc.Arbitrary<string>, sign: fc.Arbitrary<string>, value
   return fc.tuple(field, sign, value).map((parts) => parts.join(" "));
 }
 
-/** Filters that are sound, of every kind of field. */
-export const { filter } = fc.letrec<{ filter: string }>((tie) => ({
-  filter: fc.oneof(
-    { maxDepth: 4, depthSize: "small" },
-    comparison,
-    tie("filter").map((one) => `NOT (${one})`),
-    comparison.map((one) => `-${one}`),
-    ...[" AND ", " OR ", " "].map((between) =>
-      fc.array(tie("filter"), { minLength: 2, maxLength: 3 }).map((all) => `(${all.join(between)})`),
+/** Filters made of such comparisons. */
+function filtersOf(comparison: fc.Arbitrary<string>): fc.Arbitrary<string> {
+  return fc.letrec<{ filter: string }>((tie) => ({
+    filter: fc.oneof(
+      { maxDepth: 4, depthSize: "small" },
+      comparison,
+      tie("filter").map((one) => `NOT (${one})`),
+      comparison.map((one) => `-${one}`),
+      ...[" AND ", " OR ", " "].map((between) =>
+        fc.array(tie("filter"), { minLength: 2, maxLength: 3 }).map((all) => `(${all.join(between)})`),
+      ),
     ),
-  ),
-}));
+  })).filter;
+}
+
+const programStatus = compared(fc.constant("status"), equal, fc.constantFrom("DRAFT", "READY", "PROGRAM_STATUS_OPTIMIZED", "ERROR"));
+const failed = [
+  compared(fc.constant("error_reason"), any, fc.constantFrom('""', "PROGRAM_INVALID")),
+  compared(fc.constant("error_message"), any, wordValue),
+];
+
+const programComparison = fc.oneof(
+  programStatus,
+  ...failed,
+  compared(fc.constant("status"), equal, fc.constant("DEPLOYED")),
+  compared(fc.constantFrom("handle", "name", "description"), any, fc.oneof(wordValue, fc.constantFrom('"asked-1"', "ASKED"))),
+  compared(label, any, wordValue),
+  compared(fc.constantFrom("revision", "deployed_revision"), any, fc.constantFrom("0", "1", "1.5")),
+  compared(fc.constant("performance_metrics.score"), any, fc.constantFrom("0", "0.25", "0.5", "1", '"1"')),
+  compared(fc.constant("created_at"), any, fc.constantFrom(...times.map(quoted))),
+  fc
+    .constantFrom("deployed_revision", "performance_metrics.score", "labels", "labels.team", "description", "error_reason")
+    .map((field) => `${field}:*`),
+);
+
+const revisionComparison = fc.oneof(
+  programStatus,
+  ...failed,
+  compared(fc.constant("number"), any, fc.constantFrom("1", "5", "7.5", "1e2")),
+  compared(fc.constant("origin"), any, fc.constantFrom("created", "updated", "OPTIMIZED")),
+  compared(fc.constant("score"), any, fc.constantFrom("0", "0.25", "0.5", "1", "0.1")),
+  compared(fc.constant("created_at"), any, fc.constantFrom(...times.map(quoted))),
+  fc.constantFrom("score", "error_message", "origin").map((field) => `${field}:*`),
+);
+
+/** Filters that are sound, of every kind of field of a noun. */
+export const filter = filtersOf(comparison);
+export const programFilter = filtersOf(programComparison);
+export const revisionFilter = filtersOf(revisionComparison);
