@@ -96,7 +96,15 @@ const programComparison = fc.oneof(
   compared(fc.constant("performance_metrics.score"), any, fc.constantFrom("0", "0.25", "0.5", "1", '"1"')),
   compared(fc.constant("created_at"), any, fc.constantFrom(...times.map(quoted))),
   fc
-    .constantFrom("deployed_revision", "performance_metrics.score", "labels", "labels.team", "description", "error_reason")
+    .constantFrom(
+      "deployed_revision",
+      "performance_metrics",
+      "performance_metrics.score",
+      "labels",
+      "labels.team",
+      "description",
+      "error_reason",
+    )
     .map((field) => `${field}:*`),
 );
 

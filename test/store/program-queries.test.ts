@@ -66,7 +66,7 @@ const timeOf = (date: Date) => date.toISOString().replace("Z", "000Z");
 function programRow(program: Program): Fields {
   const { id, handle, name, description, labels, deployedRevision, newest, createdAt, updatedAt } = program;
   const own = { id, handle, name, description, labels, created_at: timeOf(createdAt), updated_at: timeOf(updatedAt) };
-  const metrics = newest.score === null ? {} : { score: newest.score };
+  const metrics = newest.score === null ? null : { score: newest.score };
   return {
     ...revisionRow(newest),
     ...own,
