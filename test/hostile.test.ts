@@ -8,7 +8,7 @@ import { createProgram, record } from "./_recorded.ts";
 test("10,000 hostile strings in filter, order_by, page_token and distinct_on are answered or refused as INVALID_ARGUMENT", async (t) => {
   t.timeout(180_000);
   const { gateway } = await startScripted(t);
-  const { signatures, programs, executions } = gateway;
+  const { signatures, programs, executions, optimizations } = gateway;
   const programId = await createProgram(gateway, "Asked");
   for (const team of ["search", "ads", "ads"])
     await record(gateway, programId, { inputs: { question: "Will it rain?" }, outputs: { answer: "yes" }, labels: { team } });
@@ -77,6 +77,7 @@ test("10,000 hostile strings in filter, order_by, page_token and distinct_on are
       () => programs.listPrograms(list),
       () => programs.listRevisions({ programId: "asked", ...list }),
       () => signatures.listSignatures(list),
+      () => optimizations.listOptimizations(list),
       () => executions.aggregateExecutions({ filter: text(), groupBy: list.distinctOn }),
     ]);
     const told = await call().then(
