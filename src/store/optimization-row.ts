@@ -49,10 +49,11 @@ export class OptimizationRow extends Model<InferAttributes<OptimizationRow>, Inf
 
 export type OptimizationRows = ReturnType<typeof defineOptimizationRows>;
 
-const text = { type: DataTypes.TEXT, allowNull: false };
-const json = { type: DataTypes.JSON, allowNull: false };
-const integer = { type: DataTypes.INTEGER, allowNull: false };
-const counter = { type: DataTypes.BIGINT, allowNull: false, defaultValue: 0 };
+// Made anew for each column: Sequelize writes the column's name into it.
+const text = () => ({ type: DataTypes.TEXT, allowNull: false });
+const json = () => ({ type: DataTypes.JSON, allowNull: false });
+const integer = () => ({ type: DataTypes.INTEGER, allowNull: false });
+const counter = () => ({ type: DataTypes.BIGINT, allowNull: false, defaultValue: 0 });
 
 /** The table of optimizations as Sequelize knows it. */
 export function defineOptimizationRows(sequelize: Sequelize) {
@@ -61,35 +62,35 @@ export function defineOptimizationRows(sequelize: Sequelize) {
       projectId: { type: DataTypes.UUID, primaryKey: true },
       id: { type: DataTypes.UUID, primaryKey: true },
       programId: { type: DataTypes.UUID, allowNull: false },
-      baseRevision: integer,
-      optimizer: text,
-      metrics: json,
+      baseRevision: integer(),
+      optimizer: text(),
+      metrics: json(),
       config: { type: DataTypes.JSONB, allowNull: false },
       seed: { type: DataTypes.BIGINT, allowNull: false },
-      budget: json,
+      budget: json(),
       keepWorse: { type: DataTypes.BOOLEAN, allowNull: false },
-      lms: json,
+      lms: json(),
       labels: { type: DataTypes.JSONB, allowNull: false },
-      trainset: json,
-      valset: json,
-      trainsetSize: integer,
-      valsetSize: integer,
-      status: text,
-      attempt: { ...integer, defaultValue: 0 },
-      handedOver: { ...integer, defaultValue: 0 },
-      phase: { ...text, defaultValue: "" },
-      message: { ...text, defaultValue: "" },
+      trainset: json(),
+      valset: json(),
+      trainsetSize: integer(),
+      valsetSize: integer(),
+      status: text(),
+      attempt: { ...integer(), defaultValue: 0 },
+      handedOver: { ...integer(), defaultValue: 0 },
+      phase: { ...text(), defaultValue: "" },
+      message: { ...text(), defaultValue: "" },
       fraction: DataTypes.DOUBLE,
       bestScore: DataTypes.DOUBLE,
       baselineScore: DataTypes.DOUBLE,
       score: DataTypes.DOUBLE,
       revision: DataTypes.INTEGER,
-      errorReason: { ...text, defaultValue: "" },
-      errorMessage: { ...text, defaultValue: "" },
-      inputTokens: counter,
-      outputTokens: counter,
-      cachedTokens: counter,
-      lmCalls: counter,
+      errorReason: { ...text(), defaultValue: "" },
+      errorMessage: { ...text(), defaultValue: "" },
+      inputTokens: counter(),
+      outputTokens: counter(),
+      cachedTokens: counter(),
+      lmCalls: counter(),
       requestId: DataTypes.UUID,
       requestHash: DataTypes.TEXT,
       startedAt: DataTypes.DATE,
