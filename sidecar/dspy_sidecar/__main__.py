@@ -23,6 +23,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--exit-with-stdin", action="store_true", help="end when stdin ends, as it does when the parent dies"
     )
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        help="where optimizations keep what they go on from after a crash (default: below /tmp)",
+    )
     return parser.parse_args()
 
 
@@ -35,7 +40,7 @@ def main() -> None:
     try:
         from dspy_sidecar.server import serve
 
-        asyncio.run(serve(args.listen, settings, embedded, exit_with_stdin=args.exit_with_stdin))
+        asyncio.run(serve(args.listen, settings, embedded, args.exit_with_stdin, args.work_dir))
     finally:
         if embedded:
             embedded.stop()

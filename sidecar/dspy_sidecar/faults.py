@@ -33,6 +33,14 @@ class OutputUnreadableError(Exception):
     """The model's answer does not hold the output fields."""
 
 
+class BudgetExceededError(Exception):
+    """The budget of an optimization has no room for what must be."""
+
+
+class InterruptedRunError(Exception):
+    """The process that did it is gone."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """What the gateway is told: a code, an ErrorReason without its prefix, a sentence, and when to come again."""
@@ -41,6 +49,14 @@ class Fault:
     reason: str
     message: str
     retry_after_s: float | None = None
+
+
+class FaultError(Exception):
+    """A fault that another process found, and logged."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
 
 
 INVALID, PRECONDITION = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
@@ -54,6 +70,8 @@ TABLE: list[tuple[type[BaseException], grpc.StatusCode, str, str | None]] = [
     (ModelNotAllowedError, PRECONDITION, "LM_NOT_CONFIGURED", None),
     (NotWarmError, UNAVAILABLE, "SIDECAR_UNAVAILABLE", "the default model is still loading"),
     (OutputUnreadableError, INTERNAL, "OUTPUT_INVALID", "the model's answer can't be read as the signature's outputs"),
+    (BudgetExceededError, EXHAUSTED, "BUDGET_EXCEEDED", None),
+    (InterruptedRunError, UNAVAILABLE, "INTERRUPTED", None),
     (dspy_errors.LMRateLimitError, EXHAUSTED, "LM_RATE_LIMITED", "the model's provider limits the rate of requests"),
     (dspy_errors.LMBillingError, EXHAUSTED, "LM_RATE_LIMITED", "the account at the model's provider has run out"),
     (dspy_errors.LMAuthError, PRECONDITION, "LM_AUTH_FAILED", "the model's provider refuses the server's key"),
@@ -76,6 +94,8 @@ TABLE: list[tuple[type[BaseException], grpc.StatusCode, str, str | None]] = [
 
 def fault_of(error: BaseException) -> Fault:
     """The fault that an exception stands for; one that nobody foresaw is logged under an id, and only that is told."""
+    if isinstance(error, FaultError):
+        return error.fault
     for kind, code, reason, message in TABLE:
         if isinstance(error, kind):
             if kind.__module__.startswith("dspy."):

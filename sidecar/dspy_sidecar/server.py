@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 import dspy
 import grpc
@@ -14,6 +15,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
 from dspy_sidecar.embedded import EmbeddedModel
 from dspy_sidecar.lm import Models
 from dspy_sidecar.log import logger
+from dspy_sidecar.optimizing import Optimizing
 from dspy_sidecar.programs import Programs
 from dspy_sidecar.servicer import Servicer
 from dspy_sidecar.settings import Settings, is_embedded
@@ -29,11 +31,14 @@ OPTIONS = [
 ]
 
 
-async def serve(address: str, settings: Settings, embedded: EmbeddedModel | None, exit_with_stdin: bool) -> None:
+async def serve(
+    address: str, settings: Settings, embedded: EmbeddedModel | None, exit_with_stdin: bool, work_dir: Path | None
+) -> None:
     """Serves until SIGTERM or SIGINT, or until stdin ends where that is asked for."""
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True, memory_max_entries=1_000)
     models = Models(settings, embedded)
-    servicer, health = Servicer(settings, models, Programs()), HealthServicer()
+    servicer = Servicer(settings, models, Programs(), Optimizing(embedded, work_dir))
+    health = HealthServicer()
     await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     server = grpc.aio.server(options=OPTIONS)
     pb_grpc.add_SidecarServiceServicer_to_server(servicer, server)

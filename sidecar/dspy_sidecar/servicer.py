@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import dspy
 import grpc
@@ -10,6 +11,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
 
 from dspy_sidecar.faults import NotWarmError, abort
 from dspy_sidecar.lm import Models
+from dspy_sidecar.optimizing import Optimizing
 from dspy_sidecar.programs import Programs
 from dspy_sidecar.running import run
 from dspy_sidecar.settings import Settings
@@ -20,11 +22,12 @@ BOOT_ID = secrets.token_hex(8)
 class Servicer(pb_grpc.SidecarServiceServicer):
     """Answers the gateway. Every exception ends the call with its fault."""
 
-    def __init__(self, settings: Settings, models: Models, programs: Programs) -> None:
+    def __init__(self, settings: Settings, models: Models, programs: Programs, optimizing: Optimizing) -> None:
         self.is_warm = False
         self._settings = settings
         self._models = models
         self._programs = programs
+        self._optimizing = optimizing
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: grpc.aio.ServicerContext) -> pb.GetInfoResponse:
         """The handshake."""
@@ -57,6 +60,17 @@ class Servicer(pb_grpc.SidecarServiceServicer):
             program = self._programs.load(request.program) if has_definition else self._programs.get(request.program_id)
             async for event in run(program, self._models, request):
                 yield event
+        except Exception as error:
+            await abort(context, error)
+
+    async def OptimizeProgram(
+        self, request: pb.OptimizeProgramRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[pb.OptimizeProgramResponse]:
+        """Optimizes a program, and kills the process where the call ends."""
+        try:
+            async with aclosing(self._optimizing.optimize(request)) as events:
+                async for event in events:
+                    yield event
         except Exception as error:
             await abort(context, error)
 

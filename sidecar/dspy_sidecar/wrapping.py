@@ -24,13 +24,22 @@ class Sampling(dspy.Module):  # type: ignore[misc]
 
     async def aforward(self, **inputs: Any) -> dspy.Prediction:
         """The best prediction of several; the last fault where none came about."""
+        with dspy.context(trace=[]):
+            return await in_thread(lambda: self._best(inputs))
+
+    def forward(self, **inputs: Any) -> dspy.Prediction:
+        """The same, for optimizers, which look at the trace."""
+        with dspy.context(trace=[] if dspy.settings.trace is None else dspy.settings.trace):
+            return self._best(inputs)
+
+    def _best(self, inputs: dict[str, Any]) -> dspy.Prediction:
         # A fresh one a call, since it counts failures in itself.
         kind = self._kind(module=self.module, reward_fn=self._reward, **self._params)
         # Refine tells the model what it is scored by, and would take the reward's source for it.
         kind.reward_fn_code = self._reward.told
         faults = Faults()
-        with dspy.context(trace=[], callbacks=[*dspy.settings.callbacks, faults]):
-            prediction = await in_thread(lambda: kind(**inputs))
+        with dspy.context(callbacks=[*dspy.settings.callbacks, faults]):
+            prediction = kind(**inputs)
         if prediction is None:
             raise faults.last or RuntimeError("no attempt came to a prediction")
         return prediction
@@ -66,8 +75,18 @@ class Comparison(dspy.Module):  # type: ignore[misc]
                 chain.cancel()
         return await in_thread(lambda: self.compare(completions=completions, **inputs))
 
+    def forward(self, **inputs: Any) -> dspy.Prediction:
+        """The same, one line after another, for optimizers."""
+        completions = []
+        for number in range(self._params["M"]):
+            with dspy.context(lm=self._lm(number)):
+                completions.append(dict(self.module(**inputs).items()))
+        return self.compare(completions=completions, **inputs)
+
     async def _chain(self, number: int, inputs: dict[str, Any]) -> dspy.Prediction:
-        lm = dspy.settings.lm.copy(rollout_id=number, temperature=self._params["temperature"])
         # Lines that are written at the same time are no stream.
-        with dspy.context(lm=lm, send_stream=None):
+        with dspy.context(lm=self._lm(number), send_stream=None):
             return await self.module.acall(**inputs)
+
+    def _lm(self, number: int) -> dspy.LM:
+        return dspy.settings.lm.copy(rollout_id=number, temperature=self._params["temperature"])

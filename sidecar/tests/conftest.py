@@ -26,12 +26,17 @@ async def model() -> AsyncIterator[ScriptedModel]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def sidecar(model: ScriptedModel, tmp_path_factory) -> AsyncIterator[pb_grpc.SidecarServiceStub]:
+async def work_dir(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest_asyncio.fixture(scope="session")
+async def sidecar(model: ScriptedModel, work_dir: Path, tmp_path_factory) -> AsyncIterator[pb_grpc.SidecarServiceStub]:
     """The real process, on a socket of its own."""
     address = f"unix:{tmp_path_factory.mktemp('s')}/sidecar.sock"
     env = {**os.environ, "SIGRUN_LM": "openai/scripted", "SIGRUN_LM_API_BASE": model.url, "OPENAI_API_KEY": "test"}
     env["SIGRUN_LM_ALLOWED"] = "openai/other"
-    args = ["-m", "dspy_sidecar", "--listen", address, "--exit-with-stdin"]
+    args = ["-m", "dspy_sidecar", "--listen", address, "--exit-with-stdin", "--work-dir", str(work_dir)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *args, cwd=SIDECAR, env=env, stdin=asyncio.subprocess.PIPE
     )

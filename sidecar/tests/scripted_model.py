@@ -24,13 +24,18 @@ class ScriptedModel:
         self.pieces_sent = 0
 
     def script(self, *replies: Any) -> None:
-        """A dict is the answer's fields, a str its text, a tuple (status, error, headers), None no answer at all."""
+        """A dict is the answer's fields, a str its text, a tuple (status, error, headers), None no answer at all.
+
+        A function makes one of these of the request.
+        """
         self.replies = list(replies)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         asked = await request.json()
         self.requests.append(asked)
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        if callable(reply):
+            reply = reply(asked)
         if reply is None:
             try:
                 await asyncio.sleep(3600)

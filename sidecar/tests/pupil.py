@@ -1,0 +1,70 @@
+"""A scripted model that can be taught: it knows capitals where it is told to be careful, or shown how."""
+
+import json
+import re
+from typing import Any
+
+from programs import capital
+from scripted_model import chat
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+
+CAPITALS = {
+    "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Peru": "Lima", "Chad": "N'Djamena", "Cuba": "Havana",
+    "Iran": "Tehran", "Iraq": "Baghdad", "Kenya": "Nairobi", "Mali": "Bamako", "Nepal": "Kathmandu", "Oman": "Muscat",
+    "Qatar": "Doha", "Togo": "Lome", "Tonga": "Nukualofa", "Cyprus": "Nicosia",
+}  # fmt: skip
+ADVICE = "Answer with the capital alone, and be careful."
+# What DSPy's optimizers ask a model for, and what it says.
+SAYS: dict[str, Any] = {
+    "proposed_instruction": ADVICE,
+    "proposed_prefix_for_output_field": "Answer:",
+    "natural_language_rules": ADVICE,
+    "new_instruction": ADVICE,
+    "improved_instruction": ADVICE,
+    "module_advice": {"only": ADVICE, "only.predict": ADVICE, "think.predict": ADVICE, "say": ADVICE},
+    "score": 1.0,
+}
+
+
+def fields_asked_for(system: str) -> list[str]:
+    """The outputs that a prompt of DSPy's names."""
+    part = system.split("Your output fields are:", 1)[1].split("All interactions", 1)[0]
+    return re.findall(r"^\d+\. `(\w+)`", part, re.MULTILINE)
+
+
+def pupil(request: dict[str, Any]) -> str:
+    """The answer to a prompt of ChatAdapter's or JSONAdapter's."""
+    system, *messages = request["messages"]
+    last = str(messages[-1]["content"])
+    is_taught = "careful" in str(system["content"]) or any(message["role"] == "assistant" for message in messages)
+    country = next((name for name in CAPITALS if name in last), None)
+    answer = CAPITALS[country] if country and is_taught else "dunno"
+    names = fields_asked_for(str(system["content"]))
+    said = {name: SAYS.get(name, answer if name in ("answer", "draft") else f"some {name}") for name in names}
+    if "draft" in last and "answer" in names:
+        said["answer"] = next((city for city in CAPITALS.values() if city in last), "dunno")
+    return json.dumps(said) if "JSON" in str(system["content"]) else chat(said)
+
+
+def examples(begin: int, end: int) -> list[pb.Example]:
+    return [
+        pb.Example(
+            inputs=json.dumps({"question": f"Capital of {country}?"}).encode(),
+            outputs=json.dumps({"answer": city}).encode(),
+        )
+        for country, city in list(CAPITALS.items())[begin:end]
+    ]
+
+
+def request(optimizer: str, made: pb.Program | None = None, **config: Any) -> pb.OptimizeProgramRequest:
+    """Ten examples to learn from, six for the scores."""
+    made = made or capital()
+    return pb.OptimizeProgramRequest(
+        optimization_id=made.id,
+        program=made,
+        optimizer=optimizer,
+        config=json.dumps(config).encode(),
+        metrics=[pb.Metric(name="exact_match", weight=1)],
+        trainset=examples(0, 10),
+        valset=examples(10, 16),
+    )

@@ -1,0 +1,271 @@
+import asyncio
+import itertools
+import json
+
+import dspy
+import pytest
+from programs import STR, capital, signature
+from pupil import ADVICE, pupil, request
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+from test_modules import FITS, wrapped
+from test_states import Two, plain, saved, served, two
+
+OPTIMIZERS = [
+    ("LabeledFewShot", {"k": 4}),
+    ("BootstrapFewShot", {"max_bootstrapped_demos": 2, "max_labeled_demos": 4}),
+    ("BootstrapFewShotWithRandomSearch", {"num_candidate_programs": 2}),
+    ("MIPROv2", {"auto": "light"}),
+    ("MIPROv2", {"num_candidates": 3, "num_trials": 4, "minibatch_size": 4}),
+    ("MIPROv2", {"max_bootstrapped_demos": 0, "max_labeled_demos": 0}),
+    ("COPRO", {"breadth": 3, "depth": 2}),
+    ("GEPA", {"max_metric_calls": 60}),
+    ("InferRules", {"num_candidates": 2}),
+    (
+        "BetterTogether",
+        {
+            "optimizers": {
+                "p": {"name": "BootstrapFewShot", "config": {"max_bootstrapped_demos": 2}},
+                "q": {"name": "GEPA", "config": {"max_metric_calls": 20}},
+                "r": {"name": "MIPROv2", "config": {"num_candidates": 2, "num_trials": 2, "minibatch": False}},
+            },
+            "strategy": "p -> q -> r -> p",
+        },
+    ),
+]
+IDS = [f"{name} {number}" for number, (name, _) in enumerate(OPTIMIZERS)]
+
+
+async def optimized(sidecar, asked: pb.OptimizeProgramRequest) -> tuple[pb.OptimizationResult, list]:
+    """The result, and the progress on the way."""
+    events = [event async for event in sidecar.OptimizeProgram(asked)]
+    assert [event.WhichOneof("event") for event in events[-2:]] == ["progress", "result"]
+    return events[-1].result, [event.progress for event in events[:-1]]
+
+
+def asked_about(model, before: int, of: list[pb.Example]) -> int:
+    """Requests to the model whose own question, not a demo or a summary, is one of these."""
+    questions = [json.loads(example.inputs)["question"] for example in of]
+    return sum(any(q in str(one["messages"]) for q in questions) for one in model.requests[before:])
+
+
+@pytest.mark.parametrize(("name", "config"), OPTIMIZERS, ids=IDS)
+async def test_an_optimizer_finds_what_teaches_the_model(sidecar, model, tmp_path, name, config):
+    model.script(pupil)
+    before = len(model.requests)
+    asked = request(name, **config)
+    result, progress = await optimized(sidecar, asked)
+    assert (result.baseline_score, result.score, result.message) == (0, 1, "")
+    made = len(model.requests) - before
+    usage = result.token_usage
+    assert (usage.lm_calls, usage.input_tokens, usage.output_tokens) == (made, 30 * made, 12 * made)
+    # Of the valset the optimizer saw nothing: each example was asked twice, for the scores before and after.
+    assert asked_about(model, before, asked.valset) == 2 * len(asked.valset)
+    fractions = [one.fraction for one in progress]
+    assert fractions == sorted(fractions)
+    assert progress[-1].token_usage.lm_calls == made
+    assert progress[-1].baseline_score == 0
+    # DSPy itself loads it, and it is served with the prompts that DSPy makes of it.
+    served_program = capital(compiled_state=result.compiled_state)
+    (tmp_path / "made.json").write_text(result.compiled_state)
+    notebook = dspy.Predict("question -> answer")
+    notebook.load(tmp_path / "made.json")
+    prompts = await served(served_program, sidecar, model)
+    assert prompts == await plain(notebook, model)
+    assert "careful" in str(prompts) or "assistant" in str(prompts)
+    assert result.compiled_state == saved(notebook, tmp_path)
+
+
+async def test_simba_learns_from_better_and_worse_runs(sidecar, model):
+    runs = []
+
+    def varied(asked: dict) -> str:
+        """At temperature 1 right every other time, as DSPy asks again."""
+        runs.append(asked)
+        if asked.get("temperature") == 1.0 and len(runs) % 2:
+            system, *others = asked["messages"]
+            return pupil({**asked, "messages": [{**system, "content": "careful " + system["content"]}, *others]})
+        return pupil(asked)
+
+    model.script(varied)
+    result, _ = await optimized(sidecar, request("SIMBA", bsize=5, max_steps=2, num_candidates=4))
+    assert (result.baseline_score, result.score) == (0, 1)
+    state = json.loads(result.compiled_state)
+    assert state["demos"] or ADVICE in state["signature"]["instructions"]
+
+
+async def test_a_pipeline_is_optimized_under_the_names_of_its_modules(sidecar, model, tmp_path):
+    model.script(pupil)
+    result, _ = await optimized(sidecar, request("BootstrapFewShot", two(), max_bootstrapped_demos=2))
+    # Labeled demos teach the teacher, which has a draft in none of them.
+    assert json.loads(result.compiled_state).keys() == {"think.predict", "say", "metadata"}
+    result, _ = await optimized(sidecar, request("COPRO", two(), breadth=2, depth=1))
+    assert (result.baseline_score, result.score) == (0, 1)
+    (tmp_path / "made.json").write_text(result.compiled_state)
+    notebook = Two()
+    notebook.load(tmp_path / "made.json")
+    ours = two()
+    ours.compiled_state = result.compiled_state
+    assert await plain(notebook, model) == await served(ours, sidecar, model)
+
+
+async def test_an_optimized_program_is_optimized_again_from_where_it_is(sidecar, model):
+    model.script(pupil)
+    first, _ = await optimized(sidecar, request("COPRO", capital("ChainOfThought"), breadth=2, depth=1))
+    again = request("LabeledFewShot", capital("ChainOfThought", compiled_state=first.compiled_state), k=2)
+    second, _ = await optimized(sidecar, again)
+    assert (first.score, second.baseline_score, second.score) == (1, 1, 1)
+    predict = json.loads(second.compiled_state)["predict"]
+    assert predict["signature"]["instructions"] == ADVICE
+    assert len(predict["demos"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "inner", "params"),
+    [
+        ("BestOfN", "ChainOfThought", FITS),
+        ("Refine", "Predict", FITS),
+        ("MultiChainComparison", "ChainOfThought", {"M": 2, "temperature": 0.5}),
+    ],
+)
+async def test_modules_that_wrap_another_are_optimized(sidecar, model, kind, inner, params):
+    model.script(pupil)
+    made = wrapped(kind, inner, params, pattern=".*")
+    result, _ = await optimized(sidecar, request("COPRO", made, breadth=2, depth=1))
+    assert (result.baseline_score, result.score) == (0, 1)
+    made.compiled_state = result.compiled_state
+    await sidecar.LoadProgram(pb.LoadProgramRequest(program=made))
+    plain_kind = {"BestOfN": dspy.BestOfN, "Refine": dspy.Refine}.get(kind)
+    if plain_kind:
+        module = getattr(dspy, inner)("question -> answer")
+        notebook = plain_kind(module=module, N=3, reward_fn=lambda args, pred: 1.0, threshold=1.0)
+        notebook.load_state(json.loads(result.compiled_state))
+        assert any(ADVICE in predictor.signature.instructions for predictor in notebook.predictors())
+
+
+async def test_what_finds_nothing_better_says_so_without_a_second_score(sidecar, model):
+    model.script({"answer": "dunno"})
+    asked = request("BootstrapFewShot", max_labeled_demos=0)
+    result, _ = await optimized(sidecar, asked)
+    assert (result.baseline_score, result.score) == (0, 0)
+    assert result.token_usage.lm_calls == len(asked.valset) + len(asked.trainset)
+    held = capital(compiled_state=result.compiled_state)
+    await sidecar.LoadProgram(pb.LoadProgramRequest(program=held))
+
+
+async def test_an_optimizers_other_parts_ask_the_models_of_their_roles(sidecar, model):
+    model.script(pupil)
+    asked = request("MIPROv2", num_candidates=2, num_trials=2, minibatch=False)
+    asked.lms["prompt"].model = "openai/other"
+    before = len(model.requests)
+    result, _ = await optimized(sidecar, asked)
+    assert result.score == 1
+    by_model = {}
+    for one in model.requests[before:]:
+        kind = "task" if "`answer`" in one["messages"][0]["content"].split("output fields")[1] else "proposal"
+        by_model.setdefault(one["model"], set()).add(kind)
+    assert by_model == {"other": {"proposal"}, "scripted": {"task"}}
+
+    asked = request("BootstrapFewShot", max_labeled_demos=2)
+    asked.lms["teacher"].model = "openai/other"
+    before = len(model.requests)
+    await optimized(sidecar, asked)
+    assert {"other", "scripted"} == {one["model"] for one in model.requests[before:]}
+    taught = [one for one in model.requests[before:] if one["model"] == "other"]
+    assert asked_about(model, before, asked.valset) + len(taught) == len(model.requests) - before
+
+
+async def test_a_module_with_a_model_of_its_own_keeps_it_whatever_the_optimizer_asks(sidecar, model):
+    model.script(pupil)
+    made = two()
+    made.modules[1].lm.model = "openai/other"
+    made.modules[1].lm.temperature = 0.3
+    before = len(model.requests)
+    for name, config in [
+        ("SIMBA", {"bsize": 2, "max_steps": 1, "num_candidates": 2}),
+        ("COPRO", {"breadth": 2, "depth": 1}),
+    ]:
+        await optimized(sidecar, request(name, made, **config))
+    for one in model.requests[before:]:
+        outputs = one["messages"][0]["content"].split("Your output fields are:")[1].split("All interactions")[0]
+        if "`draft`" in outputs:
+            assert one["model"] == "scripted"
+        elif "`answer`" in outputs:
+            assert one["model"] == "other"
+
+
+async def test_a_judge_scores_by_its_own_model_and_what_it_says_reaches_gepa(sidecar, model):
+    def judging(asked: dict) -> str:
+        if asked["model"] == "other":
+            is_good = '{\\"answer\\":\\"dunno\\"}' not in json.dumps(asked["messages"][-1]["content"])
+            return (
+                f"[[ ## reason ## ]]\nToo vague by far.\n\n[[ ## score ## ]]\n{float(is_good)}\n\n[[ ## completed ## ]]"
+            )
+        return pupil(asked)
+
+    model.script(judging)
+    asked = request("GEPA", max_metric_calls=40)
+    asked.lms["judge"].model = "openai/other"
+    asked.metrics.add(name="judge", weight=1, params=json.dumps({"rubric": "It is a capital."}).encode())
+    before = len(model.requests)
+    result, _ = await optimized(sidecar, asked)
+    assert (result.baseline_score, result.score) == (0, 1)
+    reflections = [str(one["messages"]) for one in model.requests[before:] if "new_instruction" in str(one["messages"])]
+    assert any(
+        ("Too vague by far." in one and "expected" in one and "Paris" in one) or "Rome" in one for one in reflections
+    )
+
+
+async def test_metrics_say_to_simba_and_gepa_what_was_expected(sidecar, model):
+    model.script(pupil)
+    before = len(model.requests)
+    await optimized(sidecar, request("GEPA", max_metric_calls=40))
+    said = [str(one["messages"]) for one in model.requests[before:]]
+    assert any('got "dunno"' in one.replace("\\", "") and "answer: expected" in one for one in said)
+
+
+async def test_the_same_request_gives_the_same_result(sidecar, model):
+    model.script(pupil)
+    made = capital()
+    states = set()
+    for _ in range(2):
+        asked = request("MIPROv2", made, num_candidates=4, num_trials=3, minibatch=False)
+        asked.seed = -7
+        result, _ = await optimized(sidecar, asked)
+        states.add(result.compiled_state)
+    assert len(states) == 1
+
+
+async def test_progress_comes_each_second_and_tells_where_it_stands(sidecar, model):
+    model.script(pupil)
+    loop = asyncio.get_running_loop()
+    times, told = [loop.time()], []
+    async for event in sidecar.OptimizeProgram(request("COPRO", breadth=4, depth=2)):
+        times.append(loop.time())
+        told.append((event.progress.phase, event.progress.message))
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert max(gaps) < 2
+    assert told[0] == ("baseline", "starting the optimizer")
+    assert told[-2] == ("score", "scoring the optimized program, 6 of 6 examples")
+
+
+async def test_examples_that_fail_are_0_and_the_others_count(sidecar, model):
+    def failing(asked: dict):
+        return "nothing to read" if "Togo" in str(asked["messages"][-1]) else pupil(asked)
+
+    model.script(failing)
+    result, _ = await optimized(sidecar, request("LabeledFewShot"))
+    assert result.score == pytest.approx(5 / 6)
+
+
+async def test_a_field_that_dspy_would_take_for_its_own_keyword_is_a_field(sidecar, model):
+    sig = signature({"base": STR}, {"answer": STR})
+    made = capital()
+    made.signature.CopyFrom(sig)
+    made.modules[0].signature.CopyFrom(sig)
+    made.modules[0].wires[0].input = made.modules[0].wires[0].field = "base"
+    asked = request("LabeledFewShot", made)
+    for example in [*asked.trainset, *asked.valset]:
+        example.inputs = json.dumps({"base": json.loads(example.inputs)["question"]}).encode()
+    model.script(pupil)
+    result, _ = await optimized(sidecar, asked)
+    assert (result.baseline_score, result.score) == (0, 1)
