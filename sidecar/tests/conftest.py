@@ -31,6 +31,7 @@ async def sidecar(model: ScriptedModel, tmp_path_factory) -> AsyncIterator[pb_gr
     address = f"unix:{tmp_path_factory.mktemp('s')}/sidecar.sock"
     env = {**os.environ, "SIGRUN_LM": "openai/scripted", "SIGRUN_LM_API_BASE": model.url, "OPENAI_API_KEY": "test"}
     env["SIGRUN_LM_ALLOWED"] = "openai/other"
+    env["SIGRUN_WORKERS"] = "1"
     args = ["-m", "dspy_sidecar", "--listen", address, "--exit-with-stdin"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *args, cwd=SIDECAR, env=env, stdin=asyncio.subprocess.PIPE
