@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { number, object, string, ValidationError } from "yup";
 
@@ -12,8 +13,10 @@ export type Config = Readonly<{
   databaseSchema: string;
   databasePool: number;
   dataDir: string;
-  /** A gRPC target. Undefined: a child process. */
-  sidecar: string | undefined;
+  /** A gRPC target for each worker. Undefined: a child process. */
+  sidecar: readonly string[] | undefined;
+  /** How many processes run DSPy, where the sidecar is a child. */
+  workers: number;
   lm: string;
   /** The models that programs may name, `lm` first. */
   lmAllowed: readonly string[];
@@ -35,6 +38,7 @@ const environment = object({
   SIGRUN_DATABASE_POOL: number().integer().min(1).max(1000).default(10),
   SIGRUN_DATA_DIR: string().default(".sigrun"),
   SIGRUN_SIDECAR: string(),
+  SIGRUN_WORKERS: number().integer().min(1).max(256).default(availableParallelism),
   SIGRUN_LM: model.default("embedded/smollm2"),
   SIGRUN_LM_ALLOWED: string().default(""),
   SIGRUN_RETENTION: string().matches(/^[1-9]\d{0,5}[mhd]$/, ({ path }) => `${path} must be a time such as 30d, 12h or 90m`),
@@ -42,6 +46,12 @@ const environment = object({
 });
 
 const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+const listed = (text: string) =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter(Boolean);
 
 const msOf = (time: string) => Number(time.slice(0, -1)) * unitMs[time.slice(-1) as keyof typeof unitMs];
 
@@ -53,7 +63,8 @@ export function shownSettings(config: Config) {
     DATABASE_URL: config.databaseUrl ? "set" : "not set: the embedded PostgreSQL",
     SIGRUN_DATABASE_SCHEMA: config.databaseSchema,
     SIGRUN_DATABASE_POOL: config.databasePool,
-    SIGRUN_SIDECAR: config.sidecar ?? "not set: a process of its own",
+    SIGRUN_SIDECAR: config.sidecar?.join(",") ?? "not set: processes of its own",
+    SIGRUN_WORKERS: config.workers,
     SIGRUN_LM: config.lm,
     SIGRUN_LM_ALLOWED: config.lmAllowed.slice(1).join(","),
     SIGRUN_RETENTION: config.retentionMs === undefined ? "not set: executions are kept" : `${config.retentionMs / unitMs.m}m`,
@@ -69,9 +80,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   try {
     const read = environment.validateSync(set, { abortEarly: false, stripUnknown: true });
-    const further = read.SIGRUN_LM_ALLOWED.split(",")
-      .map((name) => name.trim())
-      .filter(Boolean);
+    const further = listed(read.SIGRUN_LM_ALLOWED);
     for (const name of further) model.label("SIGRUN_LM_ALLOWED").validateSync(name);
     return Object.freeze({
       host: read.SIGRUN_HOST,
@@ -80,7 +89,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       databaseSchema: read.SIGRUN_DATABASE_SCHEMA,
       databasePool: read.SIGRUN_DATABASE_POOL,
       dataDir: resolve(read.SIGRUN_DATA_DIR),
-      sidecar: read.SIGRUN_SIDECAR,
+      sidecar: read.SIGRUN_SIDECAR === undefined ? undefined : Object.freeze(listed(read.SIGRUN_SIDECAR)),
+      workers: read.SIGRUN_WORKERS,
       lm: read.SIGRUN_LM,
       lmAllowed: Object.freeze([...new Set([read.SIGRUN_LM, ...further])]),
       retentionMs: read.SIGRUN_RETENTION === undefined ? undefined : msOf(read.SIGRUN_RETENTION),

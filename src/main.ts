@@ -30,7 +30,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
 
   const postgres = config.databaseUrl ? undefined : await startEmbeddedPostgres({ dataDir: config.dataDir, log });
   if (postgres) onClose("postgres", postgres.stop);
-  const child = config.sidecar ? undefined : await startSidecarChild({ dir: join(root, "sidecar"), log });
+  const child = config.sidecar ? undefined : await startSidecarChild({ dir: join(root, "sidecar"), workers: config.workers, log });
   if (child) onClose("sidecar process", child.stop);
 
   const store = await openStore({
@@ -60,7 +60,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
     arrive = resolve;
   });
   const sidecar = createSidecar({
-    target: config.sidecar ?? (child?.target as string),
+    targets: config.sidecar ?? child?.targets ?? [],
     log,
     onChange: (isUp) => {
       up.sidecar = isUp;

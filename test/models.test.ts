@@ -148,7 +148,8 @@ test("a cached answer costs no tokens, and its record says so", async (t) => {
 test("the sidecar does not grow with use", async (t) => {
   t.timeout(120_000);
   const { gateway, programId } = t.context;
-  const children = readFileSync(`/proc/${gateway.process.pid}/task/${gateway.process.pid}/children`, "utf8").trim().split(" ");
+  const childrenOf = (pid: number | string) => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+  const children = childrenOf(gateway.process.pid ?? 0).flatMap((pid) => [pid, ...childrenOf(pid)]);
   const rss = () =>
     children.reduce((sum, pid) => sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024, 0);
   const question = "x".repeat(50_000);

@@ -21,6 +21,8 @@ from programs import STR, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
 
+from dspy_sidecar.workers import addresses
+
 SIDECAR = Path(__file__).parent.parent
 INPUTS = orjson.dumps({"question": "What is the capital of France?", "context": "France is in Europe. " * 20})
 OPTIONS = [("grpc.use_local_subchannel_pool", 1)]
@@ -110,7 +112,7 @@ def started(args: argparse.Namespace) -> Iterator[tuple[int, list[str]]]:
     model = subprocess.Popen([sys.executable, SIDECAR / "bench/fake_model.py", str(port), str(args.delay_ms)])
     sidecar = subprocess.Popen(command, cwd=SIDECAR, env=env, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
-        yield sidecar.pid, [target]
+        yield sidecar.pid, addresses(target, args.workers)
     finally:
         sidecar.communicate()
         model.terminate()

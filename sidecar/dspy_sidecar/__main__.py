@@ -14,12 +14,14 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
 from dspy_sidecar import log
 from dspy_sidecar.embedded import EmbeddedModel
 from dspy_sidecar.settings import Settings
+from dspy_sidecar.workers import Workers, addresses
 
 
 def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="dspy_sidecar", description="Runs DSPy programs for a sigrun gateway.")
-    parser.add_argument("--listen", default="127.0.0.1:50051", help="unix:/path or host:port (default: %(default)s)")
+    listening = "where the first worker listens, unix:/path.sock or host:port; the others at /path-1.sock or the next port (default: %(default)s)"
+    parser.add_argument("--listen", default="127.0.0.1:50051", help=listening)
     parser.add_argument(
         "--exit-with-stdin", action="store_true", help="end when stdin ends, as it does when the parent dies"
     )
@@ -38,9 +40,16 @@ def main() -> None:
     settings = Settings.read(os.environ)
     embedded = EmbeddedModel.start() if settings.wants_embedded else None
     try:
-        from dspy_sidecar.server import serve
+        from dspy_sidecar.server import prepare, serve
 
-        asyncio.run(serve(args.listen, settings, embedded, args.exit_with_stdin, args.work_dir))
+        prepare()
+        listening = addresses(args.listen, settings.workers)
+
+        def work(number: int, alive: int) -> None:
+            model = embedded and embedded.parents()
+            asyncio.run(serve(listening[number], number, settings, model, alive, args.work_dir))
+
+        Workers(settings.workers, work).run(until_stdin_ends=args.exit_with_stdin)
     finally:
         if embedded:
             embedded.stop()

@@ -31,6 +31,12 @@ class EmbeddedModel:
         threading.Thread(target=model._keep_alive, name="embedded model", daemon=True).start()
         return model
 
+    def parents(self) -> "EmbeddedModel":
+        """The same for a forked process, in which nobody keeps it alive. Lets go of its stdin, whose end is its end."""
+        if self._process and self._process.stdin:
+            self._process.stdin.close()
+        return EmbeddedModel(self.port)
+
     @property
     def url(self) -> str:
         """Where its OpenAI-compatible API is."""

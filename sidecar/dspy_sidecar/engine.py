@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import dspy
+from dspy import lm15
 from dspy.clients.backend_selection import BackendSelection, select_backend
 from dspy.clients.capabilities import capabilities
 from dspy.clients.execution import PreparedCall, _canonical
@@ -17,6 +18,10 @@ PROVIDERS = ("openai-chat", "embedded")
 """As DSPy calls them: openai/... and embedded/..."""
 
 
+NOTHING = lm15.Message.user("-")
+"""In the place of a run's own messages."""
+
+
 class Engine:
     """An async engine of DSPy's for one model. It is asked for one answer, once; retries are not its business."""
 
@@ -25,6 +30,7 @@ class Engine:
         self.capabilities = capabilities(lm)
         self._compat = selection.resolution.compat
         self._model = selection.resolution.model
+        self._made: Any = None
         url = selection.clients.get("api_base")
         urls = {self.provider: url} if url else None
         self._router = AsyncLMRouter(
@@ -40,19 +46,25 @@ class Engine:
         return self._lm().stream(request)  # type: ignore[no-any-return]
 
     def request(self, call: PreparedCall) -> Request:
-        """What DSPy makes of a call; of the messages that are always the same, it makes it once."""
-        constant = call.messages.constant if isinstance(call.messages, Prompt) else None
+        """What DSPy makes of a call. All but the run's own messages it makes once for a prompt and its settings."""
+        prompt = call.messages
+        constant = prompt.constant if isinstance(prompt, Prompt) else None
         if constant is None:
             return replace(self._canonical(call, call.legacy["messages"]), model=self._model)
-        known = constant.made_by(self)
-        if known is None:
+        settings = {name: value for name, value in call.legacy.items() if name != "messages"}
+        made = constant.made_by(self)
+        if made is None or made[0] != settings:
             # DSPy takes no system message alone: with the run's first message, which is left out again.
-            whole = self._canonical(call, call.messages[: constant.length + 1])
-            known = (whole.system, whole.messages[:-1])
-            constant.remember(self, known)
-        system, messages = known
-        own = self._canonical(call, call.messages[constant.length :])
-        return replace(own, model=self._model, system=system, messages=(*messages, *own.messages))
+            whole = self._canonical(call, prompt[: constant.length + 1])
+            made = (settings, replace(whole, model=self._model, messages=(NOTHING,)), whole.messages[:-1])
+            constant.remember(self, made)
+        _, request, messages = made
+        return replace(request, messages=(*messages, *self._own(call, prompt[constant.length :])))
+
+    def _own(self, call: PreparedCall, messages: list[Message]) -> tuple[Any, ...]:
+        if len(messages) == 1 and messages[0]["role"] == "user" and isinstance(messages[0]["content"], str):
+            return (lm15.Message.user(messages[0]["content"]),)
+        return self._canonical(call, messages).messages  # type: ignore[no-any-return]
 
     def _canonical(self, call: PreparedCall, messages: list[Message]) -> Request:
         part = replace(call, legacy={**call.legacy, "messages": messages})
@@ -60,7 +72,9 @@ class Engine:
 
     def _lm(self) -> Any:
         # Made at the first request, since it looks for the key: a missing one is that request's fault.
-        return self._router.lm(f"{self.provider}:{self._model}")
+        if self._made is None:
+            self._made = self._router.lm(f"{self.provider}:{self._model}")
+        return self._made
 
 
 class Engines:

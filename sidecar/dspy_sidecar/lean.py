@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import dspy
 from dspy.clients import execution
 from dspy.clients._deprecation import warn_openai_messages
 from dspy.clients.call_result import CallResult
@@ -15,6 +16,7 @@ from dspy.utils.callback import with_callbacks
 
 from dspy_sidecar import threads
 from dspy_sidecar.engine import Engine, Engines
+from dspy_sidecar.meter import Meter
 
 SETTINGS = {
     "model", "messages", "api_base", "rollout_id", "response_format", "temperature", "max_tokens",
@@ -35,9 +37,22 @@ class LM(threads.LM):
         """The engine of ours, if any."""
         return self._engines.of(self)
 
-    @with_callbacks  # type: ignore[untyped-decorator]
     async def acall(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
-        """As `dspy.LM`'s, which prepares in a thread, for files that a request may name: ours name none."""
+        """As `dspy.LM`'s, and tells the run's meter."""
+        meter = dspy.settings.usage_tracker
+        if not isinstance(meter, Meter):
+            return await self._ask(prompt, messages=messages, **kwargs)
+        outputs = None
+        meter.asks(self.model)
+        try:
+            outputs = await self._ask(prompt, messages=messages, **kwargs)
+        finally:
+            meter.answered(outputs)
+        return outputs
+
+    @with_callbacks  # type: ignore[untyped-decorator]
+    async def _ask(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
+        """DSPy prepares in a thread, for files that a request may name: ours name none."""
         call = execution.prepare(self, prompt, messages, kwargs, asynchronous=True)
         warn_openai_messages(self, messages)
         engine = self.way

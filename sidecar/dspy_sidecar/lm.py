@@ -20,7 +20,6 @@ from dspy_sidecar.embedded import EmbeddedModel
 from dspy_sidecar.engine import Engines
 from dspy_sidecar.faults import ModelNotAllowedError
 from dspy_sidecar.lean import LM
-from dspy_sidecar.meter import ToMeter
 from dspy_sidecar.settings import Settings, is_embedded
 
 CAPACITY = 256
@@ -33,7 +32,6 @@ ADAPTERS: dict[str, dspy.Adapter] = {
     "XMLAdapter": XMLAdapter(),
 }
 SMALL_MODEL_ADAPTER = SmallModelAdapter()
-TO_METER = ToMeter()
 
 
 class Models:
@@ -89,7 +87,6 @@ class Models:
             **{**params, **where, "temperature": temperature, "max_tokens": max_tokens},
             model=model,
             engines=self._engines,
-            callbacks=[TO_METER],
             cache=cache,
             num_retries=NUM_RETRIES,
         )

@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import dspy
 import orjson
-from dspy.utils.callback import BaseCallback
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 
 class Meter:
-    """Hears of every request to the model: by `ToMeter` of their beginning and end, as DSPy's usage tracker of their use.
+    """DSPy's usage tracker of a run. Our models tell it of the beginning and the end of each request as well.
+
+    As DSPy's callback it would be called for each module, prompt and answer too, at 40 us each.
 
     Args:
         on_spent: Told before a further request is made, when there is something spent already.
@@ -41,15 +41,15 @@ class Meter:
         if outputs is not None:
             step.outputs = orjson.dumps(outputs, default=str, option=orjson.OPT_NON_STR_KEYS)
 
-    def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
-        """DSPy is about to ask the model."""
+    def asks(self, model: str) -> None:
+        """A model is about to be asked."""
         if self._trace.token_usage.lm_calls > 0:
             self._on_spent()
-        self._trace.model = instance.model
+        self._trace.model = model
         for usage in self._usages():
             usage.lm_calls += 1
 
-    def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+    def answered(self, outputs: list[Any] | None) -> None:
         """The model has answered, or failed."""
         if outputs and self._trace.steps:
             self._trace.steps[-1].raw_answer = text_of(outputs[0])
@@ -72,20 +72,3 @@ def text_of(output: Any) -> str:
     """What a model wrote, as DSPy's LMs give it: plain, or beside its reasoning and the like."""
     text = output.get("text") if isinstance(output, dict) else output
     return text if isinstance(text, str) else ""
-
-
-class ToMeter(BaseCallback):  # type: ignore[misc]
-    """A callback of our models, which hands on to the meter of the run that asks.
-
-    As a callback of the run it would be called for each module, prompt and answer too, at 40 us each.
-    """
-
-    def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
-        """DSPy is about to ask the model."""
-        if isinstance(meter := dspy.settings.usage_tracker, Meter):
-            meter.on_lm_start(call_id, instance, inputs)
-
-    def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
-        """The model has answered, or failed."""
-        if isinstance(meter := dspy.settings.usage_tracker, Meter):
-            meter.on_lm_end(call_id, outputs, exception)

@@ -1,13 +1,14 @@
 """The gRPC server: listens, warms the model, and drains when it is told to end."""
 
 import asyncio
+import gc
 import os
 import signal
-import sys
 from pathlib import Path
 
 import dspy
 import grpc
+from dspy.clients import model_metadata
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
@@ -28,14 +29,25 @@ OPTIONS = [
     # The gateway pings every 30 s; less than half of that, or it is told off for too many pings.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # Two workers never share an address: which of them got a call would be chance.
+    ("grpc.so_reuseport", 0),
 ]
 
 
-async def serve(
-    address: str, settings: Settings, embedded: EmbeddedModel | None, exit_with_stdin: bool, work_dir: Path | None
-) -> None:
-    """Serves until SIGTERM or SIGINT, or until stdin ends where that is asked for."""
+def prepare() -> None:
+    """What all workers share: whatever is made before they are forked is in memory once."""
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True, memory_max_entries=1_000)
+    # DSPy's table of models, which it reads at the first request.
+    model_metadata.source_info()
+    gc.collect()
+    # The collector would write to every object it looks at, and so copy its page.
+    gc.freeze()
+
+
+async def serve(
+    address: str, number: int, settings: Settings, embedded: EmbeddedModel | None, alive: int, work_dir: Path | None
+) -> None:
+    """Serves as a worker until SIGTERM or SIGINT. When `alive` ends nobody is left to serve, and it ends at once."""
     models = Models(settings, embedded)
     servicer = Servicer(settings, models, Programs(), Optimizing(embedded, work_dir))
     health = HealthServicer()
@@ -50,17 +62,19 @@ async def serve(
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, stop.set)
-    if exit_with_stdin:
-        loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 1) else stop.set())
+    # Without cleaning up, which would take the socket of the one that listens there by now.
+    loop.add_reader(alive, os._exit, 1)
 
-    warming = asyncio.create_task(warm(settings, models, embedded))
+    warming = asyncio.create_task(warm(number, settings, models, embedded))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([warming, stopped], return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
         warming.result()
         servicer.is_warm = True
         await health.set("", health_pb2.HealthCheckResponse.SERVING)
-        logger.info("warm", extra={"fields": {"model": settings.default_model, "dspy": dspy.__version__}})
+        logger.info(
+            "warm", extra={"fields": {"worker": number, "model": settings.default_model, "dspy": dspy.__version__}}
+        )
     await stopped
     warming.cancel()
     await health.enter_graceful_shutdown()
@@ -68,15 +82,15 @@ async def serve(
     await models.close()
 
 
-async def warm(settings: Settings, models: Models, embedded: EmbeddedModel | None) -> None:
-    """Runs the local model once, so that nobody's first run pays for its loading.
+async def warm(number: int, settings: Settings, models: Models, embedded: EmbeddedModel | None) -> None:
+    """Runs the local model once, on the first worker, so that nobody's first run pays for its loading.
 
     A provider's model costs money: it is left alone.
     """
     if embedded is None:
         return
     await asyncio.to_thread(embedded.wait)
-    if not is_embedded(settings.default_model):
+    if number > 0 or not is_embedded(settings.default_model):
         return
     lm, adapter = models.choose()
     with dspy.context(lm=lm, adapter=adapter, disable_history=True, trace=None):

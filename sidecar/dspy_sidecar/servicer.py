@@ -16,14 +16,13 @@ from dspy_sidecar.programs import Programs
 from dspy_sidecar.running import run
 from dspy_sidecar.settings import Settings
 
-BOOT_ID = secrets.token_hex(8)
-
 
 class Servicer(pb_grpc.SidecarServiceServicer):
     """Answers the gateway. Every exception ends the call with its fault."""
 
     def __init__(self, settings: Settings, models: Models, programs: Programs, optimizing: Optimizing) -> None:
         self.is_warm = False
+        self._boot_id = secrets.token_hex(8)
         self._settings = settings
         self._models = models
         self._programs = programs
@@ -37,8 +36,8 @@ class Servicer(pb_grpc.SidecarServiceServicer):
             dspy_version=dspy.__version__,
             default_model=self._settings.default_model,
             allowed_models=self._settings.allowed_models,
-            workers=1,
-            boot_id=BOOT_ID,
+            workers=self._settings.workers,
+            boot_id=self._boot_id,
         )
 
     async def LoadProgram(

@@ -3,26 +3,33 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dspy_sidecar.workers import usual_count
+
 EMBEDDED = "embedded/smollm2"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Which models there are, and where the default one's provider is."""
+    """Which models there are, where the default one's provider is, and how many processes serve."""
 
     default_model: str
     allowed_models: tuple[str, ...]
     """The default one first."""
     api_base: str | None
     """Of the default model's provider, and of no other."""
+    workers: int = 1
 
     @staticmethod
     def read(environ: Mapping[str, str]) -> "Settings":
-        """Reads SIGRUN_LM, SIGRUN_LM_ALLOWED and SIGRUN_LM_API_BASE."""
+        """Reads SIGRUN_LM, SIGRUN_LM_ALLOWED, SIGRUN_LM_API_BASE and SIGRUN_WORKERS."""
         default = environ.get("SIGRUN_LM") or EMBEDDED
         further = [name.strip() for name in environ.get("SIGRUN_LM_ALLOWED", "").split(",")]
         allowed = tuple(dict.fromkeys([default, *filter(None, further)]))
-        return Settings(default, allowed, environ.get("SIGRUN_LM_API_BASE") or None)
+        workers = environ.get("SIGRUN_WORKERS")
+        if workers and not (workers.isdecimal() and int(workers) > 0):
+            raise ValueError("SIGRUN_WORKERS must be a whole number from 1")
+        count = int(workers) if workers else usual_count()
+        return Settings(default, allowed, environ.get("SIGRUN_LM_API_BASE") or None, count)
 
     @property
     def wants_embedded(self) -> bool:

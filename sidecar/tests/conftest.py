@@ -36,6 +36,7 @@ async def sidecar(model: ScriptedModel, work_dir: Path, tmp_path_factory) -> Asy
     address = f"unix:{tmp_path_factory.mktemp('s')}/sidecar.sock"
     env = {**os.environ, "SIGRUN_LM": "openai/scripted", "SIGRUN_LM_API_BASE": model.url, "OPENAI_API_KEY": "test"}
     env["SIGRUN_LM_ALLOWED"] = "openai/other"
+    env["SIGRUN_WORKERS"] = "1"
     args = ["-m", "dspy_sidecar", "--listen", address, "--exit-with-stdin", "--work-dir", str(work_dir)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *args, cwd=SIDECAR, env=env, stdin=asyncio.subprocess.PIPE

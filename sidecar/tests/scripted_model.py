@@ -22,6 +22,7 @@ class ScriptedModel:
         self.url = ""
         self.piece = 7
         self.pieces_sent = 0
+        self.hold: asyncio.Event | None = None
 
     def script(self, *replies: Any) -> None:
         """A dict is the answer's fields, a str its text, a tuple (status, error, headers), None no answer at all.
@@ -42,6 +43,8 @@ class ScriptedModel:
             except asyncio.CancelledError:
                 self.given_up += 1
                 raise
+        if self.hold:
+            await self.hold.wait()
         if isinstance(reply, tuple):
             status, error, headers = reply
             return web.json_response({"error": error}, status=status, headers=headers)

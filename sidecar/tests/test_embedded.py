@@ -43,7 +43,9 @@ async def test_the_embedded_model_answers_so_that_it_can_be_read_and_ends_with_t
             assert isinstance(outputs["answer"], str) and 0 <= outputs["confidence"] <= 1
             assert seen[-1].done.trace.token_usage.output_tokens > 0
 
-    child = await asyncio.create_subprocess_exec("pgrep", "-P", str(process.pid), stdout=asyncio.subprocess.PIPE)
+    child = await asyncio.create_subprocess_exec(
+        "pgrep", "-P", str(process.pid), "-f", "embedded_server", stdout=asyncio.subprocess.PIPE
+    )
     model_pid = int((await child.communicate())[0].split()[0])
     process.kill()
     await process.wait()

@@ -3,7 +3,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { SchemaCache } from "../domain/schema.ts";
 import type { AdminService } from "../gen/sigrun/v1/admin_service_pb.ts";
 import type { CallLimits } from "../sidecar/channel.ts";
-import type { SidecarInfo } from "../sidecar/client.ts";
+import type { SidecarInfo } from "../sidecar/worker.ts";
 import { callerOf, usualMs } from "./caller.ts";
 
 type Held = {

@@ -8,16 +8,23 @@ import type { Logger } from "../telemetry.ts";
 /** Longer than the sidecar's own grace, so that it ends by itself. */
 const graceMs = 10_000;
 
-/** Runs the sidecar as a child on a Unix socket that only we can open; the socket's name stays over restarts. */
-export async function startSidecarChild({ dir, log }: { dir: string; log: Logger }): Promise<{ target: string; stop(): Promise<void> }> {
+export type SidecarChild = {
+  /** A gRPC target for each worker. */
+  readonly targets: readonly string[];
+  stop(): Promise<void>;
+};
+
+/** Runs the sidecar as a child, each worker on a Unix socket that only we can open; the sockets' names stay over restarts. */
+export async function startSidecarChild({ dir, workers, log }: { dir: string; workers: number; log: Logger }): Promise<SidecarChild> {
   const runDir = await mkdtemp(join(tmpdir(), "sigrun-"));
-  const target = `unix:${join(runDir, "sidecar.sock")}`;
+  const socket = (end: string) => `unix:${join(runDir, `sidecar${end}.sock`)}`;
   const supervised = supervise({
     name: "sidecar",
     log,
     start: () =>
-      spawn(join(dir, ".venv/bin/python"), ["-m", "dspy_sidecar", "--listen", target, "--exit-with-stdin"], {
+      spawn(join(dir, ".venv/bin/python"), ["-m", "dspy_sidecar", "--listen", socket(""), "--exit-with-stdin"], {
         cwd: dir,
+        env: { ...process.env, SIGRUN_WORKERS: String(workers) },
         // Ctrl-C on the terminal goes to the whole group; the sidecar must outlive the runs that drain.
         detached: true,
         // Its stdin ends when we die, however we die, and so does it.
@@ -25,7 +32,8 @@ export async function startSidecarChild({ dir, log }: { dir: string; log: Logger
       }),
   });
   return {
-    target,
+    // As the sidecar names them, after the first one's.
+    targets: Array.from({ length: workers }, (_, number) => socket(number === 0 ? "" : `-${number}`)),
     async stop() {
       await supervised.stop("SIGTERM", graceMs);
       await rm(runDir, { recursive: true, force: true });

@@ -5,20 +5,13 @@ import type { Metric } from "../domain/optimization.ts";
 import type { Definition, LmSettings } from "../domain/program.ts";
 import { type RunProgramRequestSchema, SidecarService, type Trace as TraceMessage } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
-import { type CallLimits, createChannel } from "./channel.ts";
+import type { CallLimits } from "./channel.ts";
 import { lmMessage, metricMessage, programMessage } from "./definition.ts";
 import { faultOf, ProgramNotLoaded } from "./faults.ts";
 import { type OptimizeCall, type OptimizeEvent, optimizeMessage, progressOf } from "./optimize.ts";
 import { usageOf } from "./usage.ts";
-
-/** What the sidecar said of itself in the handshake. */
-export type SidecarInfo = {
-  readonly dspyVersion: string;
-  readonly defaultModel: string;
-  readonly allowedModels: readonly string[];
-  readonly workers: number;
-  readonly bootId: string;
-};
+import type { SidecarInfo, Worker } from "./worker.ts";
+import { createWorkers } from "./workers.ts";
 
 export type RunCall = {
   readonly dspyProgramId: string;
@@ -41,7 +34,7 @@ export type Sidecar = {
   info(): SidecarInfo | undefined;
   /** Builds a program and holds it; BuildFailed where DSPy can't. */
   load(dspyProgramId: string, definition: Definition, limits: CallLimits): Promise<void>;
-  /** Runs a program, and gives it to a sidecar that does not hold it. */
+  /** Runs a program, and gives it to a worker that does not hold it. */
   run(call: RunCall, limits: CallLimits): AsyncGenerator<RunEvent>;
   /** Optimizes a program in a process of the sidecar's, which ends with the call. */
   optimize(call: OptimizeCall, limits: CallLimits): AsyncGenerator<OptimizeEvent>;
@@ -49,42 +42,17 @@ export type Sidecar = {
   close(): void;
 };
 
-const handshakeTimeoutMs = 2_000;
-const handshakeRetryMs = 100;
+/** Talks to the sidecar's workers, each at a gRPC target of its own. */
+export function createSidecar(options: { targets: readonly string[]; log: Logger; onChange(up: boolean): void }): Sidecar {
+  const workers = createWorkers(options);
 
-/** Talks to the sidecar at a gRPC target, and keeps shaking hands with it whenever it was away. */
-export function createSidecar(options: { target: string; log: Logger; onChange(up: boolean): void }): Sidecar {
-  const { target, log, onChange } = options;
-  const channel = createChannel(target);
-  let info: SidecarInfo | undefined;
-  let closed = false;
-
-  async function keepInTouch(): Promise<void> {
-    while (!closed) {
-      try {
-        info = await channel.unary(SidecarService.method.getInfo, {}, { timeoutMs: handshakeTimeoutMs });
-        log.info({ dspy: info.dspyVersion, model: info.defaultModel, workers: info.workers }, "the sidecar is here");
-        onChange(true);
-        await channel.disconnected();
-        info = undefined;
-        if (closed) return;
-        log.warn("the sidecar is away");
-        onChange(false);
-      } catch (error) {
-        log.debug({ err: error }, "no handshake with the sidecar yet");
-        await new Promise((resolve) => setTimeout(resolve, handshakeRetryMs));
-      }
-    }
-  }
-  keepInTouch();
-
-  function assertHere(): void {
-    if (!info) throw new SidecarUnavailable();
-  }
-
-  async function* attempt(request: MessageInitShape<typeof RunProgramRequestSchema>, limits: CallLimits): AsyncGenerator<RunEvent> {
+  async function* attempt(
+    worker: Worker,
+    request: MessageInitShape<typeof RunProgramRequestSchema>,
+    limits: CallLimits,
+  ): AsyncGenerator<RunEvent> {
     try {
-      for await (const { event } of channel.stream(SidecarService.method.runProgram, request, limits)) {
+      for await (const { event } of worker.stream(SidecarService.method.runProgram, request, limits)) {
         switch (event.case) {
           case "trace":
             yield { kind: "trace", trace: traceOf(event.value) };
@@ -110,58 +78,67 @@ export function createSidecar(options: { target: string; log: Logger; onChange(u
     }
   }
 
+  /** A worker that does not hold the program gets it with the next call. */
+  async function* runOn(worker: Worker, call: RunCall, limits: CallLimits): AsyncGenerator<RunEvent> {
+    const { scoring } = call;
+    const scored = scoring && { scoring: { expected: jsonBytes(scoring.expected), metrics: scoring.metrics.map(metricMessage) } };
+    const request = { inputs: jsonBytes(call.inputs), lm: lmMessage(call.lm), chunks: call.chunks, ...scored };
+    try {
+      yield* attempt(worker, { ...request, programId: call.dspyProgramId }, limits);
+    } catch (error) {
+      if (!(error instanceof ProgramNotLoaded)) throw error;
+      yield* attempt(worker, { ...request, program: programMessage(call.dspyProgramId, call.definition) }, limits);
+    }
+  }
+
+  async function* optimizeOn(worker: Worker, call: OptimizeCall, limits: CallLimits): AsyncGenerator<OptimizeEvent> {
+    try {
+      for await (const { event } of worker.stream(SidecarService.method.optimizeProgram, optimizeMessage(call), limits)) {
+        if (event.case === "progress") yield { kind: "progress", ...progressOf(event.value) };
+        if (event.case === "result") yield { kind: "result", ...event.value, tokenUsage: usageOf(event.value.tokenUsage) };
+      }
+    } catch (error) {
+      throw faultOf(error, limits.signal);
+    }
+  }
+
+  async function asked<T>(answer: Promise<T>, { signal }: CallLimits): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      throw faultOf(error, signal);
+    }
+  }
+
   return {
-    info: () => info,
+    info: workers.info,
 
     async load(dspyProgramId, definition, limits) {
-      assertHere();
-      try {
-        await channel.unary(SidecarService.method.loadProgram, { program: programMessage(dspyProgramId, definition) }, limits);
-      } catch (error) {
-        throw faultOf(error, limits.signal);
-      }
+      const request = { program: programMessage(dspyProgramId, definition) };
+      await workers.call((worker) => asked(worker.unary(SidecarService.method.loadProgram, request, limits), limits));
     },
 
-    async *run(call, limits) {
-      assertHere();
-      const { scoring } = call;
-      const scored = scoring && { scoring: { expected: jsonBytes(scoring.expected), metrics: scoring.metrics.map(metricMessage) } };
-      const request = { inputs: jsonBytes(call.inputs), lm: lmMessage(call.lm), chunks: call.chunks, ...scored };
-      try {
-        yield* attempt({ ...request, programId: call.dspyProgramId }, limits);
-      } catch (error) {
-        if (!(error instanceof ProgramNotLoaded)) throw error;
-        yield* attempt({ ...request, program: programMessage(call.dspyProgramId, call.definition) }, limits);
-      }
-    },
+    run: (call, limits) => workers.stream((worker) => runOn(worker, call, limits), cacheKey(call)),
 
-    async *optimize(call, limits) {
-      assertHere();
-      try {
-        const events = channel.stream(SidecarService.method.optimizeProgram, optimizeMessage(call), limits);
-        for await (const { event } of events) {
-          if (event.case === "progress") yield { kind: "progress", ...progressOf(event.value) };
-          if (event.case === "result") yield { kind: "result", ...event.value, tokenUsage: usageOf(event.value.tokenUsage) };
-        }
-      } catch (error) {
-        throw faultOf(error, limits.signal);
-      }
-    },
+    optimize: (call, limits) => workers.stream((worker) => optimizeOn(worker, call, limits)),
 
     async loaded(limits) {
-      assertHere();
-      try {
-        return (await channel.unary(SidecarService.method.listPrograms, {}, limits)).programs;
-      } catch (error) {
-        throw faultOf(error, limits.signal);
-      }
+      const here = workers.here();
+      if (here.length === 0) throw new SidecarUnavailable();
+      const lists = await Promise.all(here.map((worker) => asked(worker.unary(SidecarService.method.listPrograms, {}, limits), limits)));
+      // Most programs are held by more than one of them.
+      const programs = new Map(lists.flatMap(({ programs }) => programs.map((program) => [program.id, program] as const)));
+      return [...programs.values()];
     },
 
-    close() {
-      closed = true;
-      channel.close();
-    },
+    close: workers.close,
   };
+}
+
+/** Each worker has a cache of its own: what may be cached is asked of the same one again. */
+function cacheKey({ dspyProgramId, definition, inputs, lm }: RunCall): string | undefined {
+  const isCached = [lm, definition.lm, ...definition.modules.map((module) => module.lm)].some(({ cache }) => cache);
+  return isCached ? `${dspyProgramId} ${JSON.stringify(inputs)}` : undefined;
 }
 
 const encoder = new TextEncoder();

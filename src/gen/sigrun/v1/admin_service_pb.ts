@@ -46,6 +46,8 @@ export type GetServerInfoResponse = Message<"sigrun.v1.GetServerInfoResponse"> &
   defaultModel: string;
 
   /**
+   * The processes that run DSPy and can be reached now; 0 while the sidecar is away.
+   *
    * @generated from field: uint32 sidecar_workers = 4;
    */
   sidecarWorkers: number;

@@ -49,6 +49,8 @@ export type GetInfoResponse = Message<"sigrun.sidecar.v1.GetInfoResponse"> & {
   allowedModels: string[];
 
   /**
+   * How many processes serve, this one among them, each at an address of its own. Each holds its own programs.
+   *
    * @generated from field: uint32 workers = 4;
    */
   workers: number;

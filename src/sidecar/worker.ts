@@ -1,0 +1,92 @@
+import type { DescMessage, DescMethodServerStreaming, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { SidecarService } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
+import type { Logger } from "../telemetry.ts";
+import { type CallLimits, createChannel } from "./channel.ts";
+
+/** What the sidecar said of itself in the handshake. */
+export type SidecarInfo = {
+  readonly dspyVersion: string;
+  readonly defaultModel: string;
+  readonly allowedModels: readonly string[];
+  readonly workers: number;
+  readonly bootId: string;
+};
+
+/** One of the sidecar's processes. */
+export type Worker = {
+  readonly target: string;
+  /** What its last handshake said; undefined while it is away. */
+  info(): SidecarInfo | undefined;
+  /** How many calls it has now. */
+  busy(): number;
+  unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    limits: CallLimits,
+  ): Promise<MessageShape<O>>;
+  stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+    limits: CallLimits,
+  ): AsyncGenerator<MessageShape<O>>;
+  close(): void;
+};
+
+const handshakeTimeoutMs = 2_000;
+const handshakeRetryMs = 100;
+
+/** Talks to the worker at a gRPC target, and keeps shaking hands with it whenever it was away. */
+export function createWorker({ target, log, onChange }: { target: string; log: Logger; onChange(): void }): Worker {
+  const channel = createChannel(target);
+  let info: SidecarInfo | undefined;
+  let busy = 0;
+  let closed = false;
+
+  async function keepInTouch(): Promise<void> {
+    while (!closed) {
+      try {
+        info = await channel.unary(SidecarService.method.getInfo, {}, { timeoutMs: handshakeTimeoutMs });
+        log.info({ target, dspy: info.dspyVersion, model: info.defaultModel }, "a sidecar worker is here");
+        onChange();
+        await channel.disconnected();
+        info = undefined;
+        if (closed) return;
+        log.warn({ target }, "a sidecar worker is away");
+        onChange();
+      } catch (error) {
+        log.debug({ target, err: error }, "no handshake with the sidecar worker yet");
+        await new Promise((resolve) => setTimeout(resolve, handshakeRetryMs));
+      }
+    }
+  }
+  keepInTouch();
+
+  return {
+    target,
+    info: () => info,
+    busy: () => busy,
+
+    async unary(method, request, limits) {
+      busy++;
+      try {
+        return await channel.unary(method, request, limits);
+      } finally {
+        busy--;
+      }
+    },
+
+    async *stream(method, request, limits) {
+      busy++;
+      try {
+        yield* channel.stream(method, request, limits);
+      } finally {
+        busy--;
+      }
+    },
+
+    close() {
+      closed = true;
+      channel.close();
+    },
+  };
+}

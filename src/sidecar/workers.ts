@@ -1,0 +1,99 @@
+import { hash } from "node:crypto";
+import { Fault, SidecarUnavailable } from "../domain/faults.ts";
+import type { Logger } from "../telemetry.ts";
+import { createWorker, type SidecarInfo, type Worker } from "./worker.ts";
+
+export type Workers = {
+  /** What one of those that are here said of itself, and how many of them are here; undefined while all are away. */
+  info(): SidecarInfo | undefined;
+  /** Those that are here. */
+  here(): readonly Worker[];
+  /** Asks one of them, and another where that one is lost. SidecarUnavailable where none is here. */
+  call<T>(attempt: (worker: Worker) => Promise<T>): Promise<T>;
+  /** The same, as long as nothing was handed on. Calls with one key go to the same worker while it is here. */
+  stream<T>(attempt: (worker: Worker) => AsyncGenerator<T>, key?: string): AsyncGenerator<T>;
+  close(): void;
+};
+
+/** The sidecar's workers, over which calls are balanced, and not connections: each call goes to the one that has the fewest. */
+export function createWorkers(options: { targets: readonly string[]; log: Logger; onChange(up: boolean): void }): Workers {
+  const { targets, log, onChange } = options;
+  let up = false;
+  let turn = 0;
+
+  function onWorkerChange(): void {
+    const now = here().length > 0;
+    if (now === up) return;
+    up = now;
+    if (!up) log.warn("the sidecar is away");
+    const there = here()[0]?.info()?.workers ?? 0;
+    if (there > targets.length) log.warn({ workers: there, targets }, "the sidecar has workers that SIGRUN_SIDECAR does not name");
+    onChange(up);
+  }
+
+  const workers = targets.map((target) => createWorker({ target, log, onChange: onWorkerChange }));
+  const here = () => workers.filter((worker) => worker.info());
+
+  function pick(tried: ReadonlySet<Worker>): Worker | undefined {
+    const left = here().filter((worker) => !tried.has(worker));
+    const least = Math.min(...left.map((worker) => worker.busy()));
+    const free = left.filter((worker) => worker.busy() === least);
+    return free[turn++ % free.length];
+  }
+
+  /** The next worker after a fault, or the fault again. */
+  function afterFault(error: unknown, tried: ReadonlySet<Worker>): Worker {
+    const next = error instanceof Fault && error.reason === "SIDECAR_UNAVAILABLE" ? pick(tried) : undefined;
+    if (!next) throw error;
+    return next;
+  }
+
+  function first(key?: string): Worker {
+    const own = key === undefined ? undefined : workers[hash("sha1", key, "buffer").readUInt32LE() % workers.length];
+    const worker = own?.info() ? own : pick(new Set());
+    if (!worker) throw new SidecarUnavailable();
+    return worker;
+  }
+
+  return {
+    info() {
+      const infos = here().map((worker) => worker.info() as SidecarInfo);
+      return infos[0] && { ...infos[0], workers: infos.length };
+    },
+
+    here,
+
+    async call(attempt) {
+      const tried = new Set<Worker>();
+      for (let worker = first(); ; ) {
+        try {
+          return await attempt(worker);
+        } catch (error) {
+          worker = afterFault(error, tried.add(worker));
+        }
+      }
+    },
+
+    async *stream(attempt, key) {
+      const tried = new Set<Worker>();
+      for (let worker = first(key); ; ) {
+        let begun = false;
+        try {
+          for await (const event of attempt(worker)) {
+            begun = true;
+            yield event;
+          }
+          return;
+        } catch (error) {
+          // What was handed on can't be taken back, nor can a caller's own fault be made good elsewhere.
+          if (begun) throw error;
+          worker = afterFault(error, tried.add(worker));
+        }
+      }
+    },
+
+    close() {
+      for (const worker of workers) worker.close();
+    },
+  };
+}

@@ -1,0 +1,170 @@
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import test from "ava";
+import { Scalar, SidecarService } from "../src/gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
+import { startSidecarChild } from "../src/sidecar/child.ts";
+import { createWorkers } from "../src/sidecar/workers.ts";
+import { createLogger } from "../src/telemetry.ts";
+import { type Gateway, startGateway, startPostgres, startScripted } from "./_gateway.ts";
+import { startModel } from "./_model.ts";
+import { until } from "./_wait.ts";
+
+const signature = { text: "question -> answer" };
+const inputs = { question: "?" };
+const paris = { fields: { answer: "Paris" } };
+const dir = fileURLToPath(new URL("../sidecar", import.meta.url));
+
+async function create({ programs }: Gateway): Promise<string> {
+  const { program } = await programs.createProgram({ program: { name: "Capital", signature } });
+  return program?.id ?? "";
+}
+
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
+
+const isSidecar = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("dspy_sidecar");
+
+/** The processes that serve, below the one that keeps them alive. */
+function workersOf(gateway: Gateway): number[] {
+  const parent = childrenOf(gateway.process.pid ?? 0).find(isSidecar);
+  return parent === undefined ? [] : childrenOf(parent);
+}
+
+const workersHere = async ({ admin }: Gateway) => (await admin.getServerInfo({})).sidecarWorkers;
+
+test("a worker that dies fails no call, since the others take its calls, and another takes its place", async (t) => {
+  const { gateway, model } = await startScripted(t, { SIGRUN_WORKERS: "3" });
+  await until(async () => (await workersHere(gateway)) === 3);
+  let answer = () => {};
+  model.script({ ...paris, after: new Promise<void>((resolve) => (answer = resolve)) });
+  const programId = await create(gateway);
+  const calls = Array.from({ length: 9 }, () => gateway.programs.executeProgram({ programId, inputs }));
+  await until(() => model.requests.length === 9);
+
+  const [first = 0, ...others] = workersOf(gateway);
+  process.kill(first, "SIGKILL");
+  // Its three calls are made again on the others.
+  await until(() => model.requests.length === 12);
+  answer();
+  for (const { outputs } of await Promise.all(calls)) t.deepEqual(outputs, { answer: "Paris" });
+
+  await until(async () => (await workersHere(gateway)) === 3);
+  const now = workersOf(gateway);
+  t.is(now.length, 3);
+  t.deepEqual(
+    others.filter((pid) => !now.includes(pid)),
+    [],
+  );
+});
+
+test("while workers die one after another, every call is answered", async (t) => {
+  const { gateway, model } = await startScripted(t, { SIGRUN_WORKERS: "2" });
+  await until(async () => (await workersHere(gateway)) === 2);
+  model.script(paris);
+  const programId = await create(gateway);
+  let done = 0;
+  let dying = true;
+  const caller = async () => {
+    for (; dying; done++) await gateway.programs.executeProgram({ programId, inputs });
+  };
+  const callers = Promise.all(Array.from({ length: 8 }, caller));
+  for (let round = 0; round < 4; round++) {
+    const before = done;
+    await until(() => done > before + 10);
+    process.kill(workersOf(gateway)[round % 2] ?? 0, "SIGKILL");
+    await until(async () => (await workersHere(gateway)) === 1);
+    await until(async () => (await workersHere(gateway)) === 2);
+  }
+  dying = false;
+  await t.notThrowsAsync(callers);
+});
+
+test("calls go to the worker that has the fewest", async (t) => {
+  const model = await startModel();
+  t.teardown(model.close);
+  Object.assign(process.env, { SIGRUN_LM: "openai/scripted", SIGRUN_LM_API_BASE: model.url, OPENAI_API_KEY: "test" });
+  const log = createLogger("error");
+  const child = await startSidecarChild({ dir, workers: 2, log });
+  t.teardown(child.stop);
+  const workers = createWorkers({ targets: child.targets, log, onChange: () => {} });
+  t.teardown(workers.close);
+  await until(() => workers.here().length === 2);
+  t.is(workers.info()?.workers, 2);
+
+  model.script({ hang: true });
+  const end = new AbortController();
+  const ask = {
+    inputs: Buffer.from("{}"),
+    program: { id: "p", signature: {}, modules: [{ name: "m", type: "Predict", signature: one() }] },
+  };
+  const limits = { timeoutMs: 30_000, signal: end.signal };
+  const run = async () => {
+    for await (const _ of workers.stream((worker) => worker.stream(SidecarService.method.runProgram, ask, limits)));
+  };
+  const runs = Array.from({ length: 10 }, run);
+  await until(() => model.requests.length === 10);
+  t.deepEqual(
+    workers.here().map((worker) => worker.busy()),
+    [5, 5],
+  );
+  end.abort();
+  await Promise.allSettled(runs);
+  t.deepEqual(
+    workers.here().map((worker) => worker.busy()),
+    [0, 0],
+  );
+});
+
+const one = () => ({ name: "S", outputs: [{ name: "answer", type: { kind: { case: "scalar" as const, value: Scalar.STR } } }] });
+
+test("a program that only one worker holds is given to the next one that is asked, and is listed once", async (t) => {
+  const { gateway, model } = await startScripted(t, { SIGRUN_WORKERS: "2" });
+  await until(async () => (await workersHere(gateway)) === 2);
+  model.script(paris);
+  const programId = await create(gateway);
+  for (let n = 0; n < 4; n++) t.deepEqual((await gateway.programs.executeProgram({ programId, inputs })).outputs, { answer: "Paris" });
+  const other = await create(gateway);
+  await gateway.programs.executeProgram({ programId: other, inputs });
+  const { programs } = await gateway.admin.listLoadedPrograms({});
+  t.deepEqual(
+    programs.map(({ type }) => type),
+    ["Predict"],
+  );
+});
+
+test("a sidecar that runs elsewhere is reached by a target for each of its workers", async (t) => {
+  const model = await startModel();
+  t.teardown(model.close);
+  const lm = { SIGRUN_LM: "openai/scripted", SIGRUN_LM_API_BASE: model.url, OPENAI_API_KEY: "test" };
+  const port = await twoFreePorts();
+  const sidecar = spawn(join(dir, ".venv/bin/python"), ["-m", "dspy_sidecar", "--listen", `127.0.0.1:${port}`, "--exit-with-stdin"], {
+    cwd: dir,
+    env: { ...process.env, ...lm, SIGRUN_WORKERS: "2" },
+    stdio: ["pipe", "ignore", "inherit"],
+  });
+  t.teardown(() => sidecar.stdin?.end());
+  const targets = `127.0.0.1:${port}, 127.0.0.1:${port + 1}`;
+  const gateway = await startGateway(t, { ...lm, DATABASE_URL: await startPostgres(t), SIGRUN_SIDECAR: targets });
+  await until(async () => (await workersHere(gateway)) === 2);
+  model.script(paris);
+  t.deepEqual((await gateway.programs.executeProgram({ programId: await create(gateway), inputs })).outputs, { answer: "Paris" });
+});
+
+/** The first of two ports that nobody has. */
+async function twoFreePorts(): Promise<number> {
+  const listen = (port: number) =>
+    new Promise<number | undefined>((resolve) => {
+      const server = createServer().once("error", () => resolve(undefined));
+      server.listen(port, "127.0.0.1", () => {
+        const { port: got } = server.address() as { port: number };
+        server.close(() => resolve(got));
+      });
+    });
+  for (;;) {
+    const port = (await listen(0)) ?? 0;
+    if (await listen(port + 1)) return port;
+  }
+}
