@@ -9,7 +9,9 @@ import type { Asked, Reply } from "./_model.ts";
 import { createMoods, ended, learning, sentences } from "./_moods.ts";
 import { until } from "./_wait.ts";
 
-const test = anyTest as TestFn;
+const test = anyTest.serial as TestFn;
+/** Gateways that die are missed after 10 s and more, and each test starts its own. */
+const patienceMs = 180_000;
 const schema = { SIGRUN_DATABASE_SCHEMA: "public" };
 const project = "00000000-0000-0000-0000-000000000000";
 
@@ -40,6 +42,7 @@ async function begin({ programs }: Gateway, programId: string): Promise<string> 
 }
 
 test("an optimization whose process, or whose sidecar, is killed is taken up again and comes to its end", async (t) => {
+  t.timeout(patienceMs);
   const { gateway, model } = await startScripted(t);
   const programId = await createMoods(gateway);
   for (const victim of ["dspy_sidecar.optimiz", "dspy_sidecar --listen"]) {
@@ -60,6 +63,7 @@ test("an optimization whose process, or whose sidecar, is killed is taken up aga
 });
 
 test("an optimization of a gateway that is killed is taken up by another within 30 s", async (t) => {
+  t.timeout(patienceMs);
   const { gateway, model, env } = await startScripted(t, schema);
   const other = await startGateway(t, { ...env, ...schema });
   const programId = await createMoods(gateway);
@@ -79,6 +83,7 @@ test("an optimization of a gateway that is killed is taken up by another within 
 });
 
 test("an optimization of a gateway that stops is handed over at once, and its attempt does not count as one that died", async (t) => {
+  t.timeout(patienceMs);
   const { gateway, model, env } = await startScripted(t, schema);
   const programId = await createMoods(gateway);
   const { by, open } = gated();
@@ -92,6 +97,7 @@ test("an optimization of a gateway that stops is handed over at once, and its at
 });
 
 test("a gateway that was stopped in the middle and wakes up commits nothing: somebody else has gone on", async (t) => {
+  t.timeout(patienceMs);
   const { gateway, model, env } = await startScripted(t, schema);
   const other = await startGateway(t, { ...env, ...schema });
   const programId = await createMoods(gateway);
@@ -114,6 +120,7 @@ test("a gateway that was stopped in the middle and wakes up commits nothing: som
 });
 
 test("what an attempt writes after the next one began is refused by the database, revision and all", async (t) => {
+  t.timeout(patienceMs);
   const { gateway, model, env } = await startScripted(t, schema);
   model.script({ hang: true });
   const programId = await createMoods(gateway);
@@ -124,6 +131,8 @@ test("what an attempt writes after the next one began is refused by the database
     await store.database.close();
   });
   const id = await begin(gateway, programId);
+  // The gateway's own attempt is under way, and finds out that it no longer may.
+  await until(() => model.requests.length > 0);
   const first = await until(() => store.attempts.begin(project, id));
   const second = await until(() => store.attempts.begin(project, id));
   t.is(second.attempt, first.attempt + 1);
@@ -144,6 +153,7 @@ test("what an attempt writes after the next one began is refused by the database
 });
 
 test("an optimization whose attempts die again and again is given up", async (t) => {
+  t.timeout(patienceMs);
   const { gateway, model } = await startScripted(t);
   model.script({ hang: true });
   const id = await begin(gateway, await createMoods(gateway));
@@ -161,6 +171,7 @@ test("an optimization whose attempts die again and again is given up", async (t)
 });
 
 test("a program that is deleted takes its optimization along, and whoever works on it stops", async (t) => {
+  t.timeout(patienceMs);
   const { gateway, model } = await startScripted(t);
   model.script({ hang: true });
   const programId = await createMoods(gateway, `Gone ${randomUUID().slice(0, 4)}`);
