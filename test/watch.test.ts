@@ -207,7 +207,8 @@ test("a watch and a writer in another process stay together over a lost connecti
   );
 });
 
-test("a slow reader costs no memory, and is told all of it", async (t) => {
+// Alone, since it looks at the memory of a whole gateway.
+test.serial("a slow reader costs no memory, and is told all of it", async (t) => {
   t.timeout(120_000);
   const { one, two } = t.context;
   const { programId, filter } = await createProgram(t.context, "Slow");
