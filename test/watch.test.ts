@@ -243,7 +243,7 @@ test("whoever comes back too late is told that changes were left out, and goes o
   await store.changeLog.mark();
   while ((await store.changeLog.forget(0)) > 0);
   await store.changeLog.mark();
-  await store.database.close();
+  await store.close();
   const late = await watch(t, gateway, { filter, resumeToken: events[0]?.resumeToken ?? "" });
   t.is(late.events[0]?.event.case, "lagged");
   const id = await begin(gateway, programId);
