@@ -209,7 +209,7 @@ test("a watch and a writer in another process stay together over a lost connecti
 
 // Alone, since it looks at the memory of a whole gateway.
 test.serial("a slow reader costs no memory, and is told all of it", async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   const { one, two } = t.context;
   const { programId, filter } = await createProgram(t.context, "Slow");
   const rss = () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${one.process.pid}/status`, "utf8"))?.[1]) / 1024;
