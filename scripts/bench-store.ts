@@ -167,7 +167,7 @@ try {
   }
 } finally {
   await admin.end();
-  for (const { database } of stores) await database.close();
+  for (const store of stores) await store.close();
   await postgres.stop();
   rmSync(dataDir, { recursive: true, force: true });
 }

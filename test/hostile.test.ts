@@ -6,7 +6,7 @@ import { startScripted } from "./_gateway.ts";
 import { createProgram, record } from "./_recorded.ts";
 
 test("10,000 hostile strings in filter, order_by, page_token and distinct_on are answered or refused as INVALID_ARGUMENT", async (t) => {
-  t.timeout(180_000);
+  t.timeout(300_000);
   const { gateway } = await startScripted(t);
   const { signatures, programs, executions, optimizations } = gateway;
   const programId = await createProgram(gateway, "Asked");

@@ -126,9 +126,7 @@ test("what an attempt writes after the next one began is refused by the database
   const programId = await createMoods(gateway);
   const store = await openStore({ url: env.DATABASE_URL, schema: "public", pool: 2, log: createLogger("silent") });
   t.teardown(async () => {
-    await store.queue.stop();
-    await store.notices.close();
-    await store.database.close();
+    await store.close();
   });
   const id = await begin(gateway, programId);
   // The gateway's own attempt is under way, and finds out that it no longer may.

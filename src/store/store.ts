@@ -39,6 +39,8 @@ export type Store = {
   readonly evaluations: EvaluationStore;
   readonly performances: PerformanceStore;
   readonly queue: Queue;
+  /** Lets go of the database, and of what listens to it. */
+  close(): Promise<void>;
 };
 
 /** Opens the store and brings its tables up to date. */
@@ -77,5 +79,10 @@ export async function openStore(options: { url: string; schema: string; pool: nu
     evaluations: createEvaluationStore(database, runnerId),
     performances: createPerformanceStore(database),
     queue,
+    async close() {
+      await queue.stop();
+      await notices.close();
+      await database.close();
+    },
   };
 }

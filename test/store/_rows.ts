@@ -101,7 +101,7 @@ export type Filled = { readonly url: string; readonly store: Store; readonly row
 export async function fill(t: Teardown, { schema, handles, count }: { schema: string; handles: string[]; count: number }): Promise<Filled> {
   const url = await startPostgres(t);
   const store = await openStore({ url, schema, pool: 4, log: createLogger("error") });
-  t.teardown(() => store.database.close());
+  t.teardown(() => store.close());
   const programs = await Promise.all(handles.map((handle) => createProgram(store, handle)));
   const rows = fc.sample(row(programs), { numRuns: count, seed: 7 });
   await runSql(url, schema, insertSql, [JSON.stringify(rows), project]);

@@ -23,7 +23,7 @@ test("several gateways that start at once migrate once, and all go on", async (t
   const stores = await Promise.all(Array.from({ length: 6 }, () => open("at_once")));
   for (const store of stores) {
     await t.throwsAsync(store.programs.get("00000000-0000-0000-0000-000000000000", "nobodys"), { instanceOf: NotFound });
-    await store.database.close();
+    await store.close();
   }
 });
 
@@ -35,5 +35,5 @@ test("every table has its project, never null; but for the gateways' own", async
     .filter(({ column_name, is_nullable }) => column_name === "project_id" && is_nullable === "NO")
     .map(({ table_name }) => table_name);
   t.deepEqual([...tables].filter((table) => !owned.includes(table)).sort(), ["change_marks", "leases", "migrations"]);
-  await store.database.close();
+  await store.close();
 });

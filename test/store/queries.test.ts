@@ -109,7 +109,7 @@ test("programs and the newest executions of each are read by one statement", asy
   options.logging = (sql: string) => statements.push(sql);
   const { listing } = readListing(asked, programFields, []);
   const found = await store.programs.find(project, listing, { withState: false, latest: 3 });
-  await store.database.close();
+  await store.close();
   t.deepEqual(
     found.map(({ row }) => row.latest.length),
     [3, 3],
