@@ -61,8 +61,9 @@ class Optimization:
         before = student.state()
         began = time.monotonic()
         baseline = self._score(student)
-        if not baseline.is_whole:
-            raise BudgetExceededError(f"the budget of {self._purse.spent_on} does not reach for the scores before")
+        if not baseline.is_whole or self._purse.is_overdrawn:
+            bound = self._purse.spent_on or "tokens"
+            raise BudgetExceededError(f"the budget of {bound} does not reach for the scores before")
         usage = self._purse.usage
         self._purse.put_by(usage.lm_calls, self._purse.tokens, SPARE * (time.monotonic() - began))
 
@@ -128,9 +129,9 @@ class Optimization:
                 "the optimizer broke off; this is the best program that it had scored",
             )
         if spent := self._purse.spent_on:
-            # SIMBA scores all its candidates once more in the end, and no more budget makes all of them equal.
-            state = best.state or state if name == "SIMBA" else state
-            return state, f"the budget of {spent} ended the search"
+            # SIMBA scores all its candidates once more in the end, BetterTogether what each part came to: without
+            # a budget for that they give the program back as it was.
+            return (best.state or before) if state == before else state, f"the budget of {spent} ended the search"
         if fault := self._purse.common_fault:
             raise fault
         return state, message

@@ -19,6 +19,7 @@ from dspy_sidecar.embedded import EmbeddedModel
 from dspy_sidecar.settings import Settings
 
 NICENESS = 10
+DEEPEST = 100_000
 PERIOD_S = 0.5
 PR_SET_PDEATHSIG = 1
 
@@ -38,6 +39,8 @@ def main() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.nice(NICENESS)
+    # COPRO makes each signature of the one before, and DSPy copies all of them, one in the other.
+    sys.setrecursionlimit(DEEPEST)
     log.set_up()
     args = arguments()
     _, message = frames.read(sys.stdin.buffer)

@@ -53,6 +53,11 @@ class Purse:
         """Both ways."""
         return self.usage.input_tokens + self.usage.output_tokens
 
+    @property
+    def is_overdrawn(self) -> bool:
+        """Whether the requests that were on their way together took more tokens than there were."""
+        return self._tokens is not None and self.tokens > self._tokens
+
     def put_by(self, calls: int, tokens: int, seconds: float) -> None:
         """Keeps a part of the budget for later; in place of what was kept before."""
         self._kept_calls, self._kept_tokens, self._kept_s = calls, tokens, seconds

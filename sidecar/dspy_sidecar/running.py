@@ -90,7 +90,7 @@ async def scores(
     lm, adapter = models.choose(program.lm)
     if metrics.needs_model:
         meter.begin(SCORING)
-    with dspy.context(lm=lm, adapter=adapter, usage_tracker=meter, callbacks=[meter], disable_history=True, trace=None):
+    with dspy.context(lm=lm, adapter=adapter, usage_tracker=meter, callbacks=[], disable_history=True, trace=None):
         expected = orjson.loads(request.scoring.expected or b"{}")
         try:
             verdicts = await metrics.acall(orjson.loads(request.inputs), expected, outputs)

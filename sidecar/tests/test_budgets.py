@@ -1,0 +1,195 @@
+import asyncio
+import json
+import time
+
+import grpc
+import pytest
+from programs import capital
+from pupil import pupil, request
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+from test_optimizing import optimized
+from test_runs import failure
+
+TOKENS = 42
+"""Of each request to the scripted model."""
+
+
+def bounded(optimizer: str, budget: pb.Budget, **config) -> pb.OptimizeProgramRequest:
+    asked = request(optimizer, **config)
+    asked.budget.CopyFrom(budget)
+    return asked
+
+
+ENDLESS = [
+    ("lm_calls", "BootstrapFewShotWithRandomSearch", {"num_candidate_programs": 30}),
+    ("lm_calls", "MIPROv2", {"auto": "heavy"}),
+    ("lm_calls", "COPRO", {"breadth": 10, "depth": 10}),
+    ("lm_calls", "GEPA", {"max_metric_calls": 2000}),
+    ("lm_calls", "InferRules", {"num_candidates": 90}),
+    ("lm_calls", "BetterTogether", {"optimizers": {"p": {"name": "COPRO"}}, "strategy": "p -> p", "valset_ratio": 0.2}),
+    ("tokens", "MIPROv2", {"auto": "heavy"}),
+    ("tokens", "COPRO", {"breadth": 10, "depth": 10}),
+]
+
+
+@pytest.mark.parametrize(("bound", "optimizer", "config"), ENDLESS)
+async def test_a_spent_budget_ends_the_search_with_the_best_so_far(sidecar, model, bound, optimizer, config):
+    # Never wholly right, so that there is always more to try.
+    rules = iter(range(1000))
+    model.script(lambda asked: variedly(asked, next(rules)))
+    before = len(model.requests)
+    calls = 60
+    budget = pb.Budget(lm_calls=calls) if bound == "lm_calls" else pb.Budget(tokens=calls * TOKENS)
+    result, _ = await optimized(sidecar, bounded(optimizer, budget, **config))
+    made = len(model.requests) - before
+    assert result.message == f"the budget of {bound} ended the search"
+    # What the scores after cost was kept for them, and all the rest was used.
+    assert calls - 8 <= made == result.token_usage.lm_calls <= calls
+    assert (result.baseline_score, result.score) == (0, 1)
+
+
+def variedly(asked: dict, number: int) -> str:
+    """The pupil, with other advice each time, and without a word on Peru."""
+    messages = asked["messages"]
+    if "Peru" in str(messages[-1]) and "`answer`" in messages[0]["content"].split("output fields")[1]:
+        return "[[ ## answer ## ]]\ndunno\n\n[[ ## completed ## ]]"
+    return pupil(asked).replace("be careful", f"be {number} times careful")
+
+
+async def test_simba_gives_the_best_that_it_scored_where_its_last_scores_have_no_budget(sidecar, model):
+    runs = []
+
+    def varied(asked: dict) -> str:
+        runs.append(asked)
+        if asked.get("temperature") == 1.0 and len(runs) % 2:
+            system, *others = asked["messages"]
+            return pupil({**asked, "messages": [{**system, "content": "careful " + system["content"]}, *others]})
+        return pupil(asked)
+
+    model.script(varied)
+    asked = bounded("SIMBA", pb.Budget(lm_calls=120), bsize=5, max_steps=50, num_candidates=4)
+    result, _ = await optimized(sidecar, asked)
+    assert result.message == "the budget of lm_calls ended the search"
+    assert (result.baseline_score, result.score) == (0, 1)
+
+
+async def test_time_ends_the_search_also_while_the_model_is_silent(sidecar, model):
+    def slow_to_propose(asked: dict):
+        return None if "proposed_instruction" in str(asked["messages"]) else pupil(asked)
+
+    model.script(slow_to_propose)
+    given_up, began = model.given_up, time.monotonic()
+    result, _ = await optimized(sidecar, bounded("COPRO", pb.Budget(time_ms=8000), breadth=2, depth=1))
+    assert time.monotonic() - began < 9
+    assert result.message == "the budget of time ended the search"
+    assert (result.baseline_score, result.score) == (0, 0)
+    assert model.given_up > given_up
+    assert result.compiled_state
+    assert result.token_usage.lm_calls > 6
+
+
+async def test_time_ends_the_search_with_what_was_found(sidecar, model):
+    rules = iter(range(10_000))
+    model.script(lambda asked: variedly(asked, next(rules)))
+    began = time.monotonic()
+    result, _ = await optimized(sidecar, bounded("COPRO", pb.Budget(time_ms=9000), breadth=4, depth=100))
+    assert result.message == "the budget of time ended the search"
+    assert (result.baseline_score, result.score) == (0, 1)
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [pb.Budget(lm_calls=5), pb.Budget(tokens=3 * TOKENS), pb.Budget(time_ms=10)],
+    ids=["calls", "tokens", "time"],
+)
+async def test_a_budget_that_does_not_reach_for_the_scores_before_fails(sidecar, model, budget):
+    model.script(pupil)
+    before = len(model.requests)
+    call = sidecar.OptimizeProgram(bounded("COPRO", budget))
+    code, reason, _, message, _ = await failure_of(call)
+    assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXCEEDED")
+    assert "does not reach for the scores before" in message
+    # Six are asked side by side before anybody knows what one takes.
+    assert len(model.requests) - before <= 6
+
+
+async def test_what_can_not_be_scored_any_more_leaves_the_program_as_it_was(sidecar, model):
+    def silent_when_taught(asked: dict):
+        is_taught = any(message["role"] == "assistant" for message in asked["messages"])
+        return None if is_taught else pupil(asked)
+
+    model.script(silent_when_taught)
+    asked = bounded("LabeledFewShot", pb.Budget(time_ms=6000), k=2)
+    began = time.monotonic()
+    result, _ = await optimized(sidecar, asked)
+    assert time.monotonic() - began < 7
+    assert result.score == result.baseline_score
+    assert result.message.endswith("ended before the optimized program was scored; the program is as it was")
+    assert json.loads(result.compiled_state)["demos"] == []
+
+
+async def test_what_was_spent_is_told_before_a_fault(sidecar, model):
+    def failing(asked: dict):
+        return (401, {"message": "no"}, {}) if "proposed_instruction" in str(asked["messages"]) else pupil(asked)
+
+    model.script(failing)
+    before = len(model.requests)
+    _, reason, _, _, told = await failure_of(sidecar.OptimizeProgram(request("COPRO", breadth=2, depth=1)))
+    assert reason == "LM_AUTH_FAILED"
+    usage = told[-1].token_usage
+    assert usage.lm_calls == len(model.requests) - before
+    assert usage.input_tokens == 6 * 30
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ((401, {"message": "no"}, {}), "LM_AUTH_FAILED"),
+        ((404, {"message": "no such model", "code": "model_not_found"}, {}), "LM_NOT_CONFIGURED"),
+        ((400, {"message": "too long", "code": "context_length_exceeded"}, {}), "CONTEXT_WINDOW_EXCEEDED"),
+    ],
+)
+async def test_a_provider_that_answers_nothing_fails_the_optimization_with_its_reason(sidecar, model, reply, reason):
+    model.script(reply)
+    assert (await failure_of(sidecar.OptimizeProgram(request("BootstrapFewShot"))))[1] == reason
+
+
+async def test_a_teacher_that_answers_nothing_fails_it_too(sidecar, model):
+    model.script(lambda asked: (401, {"message": "no"}, {}) if asked["model"] == "other" else pupil(asked))
+    asked = request("BootstrapFewShot")
+    asked.lms["teacher"].model = "openai/other"
+    assert (await failure_of(sidecar.OptimizeProgram(asked)))[1] == "LM_AUTH_FAILED"
+
+
+async def test_a_model_that_the_operator_does_not_allow_is_refused(sidecar, model):
+    asked = request("COPRO")
+    asked.lms["prompt"].model = "openai/secret"
+    assert (await failure_of(sidecar.OptimizeProgram(asked)))[1] == "LM_NOT_CONFIGURED"
+
+
+async def test_a_program_that_can_not_be_built_is_refused(sidecar, model):
+    asked = request("COPRO", capital(compiled_state='{"other": {}}'))
+    assert (await failure_of(sidecar.OptimizeProgram(asked)))[1] == "BUILD_FAILED"
+
+
+async def test_an_optimizer_whose_advice_can_not_be_read_fails_by_that(sidecar, model):
+    def mumbling(asked: dict) -> str:
+        return "hm" if "proposed_instruction" in str(asked["messages"]) else pupil(asked)
+
+    model.script(mumbling)
+    assert (await failure_of(sidecar.OptimizeProgram(request("COPRO"))))[1] == "OUTPUT_INVALID"
+
+
+async def failure_of(call):
+    """As `failure`, with the progress in place of traces."""
+    seen = []
+
+    async def events():
+        async for event in call:
+            seen.append(event.progress)
+            yield pb.RunProgramResponse()
+
+    async with asyncio.timeout(30):
+        *ended, _ = await failure(events())
+    return *ended, seen
