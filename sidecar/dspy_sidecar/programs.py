@@ -11,6 +11,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from dspy_sidecar import states
 from dspy_sidecar.annotations import signature_class
 from dspy_sidecar.faults import BuildFailedError, ProgramNotLoadedError
+from dspy_sidecar.react import ReAct
 from dspy_sidecar.wrapping import Comparison, Sampling
 
 CAPACITY = 1_000
@@ -51,6 +52,11 @@ class LoadedProgram:
     module: dspy.Module
     """What DSPy's save() and load() see: the one module, or a pipeline of several."""
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether it would be built in another way today."""
+        return any(getattr(step.module, "is_stale", False) for step in self.steps)
+
 
 def build(program: pb.Program) -> LoadedProgram:
     """Makes DSPy modules of a definition; BuildFailedError with DSPy's reason where it can't."""
@@ -84,6 +90,8 @@ def module_of(module: pb.Module) -> dspy.Module:
             return Sampling(dspy.Refine, module_of(module.modules[0]), module.signature, params)
         case "MultiChainComparison":
             return Comparison(module_of(module.modules[0]), signature, params)
+        case "ReAct":
+            return ReAct(signature, module.tools, **params)
         case other:
             raise ValueError(f"this version has no module {other}")
 
@@ -102,14 +110,16 @@ class Programs:
     def get(self, program_id: str) -> LoadedProgram:
         """ProgramNotLoadedError where it is not held."""
         held = self._held.get(program_id)
-        if held is None:
+        if held is None or held.is_stale:
             raise ProgramNotLoadedError(program_id)
         self._held.move_to_end(program_id)
         return held
 
     def load(self, program: pb.Program) -> LoadedProgram:
         """Builds a program, unless it is held already: its id names its content."""
-        held = self._held.get(program.id) or build(program)
+        held = self._held.get(program.id)
+        if held is None or held.is_stale:
+            held = build(program)
         self._held[program.id] = held
         self._held.move_to_end(program.id)
         while len(self._held) > CAPACITY:
