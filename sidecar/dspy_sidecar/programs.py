@@ -10,7 +10,8 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar import states
 from dspy_sidecar.annotations import signature_class
-from dspy_sidecar.faults import BuildFailedError, ProgramNotLoadedError
+from dspy_sidecar.faults import BuildFailedError, NotEnabledError, ProgramNotLoadedError
+from dspy_sidecar.generated_code import coding
 from dspy_sidecar.react import ReAct
 from dspy_sidecar.wrapping import Comparison, Sampling
 
@@ -66,7 +67,7 @@ def build(program: pb.Program) -> LoadedProgram:
         module = steps[0].module if single else Pipeline(steps)
         if program.compiled_state:
             states.load(module, program.compiled_state, steps[0].name if single else "")
-    except BuildFailedError:
+    except (BuildFailedError, NotEnabledError):
         raise
     except Exception as error:
         raise BuildFailedError(f"{type(error).__name__}: {error}") from error
@@ -92,6 +93,8 @@ def module_of(module: pb.Module) -> dspy.Module:
             return Comparison(module_of(module.modules[0]), signature, params)
         case "ReAct":
             return ReAct(signature, module.tools, **params)
+        case "ProgramOfThought" | "CodeAct" | "RLM":
+            return coding(module.type, signature, params)
         case other:
             raise ValueError(f"this version has no module {other}")
 
