@@ -37,6 +37,8 @@ class ToolServer:
         self._where = where
         self._call_s = call_s
         self._client: Client | None = None
+        # Its going is told once, until it has come again.
+        self._is_news = True
         # In doubt, it is listed again at once.
         self._doubt = asyncio.Event()
 
@@ -60,10 +62,11 @@ class ToolServer:
             async with asyncio.timeout(CONNECT_S):
                 client = await self._connect(stack)
                 await self._list(client)
-            self._client, self.is_here = client, True
-            tried.set()
+            self._is_news = True
             logger.info("an MCP server is here", extra={"fields": {"server": self.name, "tools": len(self.listed)}})
             while True:
+                self._client, self.is_here = client, True
+                tried.set()
                 self._doubt.clear()
                 try:
                     await asyncio.wait_for(self._doubt.wait(), RELIST_S)
@@ -118,15 +121,25 @@ class ToolServer:
         except TimeoutError:
             raise ToolError(f"the tool did not answer within {self._call_s:g} s") from None
         except Exception as error:
-            self._doubt.set()
+            self._suspect(error)
             raise ToolError(f"the tool's call failed: {bounded(str(getattr(error, 'message', error)))}") from error
         text = text_of(result)
         if result.is_error:
             raise ToolError(text)
         return text
 
+    def _suspect(self, error: Exception) -> None:
+        """Has it listed again at once; away until then, where the error is not the server's own word."""
+        from mcp import MCPError
+        from mcp.types import CONNECTION_CLOSED
+
+        if not isinstance(error, MCPError) or error.code == CONNECTION_CLOSED:
+            self.is_here, self._client = False, None
+        self._doubt.set()
+
     def _tell_away(self, error: Exception) -> None:
-        level = logger.warning if self.is_here or not self.was_listed else logger.debug
+        level = logger.warning if self._is_news else logger.debug
+        self._is_news = False
         # An error's own words may hold the address, or what stands in it.
         level("an MCP server is away", extra={"fields": {"server": self.name, "error": name_of(error)}})
 

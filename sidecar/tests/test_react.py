@@ -176,7 +176,7 @@ async def test_it_runs_in_a_thread_too_as_optimizers_do(model, monkeypatch):
     model.script(step("weather.forecast", city="Oslo"), step("finish"), ANSWER)
 
     def run() -> dspy.Prediction:
-        with dspy.context(lm=lm, adapter=dspy.ChatAdapter()):
+        with dspy.context(lm=lm, adapter=dspy.ChatAdapter(), disable_history=True, trace=None):
             return acts(**WHERE)
 
     made = await asyncio.to_thread(run)
