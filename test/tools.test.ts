@@ -20,6 +20,8 @@ test.before(async (t) => {
     far: { url: `http://127.0.0.1:${port}/mcp`, headers: { Authorization: "Bearer secret" } },
   }));
   t.context = { ...(await startScripted(file, { SIGRUN_MCP_SERVERS: path })), dir, port };
+  const { catalogue } = t.context.gateway;
+  await until(async () => (await catalogue.listTools({})).serversAway.length === 1);
 });
 
 const inputs = { question: "Rain in Oslo?" };
@@ -120,10 +122,11 @@ test("a run that fails has its tokens, and one that is cancelled ends its tool's
   t.like(await record(t, failed.metadata.execution_id ?? ""), { tokenUsage: { lmCalls: 2n, outputTokens: 12n } });
 
   model.script(call("weather.slow"));
-  const late = await t.throwsAsync(gateway.programs.executeProgram({ programId, inputs }, { timeoutMs: 2_000 }), {
+  const late = await t.throwsAsync(gateway.programs.executeProgram({ programId, inputs }, { timeoutMs: 5_000 }), {
     instanceOf: ConnectError,
   });
   t.is(late?.code, Code.DeadlineExceeded);
+  t.true(existsSync(join(dir, "started")));
   await until(() => existsSync(join(dir, "cancelled")));
 });
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp.types import CallToolResult, Tool
 
-CONNECT_S = 10.0
+CONNECT_S = 60.0
+"""A command may have to fetch itself before it is there."""
+LIST_S = 10.0
 CALL_S = 60.0
 RELIST_S = 30.0
 """How often the tools are listed again, which is also how a server's end is found where no call finds it before."""
@@ -72,7 +74,7 @@ class ToolServer:
                     await asyncio.wait_for(self._doubt.wait(), RELIST_S)
                 except TimeoutError:
                     pass
-                async with asyncio.timeout(CONNECT_S):
+                async with asyncio.timeout(LIST_S):
                     await self._list(client)
 
     async def _connect(self, stack: AsyncExitStack) -> "Client":

@@ -37,7 +37,14 @@ async def armed(model, folder):
     file = folder / "mcp.json"
     file.write_text(json.dumps({"mcpServers": servers}))
     async with running({**scripted(model.url), "SIGRUN_MCP_SERVERS": str(file)}) as stub:
+        await only_away(stub, "gone")
         yield stub
+
+
+async def only_away(stub, *names: str) -> None:
+    async with asyncio.timeout(60):
+        while list((await stub.GetInfo(pb.GetInfoRequest())).tool_servers_away) != list(names):
+            await asyncio.sleep(0.05)
 
 
 def acting(*names: str, max_iters: int = 5, **settings) -> pb.Program:
@@ -92,9 +99,7 @@ async def test_a_server_that_dies_in_the_middle_is_told_to_the_model_and_back_fo
     model.script(step("weather.crash"), step("finish"), ANSWER)
     end = await done(armed.RunProgram(asked(made, **WHERE)))
     assert "Error: the tool's call failed" in end.trace.steps[0].outputs.decode()
-    async with asyncio.timeout(30):
-        while "weather" in (await armed.GetInfo(pb.GetInfoRequest())).tool_servers_away:
-            await asyncio.sleep(0.05)
+    await only_away(armed, "gone")
     model.script(step("weather.forecast", city="Oslo"), step("finish"), ANSWER)
     end = await done(armed.RunProgram(asked(made, **WHERE)))
     assert "Oslo: rain" in end.trace.steps[0].outputs.decode()
@@ -168,7 +173,9 @@ def forecast_tool() -> dspy.Tool:
 
 async def test_it_runs_in_a_thread_too_as_optimizers_do(model, monkeypatch):
     box = tools.Toolbox({"weather": Stdio(command=sys.executable, args=[SERVER, "stdio"])})
-    await box.settled()
+    async with asyncio.timeout(60):
+        while box.away():
+            await asyncio.sleep(0.05)
     monkeypatch.setattr(react, "toolbox", lambda: box)
     monkeypatch.setenv("OPENAI_API_KEY", "test")
     acts = react.ReAct(signature_class(CAPITAL), ["weather.forecast"], 5)
@@ -196,9 +203,7 @@ async def test_a_program_is_built_anew_once_a_server_lists_its_tool(model, tmp_p
         model.script(step("weather.forecast", city="Oslo"), step("finish"), ANSWER)
         assert "can't be reached right now" in (await done(stub.RunProgram(by_id))).trace.steps[0].outputs.decode()
         os.symlink(SERVER, later)
-        async with asyncio.timeout(30):
-            while (await stub.GetInfo(pb.GetInfoRequest())).tool_servers_away:
-                await asyncio.sleep(0.05)
+        await only_away(stub)
         assert (await failure(stub.RunProgram(by_id)))[1] == "PROGRAM_NOT_LOADED"
         model.script(step("weather.forecast", city="Oslo"), step("finish"), ANSWER)
         await done(stub.RunProgram(asked(made, **WHERE)))

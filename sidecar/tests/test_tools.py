@@ -43,6 +43,10 @@ def listening(kind: str, port: int):
 async def tools_of(servers: dict[str, Stdio | Http], call_s: float = 10):
     toolbox = Toolbox(servers, call_s)
     await toolbox.settled()
+    # On a machine that is busy a process may take longer to start than the sidecar waits for it.
+    async with asyncio.timeout(60):
+        while any(isinstance(servers[name], Stdio) for name in toolbox.away()):
+            await asyncio.sleep(0.05)
     try:
         yield toolbox
     finally:
