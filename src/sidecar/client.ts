@@ -126,13 +126,12 @@ export function createSidecar(options: { targets: readonly string[]; log: Logger
     optimize: (call, limits) => workers.stream((worker) => optimizeOn(worker, call, limits)),
 
     async tools(limits) {
-      assertHere();
-      try {
-        const { tools, toolServersAway } = await channel.unary(SidecarService.method.getInfo, {}, limits);
-        return { tools: tools.map(({ name, description }) => ({ name, description })), serversAway: toolServersAway };
-      } catch (error) {
-        throw faultOf(error, limits.signal);
-      }
+      const here = workers.here();
+      if (here.length === 0) throw new SidecarUnavailable();
+      const infos = await Promise.all(here.map((worker) => asked(worker.unary(SidecarService.method.getInfo, {}, limits), limits)));
+      // Each has sessions of its own: one that has just been started may know less, and a server that one lacks is away for some runs.
+      const tools = new Map(infos.flatMap((info) => info.tools.map(({ name, description }) => [name, { name, description }] as const)));
+      return { tools: [...tools.values()], serversAway: [...new Set(infos.flatMap((info) => info.toolServersAway))] };
     },
 
     async loaded(limits) {
