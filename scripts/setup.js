@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 export const node = join(root, "node_modules/.bin/node");
 export const python = join(root, "sidecar/.venv/bin/python");
+const interpreter = join(root, "sidecar/interpreter");
 const stamps = join(root, "node_modules/.sigrun");
 const uvVersion = "0.13.9";
 const longestSetupMs = 15 * 60_000;
@@ -30,6 +31,14 @@ export async function setUp({ dev }) {
       run: installPython,
     },
   ];
+  if (dev || process.env.SIGRUN_GENERATED_CODE === "on")
+    parts.push({
+      name: "interpreter",
+      says: "Deno and Pyodide, which run the code that models write (about 110 MB)",
+      files: ["sidecar/uv.lock", "sidecar/interpreter/package.json", "sidecar/interpreter/package-lock.json"],
+      done: () => existsSync(join(python, "../deno")) && existsSync(join(interpreter, "node_modules/pyodide")),
+      run: installInterpreter,
+    });
   const missing = () => parts.filter((part) => !part.done() || !isStamped(part, dev));
   if (missing().length === 0) return;
   const unlock = await lock();
@@ -87,9 +96,21 @@ async function installPython(dev) {
     await run(systemPython(), ["-m", "venv", uvHome]);
     await run(join(uvHome, "bin/python"), ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", `uv==${uvVersion}`]);
   }
+  await sync(dev);
+}
+
+/** What it needs beside the sidecar's packages, which stay as they are. */
+async function installInterpreter(dev) {
+  await sync(dev, ["--inexact", "--extra", "generated-code"]);
+  await run("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"], { cwd: interpreter });
+}
+
+/** Makes the Python environment what the lock file says. */
+async function sync(dev, more = []) {
   // Compiled now, not at the first import, which would take seconds longer.
-  const flags = ["sync", "--frozen", "--compile-bytecode", "--python", systemPython(), ...(dev ? [] : ["--no-dev"])];
-  await run(uv, flags, { cwd: join(root, "sidecar"), env: { ...process.env, UV_PYTHON_DOWNLOADS: "never" } });
+  const flags = ["sync", "--frozen", "--compile-bytecode", "--python", systemPython(), ...(dev ? [] : ["--no-dev"]), ...more];
+  const env = { ...process.env, UV_PYTHON_DOWNLOADS: "never" };
+  await run(join(root, "sidecar/.uv/bin/uv"), flags, { cwd: join(root, "sidecar"), env });
 }
 
 function systemPython() {

@@ -20,6 +20,10 @@ export type Config = Readonly<{
   lm: string;
   /** The models that programs may name, `lm` first. */
   lmAllowed: readonly string[];
+  /** A file that the sidecar reads; its address from anywhere. */
+  mcpServers: string | undefined;
+  /** Whether modules may run code that the model writes. */
+  generatedCode: boolean;
   /** How old an execution that has ended may grow. Undefined: as old as it likes. */
   retentionMs: number | undefined;
   /** Undefined where the operator did not choose one: warn on a terminal, else info. */
@@ -41,6 +45,8 @@ const environment = object({
   SIGRUN_WORKERS: number().integer().min(1).max(256).default(availableParallelism),
   SIGRUN_LM: model.default("embedded/smollm2"),
   SIGRUN_LM_ALLOWED: string().default(""),
+  SIGRUN_MCP_SERVERS: string(),
+  SIGRUN_GENERATED_CODE: string().oneOf(["on", "off"]).default("off"),
   SIGRUN_RETENTION: string().matches(/^[1-9]\d{0,5}[mhd]$/, ({ path }) => `${path} must be a time such as 30d, 12h or 90m`),
   SIGRUN_LOG_LEVEL: string().oneOf(["trace", "debug", "info", "warn", "error", "fatal"]),
 });
@@ -67,6 +73,8 @@ export function shownSettings(config: Config) {
     SIGRUN_WORKERS: config.workers,
     SIGRUN_LM: config.lm,
     SIGRUN_LM_ALLOWED: config.lmAllowed.slice(1).join(","),
+    SIGRUN_MCP_SERVERS: config.mcpServers === undefined ? "not set: no tools" : "set",
+    SIGRUN_GENERATED_CODE: config.generatedCode ? "on" : "off",
     SIGRUN_RETENTION: config.retentionMs === undefined ? "not set: executions are kept" : `${config.retentionMs / unitMs.m}m`,
     SIGRUN_LOG_LEVEL: config.logLevel ?? "warn on a terminal, else info",
   };
@@ -93,6 +101,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       workers: read.SIGRUN_WORKERS,
       lm: read.SIGRUN_LM,
       lmAllowed: Object.freeze([...new Set([read.SIGRUN_LM, ...further])]),
+      mcpServers: read.SIGRUN_MCP_SERVERS && resolve(read.SIGRUN_MCP_SERVERS),
+      generatedCode: read.SIGRUN_GENERATED_CODE === "on",
       retentionMs: read.SIGRUN_RETENTION === undefined ? undefined : msOf(read.SIGRUN_RETENTION),
       logLevel: read.SIGRUN_LOG_LEVEL,
     });

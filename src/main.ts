@@ -30,7 +30,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
 
   const postgres = config.databaseUrl ? undefined : await startEmbeddedPostgres({ dataDir: config.dataDir, log });
   if (postgres) onClose("postgres", postgres.stop);
-  const child = config.sidecar ? undefined : await startSidecarChild({ dir: join(root, "sidecar"), workers: config.workers, log });
+  const child = config.sidecar ? undefined : await startSidecarChild({ dir: join(root, "sidecar"), ...config, log });
   if (child) onClose("sidecar process", child.stop);
 
   const store = await openStore({

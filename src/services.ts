@@ -25,6 +25,7 @@ import { createDeploy } from "./actions/programs/deploy.ts";
 import { createGetProgram } from "./actions/programs/get.ts";
 import { createImportState } from "./actions/programs/import.ts";
 import { createListPrograms } from "./actions/programs/list.ts";
+import { createOffer } from "./actions/programs/offer.ts";
 import { createRevisions } from "./actions/programs/revisions.ts";
 import { createUpdateProgram } from "./actions/programs/update.ts";
 import { createCreateSignature } from "./actions/signatures/create.ts";
@@ -33,6 +34,7 @@ import { createListSignatures } from "./actions/signatures/list.ts";
 import { createValidate } from "./actions/signatures/validate.ts";
 import { type Config, shownSettings } from "./config.ts";
 import type { Execution } from "./domain/execution.ts";
+import { offeredModules } from "./domain/offer.ts";
 import { createSchemaCache } from "./domain/schema.ts";
 import { adminService } from "./rpc/admin.ts";
 import { catalogService } from "./rpc/catalogue.ts";
@@ -70,6 +72,8 @@ export function createServices({ config, version, store, sidecar, log }: Ground)
   const watchOptimization = createWatchOptimization({ optimizations, notices });
   const attempt = createAttempt({ attempts: store.attempts, revisions, sidecar, notices, log });
   const models = { allowedModels: config.lmAllowed };
+  const { generatedCode } = config;
+  const offerTo = createOffer({ sidecar, generatedCode, ...models });
   const run = createRun({ programs, recorder, sidecar, schemas, live, perform, replay, defaultModel: config.lm, ...models });
   const routes = createRoutes({
     signatures: signatureService({
@@ -80,10 +84,10 @@ export function createServices({ config, version, store, sidecar, log }: Ground)
       validate: createValidate({ signatures, programs, schemas }),
     }),
     programs: programService({
-      createProgram: createCreateProgram({ programs, signatures, ...models }),
+      createProgram: createCreateProgram({ programs, signatures, offerTo }),
       getProgram: createGetProgram({ programs, performances }),
       listPrograms: createListPrograms({ programs, performances }),
-      updateProgram: createUpdateProgram({ programs, changes, signatures, ...models }),
+      updateProgram: createUpdateProgram({ programs, changes, signatures, offerTo }),
       deleteProgram: changes.remove,
       deploy: createDeploy({ changes }),
       revisions: createRevisions({ programs, revisions, changes }),
@@ -110,7 +114,7 @@ export function createServices({ config, version, store, sidecar, log }: Ground)
       watchOptimization: watchOptimization.watch,
       cancelOptimization: createCancelOptimization({ optimizations, notices }),
     }),
-    catalogue: catalogService(),
+    catalogue: catalogService({ modules: offeredModules({ generatedCode }), tools: sidecar.tools }),
     admin: adminService({ version, settings: shownSettings(config), schemas, sidecar }),
   });
   return {

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import test from "ava";
 import { ConfigError, readConfig } from "../src/config.ts";
 
@@ -21,6 +22,14 @@ test("executions are kept, or for so many minutes, hours or days", (t) => {
   );
 });
 
+test("the file of MCP servers has one address from anywhere, and code runs where it is switched on", (t) => {
+  t.is(readConfig({ SIGRUN_MCP_SERVERS: "mcp.json" }).mcpServers, resolve("mcp.json"));
+  t.deepEqual(
+    [{}, { SIGRUN_GENERATED_CODE: "off" }, { SIGRUN_GENERATED_CODE: "on" }].map((env) => readConfig(env).generatedCode),
+    [false, false, true],
+  );
+});
+
 test("every wrong setting is told, each by its name", (t) => {
   const wrong = {
     SIGRUN_PORT: "http",
@@ -28,6 +37,7 @@ test("every wrong setting is told, each by its name", (t) => {
     SIGRUN_LM: "gpt",
     SIGRUN_LOG_LEVEL: "loud",
     SIGRUN_RETENTION: "0d",
+    SIGRUN_GENERATED_CODE: "yes",
     SIGRUN_DATABASE_SCHEMA: 'x"; DROP',
   };
   const error = t.throws(() => readConfig(wrong), { instanceOf: ConfigError });

@@ -87,7 +87,7 @@ test("calls go to the worker that has the fewest", async (t) => {
   t.teardown(model.close);
   Object.assign(process.env, { SIGRUN_LM: "openai/scripted", SIGRUN_LM_API_BASE: model.url, OPENAI_API_KEY: "test" });
   const log = createLogger("error");
-  const child = await startSidecarChild({ dir, workers: 2, log });
+  const child = await startSidecarChild({ dir, workers: 2, mcpServers: undefined, log });
   t.teardown(child.stop);
   const workers = createWorkers({ targets: child.targets, log, onChange: () => {} });
   t.teardown(workers.close);

@@ -13,7 +13,8 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
 
 from dspy_sidecar import log
 from dspy_sidecar.embedded import EmbeddedModel
-from dspy_sidecar.settings import Settings
+from dspy_sidecar.mcp_servers import read_servers
+from dspy_sidecar.settings import Settings, SettingsError
 from dspy_sidecar.workers import Workers, addresses
 
 
@@ -38,6 +39,12 @@ def main() -> None:
     log.set_up()
     args = arguments()
     settings = Settings.read(os.environ)
+    try:
+        # Each worker reads it for itself; where it is wrong there are none.
+        read_servers(os.environ)
+    except SettingsError as error:
+        log.logger.error(str(error))
+        sys.exit(2)
     embedded = EmbeddedModel.start() if settings.wants_embedded else None
     try:
         from dspy_sidecar.server import prepare, serve

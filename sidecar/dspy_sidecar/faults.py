@@ -21,12 +21,20 @@ class BuildFailedError(Exception):
     """DSPy can't build the program."""
 
 
+class NotEnabledError(Exception):
+    """The program needs what the operator has not switched on, or not installed."""
+
+
 class ModelNotAllowedError(Exception):
     """The operator does not allow that model."""
 
 
 class NotWarmError(Exception):
     """The default model is not loaded yet."""
+
+
+class CodeFailedError(Exception):
+    """The code that the model wrote came to no end."""
 
 
 class OutputUnreadableError(Exception):
@@ -67,6 +75,8 @@ EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 TABLE: list[tuple[type[BaseException], grpc.StatusCode, str, str | None]] = [
     (ProgramNotLoadedError, PRECONDITION, "PROGRAM_NOT_LOADED", None),
     (BuildFailedError, INVALID, "BUILD_FAILED", None),
+    (NotEnabledError, PRECONDITION, "NOT_ENABLED", None),
+    (CodeFailedError, INTERNAL, "OUTPUT_INVALID", "the code that the model wrote can't be run to its end"),
     (ModelNotAllowedError, PRECONDITION, "LM_NOT_CONFIGURED", None),
     (NotWarmError, UNAVAILABLE, "SIDECAR_UNAVAILABLE", "the default model is still loading"),
     (OutputUnreadableError, INTERNAL, "OUTPUT_INVALID", "the model's answer can't be read as the signature's outputs"),

@@ -1,6 +1,7 @@
 """The process of one optimization: `python -m dspy_sidecar.optimizer`. It gets the request by its stdin, and ends with it."""
 
 import argparse
+import asyncio
 import ctypes
 import json
 import os
@@ -63,7 +64,10 @@ def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace) -> No
     from dspy_sidecar.faults import fault_of
     from dspy_sidecar.lm import Models
     from dspy_sidecar.optimization import Optimization
+    from dspy_sidecar.tools import toolbox
 
+    # A program is built of the tools that are there.
+    asyncio.run(toolbox().settled())
     dspy.disable_logging()
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
     embedded = EmbeddedModel(args.embedded_port) if args.embedded_port else None

@@ -10,7 +10,9 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar import states
 from dspy_sidecar.annotations import signature_class
-from dspy_sidecar.faults import BuildFailedError, ProgramNotLoadedError
+from dspy_sidecar.faults import BuildFailedError, NotEnabledError, ProgramNotLoadedError
+from dspy_sidecar.generated_code import coding
+from dspy_sidecar.react import ReAct
 from dspy_sidecar.wrapping import Comparison, Sampling
 
 CAPACITY = 1_000
@@ -51,6 +53,11 @@ class LoadedProgram:
     module: dspy.Module
     """What DSPy's save() and load() see: the one module, or a pipeline of several."""
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether it would be built in another way today."""
+        return any(getattr(step.module, "is_stale", False) for step in self.steps)
+
 
 def build(program: pb.Program) -> LoadedProgram:
     """Makes DSPy modules of a definition; BuildFailedError with DSPy's reason where it can't."""
@@ -60,7 +67,7 @@ def build(program: pb.Program) -> LoadedProgram:
         module = steps[0].module if single else Pipeline(steps)
         if program.compiled_state:
             states.load(module, program.compiled_state, steps[0].name if single else "")
-    except BuildFailedError:
+    except (BuildFailedError, NotEnabledError):
         raise
     except Exception as error:
         raise BuildFailedError(f"{type(error).__name__}: {error}") from error
@@ -84,6 +91,10 @@ def module_of(module: pb.Module) -> dspy.Module:
             return Sampling(dspy.Refine, module_of(module.modules[0]), module.signature, params)
         case "MultiChainComparison":
             return Comparison(module_of(module.modules[0]), signature, params)
+        case "ReAct":
+            return ReAct(signature, module.tools, **params)
+        case "ProgramOfThought" | "CodeAct" | "RLM":
+            return coding(module.type, signature, params)
         case other:
             raise ValueError(f"this version has no module {other}")
 
@@ -102,14 +113,16 @@ class Programs:
     def get(self, program_id: str) -> LoadedProgram:
         """ProgramNotLoadedError where it is not held."""
         held = self._held.get(program_id)
-        if held is None:
+        if held is None or held.is_stale:
             raise ProgramNotLoadedError(program_id)
         self._held.move_to_end(program_id)
         return held
 
     def load(self, program: pb.Program) -> LoadedProgram:
         """Builds a program, unless it is held already: its id names its content."""
-        held = self._held.get(program.id) or build(program)
+        held = self._held.get(program.id)
+        if held is None or held.is_stale:
+            held = build(program)
         self._held[program.id] = held
         self._held.move_to_end(program.id)
         while len(self._held) > CAPACITY:

@@ -20,6 +20,7 @@ from dspy_sidecar.optimizing import Optimizing
 from dspy_sidecar.programs import Programs
 from dspy_sidecar.servicer import Servicer
 from dspy_sidecar.settings import Settings, is_embedded
+from dspy_sidecar.tools import toolbox
 
 MEBIBYTE = 2**20
 GRACE_S = 5
@@ -80,13 +81,15 @@ async def serve(
     await health.enter_graceful_shutdown()
     await server.stop(GRACE_S)
     await models.close()
+    await toolbox().close()
 
 
 async def warm(number: int, settings: Settings, models: Models, embedded: EmbeddedModel | None) -> None:
     """Runs the local model once, on the first worker, so that nobody's first run pays for its loading.
 
-    A provider's model costs money: it is left alone.
+    A provider's model costs money: it is left alone. Tools are there from the first run on, where their servers are.
     """
+    await toolbox().settled()
     if embedded is None:
         return
     await asyncio.to_thread(embedded.wait)

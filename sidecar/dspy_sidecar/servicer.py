@@ -15,6 +15,7 @@ from dspy_sidecar.optimizing import Optimizing
 from dspy_sidecar.programs import Programs
 from dspy_sidecar.running import run
 from dspy_sidecar.settings import Settings
+from dspy_sidecar.tools import toolbox
 
 
 class Servicer(pb_grpc.SidecarServiceServicer):
@@ -38,6 +39,8 @@ class Servicer(pb_grpc.SidecarServiceServicer):
             allowed_models=self._settings.allowed_models,
             workers=self._settings.workers,
             boot_id=self._boot_id,
+            tools=[pb.Tool(name=tool.name, description=tool.desc) for tool in toolbox().all()],
+            tool_servers_away=toolbox().away(),
         )
 
     async def LoadProgram(

@@ -8,6 +8,10 @@ from dspy_sidecar.workers import usual_count
 EMBEDDED = "embedded/smollm2"
 
 
+class SettingsError(Exception):
+    """A setting of the operator's can't be used."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Which models there are, where the default one's provider is, and how many processes serve."""

@@ -94,7 +94,8 @@ class Streaming(BaseCallback):  # type: ignore[misc]
 def text_fields(module: dspy.Module) -> list[str]:
     """The outputs of a module that are texts."""
     fields: dict[str, Any] = {}
-    for predictor in module.predictors():
+    # A module that asks the model for more than its outputs says which part of it makes them.
+    for predictor in getattr(module, "answering", module).predictors():
         fields.update(predictor.signature.output_fields)
     return [name for name, field in fields.items() if field.annotation is str]
 

@@ -60,13 +60,13 @@ class LM(dspy.LM):  # type: ignore[misc]
         return bridge.wait_for(self.acall(prompt, messages=messages, **kwargs))
 
 
-async def in_thread(call: Callable[[], Any]) -> Any:
+async def in_thread(call: Callable[[], Any], threads: concurrent.futures.Executor = THREADS) -> Any:
     """What a blocking call gives. Cancelled, it cancels the request to the model that the call waits for, and the thread ends."""
     loop = asyncio.get_running_loop()
     bridge = Bridge(loop)
     context = copy_context()
     context.run(BRIDGE.set, bridge)
     try:
-        return await loop.run_in_executor(THREADS, context.run, call)
+        return await loop.run_in_executor(threads, context.run, call)
     finally:
         bridge.stop()

@@ -4,7 +4,7 @@ import os
 import sys
 
 import grpc
-from conftest import SIDECAR
+from process import SIDECAR
 from programs import STR, asked, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc

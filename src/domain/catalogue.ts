@@ -23,11 +23,13 @@ export type CatalogueEntry = {
   readonly wraps: readonly string[];
   /** Names of inputs that it adds itself. */
   readonly adds: readonly string[];
+  /** Whether it calls tools that a program names. */
+  readonly takesTools: boolean;
+  /** Whether it runs code that the model writes, which the operator must switch on. */
+  readonly runsCode: boolean;
 };
 
-const later = "is not built into this version yet";
-const runsCode = "runs code that the model writes, which this server does not";
-const plain = { parameters: [], refused: "", makes: [], wraps: [], adds: [] };
+const plain = { parameters: [], refused: "", makes: [], wraps: [], adds: [], takesTools: false, runsCode: false };
 const text = (name: string) => [{ name, type: parseType("str") }];
 const mostChains = 10;
 
@@ -49,6 +51,15 @@ const chains: readonly Parameter[] = [
   { name: "M", type: "int", description: "Lines of reasoning.", defaultValue: 3, min: 2, max: mostChains },
   { name: "temperature", type: "float", description: "Of the lines and of their comparison.", defaultValue: 0.7, min: 0, max: 2 },
 ];
+
+const iterations = (usual: number, most: number): Parameter => ({
+  name: "max_iters",
+  type: "int",
+  description: "Turns at most.",
+  defaultValue: usual,
+  min: 1,
+  max: most,
+});
 
 /** The modules of DSPy, with the parameters that callers may set: an allow-list, never an address, a key or code. */
 export const modules: readonly CatalogueEntry[] = [
@@ -79,10 +90,54 @@ export const modules: readonly CatalogueEntry[] = [
     wraps: ["ChainOfThought"],
     adds: Array.from({ length: mostChains }, (_, index) => `reasoning_attempt_${index + 1}`),
   },
-  { ...plain, name: "ReAct", description: "Has the model call tools.", refused: later },
-  { ...plain, name: "ProgramOfThought", description: "Has the model write a program.", refused: runsCode },
-  { ...plain, name: "CodeAct", description: "Has the model write code that calls tools.", refused: runsCode },
-  { ...plain, name: "RLM", description: "Has the model explore its inputs by code.", refused: runsCode },
+  {
+    ...plain,
+    name: "ReAct",
+    description: "Has the model think and call tools in turns, then answer. CatalogService/ListTools lists the tools.",
+    parameters: [iterations(20, 50)],
+    makes: text("reasoning"),
+    adds: ["trajectory", "next_thought", "next_tool_name", "next_tool_args", "max_iters"],
+    takesTools: true,
+  },
+  {
+    ...plain,
+    name: "ProgramOfThought",
+    description: "Has the model write a program, runs it, and has the model answer by what came out.",
+    parameters: [iterations(3, 20)],
+    makes: text("reasoning"),
+    adds: ["generated_code", "previous_code", "error", "final_generated_code", "code_output"],
+    runsCode: true,
+  },
+  {
+    ...plain,
+    name: "CodeAct",
+    description: "Has the model write and run code in turns, then answer. It calls no tools: DSPy would take their source.",
+    parameters: [iterations(5, 20)],
+    makes: text("reasoning"),
+    adds: ["trajectory", "generated_code", "finished", "max_iters"],
+    runsCode: true,
+  },
+  {
+    ...plain,
+    name: "RLM",
+    description: "Has the model explore its inputs by code that may ask the model again, for inputs longer than a prompt.",
+    parameters: [
+      iterations(20, 50),
+      { name: "max_llm_calls", type: "int", description: "Requests of the code at most.", defaultValue: 50, min: 1, max: 500 },
+      {
+        name: "max_output_chars",
+        type: "int",
+        description: "Characters that the model sees of what its code prints.",
+        defaultValue: 10_000,
+        min: 100,
+        max: 100_000,
+      },
+    ],
+    makes: text("final_reasoning"),
+    adds: `trajectory variables_info repl_history iteration reasoning code interpreter_factory
+      llm_query llm_query_batched SUBMIT print json dspy`.split(/\s+/),
+    runsCode: true,
+  },
 ];
 
 /** What LmSettings.params may hold. Nothing else of a caller's reaches the model's client. */

@@ -140,6 +140,13 @@ export class Unsupported extends Fault {
   }
 }
 
+/** Thrown when a program needs what the operator has not switched on. */
+export class NotEnabled extends Fault {
+  constructor(violations: readonly Violation[]) {
+    super("NOT_ENABLED", violations.map(({ field, description }) => `${field}: ${description}`).join("; "), { violations });
+  }
+}
+
 /** Thrown when the model's answer does not fit the signature. */
 export class OutputInvalid extends Fault {
   constructor(violations: readonly Violation[]) {

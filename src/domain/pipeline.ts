@@ -2,7 +2,8 @@ import { type CatalogueEntry, modules as catalogue } from "./catalogue.ts";
 import { Invalid, type Violation } from "./faults.ts";
 import { isKeyword } from "./fields.ts";
 import { type Json, maxViolations } from "./json.ts";
-import { lmViolations, type Models, parameterViolations } from "./lm.ts";
+import { lmViolations, parameterViolations } from "./lm.ts";
+import { assertEnabled, type Offer, offeredModules, toolViolations } from "./offer.ts";
 import type { Definition, LmSettings, Module } from "./program.ts";
 import { defineSignature, type Signature, type SignatureDraft } from "./signature.ts";
 import { type Wired, wireInputs, wireOutputs } from "./wiring.ts";
@@ -35,10 +36,10 @@ export function definePipeline(
   signature: Signature,
   drafts: readonly ModuleDraft[],
   lm: LmSettings,
-  models: Models,
+  offer: Offer,
   path: string,
 ): Pick<Definition, "modules" | "outputs" | "lm"> {
-  const violations = lmViolations(lm, models, `${path}.lm`);
+  const violations = lmViolations(lm, offer, `${path}.lm`);
   if (drafts.length > mostModules)
     violations.push({ field: `${path}.modules`, description: `has more than ${mostModules} modules`, reason: "length" });
 
@@ -49,7 +50,7 @@ export function definePipeline(
     const where = `${path}.modules[${index}]`;
     const name = all[index] as string;
     const entry = catalogue.find((candidate) => candidate.name === draft.type);
-    checkDraft(draft, entry, models, where, violations);
+    checkDraft(draft, entry, offer, where, violations);
     const written = draft.signature ?? draft.modules[0]?.signature;
     const own = written ? attempt(violations, () => defineSignature(written, `${where}.signature`)) : signature;
     const inner = (entry && own && attempt(violations, () => defineWrapped(draft, entry, own, where, violations))) ?? [];
@@ -66,10 +67,13 @@ export function definePipeline(
     const wires = wireInputs(wired, new Map(draft.inputFrom), { signature, earlier, all, path: where }, violations);
     earlier.push(wired);
     const params = withDefaults(draft.params, entry?.parameters ?? []);
-    return { name, type: draft.type, signature: own ?? signature, params, lm: draft.lm, wires, modules: inner } satisfies Module;
+    // Left out where there are none, so that the ids of programs without any stay what they were.
+    const tools = draft.tools.length > 0 && { tools: draft.tools };
+    return { name, type: draft.type, signature: own ?? signature, params, lm: draft.lm, wires, modules: inner, ...tools } satisfies Module;
   });
   const outputs = wireOutputs(signature, earlier, path, violations);
   if (violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations.slice(0, maxViolations));
+  assertEnabled(modules, offer, path);
   return { modules, outputs, lm };
 }
 
@@ -84,17 +88,17 @@ const predict: ModuleDraft = {
   tools: [],
 };
 
-function checkDraft(draft: ModuleDraft, entry: CatalogueEntry | undefined, models: Models, path: string, violations: Violation[]): void {
+function checkDraft(draft: ModuleDraft, entry: CatalogueEntry | undefined, offer: Offer, path: string, violations: Violation[]): void {
   const refuse = (part: string, description: string, reason: string) => violations.push({ field: `${path}.${part}`, description, reason });
-  const known = catalogue.filter(({ refused }) => refused === "").map(({ name }) => name);
+  const known = offeredModules(offer)
+    .filter(({ refused }) => refused === "")
+    .map(({ name }) => name);
   if (!entry) refuse("type", `is no module; there is ${known.join(", ")}`, draft.type === "" ? "missing" : "unknown");
-  else if (entry.refused !== "") refuse("type", `${entry.name} ${entry.refused}; there is ${known.join(", ")}`, "unsupported");
   else {
     violations.push(...parameterViolations(draft.params, entry.parameters, `${path}.params`));
     checkReward(draft.params, path, violations);
   }
-  violations.push(...lmViolations(draft.lm, models, `${path}.lm`));
-  if (draft.tools.length > 0) refuse("tools", "are for ReAct", "unknown");
+  violations.push(...lmViolations(draft.lm, offer, `${path}.lm`), ...toolViolations(draft.tools, entry, offer, path));
 }
 
 /** Each module's name: its own, or one made from its type, "predict", "predict_2". */

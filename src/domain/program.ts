@@ -25,6 +25,8 @@ export type Module = {
   readonly wires: readonly Wire[];
   /** What it wraps. */
   readonly modules: readonly Module[];
+  /** Names of tools that it may call; left out where there are none. */
+  readonly tools?: readonly string[];
 };
 
 /** All that makes a revision of a program. */

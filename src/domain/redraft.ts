@@ -8,7 +8,7 @@ export function redraftModules({ modules, signature }: Pick<Definition, "modules
   return modules.map((module) => redraft(module, signature));
 }
 
-function redraft({ name, type, signature, params, lm, wires, modules }: Module, own: Signature): ModuleDraft {
+function redraft({ name, type, signature, params, lm, wires, modules, tools = [] }: Module, own: Signature): ModuleDraft {
   return {
     name,
     type,
@@ -17,7 +17,7 @@ function redraft({ name, type, signature, params, lm, wires, modules }: Module, 
     lm,
     inputFrom: namedWires({ wires }),
     modules: redraftModules({ modules, signature: own }),
-    tools: [],
+    tools,
   };
 }
 

@@ -1,16 +1,27 @@
 import { fromJson, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { type CatalogueEntry, modules, type Parameter } from "../domain/catalogue.ts";
+import type { CatalogueEntry, Parameter } from "../domain/catalogue.ts";
 import { metrics } from "../domain/metrics.ts";
+import type { Tools } from "../domain/offer.ts";
 import { optimizers } from "../domain/optimizers.ts";
 import type { CatalogEntrySchema, CatalogService, ParameterSchema } from "../gen/sigrun/v1/catalog_service_pb.ts";
+import type { CallLimits } from "../sidecar/channel.ts";
+import { callerOf, usualMs } from "./caller.ts";
 
-export function catalogService(): ServiceImpl<typeof CatalogService> {
+type Known = { readonly modules: readonly CatalogueEntry[]; tools(limits: CallLimits): Promise<Tools> };
+
+export function catalogService({ modules, tools }: Known): ServiceImpl<typeof CatalogService> {
   return {
     listModules: () => ({ modules: modules.map(entryMessage) }),
     listOptimizers: () => ({ optimizers: optimizers.map(entryMessage) }),
     listMetrics: () => ({ metrics: metrics.map(entryMessage) }),
+
+    async listTools(_, context) {
+      const { project: _project, ...limits } = callerOf(context, usualMs.read);
+      const { tools: known, serversAway } = await tools(limits);
+      return { tools: known.map(({ name, description }) => ({ name, description })), serversAway: [...serversAway] };
+    },
   };
 }
 

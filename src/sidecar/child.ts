@@ -15,7 +15,13 @@ export type SidecarChild = {
 };
 
 /** Runs the sidecar as a child, each worker on a Unix socket that only we can open; the sockets' names stay over restarts. */
-export async function startSidecarChild({ dir, workers, log }: { dir: string; workers: number; log: Logger }): Promise<SidecarChild> {
+export async function startSidecarChild(options: {
+  dir: string;
+  workers: number;
+  mcpServers: string | undefined;
+  log: Logger;
+}): Promise<SidecarChild> {
+  const { dir, workers, mcpServers, log } = options;
   const runDir = await mkdtemp(join(tmpdir(), "sigrun-"));
   const socket = (end: string) => `unix:${join(runDir, `sidecar${end}.sock`)}`;
   const supervised = supervise({
@@ -24,7 +30,8 @@ export async function startSidecarChild({ dir, workers, log }: { dir: string; wo
     start: () =>
       spawn(join(dir, ".venv/bin/python"), ["-m", "dspy_sidecar", "--listen", socket(""), "--exit-with-stdin"], {
         cwd: dir,
-        env: { ...process.env, SIGRUN_WORKERS: String(workers) },
+        // Its folder is not ours, so a file's address must be whole.
+        env: { ...process.env, SIGRUN_WORKERS: String(workers), ...(mcpServers && { SIGRUN_MCP_SERVERS: mcpServers }) },
         // Ctrl-C on the terminal goes to the whole group; the sidecar must outlive the runs that drain.
         detached: true,
         // Its stdin ends when we die, however we die, and so does it.

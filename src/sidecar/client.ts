@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Trace, Values } from "../domain/execution.ts";
 import { SidecarUnavailable } from "../domain/faults.ts";
+import type { Tools } from "../domain/offer.ts";
 import type { Metric } from "../domain/optimization.ts";
 import type { Definition, LmSettings } from "../domain/program.ts";
 import { type RunProgramRequestSchema, SidecarService, type Trace as TraceMessage } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
@@ -38,6 +39,8 @@ export type Sidecar = {
   run(call: RunCall, limits: CallLimits): AsyncGenerator<RunEvent>;
   /** Optimizes a program in a process of the sidecar's, which ends with the call. */
   optimize(call: OptimizeCall, limits: CallLimits): AsyncGenerator<OptimizeEvent>;
+  /** The tools as its MCP servers stand now. */
+  tools(limits: CallLimits): Promise<Tools>;
   loaded(limits: CallLimits): Promise<readonly { id: string; type: string; signature: string }[]>;
   close(): void;
 };
@@ -121,6 +124,15 @@ export function createSidecar(options: { targets: readonly string[]; log: Logger
     run: (call, limits) => workers.stream((worker) => runOn(worker, call, limits), cacheKey(call)),
 
     optimize: (call, limits) => workers.stream((worker) => optimizeOn(worker, call, limits)),
+
+    async tools(limits) {
+      const here = workers.here();
+      if (here.length === 0) throw new SidecarUnavailable();
+      const infos = await Promise.all(here.map((worker) => asked(worker.unary(SidecarService.method.getInfo, {}, limits), limits)));
+      // Each has sessions of its own: one that has just been started may know less, and a server that one lacks is away for some runs.
+      const tools = new Map(infos.flatMap((info) => info.tools.map(({ name, description }) => [name, { name, description }] as const)));
+      return { tools: [...tools.values()], serversAway: [...new Set(infos.flatMap((info) => info.toolServersAway))] };
+    },
 
     async loaded(limits) {
       const here = workers.here();

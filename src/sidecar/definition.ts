@@ -45,6 +45,7 @@ function moduleMessage(module: Module): MessageInitShape<typeof ModuleSchema> {
     lm: lmMessage(module.lm),
     wires: [...module.wires],
     modules: module.modules.map(moduleMessage),
+    tools: [...(module.tools ?? [])],
   };
 }
 

@@ -1,11 +1,13 @@
 import test, { type ExecutionContext } from "ava";
+import { NotEnabled } from "../../src/domain/faults.ts";
 import { definePipeline, type ModuleDraft } from "../../src/domain/pipeline.ts";
 import { dspyProgramId } from "../../src/domain/program.ts";
 import { defineSignature, type SignatureDraft } from "../../src/domain/signature.ts";
 import { refused } from "./_refused.ts";
 
 const text = (text: string): SignatureDraft => ({ name: "", instructions: "", text, inputs: [], outputs: [] });
-const models = { allowedModels: ["openai/scripted"] };
+const tools = { tools: [{ name: "weather.forecast", description: "" }], serversAway: ["news"] };
+const offer = { allowedModels: ["openai/scripted"], generatedCode: false, tools };
 
 type Written = Partial<Omit<ModuleDraft, "signature" | "inputFrom" | "modules">> & {
   signature?: string;
@@ -26,7 +28,7 @@ const module = ({ signature, inputFrom = {}, modules = [], ...rest }: Written): 
 });
 
 const define = (signature: string, modules: Written[], lm = {}) =>
-  definePipeline(defineSignature(text(signature), "program.signature"), modules.map(module), lm, models, "program");
+  definePipeline(defineSignature(text(signature), "program.signature"), modules.map(module), lm, offer, "program");
 const faults = (t: ExecutionContext, signature: string, modules: Written[], lm = {}) => refused(t, () => define(signature, modules, lm));
 const wires = ({ modules }: ReturnType<typeof define>) =>
   modules.flatMap(({ name, wires }) => wires.map(({ input, module, field }) => `${name}.${input} <- ${module}.${field}`));
@@ -106,7 +108,6 @@ const wrong: [why: string, signature: string, modules: Written[], faults: string
   ["an input that the module has not", "q -> a", [{ inputFrom: { nope: "q" } }], ["program.modules[0].input_from.nope: unknown"]],
   ["an unknown module", "q -> a", [{ type: "Predictt" }], ["program.modules[0].type: unknown"]],
   ["no type", "q -> a", [{ type: "" }], ["program.modules[0].type: missing"]],
-  ["a module that runs code", "q -> a", [{ type: "ProgramOfThought" }], ["program.modules[0].type: unsupported"]],
   ["an unknown parameter", "q -> a", [{ params: { api_base: "http://x" } }], ["program.modules[0].params.api_base: unknown"]],
   ["two of one name", "q -> a", [{ name: "one" }, { name: "one" }], ["program.modules[1].name: duplicate"]],
   ["a name of dspy.Module's", "q -> a", [{ name: "forward" }], ["program.modules[0].name: reserved"]],
@@ -119,10 +120,41 @@ const wrong: [why: string, signature: string, modules: Written[], faults: string
     ["program.modules[0].signature.text: type", "program.signature.outputs[0]: missing"],
   ],
   ["a model that is not allowed", "q -> a", [{ lm: { model: "openai/other" } }], ["program.modules[0].lm.model: literal"]],
-  ["tools", "q -> a", [{ tools: ["x"] }], ["program.modules[0].tools: unknown"]],
+  ["tools of a module that calls none", "q -> a", [{ tools: ["weather.forecast"] }], ["program.modules[0].tools: unknown"]],
+  [
+    "tools that there are not",
+    "q -> a",
+    [{ type: "ReAct", tools: ["weather.forecast", "nope", "weather.forecast", "news.today", "weather.x"] }],
+    [
+      "program.modules[0].tools[1]: unknown",
+      "program.modules[0].tools[2]: duplicate",
+      "program.modules[0].tools[3]: away",
+      "program.modules[0].tools[4]: unknown",
+    ],
+  ],
+  ["a field that ReAct has itself", "q, max_iters: int -> a", [{ type: "ReAct" }], ["program.modules[0].signature: duplicate"]],
+  ["turns out of bounds", "q -> a", [{ type: "ReAct", params: { max_iters: 0 } }], ["program.modules[0].params.max_iters: range"]],
 ];
 for (const [why, signature, modules, expected] of wrong)
   test(`a wiring is refused for ${why}`, (t) => t.deepEqual(faults(t, signature, modules), expected));
+
+test("modules that run code are not enabled until the operator switches them on", (t) => {
+  const run = (generatedCode: boolean, type: string) =>
+    definePipeline(defineSignature(text("q -> a"), "s"), [module({ type })], {}, { ...offer, generatedCode }, "program");
+  for (const type of ["ProgramOfThought", "CodeAct", "RLM"]) {
+    const fault = t.throws(() => run(false, type), { instanceOf: NotEnabled });
+    t.deepEqual(
+      fault?.violations.map(({ field }) => field),
+      ["program.modules[0].type"],
+    );
+    t.is(run(true, type).modules[0]?.type, type);
+  }
+});
+
+test("a module has the tools that it names, and one without is the same as ever", (t) => {
+  t.deepEqual(define("q -> a", [{ type: "ReAct", tools: ["weather.forecast"] }]).modules[0]?.tools, ["weather.forecast"]);
+  t.false("tools" in (define("q -> a", [{}]).modules[0] ?? {}));
+});
 
 test("a module that wraps another has the usual one, and the defaults of its parameters", (t) => {
   const { modules } = define("q -> a", [{ type: "BestOfN" }, { type: "MultiChainComparison", params: { M: 5 } }]);

@@ -8,13 +8,14 @@ import type { Program } from "../../domain/revision.ts";
 import type { ProgramDraft, ProgramStore } from "../../store/programs.ts";
 import type { SignatureStore } from "../../store/signatures.ts";
 import { type CallerProgram, collect, signatureOf, wordViolations } from "./define.ts";
+import type { createOffer } from "./offer.ts";
 
-type Deps = { programs: ProgramStore; signatures: SignatureStore; allowedModels: readonly string[] };
+type Deps = { programs: ProgramStore; signatures: SignatureStore; offerTo: ReturnType<typeof createOffer> };
 
 const handleAttempts = 50;
 
 /** Registers a program: its signature found or created, its wiring checked, revision 1 a draft. */
-export function createCreateProgram({ programs, signatures, allowedModels }: Deps) {
+export function createCreateProgram({ programs, signatures, offerTo }: Deps) {
   return async function createProgram(project: string, asked: CallerProgram, requestId: string, validateOnly: boolean): Promise<Program> {
     const request = requestKey("create", requestId, asked);
     const earlier = request && (await replay(project, request));
@@ -44,7 +45,8 @@ export function createCreateProgram({ programs, signatures, allowedModels }: Dep
     const { name, description, labels, handle, modules, lm } = asked;
     const violations = [...wordViolations(asked), ...(handle === "" ? [] : checkHandle(handle, "program.handle"))];
     const signature = await collect(violations, () => signatureOf(signatures, project, asked));
-    const pipeline = signature && (await collect(violations, () => definePipeline(signature, modules, lm, { allowedModels }, "program")));
+    const offer = await offerTo(modules);
+    const pipeline = signature && (await collect(violations, () => definePipeline(signature, modules, lm, offer, "program")));
     if (!signature || !pipeline || violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations);
     const definition: Definition = { signature, ...pipeline, compiledState: "" };
     return {

@@ -1,6 +1,7 @@
 import { EtagMismatch, Invalid, type Violation } from "../../domain/faults.ts";
 import { canonicalJson } from "../../domain/json.ts";
 import { programStep } from "../../domain/lifecycle.ts";
+import type { Offer } from "../../domain/offer.ts";
 import { definePipeline } from "../../domain/pipeline.ts";
 import { type Definition, dspyProgramId } from "../../domain/program.ts";
 import { redraftModules } from "../../domain/redraft.ts";
@@ -11,6 +12,7 @@ import type { ProgramStore } from "../../store/programs.ts";
 import type { RevisionDraft } from "../../store/revisions.ts";
 import type { SignatureStore } from "../../store/signatures.ts";
 import { type CallerProgram, signatureOf, wordViolations } from "./define.ts";
+import type { createOffer } from "./offer.ts";
 
 const updatable = ["name", "description", "labels", "signature", "signature_id", "modules", "lm"] as const;
 type Part = (typeof updatable)[number];
@@ -25,10 +27,10 @@ export type ProgramUpdate = {
   readonly validateOnly: boolean;
 };
 
-type Deps = { programs: ProgramStore; changes: ProgramChanges; signatures: SignatureStore; allowedModels: readonly string[] };
+type Deps = { programs: ProgramStore; changes: ProgramChanges; signatures: SignatureStore; offerTo: ReturnType<typeof createOffer> };
 
 /** Changes a program; what changes its signature, modules or lm makes a revision, a draft. */
-export function createUpdateProgram({ programs, changes, signatures, allowedModels }: Deps) {
+export function createUpdateProgram({ programs, changes, signatures, offerTo }: Deps) {
   return async function updateProgram(project: string, { id, etag, asked, mask, validateOnly }: ProgramUpdate): Promise<Program> {
     const parts = partsOf(asked, mask);
     const has = (part: Part) => parts.includes(part);
@@ -39,11 +41,13 @@ export function createUpdateProgram({ programs, changes, signatures, allowedMode
     };
     const violations = wordViolations(words);
     if (violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations);
+    // Not under the lock. Modules that stay as they are had their tools when they came.
+    const offer = await offerTo(has("modules") ? asked.modules : []);
     const signature = has("signature") || has("signature_id") ? await signatureOf(signatures, project, asked) : undefined;
 
     function decide(program: Program): ProgramChange | undefined {
       if (asked.handle !== "" && asked.handle !== program.handle) throw refusal("program.handle", "is for ever, and can't be changed");
-      const revision = signature || has("modules") || has("lm") ? revise(program.newest, asked, has, signature) : undefined;
+      const revision = signature || has("modules") || has("lm") ? revise(program.newest, asked, has, offer, signature) : undefined;
       const isChanged =
         revision || Object.entries(words).some(([part, value]) => canonicalJson(value) !== canonicalJson(program[part as keyof Program]));
       return isChanged ? { ...words, ...(revision && { revision }) } : undefined;
@@ -55,11 +59,17 @@ export function createUpdateProgram({ programs, changes, signatures, allowedMode
   };
 
   /** The revision that comes of it; undefined where it would be the one there is. */
-  function revise(newest: Revision, asked: CallerProgram, has: (part: Part) => boolean, given?: Signature): RevisionDraft | undefined {
+  function revise(
+    newest: Revision,
+    asked: CallerProgram,
+    has: (part: Part) => boolean,
+    offer: Offer,
+    given?: Signature,
+  ): RevisionDraft | undefined {
     const signature = given ?? newest.definition.signature;
     const drafts = has("modules") ? asked.modules : redraftModules(newest.definition);
     const lm = has("lm") ? asked.lm : newest.definition.lm;
-    const pipeline = definePipeline(signature, drafts, lm, { allowedModels }, "program");
+    const pipeline = definePipeline(signature, drafts, lm, offer, "program");
     // What an optimizer made fits the signature and the modules that it was made for, with whatever model.
     const isSameProgram =
       canonicalJson([signature, pipeline.modules]) === canonicalJson([newest.definition.signature, newest.definition.modules]);

@@ -144,12 +144,13 @@ export function revisionMessage(revision: Revision, withState: boolean): Message
 
 /** As a caller would write it: what is the program's own, or left at nothing, is left out. */
 function moduleMessage(module: Module, own: Signature): MessageInitShape<typeof ModuleSchema> {
-  const { name, type, signature, params, lm, modules } = module;
+  const { name, type, signature, params, lm, modules, tools = [] } = module;
   return {
     name,
     type,
     inputFrom: Object.fromEntries(namedWires(module)),
     modules: modules.map((inner) => moduleMessage(inner, signature)),
+    tools: [...tools],
     ...(!isSameSignature(signature, own) && { signature: signatureMessage(signature) }),
     ...(Object.keys(params).length > 0 && { params: params as JsonObject }),
     ...lmMessage(lm),

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sigrun/v1/catalog_service.proto.
  */
 export const file_sigrun_v1_catalog_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch9zaWdydW4vdjEvY2F0YWxvZ19zZXJ2aWNlLnByb3RvEglzaWdydW4udjEibAoMQ2F0YWxvZ0VudHJ5EgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSKAoKcGFyYW1ldGVycxgDIAMoCzIULnNpZ3J1bi52MS5QYXJhbWV0ZXISDwoHcmVmdXNlZBgEIAEoCSKfAQoJUGFyYW1ldGVyEgwKBG5hbWUYASABKAkSDAoEdHlwZRgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRItCg1kZWZhdWx0X3ZhbHVlGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEhAKA21pbhgFIAEoAUgAiAEBEhAKA21heBgGIAEoAUgBiAEBQgYKBF9taW5CBgoEX21heCIUChJMaXN0TW9kdWxlc1JlcXVlc3QiPwoTTGlzdE1vZHVsZXNSZXNwb25zZRIoCgdtb2R1bGVzGAEgAygLMhcuc2lncnVuLnYxLkNhdGFsb2dFbnRyeSIXChVMaXN0T3B0aW1pemVyc1JlcXVlc3QiRQoWTGlzdE9wdGltaXplcnNSZXNwb25zZRIrCgpvcHRpbWl6ZXJzGAEgAygLMhcuc2lncnVuLnYxLkNhdGFsb2dFbnRyeSIUChJMaXN0TWV0cmljc1JlcXVlc3QiPwoTTGlzdE1ldHJpY3NSZXNwb25zZRIoCgdtZXRyaWNzGAEgAygLMhcuc2lncnVuLnYxLkNhdGFsb2dFbnRyeTKSAgoOQ2F0YWxvZ1NlcnZpY2USUQoLTGlzdE1vZHVsZXMSHS5zaWdydW4udjEuTGlzdE1vZHVsZXNSZXF1ZXN0Gh4uc2lncnVuLnYxLkxpc3RNb2R1bGVzUmVzcG9uc2UiA5ACARJaCg5MaXN0T3B0aW1pemVycxIgLnNpZ3J1bi52MS5MaXN0T3B0aW1pemVyc1JlcXVlc3QaIS5zaWdydW4udjEuTGlzdE9wdGltaXplcnNSZXNwb25zZSIDkAIBElEKC0xpc3RNZXRyaWNzEh0uc2lncnVuLnYxLkxpc3RNZXRyaWNzUmVxdWVzdBoeLnNpZ3J1bi52MS5MaXN0TWV0cmljc1Jlc3BvbnNlIgOQAgFCIQoJc2lncnVuLnYxUAFaEnNpZ3J1bi92MTtzaWdydW52MWIGcHJvdG8z", [file_google_protobuf_struct]);
+  fileDesc("Ch9zaWdydW4vdjEvY2F0YWxvZ19zZXJ2aWNlLnByb3RvEglzaWdydW4udjEibAoMQ2F0YWxvZ0VudHJ5EgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSKAoKcGFyYW1ldGVycxgDIAMoCzIULnNpZ3J1bi52MS5QYXJhbWV0ZXISDwoHcmVmdXNlZBgEIAEoCSKfAQoJUGFyYW1ldGVyEgwKBG5hbWUYASABKAkSDAoEdHlwZRgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRItCg1kZWZhdWx0X3ZhbHVlGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEhAKA21pbhgFIAEoAUgAiAEBEhAKA21heBgGIAEoAUgBiAEBQgYKBF9taW5CBgoEX21heCIUChJMaXN0TW9kdWxlc1JlcXVlc3QiPwoTTGlzdE1vZHVsZXNSZXNwb25zZRIoCgdtb2R1bGVzGAEgAygLMhcuc2lncnVuLnYxLkNhdGFsb2dFbnRyeSISChBMaXN0VG9vbHNSZXF1ZXN0IkkKEUxpc3RUb29sc1Jlc3BvbnNlEh4KBXRvb2xzGAEgAygLMg8uc2lncnVuLnYxLlRvb2wSFAoMc2VydmVyc19hd2F5GAIgAygJIikKBFRvb2wSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCSIXChVMaXN0T3B0aW1pemVyc1JlcXVlc3QiRQoWTGlzdE9wdGltaXplcnNSZXNwb25zZRIrCgpvcHRpbWl6ZXJzGAEgAygLMhcuc2lncnVuLnYxLkNhdGFsb2dFbnRyeSIUChJMaXN0TWV0cmljc1JlcXVlc3QiPwoTTGlzdE1ldHJpY3NSZXNwb25zZRIoCgdtZXRyaWNzGAEgAygLMhcuc2lncnVuLnYxLkNhdGFsb2dFbnRyeTLfAgoOQ2F0YWxvZ1NlcnZpY2USUQoLTGlzdE1vZHVsZXMSHS5zaWdydW4udjEuTGlzdE1vZHVsZXNSZXF1ZXN0Gh4uc2lncnVuLnYxLkxpc3RNb2R1bGVzUmVzcG9uc2UiA5ACARJLCglMaXN0VG9vbHMSGy5zaWdydW4udjEuTGlzdFRvb2xzUmVxdWVzdBocLnNpZ3J1bi52MS5MaXN0VG9vbHNSZXNwb25zZSIDkAIBEloKDkxpc3RPcHRpbWl6ZXJzEiAuc2lncnVuLnYxLkxpc3RPcHRpbWl6ZXJzUmVxdWVzdBohLnNpZ3J1bi52MS5MaXN0T3B0aW1pemVyc1Jlc3BvbnNlIgOQAgESUQoLTGlzdE1ldHJpY3MSHS5zaWdydW4udjEuTGlzdE1ldHJpY3NSZXF1ZXN0Gh4uc2lncnVuLnYxLkxpc3RNZXRyaWNzUmVzcG9uc2UiA5ACAUIhCglzaWdydW4udjFQAVoSc2lncnVuL3YxO3NpZ3J1bnYxYgZwcm90bzM", [file_google_protobuf_struct]);
 
 /**
  * @generated from message sigrun.v1.CatalogEntry
@@ -123,6 +123,69 @@ export const ListModulesResponseSchema: GenMessage<ListModulesResponse> = /*@__P
   messageDesc(file_sigrun_v1_catalog_service, 3);
 
 /**
+ * @generated from message sigrun.v1.ListToolsRequest
+ */
+export type ListToolsRequest = Message<"sigrun.v1.ListToolsRequest"> & {
+};
+
+/**
+ * Describes the message sigrun.v1.ListToolsRequest.
+ * Use `create(ListToolsRequestSchema)` to create a new message.
+ */
+export const ListToolsRequestSchema: GenMessage<ListToolsRequest> = /*@__PURE__*/
+  messageDesc(file_sigrun_v1_catalog_service, 4);
+
+/**
+ * @generated from message sigrun.v1.ListToolsResponse
+ */
+export type ListToolsResponse = Message<"sigrun.v1.ListToolsResponse"> & {
+  /**
+   * @generated from field: repeated sigrun.v1.Tool tools = 1;
+   */
+  tools: Tool[];
+
+  /**
+   * Names of MCP servers that can't be reached right now. Calls of their tools fail, which the model is told.
+   *
+   * @generated from field: repeated string servers_away = 2;
+   */
+  serversAway: string[];
+};
+
+/**
+ * Describes the message sigrun.v1.ListToolsResponse.
+ * Use `create(ListToolsResponseSchema)` to create a new message.
+ */
+export const ListToolsResponseSchema: GenMessage<ListToolsResponse> = /*@__PURE__*/
+  messageDesc(file_sigrun_v1_catalog_service, 5);
+
+/**
+ * @generated from message sigrun.v1.Tool
+ */
+export type Tool = Message<"sigrun.v1.Tool"> & {
+  /**
+   * server.tool
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The server's own words.
+   *
+   * @generated from field: string description = 2;
+   */
+  description: string;
+};
+
+/**
+ * Describes the message sigrun.v1.Tool.
+ * Use `create(ToolSchema)` to create a new message.
+ */
+export const ToolSchema: GenMessage<Tool> = /*@__PURE__*/
+  messageDesc(file_sigrun_v1_catalog_service, 6);
+
+/**
  * @generated from message sigrun.v1.ListOptimizersRequest
  */
 export type ListOptimizersRequest = Message<"sigrun.v1.ListOptimizersRequest"> & {
@@ -133,7 +196,7 @@ export type ListOptimizersRequest = Message<"sigrun.v1.ListOptimizersRequest"> &
  * Use `create(ListOptimizersRequestSchema)` to create a new message.
  */
 export const ListOptimizersRequestSchema: GenMessage<ListOptimizersRequest> = /*@__PURE__*/
-  messageDesc(file_sigrun_v1_catalog_service, 4);
+  messageDesc(file_sigrun_v1_catalog_service, 7);
 
 /**
  * @generated from message sigrun.v1.ListOptimizersResponse
@@ -150,7 +213,7 @@ export type ListOptimizersResponse = Message<"sigrun.v1.ListOptimizersResponse">
  * Use `create(ListOptimizersResponseSchema)` to create a new message.
  */
 export const ListOptimizersResponseSchema: GenMessage<ListOptimizersResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_v1_catalog_service, 5);
+  messageDesc(file_sigrun_v1_catalog_service, 8);
 
 /**
  * @generated from message sigrun.v1.ListMetricsRequest
@@ -163,7 +226,7 @@ export type ListMetricsRequest = Message<"sigrun.v1.ListMetricsRequest"> & {
  * Use `create(ListMetricsRequestSchema)` to create a new message.
  */
 export const ListMetricsRequestSchema: GenMessage<ListMetricsRequest> = /*@__PURE__*/
-  messageDesc(file_sigrun_v1_catalog_service, 6);
+  messageDesc(file_sigrun_v1_catalog_service, 9);
 
 /**
  * @generated from message sigrun.v1.ListMetricsResponse
@@ -180,10 +243,10 @@ export type ListMetricsResponse = Message<"sigrun.v1.ListMetricsResponse"> & {
  * Use `create(ListMetricsResponseSchema)` to create a new message.
  */
 export const ListMetricsResponseSchema: GenMessage<ListMetricsResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_v1_catalog_service, 7);
+  messageDesc(file_sigrun_v1_catalog_service, 10);
 
 /**
- * What may be typed: the modules, optimizers, metrics and models that this server knows.
+ * What may be typed: the modules, tools, optimizers, metrics and models that this server knows.
  *
  * @generated from service sigrun.v1.CatalogService
  */
@@ -195,6 +258,16 @@ export const CatalogService: GenService<{
     methodKind: "unary";
     input: typeof ListModulesRequestSchema;
     output: typeof ListModulesResponseSchema;
+  },
+  /**
+   * The tools of the operator's MCP servers, for Module.tools, as they stand now. UNAVAILABLE while the sidecar is away.
+   *
+   * @generated from rpc sigrun.v1.CatalogService.ListTools
+   */
+  listTools: {
+    methodKind: "unary";
+    input: typeof ListToolsRequestSchema;
+    output: typeof ListToolsResponseSchema;
   },
   /**
    * @generated from rpc sigrun.v1.CatalogService.ListOptimizers

@@ -25,18 +25,30 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetInfoResponse(_message.Message):
-    __slots__ = ("dspy_version", "default_model", "allowed_models", "workers", "boot_id")
+    __slots__ = ("dspy_version", "default_model", "allowed_models", "workers", "boot_id", "tools", "tool_servers_away")
     DSPY_VERSION_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_MODEL_FIELD_NUMBER: _ClassVar[int]
     ALLOWED_MODELS_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
+    TOOL_SERVERS_AWAY_FIELD_NUMBER: _ClassVar[int]
     dspy_version: str
     default_model: str
     allowed_models: _containers.RepeatedScalarFieldContainer[str]
     workers: int
     boot_id: str
-    def __init__(self, dspy_version: _Optional[str] = ..., default_model: _Optional[str] = ..., allowed_models: _Optional[_Iterable[str]] = ..., workers: _Optional[int] = ..., boot_id: _Optional[str] = ...) -> None: ...
+    tools: _containers.RepeatedCompositeFieldContainer[Tool]
+    tool_servers_away: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, dspy_version: _Optional[str] = ..., default_model: _Optional[str] = ..., allowed_models: _Optional[_Iterable[str]] = ..., workers: _Optional[int] = ..., boot_id: _Optional[str] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., tool_servers_away: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Tool(_message.Message):
+    __slots__ = ("name", "description")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    description: str
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
 
 class Type(_message.Message):
     __slots__ = ("scalar", "literal", "list", "dict", "optional")
@@ -139,7 +151,7 @@ class LmSettings(_message.Message):
     def __init__(self, model: _Optional[str] = ..., temperature: _Optional[float] = ..., max_tokens: _Optional[int] = ..., params: _Optional[bytes] = ..., adapter: _Optional[str] = ..., cache: _Optional[bool] = ...) -> None: ...
 
 class Module(_message.Message):
-    __slots__ = ("name", "type", "signature", "params", "lm", "wires", "modules")
+    __slots__ = ("name", "type", "signature", "params", "lm", "wires", "modules", "tools")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
@@ -147,6 +159,7 @@ class Module(_message.Message):
     LM_FIELD_NUMBER: _ClassVar[int]
     WIRES_FIELD_NUMBER: _ClassVar[int]
     MODULES_FIELD_NUMBER: _ClassVar[int]
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
     name: str
     type: str
     signature: Signature
@@ -154,7 +167,8 @@ class Module(_message.Message):
     lm: LmSettings
     wires: _containers.RepeatedCompositeFieldContainer[Wire]
     modules: _containers.RepeatedCompositeFieldContainer[Module]
-    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., signature: _Optional[_Union[Signature, _Mapping]] = ..., params: _Optional[bytes] = ..., lm: _Optional[_Union[LmSettings, _Mapping]] = ..., wires: _Optional[_Iterable[_Union[Wire, _Mapping]]] = ..., modules: _Optional[_Iterable[_Union[Module, _Mapping]]] = ...) -> None: ...
+    tools: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., signature: _Optional[_Union[Signature, _Mapping]] = ..., params: _Optional[bytes] = ..., lm: _Optional[_Union[LmSettings, _Mapping]] = ..., wires: _Optional[_Iterable[_Union[Wire, _Mapping]]] = ..., modules: _Optional[_Iterable[_Union[Module, _Mapping]]] = ..., tools: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Wire(_message.Message):
     __slots__ = ("input", "module", "field")

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sigrun/sidecar/v1/sidecar_service.proto.
  */
 export const file_sigrun_sidecar_v1_sidecar_service: GenFile = /*@__PURE__*/
-  fileDesc("CidzaWdydW4vc2lkZWNhci92MS9zaWRlY2FyX3NlcnZpY2UucHJvdG8SEXNpZ3J1bi5zaWRlY2FyLnYxIhAKDkdldEluZm9SZXF1ZXN0IngKD0dldEluZm9SZXNwb25zZRIUCgxkc3B5X3ZlcnNpb24YASABKAkSFQoNZGVmYXVsdF9tb2RlbBgCIAEoCRIWCg5hbGxvd2VkX21vZGVscxgDIAMoCRIPCgd3b3JrZXJzGAQgASgNEg8KB2Jvb3RfaWQYBSABKAki/QEKBFR5cGUSKwoGc2NhbGFyGAEgASgOMhkuc2lncnVuLnNpZGVjYXIudjEuU2NhbGFySAASMQoHbGl0ZXJhbBgCIAEoCzIeLnNpZ3J1bi5zaWRlY2FyLnYxLkxpdGVyYWxUeXBlSAASKwoEbGlzdBgDIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkxpc3RUeXBlSAASKwoEZGljdBgEIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkRpY3RUeXBlSAASMwoIb3B0aW9uYWwYBSABKAsyHy5zaWdydW4uc2lkZWNhci52MS5PcHRpb25hbFR5cGVIAEIGCgRraW5kIh0KC0xpdGVyYWxUeXBlEg4KBnZhbHVlcxgBIAMoCSI0CghMaXN0VHlwZRIoCgdlbGVtZW50GAEgASgLMhcuc2lncnVuLnNpZGVjYXIudjEuVHlwZSJaCghEaWN0VHlwZRImCgNrZXkYASABKA4yGS5zaWdydW4uc2lkZWNhci52MS5TY2FsYXISJgoFdmFsdWUYAiABKAsyFy5zaWdydW4uc2lkZWNhci52MS5UeXBlIjMKDE9wdGlvbmFsVHlwZRIjCgJvZhgBIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUihgEKBUZpZWxkEgwKBG5hbWUYASABKAkSJQoEdHlwZRgCIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUSEwoLZGVzY3JpcHRpb24YAyABKAkSMwoLY29uc3RyYWludHMYBCABKAsyHi5zaWdydW4uc2lkZWNhci52MS5Db25zdHJhaW50cyLhAQoLQ29uc3RyYWludHMSFwoKbWluX2xlbmd0aBgBIAEoDUgAiAEBEhcKCm1heF9sZW5ndGgYAiABKA1IAYgBARIQCgNtaW4YAyABKAFIAogBARIQCgNtYXgYBCABKAFIA4gBARIPCgJndBgFIAEoAUgEiAEBEg8KAmx0GAYgASgBSAWIAQESDwoHcGF0dGVybhgHIAEoCRINCgVvdGhlchgIIAEoDEINCgtfbWluX2xlbmd0aEINCgtfbWF4X2xlbmd0aEIGCgRfbWluQgYKBF9tYXhCBQoDX2d0QgUKA19sdCKEAQoJU2lnbmF0dXJlEgwKBG5hbWUYASABKAkSFAoMaW5zdHJ1Y3Rpb25zGAIgASgJEigKBmlucHV0cxgDIAMoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLkZpZWxkEikKB291dHB1dHMYBCADKAsyGC5zaWdydW4uc2lkZWNhci52MS5GaWVsZCKsAQoKTG1TZXR0aW5ncxINCgVtb2RlbBgBIAEoCRIYCgt0ZW1wZXJhdHVyZRgCIAEoAUgAiAEBEhcKCm1heF90b2tlbnMYAyABKA1IAYgBARIOCgZwYXJhbXMYBCABKAwSDwoHYWRhcHRlchgFIAEoCRISCgVjYWNoZRgGIAEoCEgCiAEBQg4KDF90ZW1wZXJhdHVyZUINCgtfbWF4X3Rva2Vuc0IICgZfY2FjaGUi5AEKBk1vZHVsZRIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSLwoJc2lnbmF0dXJlGAMgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEg4KBnBhcmFtcxgEIAEoDBIpCgJsbRgFIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLkxtU2V0dGluZ3MSJgoFd2lyZXMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlEioKB21vZHVsZXMYByADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUiNAoEV2lyZRINCgVpbnB1dBgBIAEoCRIOCgZtb2R1bGUYAiABKAkSDQoFZmllbGQYAyABKAki3wEKB1Byb2dyYW0SCgoCaWQYASABKAkSLwoJc2lnbmF0dXJlGAIgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEioKB21vZHVsZXMYAyADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUSKQoCbG0YBCABKAsyHS5zaWdydW4uc2lkZWNhci52MS5MbVNldHRpbmdzEhYKDmNvbXBpbGVkX3N0YXRlGAUgASgJEigKB291dHB1dHMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlIkEKEkxvYWRQcm9ncmFtUmVxdWVzdBIrCgdwcm9ncmFtGAEgASgLMhouc2lncnVuLnNpZGVjYXIudjEuUHJvZ3JhbSIjChNMb2FkUHJvZ3JhbVJlc3BvbnNlEgwKBHR5cGUYASABKAkizAEKEVJ1blByb2dyYW1SZXF1ZXN0EhIKCnByb2dyYW1faWQYASABKAkSKwoHcHJvZ3JhbRgCIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLlByb2dyYW0SDgoGaW5wdXRzGAMgASgMEikKAmxtGAQgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuTG1TZXR0aW5ncxIOCgZjaHVua3MYBSABKAgSKwoHc2NvcmluZxgGIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLlNjb3JpbmciRwoHU2NvcmluZxIQCghleHBlY3RlZBgBIAEoDBIqCgdtZXRyaWNzGAIgAygLMhkuc2lncnVuLnNpZGVjYXIudjEuTWV0cmljIkUKBk1ldHJpYxIMCgRuYW1lGAEgASgJEg0KBWZpZWxkGAIgASgJEg4KBnBhcmFtcxgDIAEoDBIOCgZ3ZWlnaHQYBCABKAEixwEKElJ1blByb2dyYW1SZXNwb25zZRIpCgV0cmFjZRgBIAEoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLlRyYWNlSAASKQoFY2h1bmsYAiABKAsyGC5zaWdydW4uc2lkZWNhci52MS5DaHVua0gAEikKBXJlc2V0GAMgASgLMhguc2lncnVuLnNpZGVjYXIudjEuUmVzZXRIABInCgRkb25lGAQgASgLMhcuc2lncnVuLnNpZGVjYXIudjEuRG9uZUgAQgcKBWV2ZW50InIKBVRyYWNlEiYKBXN0ZXBzGAEgAygLMhcuc2lncnVuLnNpZGVjYXIudjEuU3RlcBIyCgt0b2tlbl91c2FnZRgCIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USDQoFbW9kZWwYAyABKAkihAEKBFN0ZXASDgoGbW9kdWxlGAEgASgJEg8KB291dHB1dHMYAiABKAwSEgoKcmF3X2Fuc3dlchgDIAEoCRIyCgt0b2tlbl91c2FnZRgEIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USEwoLZHVyYXRpb25fbXMYBSABKAMiYgoKVG9rZW5Vc2FnZRIUCgxpbnB1dF90b2tlbnMYASABKAMSFQoNb3V0cHV0X3Rva2VucxgCIAEoAxIVCg1jYWNoZWRfdG9rZW5zGAMgASgDEhAKCGxtX2NhbGxzGAQgASgDIjQKBUNodW5rEg4KBm1vZHVsZRgBIAEoCRINCgVmaWVsZBgCIAEoCRIMCgR0ZXh0GAMgASgJIigKBVJlc2V0Eg4KBm1vZHVsZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgNIlcKBERvbmUSDwoHb3V0cHV0cxgBIAEoDBInCgV0cmFjZRgCIAEoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLlRyYWNlEhUKDW1ldHJpY19zY29yZXMYAyADKAEiKgoHRXhhbXBsZRIOCgZpbnB1dHMYASABKAwSDwoHb3V0cHV0cxgCIAEoDCLMAwoWT3B0aW1pemVQcm9ncmFtUmVxdWVzdBIXCg9vcHRpbWl6YXRpb25faWQYASABKAkSKwoHcHJvZ3JhbRgCIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLlByb2dyYW0SEQoJb3B0aW1pemVyGAMgASgJEg4KBmNvbmZpZxgEIAEoDBIqCgdtZXRyaWNzGAUgAygLMhkuc2lncnVuLnNpZGVjYXIudjEuTWV0cmljEiwKCHRyYWluc2V0GAYgAygLMhouc2lncnVuLnNpZGVjYXIudjEuRXhhbXBsZRIqCgZ2YWxzZXQYByADKAsyGi5zaWdydW4uc2lkZWNhci52MS5FeGFtcGxlEgwKBHNlZWQYCCABKAMSKQoGYnVkZ2V0GAkgASgLMhkuc2lncnVuLnNpZGVjYXIudjEuQnVkZ2V0Ej8KA2xtcxgKIAMoCzIyLnNpZ3J1bi5zaWRlY2FyLnYxLk9wdGltaXplUHJvZ3JhbVJlcXVlc3QuTG1zRW50cnkaSQoITG1zRW50cnkSCwoDa2V5GAEgASgJEiwKBXZhbHVlGAIgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuTG1TZXR0aW5nczoCOAEiOwoGQnVkZ2V0Eg8KB3RpbWVfbXMYASABKAMSEAoIbG1fY2FsbHMYAiABKAMSDgoGdG9rZW5zGAMgASgDIpgBChdPcHRpbWl6ZVByb2dyYW1SZXNwb25zZRI7Cghwcm9ncmVzcxgBIAEoCzInLnNpZ3J1bi5zaWRlY2FyLnYxLk9wdGltaXphdGlvblByb2dyZXNzSAASNwoGcmVzdWx0GAIgASgLMiUuc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemF0aW9uUmVzdWx0SABCBwoFZXZlbnQi5gEKFE9wdGltaXphdGlvblByb2dyZXNzEg0KBXBoYXNlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSFQoIZnJhY3Rpb24YAyABKAFIAIgBARIXCgpiZXN0X3Njb3JlGAQgASgBSAGIAQESGwoOYmFzZWxpbmVfc2NvcmUYBSABKAFIAogBARIyCgt0b2tlbl91c2FnZRgGIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2VCCwoJX2ZyYWN0aW9uQg0KC19iZXN0X3Njb3JlQhEKD19iYXNlbGluZV9zY29yZSKYAQoST3B0aW1pemF0aW9uUmVzdWx0EhYKDmNvbXBpbGVkX3N0YXRlGAEgASgJEhYKDmJhc2VsaW5lX3Njb3JlGAIgASgBEg0KBXNjb3JlGAMgASgBEjIKC3Rva2VuX3VzYWdlGAQgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuVG9rZW5Vc2FnZRIPCgdtZXNzYWdlGAUgASgJIhUKE0xpc3RQcm9ncmFtc1JlcXVlc3QiSgoUTGlzdFByb2dyYW1zUmVzcG9uc2USMgoIcHJvZ3JhbXMYASADKAsyIC5zaWdydW4uc2lkZWNhci52MS5Mb2FkZWRQcm9ncmFtIjwKDUxvYWRlZFByb2dyYW0SCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRIRCglzaWduYXR1cmUYAyABKAkqYwoGU2NhbGFyEhYKElNDQUxBUl9VTlNQRUNJRklFRBAAEg4KClNDQUxBUl9TVFIQARIOCgpTQ0FMQVJfSU5UEAISEAoMU0NBTEFSX0ZMT0FUEAMSDwoLU0NBTEFSX0JPT0wQBDLqAwoOU2lkZWNhclNlcnZpY2USUAoHR2V0SW5mbxIhLnNpZ3J1bi5zaWRlY2FyLnYxLkdldEluZm9SZXF1ZXN0GiIuc2lncnVuLnNpZGVjYXIudjEuR2V0SW5mb1Jlc3BvbnNlElwKC0xvYWRQcm9ncmFtEiUuc2lncnVuLnNpZGVjYXIudjEuTG9hZFByb2dyYW1SZXF1ZXN0GiYuc2lncnVuLnNpZGVjYXIudjEuTG9hZFByb2dyYW1SZXNwb25zZRJbCgpSdW5Qcm9ncmFtEiQuc2lncnVuLnNpZGVjYXIudjEuUnVuUHJvZ3JhbVJlcXVlc3QaJS5zaWdydW4uc2lkZWNhci52MS5SdW5Qcm9ncmFtUmVzcG9uc2UwARJqCg9PcHRpbWl6ZVByb2dyYW0SKS5zaWdydW4uc2lkZWNhci52MS5PcHRpbWl6ZVByb2dyYW1SZXF1ZXN0Giouc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemVQcm9ncmFtUmVzcG9uc2UwARJfCgxMaXN0UHJvZ3JhbXMSJi5zaWdydW4uc2lkZWNhci52MS5MaXN0UHJvZ3JhbXNSZXF1ZXN0Gicuc2lncnVuLnNpZGVjYXIudjEuTGlzdFByb2dyYW1zUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("CidzaWdydW4vc2lkZWNhci92MS9zaWRlY2FyX3NlcnZpY2UucHJvdG8SEXNpZ3J1bi5zaWRlY2FyLnYxIhAKDkdldEluZm9SZXF1ZXN0IrsBCg9HZXRJbmZvUmVzcG9uc2USFAoMZHNweV92ZXJzaW9uGAEgASgJEhUKDWRlZmF1bHRfbW9kZWwYAiABKAkSFgoOYWxsb3dlZF9tb2RlbHMYAyADKAkSDwoHd29ya2VycxgEIAEoDRIPCgdib290X2lkGAUgASgJEiYKBXRvb2xzGAYgAygLMhcuc2lncnVuLnNpZGVjYXIudjEuVG9vbBIZChF0b29sX3NlcnZlcnNfYXdheRgHIAMoCSIpCgRUb29sEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAki/QEKBFR5cGUSKwoGc2NhbGFyGAEgASgOMhkuc2lncnVuLnNpZGVjYXIudjEuU2NhbGFySAASMQoHbGl0ZXJhbBgCIAEoCzIeLnNpZ3J1bi5zaWRlY2FyLnYxLkxpdGVyYWxUeXBlSAASKwoEbGlzdBgDIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkxpc3RUeXBlSAASKwoEZGljdBgEIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkRpY3RUeXBlSAASMwoIb3B0aW9uYWwYBSABKAsyHy5zaWdydW4uc2lkZWNhci52MS5PcHRpb25hbFR5cGVIAEIGCgRraW5kIh0KC0xpdGVyYWxUeXBlEg4KBnZhbHVlcxgBIAMoCSI0CghMaXN0VHlwZRIoCgdlbGVtZW50GAEgASgLMhcuc2lncnVuLnNpZGVjYXIudjEuVHlwZSJaCghEaWN0VHlwZRImCgNrZXkYASABKA4yGS5zaWdydW4uc2lkZWNhci52MS5TY2FsYXISJgoFdmFsdWUYAiABKAsyFy5zaWdydW4uc2lkZWNhci52MS5UeXBlIjMKDE9wdGlvbmFsVHlwZRIjCgJvZhgBIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUihgEKBUZpZWxkEgwKBG5hbWUYASABKAkSJQoEdHlwZRgCIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUSEwoLZGVzY3JpcHRpb24YAyABKAkSMwoLY29uc3RyYWludHMYBCABKAsyHi5zaWdydW4uc2lkZWNhci52MS5Db25zdHJhaW50cyLhAQoLQ29uc3RyYWludHMSFwoKbWluX2xlbmd0aBgBIAEoDUgAiAEBEhcKCm1heF9sZW5ndGgYAiABKA1IAYgBARIQCgNtaW4YAyABKAFIAogBARIQCgNtYXgYBCABKAFIA4gBARIPCgJndBgFIAEoAUgEiAEBEg8KAmx0GAYgASgBSAWIAQESDwoHcGF0dGVybhgHIAEoCRINCgVvdGhlchgIIAEoDEINCgtfbWluX2xlbmd0aEINCgtfbWF4X2xlbmd0aEIGCgRfbWluQgYKBF9tYXhCBQoDX2d0QgUKA19sdCKEAQoJU2lnbmF0dXJlEgwKBG5hbWUYASABKAkSFAoMaW5zdHJ1Y3Rpb25zGAIgASgJEigKBmlucHV0cxgDIAMoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLkZpZWxkEikKB291dHB1dHMYBCADKAsyGC5zaWdydW4uc2lkZWNhci52MS5GaWVsZCKsAQoKTG1TZXR0aW5ncxINCgVtb2RlbBgBIAEoCRIYCgt0ZW1wZXJhdHVyZRgCIAEoAUgAiAEBEhcKCm1heF90b2tlbnMYAyABKA1IAYgBARIOCgZwYXJhbXMYBCABKAwSDwoHYWRhcHRlchgFIAEoCRISCgVjYWNoZRgGIAEoCEgCiAEBQg4KDF90ZW1wZXJhdHVyZUINCgtfbWF4X3Rva2Vuc0IICgZfY2FjaGUi8wEKBk1vZHVsZRIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSLwoJc2lnbmF0dXJlGAMgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEg4KBnBhcmFtcxgEIAEoDBIpCgJsbRgFIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLkxtU2V0dGluZ3MSJgoFd2lyZXMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlEioKB21vZHVsZXMYByADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUSDQoFdG9vbHMYCCADKAkiNAoEV2lyZRINCgVpbnB1dBgBIAEoCRIOCgZtb2R1bGUYAiABKAkSDQoFZmllbGQYAyABKAki3wEKB1Byb2dyYW0SCgoCaWQYASABKAkSLwoJc2lnbmF0dXJlGAIgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEioKB21vZHVsZXMYAyADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUSKQoCbG0YBCABKAsyHS5zaWdydW4uc2lkZWNhci52MS5MbVNldHRpbmdzEhYKDmNvbXBpbGVkX3N0YXRlGAUgASgJEigKB291dHB1dHMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlIkEKEkxvYWRQcm9ncmFtUmVxdWVzdBIrCgdwcm9ncmFtGAEgASgLMhouc2lncnVuLnNpZGVjYXIudjEuUHJvZ3JhbSIjChNMb2FkUHJvZ3JhbVJlc3BvbnNlEgwKBHR5cGUYASABKAkizAEKEVJ1blByb2dyYW1SZXF1ZXN0EhIKCnByb2dyYW1faWQYASABKAkSKwoHcHJvZ3JhbRgCIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLlByb2dyYW0SDgoGaW5wdXRzGAMgASgMEikKAmxtGAQgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuTG1TZXR0aW5ncxIOCgZjaHVua3MYBSABKAgSKwoHc2NvcmluZxgGIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLlNjb3JpbmciRwoHU2NvcmluZxIQCghleHBlY3RlZBgBIAEoDBIqCgdtZXRyaWNzGAIgAygLMhkuc2lncnVuLnNpZGVjYXIudjEuTWV0cmljIkUKBk1ldHJpYxIMCgRuYW1lGAEgASgJEg0KBWZpZWxkGAIgASgJEg4KBnBhcmFtcxgDIAEoDBIOCgZ3ZWlnaHQYBCABKAEixwEKElJ1blByb2dyYW1SZXNwb25zZRIpCgV0cmFjZRgBIAEoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLlRyYWNlSAASKQoFY2h1bmsYAiABKAsyGC5zaWdydW4uc2lkZWNhci52MS5DaHVua0gAEikKBXJlc2V0GAMgASgLMhguc2lncnVuLnNpZGVjYXIudjEuUmVzZXRIABInCgRkb25lGAQgASgLMhcuc2lncnVuLnNpZGVjYXIudjEuRG9uZUgAQgcKBWV2ZW50InIKBVRyYWNlEiYKBXN0ZXBzGAEgAygLMhcuc2lncnVuLnNpZGVjYXIudjEuU3RlcBIyCgt0b2tlbl91c2FnZRgCIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USDQoFbW9kZWwYAyABKAkihAEKBFN0ZXASDgoGbW9kdWxlGAEgASgJEg8KB291dHB1dHMYAiABKAwSEgoKcmF3X2Fuc3dlchgDIAEoCRIyCgt0b2tlbl91c2FnZRgEIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USEwoLZHVyYXRpb25fbXMYBSABKAMiYgoKVG9rZW5Vc2FnZRIUCgxpbnB1dF90b2tlbnMYASABKAMSFQoNb3V0cHV0X3Rva2VucxgCIAEoAxIVCg1jYWNoZWRfdG9rZW5zGAMgASgDEhAKCGxtX2NhbGxzGAQgASgDIjQKBUNodW5rEg4KBm1vZHVsZRgBIAEoCRINCgVmaWVsZBgCIAEoCRIMCgR0ZXh0GAMgASgJIigKBVJlc2V0Eg4KBm1vZHVsZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgNIlcKBERvbmUSDwoHb3V0cHV0cxgBIAEoDBInCgV0cmFjZRgCIAEoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLlRyYWNlEhUKDW1ldHJpY19zY29yZXMYAyADKAEiKgoHRXhhbXBsZRIOCgZpbnB1dHMYASABKAwSDwoHb3V0cHV0cxgCIAEoDCLMAwoWT3B0aW1pemVQcm9ncmFtUmVxdWVzdBIXCg9vcHRpbWl6YXRpb25faWQYASABKAkSKwoHcHJvZ3JhbRgCIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLlByb2dyYW0SEQoJb3B0aW1pemVyGAMgASgJEg4KBmNvbmZpZxgEIAEoDBIqCgdtZXRyaWNzGAUgAygLMhkuc2lncnVuLnNpZGVjYXIudjEuTWV0cmljEiwKCHRyYWluc2V0GAYgAygLMhouc2lncnVuLnNpZGVjYXIudjEuRXhhbXBsZRIqCgZ2YWxzZXQYByADKAsyGi5zaWdydW4uc2lkZWNhci52MS5FeGFtcGxlEgwKBHNlZWQYCCABKAMSKQoGYnVkZ2V0GAkgASgLMhkuc2lncnVuLnNpZGVjYXIudjEuQnVkZ2V0Ej8KA2xtcxgKIAMoCzIyLnNpZ3J1bi5zaWRlY2FyLnYxLk9wdGltaXplUHJvZ3JhbVJlcXVlc3QuTG1zRW50cnkaSQoITG1zRW50cnkSCwoDa2V5GAEgASgJEiwKBXZhbHVlGAIgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuTG1TZXR0aW5nczoCOAEiOwoGQnVkZ2V0Eg8KB3RpbWVfbXMYASABKAMSEAoIbG1fY2FsbHMYAiABKAMSDgoGdG9rZW5zGAMgASgDIpgBChdPcHRpbWl6ZVByb2dyYW1SZXNwb25zZRI7Cghwcm9ncmVzcxgBIAEoCzInLnNpZ3J1bi5zaWRlY2FyLnYxLk9wdGltaXphdGlvblByb2dyZXNzSAASNwoGcmVzdWx0GAIgASgLMiUuc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemF0aW9uUmVzdWx0SABCBwoFZXZlbnQi5gEKFE9wdGltaXphdGlvblByb2dyZXNzEg0KBXBoYXNlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSFQoIZnJhY3Rpb24YAyABKAFIAIgBARIXCgpiZXN0X3Njb3JlGAQgASgBSAGIAQESGwoOYmFzZWxpbmVfc2NvcmUYBSABKAFIAogBARIyCgt0b2tlbl91c2FnZRgGIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2VCCwoJX2ZyYWN0aW9uQg0KC19iZXN0X3Njb3JlQhEKD19iYXNlbGluZV9zY29yZSKYAQoST3B0aW1pemF0aW9uUmVzdWx0EhYKDmNvbXBpbGVkX3N0YXRlGAEgASgJEhYKDmJhc2VsaW5lX3Njb3JlGAIgASgBEg0KBXNjb3JlGAMgASgBEjIKC3Rva2VuX3VzYWdlGAQgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuVG9rZW5Vc2FnZRIPCgdtZXNzYWdlGAUgASgJIhUKE0xpc3RQcm9ncmFtc1JlcXVlc3QiSgoUTGlzdFByb2dyYW1zUmVzcG9uc2USMgoIcHJvZ3JhbXMYASADKAsyIC5zaWdydW4uc2lkZWNhci52MS5Mb2FkZWRQcm9ncmFtIjwKDUxvYWRlZFByb2dyYW0SCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRIRCglzaWduYXR1cmUYAyABKAkqYwoGU2NhbGFyEhYKElNDQUxBUl9VTlNQRUNJRklFRBAAEg4KClNDQUxBUl9TVFIQARIOCgpTQ0FMQVJfSU5UEAISEAoMU0NBTEFSX0ZMT0FUEAMSDwoLU0NBTEFSX0JPT0wQBDLqAwoOU2lkZWNhclNlcnZpY2USUAoHR2V0SW5mbxIhLnNpZ3J1bi5zaWRlY2FyLnYxLkdldEluZm9SZXF1ZXN0GiIuc2lncnVuLnNpZGVjYXIudjEuR2V0SW5mb1Jlc3BvbnNlElwKC0xvYWRQcm9ncmFtEiUuc2lncnVuLnNpZGVjYXIudjEuTG9hZFByb2dyYW1SZXF1ZXN0GiYuc2lncnVuLnNpZGVjYXIudjEuTG9hZFByb2dyYW1SZXNwb25zZRJbCgpSdW5Qcm9ncmFtEiQuc2lncnVuLnNpZGVjYXIudjEuUnVuUHJvZ3JhbVJlcXVlc3QaJS5zaWdydW4uc2lkZWNhci52MS5SdW5Qcm9ncmFtUmVzcG9uc2UwARJqCg9PcHRpbWl6ZVByb2dyYW0SKS5zaWdydW4uc2lkZWNhci52MS5PcHRpbWl6ZVByb2dyYW1SZXF1ZXN0Giouc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemVQcm9ncmFtUmVzcG9uc2UwARJfCgxMaXN0UHJvZ3JhbXMSJi5zaWdydW4uc2lkZWNhci52MS5MaXN0UHJvZ3JhbXNSZXF1ZXN0Gicuc2lncnVuLnNpZGVjYXIudjEuTGlzdFByb2dyYW1zUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message sigrun.sidecar.v1.GetInfoRequest
@@ -61,6 +61,20 @@ export type GetInfoResponse = Message<"sigrun.sidecar.v1.GetInfoResponse"> & {
    * @generated from field: string boot_id = 5;
    */
   bootId: string;
+
+  /**
+   * Of the operator's MCP servers, as they listed them last. Asked again where they matter: servers come and go.
+   *
+   * @generated from field: repeated sigrun.sidecar.v1.Tool tools = 6;
+   */
+  tools: Tool[];
+
+  /**
+   * MCP servers that can't be reached right now; tools that they listed earlier are among those above.
+   *
+   * @generated from field: repeated string tool_servers_away = 7;
+   */
+  toolServersAway: string[];
 };
 
 /**
@@ -69,6 +83,30 @@ export type GetInfoResponse = Message<"sigrun.sidecar.v1.GetInfoResponse"> & {
  */
 export const GetInfoResponseSchema: GenMessage<GetInfoResponse> = /*@__PURE__*/
   messageDesc(file_sigrun_sidecar_v1_sidecar_service, 1);
+
+/**
+ * @generated from message sigrun.sidecar.v1.Tool
+ */
+export type Tool = Message<"sigrun.sidecar.v1.Tool"> & {
+  /**
+   * server.tool
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string description = 2;
+   */
+  description: string;
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.Tool.
+ * Use `create(ToolSchema)` to create a new message.
+ */
+export const ToolSchema: GenMessage<Tool> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 2);
 
 /**
  * A type of design decision 1: one tree, made by the gateway's parser.
@@ -117,7 +155,7 @@ export type Type = Message<"sigrun.sidecar.v1.Type"> & {
  * Use `create(TypeSchema)` to create a new message.
  */
 export const TypeSchema: GenMessage<Type> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 2);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 3);
 
 /**
  * @generated from message sigrun.sidecar.v1.LiteralType
@@ -134,7 +172,7 @@ export type LiteralType = Message<"sigrun.sidecar.v1.LiteralType"> & {
  * Use `create(LiteralTypeSchema)` to create a new message.
  */
 export const LiteralTypeSchema: GenMessage<LiteralType> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 3);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 4);
 
 /**
  * @generated from message sigrun.sidecar.v1.ListType
@@ -151,7 +189,7 @@ export type ListType = Message<"sigrun.sidecar.v1.ListType"> & {
  * Use `create(ListTypeSchema)` to create a new message.
  */
 export const ListTypeSchema: GenMessage<ListType> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 4);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 5);
 
 /**
  * @generated from message sigrun.sidecar.v1.DictType
@@ -175,7 +213,7 @@ export type DictType = Message<"sigrun.sidecar.v1.DictType"> & {
  * Use `create(DictTypeSchema)` to create a new message.
  */
 export const DictTypeSchema: GenMessage<DictType> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 5);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 6);
 
 /**
  * @generated from message sigrun.sidecar.v1.OptionalType
@@ -192,7 +230,7 @@ export type OptionalType = Message<"sigrun.sidecar.v1.OptionalType"> & {
  * Use `create(OptionalTypeSchema)` to create a new message.
  */
 export const OptionalTypeSchema: GenMessage<OptionalType> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 6);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 7);
 
 /**
  * @generated from message sigrun.sidecar.v1.Field
@@ -224,7 +262,7 @@ export type Field = Message<"sigrun.sidecar.v1.Field"> & {
  * Use `create(FieldSchema)` to create a new message.
  */
 export const FieldSchema: GenMessage<Field> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 7);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 8);
 
 /**
  * @generated from message sigrun.sidecar.v1.Constraints
@@ -278,7 +316,7 @@ export type Constraints = Message<"sigrun.sidecar.v1.Constraints"> & {
  * Use `create(ConstraintsSchema)` to create a new message.
  */
 export const ConstraintsSchema: GenMessage<Constraints> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 8);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 9);
 
 /**
  * @generated from message sigrun.sidecar.v1.Signature
@@ -310,7 +348,7 @@ export type Signature = Message<"sigrun.sidecar.v1.Signature"> & {
  * Use `create(SignatureSchema)` to create a new message.
  */
 export const SignatureSchema: GenMessage<Signature> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 9);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 10);
 
 /**
  * @generated from message sigrun.sidecar.v1.LmSettings
@@ -358,7 +396,7 @@ export type LmSettings = Message<"sigrun.sidecar.v1.LmSettings"> & {
  * Use `create(LmSettingsSchema)` to create a new message.
  */
 export const LmSettingsSchema: GenMessage<LmSettings> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 10);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 11);
 
 /**
  * @generated from message sigrun.sidecar.v1.Module
@@ -406,6 +444,13 @@ export type Module = Message<"sigrun.sidecar.v1.Module"> & {
    * @generated from field: repeated sigrun.sidecar.v1.Module modules = 7;
    */
   modules: Module[];
+
+  /**
+   * Names of tools, for ReAct.
+   *
+   * @generated from field: repeated string tools = 8;
+   */
+  tools: string[];
 };
 
 /**
@@ -413,7 +458,7 @@ export type Module = Message<"sigrun.sidecar.v1.Module"> & {
  * Use `create(ModuleSchema)` to create a new message.
  */
 export const ModuleSchema: GenMessage<Module> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 11);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 12);
 
 /**
  * input takes the output field of an earlier module, or the program's input of that name where module is empty.
@@ -442,7 +487,7 @@ export type Wire = Message<"sigrun.sidecar.v1.Wire"> & {
  * Use `create(WireSchema)` to create a new message.
  */
 export const WireSchema: GenMessage<Wire> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 12);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 13);
 
 /**
  * One revision, all of it.
@@ -496,7 +541,7 @@ export type Program = Message<"sigrun.sidecar.v1.Program"> & {
  * Use `create(ProgramSchema)` to create a new message.
  */
 export const ProgramSchema: GenMessage<Program> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 13);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 14);
 
 /**
  * @generated from message sigrun.sidecar.v1.LoadProgramRequest
@@ -513,7 +558,7 @@ export type LoadProgramRequest = Message<"sigrun.sidecar.v1.LoadProgramRequest">
  * Use `create(LoadProgramRequestSchema)` to create a new message.
  */
 export const LoadProgramRequestSchema: GenMessage<LoadProgramRequest> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 14);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 15);
 
 /**
  * @generated from message sigrun.sidecar.v1.LoadProgramResponse
@@ -532,7 +577,7 @@ export type LoadProgramResponse = Message<"sigrun.sidecar.v1.LoadProgramResponse
  * Use `create(LoadProgramResponseSchema)` to create a new message.
  */
 export const LoadProgramResponseSchema: GenMessage<LoadProgramResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 15);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 16);
 
 /**
  * @generated from message sigrun.sidecar.v1.RunProgramRequest
@@ -586,7 +631,7 @@ export type RunProgramRequest = Message<"sigrun.sidecar.v1.RunProgramRequest"> &
  * Use `create(RunProgramRequestSchema)` to create a new message.
  */
 export const RunProgramRequestSchema: GenMessage<RunProgramRequest> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 16);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 17);
 
 /**
  * @generated from message sigrun.sidecar.v1.Scoring
@@ -610,7 +655,7 @@ export type Scoring = Message<"sigrun.sidecar.v1.Scoring"> & {
  * Use `create(ScoringSchema)` to create a new message.
  */
 export const ScoringSchema: GenMessage<Scoring> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 17);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 18);
 
 /**
  * A metric of the catalogue.
@@ -650,7 +695,7 @@ export type Metric = Message<"sigrun.sidecar.v1.Metric"> & {
  * Use `create(MetricSchema)` to create a new message.
  */
 export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 18);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 19);
 
 /**
  * A run that fails ends with a status; what it had done until then has come as traces.
@@ -697,7 +742,7 @@ export type RunProgramResponse = Message<"sigrun.sidecar.v1.RunProgramResponse">
  * Use `create(RunProgramResponseSchema)` to create a new message.
  */
 export const RunProgramResponseSchema: GenMessage<RunProgramResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 19);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 20);
 
 /**
  * @generated from message sigrun.sidecar.v1.Trace
@@ -726,7 +771,7 @@ export type Trace = Message<"sigrun.sidecar.v1.Trace"> & {
  * Use `create(TraceSchema)` to create a new message.
  */
 export const TraceSchema: GenMessage<Trace> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 20);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 21);
 
 /**
  * @generated from message sigrun.sidecar.v1.Step
@@ -767,7 +812,7 @@ export type Step = Message<"sigrun.sidecar.v1.Step"> & {
  * Use `create(StepSchema)` to create a new message.
  */
 export const StepSchema: GenMessage<Step> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 21);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 22);
 
 /**
  * @generated from message sigrun.sidecar.v1.TokenUsage
@@ -799,7 +844,7 @@ export type TokenUsage = Message<"sigrun.sidecar.v1.TokenUsage"> & {
  * Use `create(TokenUsageSchema)` to create a new message.
  */
 export const TokenUsageSchema: GenMessage<TokenUsage> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 22);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 23);
 
 /**
  * @generated from message sigrun.sidecar.v1.Chunk
@@ -826,7 +871,7 @@ export type Chunk = Message<"sigrun.sidecar.v1.Chunk"> & {
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema: GenMessage<Chunk> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 23);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 24);
 
 /**
  * @generated from message sigrun.sidecar.v1.Reset
@@ -848,7 +893,7 @@ export type Reset = Message<"sigrun.sidecar.v1.Reset"> & {
  * Use `create(ResetSchema)` to create a new message.
  */
 export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 24);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 25);
 
 /**
  * @generated from message sigrun.sidecar.v1.Done
@@ -879,7 +924,7 @@ export type Done = Message<"sigrun.sidecar.v1.Done"> & {
  * Use `create(DoneSchema)` to create a new message.
  */
 export const DoneSchema: GenMessage<Done> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 25);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 26);
 
 /**
  * @generated from message sigrun.sidecar.v1.Example
@@ -905,7 +950,7 @@ export type Example = Message<"sigrun.sidecar.v1.Example"> & {
  * Use `create(ExampleSchema)` to create a new message.
  */
 export const ExampleSchema: GenMessage<Example> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 26);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 27);
 
 /**
  * @generated from message sigrun.sidecar.v1.OptimizeProgramRequest
@@ -981,7 +1026,7 @@ export type OptimizeProgramRequest = Message<"sigrun.sidecar.v1.OptimizeProgramR
  * Use `create(OptimizeProgramRequestSchema)` to create a new message.
  */
 export const OptimizeProgramRequestSchema: GenMessage<OptimizeProgramRequest> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 27);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 28);
 
 /**
  * What is left to be spent; 0 for no bound.
@@ -1012,7 +1057,7 @@ export type Budget = Message<"sigrun.sidecar.v1.Budget"> & {
  * Use `create(BudgetSchema)` to create a new message.
  */
 export const BudgetSchema: GenMessage<Budget> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 28);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 29);
 
 /**
  * @generated from message sigrun.sidecar.v1.OptimizeProgramResponse
@@ -1045,7 +1090,7 @@ export type OptimizeProgramResponse = Message<"sigrun.sidecar.v1.OptimizeProgram
  * Use `create(OptimizeProgramResponseSchema)` to create a new message.
  */
 export const OptimizeProgramResponseSchema: GenMessage<OptimizeProgramResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 29);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 30);
 
 /**
  * @generated from message sigrun.sidecar.v1.OptimizationProgress
@@ -1097,7 +1142,7 @@ export type OptimizationProgress = Message<"sigrun.sidecar.v1.OptimizationProgre
  * Use `create(OptimizationProgressSchema)` to create a new message.
  */
 export const OptimizationProgressSchema: GenMessage<OptimizationProgress> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 30);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 31);
 
 /**
  * @generated from message sigrun.sidecar.v1.OptimizationResult
@@ -1140,7 +1185,7 @@ export type OptimizationResult = Message<"sigrun.sidecar.v1.OptimizationResult">
  * Use `create(OptimizationResultSchema)` to create a new message.
  */
 export const OptimizationResultSchema: GenMessage<OptimizationResult> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 31);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 32);
 
 /**
  * @generated from message sigrun.sidecar.v1.ListProgramsRequest
@@ -1153,7 +1198,7 @@ export type ListProgramsRequest = Message<"sigrun.sidecar.v1.ListProgramsRequest
  * Use `create(ListProgramsRequestSchema)` to create a new message.
  */
 export const ListProgramsRequestSchema: GenMessage<ListProgramsRequest> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 32);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 33);
 
 /**
  * @generated from message sigrun.sidecar.v1.ListProgramsResponse
@@ -1170,7 +1215,7 @@ export type ListProgramsResponse = Message<"sigrun.sidecar.v1.ListProgramsRespon
  * Use `create(ListProgramsResponseSchema)` to create a new message.
  */
 export const ListProgramsResponseSchema: GenMessage<ListProgramsResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 33);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 34);
 
 /**
  * @generated from message sigrun.sidecar.v1.LoadedProgram
@@ -1201,7 +1246,7 @@ export type LoadedProgram = Message<"sigrun.sidecar.v1.LoadedProgram"> & {
  * Use `create(LoadedProgramSchema)` to create a new message.
  */
 export const LoadedProgramSchema: GenMessage<LoadedProgram> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 34);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 35);
 
 /**
  * @generated from enum sigrun.sidecar.v1.Scalar

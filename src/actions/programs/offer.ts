@@ -1,0 +1,21 @@
+import type { Offer, Tools } from "../../domain/offer.ts";
+import type { ModuleDraft } from "../../domain/pipeline.ts";
+import type { CallLimits } from "../../sidecar/channel.ts";
+
+type Deps = {
+  sidecar: { tools(limits: CallLimits): Promise<Tools> };
+  allowedModels: readonly string[];
+  generatedCode: boolean;
+};
+
+const timeoutMs = 5_000;
+
+/** Finds out what modules may use; the sidecar is asked for its tools only where one names any. */
+export function createOffer({ sidecar, ...offer }: Deps) {
+  return async function offerTo(drafts: readonly ModuleDraft[]): Promise<Offer> {
+    const needsTools = drafts.some(({ tools, modules }) =>
+      [tools, ...modules.map((inner) => inner.tools)].some(({ length }) => length > 0),
+    );
+    return { ...offer, tools: needsTools ? await sidecar.tools({ timeoutMs }) : undefined };
+  };
+}
