@@ -1,0 +1,129 @@
+// npm run bench: sigrun and what people would serve the program by otherwise, in one run, round by round.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Served } from "./contender.ts";
+import { goPrograms, root } from "./environments.ts";
+import { floor } from "./floor.ts";
+import { type Call, createLoad } from "./load.ts";
+import { machine } from "./machine.ts";
+import { createMeasure } from "./measure.ts";
+import { startModel } from "./model.ts";
+import { peers, writeState } from "./peers.ts";
+import { type Cell, readPlan } from "./plan.ts";
+import { memoryMiB, total } from "./processes.ts";
+import { type Cost, cellTable, costTable, goals, type Row } from "./results.ts";
+import { sigrun } from "./sigrun.ts";
+
+const args = process.argv.slice(2);
+const { plan, isChosen } = readPlan(args);
+console.log(`This takes about ${plan.minutes} minutes, and longer the first time, when it installs what it compares with.`);
+
+const programs = goPrograms();
+const scratch = mkdtempSync(join(tmpdir(), "sigrun-bench-"));
+const load = createLoad({ program: programs.load, scratch });
+const model = await startModel({ program: programs.model, scratch });
+const measure = createMeasure({ load, model });
+const alone: Served = { pid: model.pid, calls: [model.call], partOf: () => "model", stop: model.stop };
+
+type Started = { served: Served; family: string; cost?: Cost; ok: number };
+const rows: Row[] = [];
+const costs: Cost[] = [];
+const records: string[] = [];
+
+/** One after the other, so that none waits for another's start. */
+async function startAll(demos: number, into: Started[]): Promise<void> {
+  const state = demos > 0 ? join(scratch, `state-${demos}.json`) : undefined;
+  if (state) writeState(demos, state);
+  await model.delay(0);
+  into.push({ served: alone, family: "model", ok: 0 });
+  for (const contender of [floor(programs.floor), ...peers, sigrun]) {
+    if (!isChosen(contender.family)) continue;
+    if (contender.family !== "sigrun" && contender.family !== "go" && !plan.isWanted(contender.name)) continue;
+    const own = join(scratch, `${contender.name} ${demos}`.replaceAll(/\W+/g, "-"));
+    mkdirSync(own);
+    const began = performance.now();
+    const served = await contender.start({ model: model.url, state, scratch: own });
+    const cost = { name: contender.name, family: contender.family, startSeconds: (performance.now() - began) / 1000, memoryMiB: {} };
+    console.log(`${contender.name} gave its first answer after ${cost.startSeconds.toFixed(1)} s`);
+    into.push({ served, family: contender.family, cost, ok: 1 });
+  }
+}
+
+async function rounds(cell: Cell, started: Started[]): Promise<void> {
+  await model.delay(cell.delayMs);
+  const turns = started.flatMap((one) => one.served.calls.filter(({ label }) => plan.isWanted(label)).map((call) => turn(cell, one, call)));
+  for (const { warmUp } of turns) await warmUp();
+  for (let round = 1; round <= plan.rounds; round++) for (const { once } of turns) await once(round);
+  console.log(`\n${cellTable(cell, rows).join("\n")}`);
+}
+
+function turn(cell: Cell, one: Started, call: Call) {
+  const row: Row = { cell, label: call.label, family: one.family, rounds: [] };
+  rows.push(row);
+  return {
+    async warmUp() {
+      one.ok += (await load(call, cell.callers, { seconds: plan.warmUpSeconds })).ok;
+    },
+    async once(round: number) {
+      const measured = await measure(one.served, call, cell.callers, { seconds: plan.seconds });
+      one.ok += measured.ok;
+      row.rounds.push(measured);
+      const { perSecond, p50Ms, cpuMs, failed } = measured;
+      const said = `${perSecond.toFixed(0)}/s, p50 ${p50Ms.toFixed(1)} ms, ${total(cpuMs).toFixed(2)} ms of CPU, ${failed} failed`;
+      console.log(`${cell.demos} demos, ${cell.delayMs} ms, c=${cell.callers}, round ${round}: ${call.label.padEnd(28)} ${said}`);
+    },
+  };
+}
+
+try {
+  for (const demos of new Set(plan.cells.map((cell) => cell.demos))) {
+    const started: Started[] = [];
+    try {
+      await startAll(demos, started);
+      for (const cell of plan.cells.filter((one) => one.demos === demos)) await rounds(cell, started);
+      for (const { served, cost, ok } of started) {
+        if (cost) cost.memoryMiB = memoryMiB(served.pid, served.partOf);
+        const before = costs.find(({ name }) => name === cost?.name);
+        if (before && cost) before.startSeconds = Math.min(before.startSeconds, cost.startSeconds);
+        else if (cost) costs.push(cost);
+        const recorded = await served.recorded?.();
+        if (recorded !== undefined)
+          records.push(`With ${demos} demos sigrun answered ${ok} executions; ${recorded} stand on record as completed.`);
+      }
+    } finally {
+      await Promise.all(started.map(({ served }) => served !== alone && served.stop()));
+    }
+  }
+  const results = [
+    "# Results",
+    "",
+    `Made by \`npm run bench${args.map((arg) => ` ${arg}`).join("")}\` on ${new Date().toISOString().slice(0, 10)}; see`,
+    "[CONTRIBUTING.md](../CONTRIBUTING.md) for how. In brackets: the ratio to FastAPI's best in the same column. CPU is that of all processes of a",
+    `contender. Each figure is the median of ${plan.rounds} interleaved rounds of ${plan.seconds} s. No two executions ask the same; nothing is cached.`,
+    "",
+    ...machine().map((fact) => `- ${fact}`),
+    "",
+    "## Goals",
+    "",
+    ...goals(rows),
+    "",
+    ...records.map((record) => `- ${record}`),
+    "",
+    "## By cell",
+    "",
+    ...plan.cells.flatMap((cell) => cellTable(cell, rows)),
+    "## Start and memory",
+    "",
+    "The first answer is an execution's; each start is on nothing, for sigrun on a database that has yet to be made. Memory is the proportional set",
+    "size of all processes, without the files that they map.",
+    "",
+    ...costTable(costs),
+    "",
+  ].join("\n");
+  console.log(results);
+  writeFileSync(join(root, "bench/RESULTS.md"), results);
+} finally {
+  await model.stop();
+  rmSync(scratch, { recursive: true, force: true });
+}
