@@ -1,30 +1,21 @@
 // npm run bench: sigrun and what people would serve the program by otherwise, in one run, round by round.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Served } from "./contender.ts";
-import { goPrograms, root } from "./environments.ts";
+import { root } from "./environments.ts";
 import { floor } from "./floor.ts";
-import { type Call, createLoad } from "./load.ts";
+import type { Call } from "./load.ts";
 import { machine } from "./machine.ts";
-import { createMeasure } from "./measure.ts";
-import { startModel } from "./model.ts";
 import { peers, writeState } from "./peers.ts";
 import { type Cell, readPlan } from "./plan.ts";
 import { memoryMiB, total } from "./processes.ts";
 import { type Cost, cellTable, costTable, goals, type Row } from "./results.ts";
+import { type Rig, withRig } from "./rig.ts";
 import { sigrun } from "./sigrun.ts";
 
 const args = process.argv.slice(2);
 const { plan, isChosen } = readPlan(args);
 console.log(`This takes about ${plan.minutes} minutes, and longer the first time, when it installs what it compares with.`);
-
-const programs = goPrograms();
-const scratch = mkdtempSync(join(tmpdir(), "sigrun-bench-"));
-const load = createLoad({ program: programs.load, scratch });
-const model = await startModel({ program: programs.model, scratch });
-const measure = createMeasure({ load, model });
-const alone: Served = { pid: model.pid, calls: [model.call], partOf: () => "model", stop: model.stop };
 
 type Started = { served: Served; family: string; cost?: Cost; ok: number };
 const rows: Row[] = [];
@@ -32,12 +23,13 @@ const costs: Cost[] = [];
 const records: string[] = [];
 
 /** One after the other, so that none waits for another's start. */
-async function startAll(demos: number, into: Started[]): Promise<void> {
+async function startAll({ scratch, model, floor: program }: Rig, demos: number, into: Started[]): Promise<void> {
   const state = demos > 0 ? join(scratch, `state-${demos}.json`) : undefined;
   if (state) writeState(demos, state);
   await model.delay(0);
+  const alone = { pid: model.pid, calls: [model.call], partOf: () => "model", stop: async () => {} };
   into.push({ served: alone, family: "model", ok: 0 });
-  for (const contender of [floor(programs.floor), ...peers, sigrun]) {
+  for (const contender of [floor(program), ...peers, sigrun]) {
     if (!isChosen(contender.family)) continue;
     if (contender.family !== "sigrun" && contender.family !== "go" && !plan.isWanted(contender.name)) continue;
     const own = join(scratch, `${contender.name} ${demos}`.replaceAll(/\W+/g, "-"));
@@ -50,15 +42,17 @@ async function startAll(demos: number, into: Started[]): Promise<void> {
   }
 }
 
-async function rounds(cell: Cell, started: Started[]): Promise<void> {
-  await model.delay(cell.delayMs);
-  const turns = started.flatMap((one) => one.served.calls.filter(({ label }) => plan.isWanted(label)).map((call) => turn(cell, one, call)));
+async function rounds(rig: Rig, cell: Cell, started: Started[]): Promise<void> {
+  await rig.model.delay(cell.delayMs);
+  const turns = started.flatMap((one) =>
+    one.served.calls.filter(({ label }) => plan.isWanted(label)).map((call) => turn(rig, cell, one, call)),
+  );
   for (const { warmUp } of turns) await warmUp();
   for (let round = 1; round <= plan.rounds; round++) for (const { once } of turns) await once(round);
   console.log(`\n${cellTable(cell, rows).join("\n")}`);
 }
 
-function turn(cell: Cell, one: Started, call: Call) {
+function turn({ load, measure }: Rig, cell: Cell, one: Started, call: Call) {
   const row: Row = { cell, label: call.label, family: one.family, rounds: [] };
   rows.push(row);
   return {
@@ -76,23 +70,26 @@ function turn(cell: Cell, one: Started, call: Call) {
   };
 }
 
-try {
+/** What is left to see of a contender after the load. */
+async function look({ served, cost, ok }: Started, demos: number): Promise<void> {
+  if (cost) cost.memoryMiB = memoryMiB(served.pid, served.partOf);
+  const before = costs.find(({ name }) => name === cost?.name);
+  if (before && cost) before.startSeconds = Math.min(before.startSeconds, cost.startSeconds);
+  else if (cost) costs.push(cost);
+  const recorded = await served.recorded?.();
+  if (recorded !== undefined)
+    records.push(`With ${demos} demos sigrun answered ${ok} executions; ${recorded} stand on record as completed.`);
+}
+
+await withRig(async (rig) => {
   for (const demos of new Set(plan.cells.map((cell) => cell.demos))) {
     const started: Started[] = [];
     try {
-      await startAll(demos, started);
-      for (const cell of plan.cells.filter((one) => one.demos === demos)) await rounds(cell, started);
-      for (const { served, cost, ok } of started) {
-        if (cost) cost.memoryMiB = memoryMiB(served.pid, served.partOf);
-        const before = costs.find(({ name }) => name === cost?.name);
-        if (before && cost) before.startSeconds = Math.min(before.startSeconds, cost.startSeconds);
-        else if (cost) costs.push(cost);
-        const recorded = await served.recorded?.();
-        if (recorded !== undefined)
-          records.push(`With ${demos} demos sigrun answered ${ok} executions; ${recorded} stand on record as completed.`);
-      }
+      await startAll(rig, demos, started);
+      for (const cell of plan.cells.filter((one) => one.demos === demos)) await rounds(rig, cell, started);
+      for (const one of started) await look(one, demos);
     } finally {
-      await Promise.all(started.map(({ served }) => served !== alone && served.stop()));
+      await Promise.all(started.map(({ served }) => served.stop()));
     }
   }
   const results = [
@@ -123,7 +120,4 @@ try {
   ].join("\n");
   console.log(results);
   writeFileSync(join(root, "bench/RESULTS.md"), results);
-} finally {
-  await model.stop();
-  rmSync(scratch, { recursive: true, force: true });
-}
+});
