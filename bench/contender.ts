@@ -16,7 +16,8 @@ export type Setting = {
 
 /** A contender that serves. */
 export type Served = {
-  readonly pid: number;
+  /** Those that it was started by; all below them are its own too. */
+  readonly pids: readonly number[];
   /** The ways to call it; each is measured by itself. */
   readonly calls: readonly Call[];
   readonly partOf: PartOf;

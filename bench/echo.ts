@@ -35,8 +35,8 @@ await withRig(async ({ scratch, model, measure }) => {
     try {
       const target = (await echo.line(/^ready (.*)$/))[1] as string;
       const servers: [string, string, Served][] = [
-        ["gateway", gateway.target, { pid: gateway.child.pid, calls, partOf: sigrunPart, stop: gateway.child.stop }],
-        ["echo", target, { pid: echo.pid, calls, partOf: () => "echo", stop: echo.stop }],
+        ["gateway", gateway.target, { pids: [gateway.child.pid], calls, partOf: sigrunPart, stop: gateway.child.stop }],
+        ["echo", target, { pids: [echo.pid], calls, partOf: () => "echo", stop: echo.stop }],
       ];
       for (const call of calls) {
         const cpu: Record<string, number[]> = { gateway: [], echo: [] };

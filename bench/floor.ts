@@ -22,7 +22,7 @@ export function floor(program: string): Contender {
         expect: "Paris",
       });
       return {
-        pid: child.pid,
+        pids: [child.pid],
         calls: [call("bare Go server, JSON", "http", http), call("bare Go server, gRPC", "grpc", grpc)],
         partOf: () => "server",
         stop: child.stop,

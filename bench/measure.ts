@@ -21,8 +21,8 @@ export type Measure = {
 
 /** Loads a contender, and reads the CPU times of all its processes before and after. */
 export function createMeasure({ load, model }: { load: ReturnType<typeof createLoad>; model: Model }) {
-  const look = async ({ pid, partOf }: Served) => ({
-    contender: cpuSeconds(pid, partOf),
+  const look = async ({ pids, partOf }: Served) => ({
+    contender: cpuSeconds(pids, partOf),
     model: await model.used(),
     busy: busySeconds(),
     ours: process.cpuUsage(),
@@ -38,7 +38,7 @@ export function createMeasure({ load, model }: { load: ReturnType<typeof createL
     const cpu = Object.fromEntries(Object.entries(after.contender).map(([part, amount]) => [part, amount - (before.contender[part] ?? 0)]));
     const modelCpu = after.model.cpuSeconds - before.model.cpuSeconds;
     const ours = (after.ours.user + after.ours.system - before.ours.user - before.ours.system) / 1e6;
-    const contender = served.pid === model.pid ? 0 : total(cpu);
+    const contender = served.pids.includes(model.pid) ? 0 : total(cpu);
     const others = after.busy - before.busy - contender - modelCpu - generator - ours;
     return {
       ok,

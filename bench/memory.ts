@@ -25,7 +25,7 @@ await withRig(async ({ scratch, model, load }) => {
       if (failed > 0) throw new Error(`${failed} executions failed, the first with: ${failure}`);
       done += ok;
       const said: string[] = [];
-      for (const { pid, command } of treeOf(gateway.child.pid)) {
+      for (const { pid, command } of treeOf([gateway.child.pid])) {
         if (sigrunPart(command) === "PostgreSQL") continue;
         const name = `${sigrunPart(command)} ${pid}`;
         samples.set(name, [...(samples.get(name) ?? []), memoryOf(pid)]);

@@ -116,7 +116,7 @@ async function start({ name, family, path, body, env, prepare, command }: Peer, 
     await child.stop();
     throw error;
   }
-  return { pid: child.pid, calls: [call], partOf: () => "server", stop: child.stop };
+  return { pids: [child.pid], calls: [call], partOf: () => "server", stop: child.stop };
 }
 
 /** Writes the state of the program with demos, as DSPy saves it. */

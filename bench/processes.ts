@@ -12,8 +12,8 @@ export type PartOf = (command: string) => string;
 /** One process below another, or that one itself. */
 export type Process = { readonly pid: number; readonly command: string; readonly cpuSeconds: number };
 
-/** A process and all below it, with the CPU time of each and of those that it has seen end. */
-export function treeOf(root: number): Process[] {
+/** Some processes and all below them, with the CPU time of each and of those that it has seen end. */
+export function treeOf(roots: readonly number[]): Process[] {
   const children = new Map<number, number[]>();
   const cpu = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
@@ -28,7 +28,7 @@ export function treeOf(root: number): Process[] {
     cpu.set(pid, fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSecond);
   }
   const tree: Process[] = [];
-  for (const left = [root]; left.length > 0; ) {
+  for (const left = [...roots]; left.length > 0; ) {
     const pid = left.shift() as number;
     left.push(...(children.get(pid) ?? []));
     const cpuSeconds = cpu.get(pid);
@@ -37,11 +37,11 @@ export function treeOf(root: number): Process[] {
   return tree;
 }
 
-/** CPU seconds so far of each part of a process tree. */
-export const cpuSeconds = (root: number, partOf: PartOf): Parts => sum(treeOf(root), partOf, (process) => process.cpuSeconds);
+/** CPU seconds so far of each part of some process trees. */
+export const cpuSeconds = (roots: readonly number[], partOf: PartOf): Parts => sum(treeOf(roots), partOf, (process) => process.cpuSeconds);
 
 /** Memory of each part in MiB, as memoryOf counts it. */
-export const memoryMiB = (root: number, partOf: PartOf): Parts => sum(treeOf(root), partOf, ({ pid }) => memoryOf(pid));
+export const memoryMiB = (roots: readonly number[], partOf: PartOf): Parts => sum(treeOf(roots), partOf, ({ pid }) => memoryOf(pid));
 
 /**
  * Proportional set size of one process without the files that it maps: what processes share counts once, and libraries do not

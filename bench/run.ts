@@ -27,7 +27,7 @@ async function startAll({ scratch, model, floor: program }: Rig, demos: number, 
   const state = demos > 0 ? join(scratch, `state-${demos}.json`) : undefined;
   if (state) writeState(demos, state);
   await model.delay(0);
-  const alone = { pid: model.pid, calls: [model.call], partOf: () => "model", stop: async () => {} };
+  const alone = { pids: [model.pid], calls: [model.call], partOf: () => "model", stop: async () => {} };
   into.push({ served: alone, family: "model", ok: 0 });
   for (const contender of [floor(program), ...peers, sigrun]) {
     if (!isChosen(contender.family)) continue;
@@ -72,7 +72,7 @@ function turn({ load, measure }: Rig, cell: Cell, one: Started, call: Call) {
 
 /** What is left to see of a contender after the load. */
 async function look({ served, cost, ok }: Started, demos: number): Promise<void> {
-  if (cost) cost.memoryMiB = memoryMiB(served.pid, served.partOf);
+  if (cost) cost.memoryMiB = memoryMiB(served.pids, served.partOf);
   const before = costs.find(({ name }) => name === cost?.name);
   if (before && cost) before.startSeconds = Math.min(before.startSeconds, cost.startSeconds);
   else if (cost) costs.push(cost);

@@ -92,7 +92,7 @@ export const sigrun: Contender = {
     const calls = runCalls([gateway.target], await createProgram(gateway, state));
     await firstAnswer(gateway.child, calls[1]);
     return {
-      pid: gateway.child.pid,
+      pids: [gateway.child.pid],
       calls,
       partOf: sigrunPart,
       recorded: () => completedExecutions(gateway.databaseUrl),
