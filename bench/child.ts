@@ -3,7 +3,14 @@ import { createWriteStream } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 
-const graceMs = 20_000;
+const graceMs = 10_000;
+const running = new Set<ChildProcess>();
+
+// However the bench ends: not every server ends with the process that started it.
+process.on("exit", () => {
+  for (const child of running) signal(child, "SIGKILL");
+});
+for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => process.exit(1));
 
 export type Child = {
   readonly pid: number;
@@ -14,13 +21,14 @@ export type Child = {
   stop(): Promise<void>;
 };
 
-/** A process of the bench's, in a group of its own, that ends with it; what it writes goes to a file. */
+/** A process of the bench's, in a group of its own, that ends with it and as a group; what it writes goes to a file. */
 export function startChild(command: string, args: string[], { log, ...options }: SpawnOptions & { log: string }): Child {
   const child = spawn("setpriv", ["--pdeathsig", "TERM", "--", command, ...args], {
     ...options,
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   });
+  running.add(child);
   const lines: string[] = [];
   const said = createWriteStream(log);
   child.stderr?.pipe(said);
@@ -58,6 +66,7 @@ export function startChild(command: string, args: string[], { log, ...options }:
       clearTimeout(timer);
       // Workers that outlived the process that started them.
       signal(child, "SIGKILL");
+      running.delete(child);
     },
   };
 }

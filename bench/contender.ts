@@ -31,6 +31,8 @@ export type Contender = {
   readonly name: string;
   /** Which choose it by --only. */
   readonly family: string;
+  /** What must be there before it starts, and is no part of its start. */
+  prepare?(setting: Setting): void;
   start(setting: Setting): Promise<Served>;
 };
 

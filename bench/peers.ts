@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { expected, inputs } from "./asked.ts";
 import { startChild } from "./child.ts";
-import { type Contender, firstAnswer, freePort, type Setting } from "./contender.ts";
+import { type Contender, firstAnswer, freePort, type Served, type Setting } from "./contender.ts";
 import { pythonEnvironment, root } from "./environments.ts";
 import type { Call } from "./load.ts";
 
@@ -15,7 +15,6 @@ type Peer = {
   readonly path: string;
   readonly body: object;
   readonly env?: Record<string, string>;
-  /** What must be there before it starts; not part of its start. */
   prepare?(bin: string, env: NodeJS.ProcessEnv, scratch: string): void;
   /** The program below the environment's bin, and its arguments. */
   command(port: number, scratch: string): [string, ...string[]];
@@ -82,32 +81,40 @@ const all: readonly Peer[] = [
 export const peers: readonly Contender[] = all.map((peer) => ({
   name: peer.name,
   family: peer.family,
+  prepare: (setting) => {
+    pythonEnvironment(peer.family);
+    peer.prepare?.(binOf(peer), environment(peer, setting), setting.scratch);
+  },
   start: (setting) => start(peer, setting),
 }));
 
-async function start({ name, family, path, body, env, prepare, command }: Peer, { model, state, scratch }: Setting) {
-  const bin = join(pythonEnvironment(family), "bin");
-  const port = await freePort();
-  const all = {
+const binOf = ({ family }: Peer) => join(pythonEnvironment(family), "bin");
+
+function environment(peer: Peer, { model, state }: Setting): NodeJS.ProcessEnv {
+  return {
     ...process.env,
-    PATH: `${bin}:${process.env.PATH}`,
+    PATH: `${binOf(peer)}:${process.env.PATH}`,
     PYTHONPATH: folder,
     // Without it DSPy's litellm fetches a price list.
     LITELLM_LOCAL_MODEL_COST_MAP: "true",
     BENCH_MODEL: model,
-    BENCH_PORT: String(port),
     ...(state && { BENCH_STATE: state }),
-    ...env,
+    ...peer.env,
   };
-  prepare?.(bin, all, scratch);
-  const [program, ...args] = command(port, scratch);
-  const child = startChild(join(bin, program), args, { env: all, cwd: scratch, log: join(scratch, "log") });
+}
+
+async function start(peer: Peer, setting: Setting): Promise<Served> {
+  const { scratch } = setting;
+  const port = await freePort();
+  const [program, ...args] = peer.command(port, scratch);
+  const env = { ...environment(peer, setting), BENCH_PORT: String(port) };
+  const child = startChild(join(binOf(peer), program), args, { env, cwd: scratch, log: join(scratch, "log") });
   const call: Call = {
-    label: name,
+    label: peer.name,
     protocol: "http",
     targets: [`127.0.0.1:${port}`],
-    path,
-    body: Buffer.from(JSON.stringify(body)),
+    path: peer.path,
+    body: Buffer.from(JSON.stringify(peer.body)),
     expect: expected,
   };
   try {

@@ -68,6 +68,9 @@ export function cellTable(cell: Cell, rows: readonly Row[]): string[] {
   ];
 }
 
+/** How many cores were busy with what is none of the bench's; the median of all rounds. */
+export const foreignCores = (rows: readonly Row[]) => median(rows.flatMap(({ rounds }) => rounds.map(({ cores }) => cores.others)));
+
 /** Start and memory, beside FastAPI's best. */
 export function costTable(costs: readonly Cost[]): string[] {
   const fastapi = costs.filter(({ family }) => family === "fastapi");

@@ -9,7 +9,7 @@ import { machine } from "./machine.ts";
 import { peers, writeState } from "./peers.ts";
 import { type Cell, readPlan } from "./plan.ts";
 import { memoryMiB, total } from "./processes.ts";
-import { type Cost, cellTable, costTable, goals, type Row } from "./results.ts";
+import { type Cost, cellTable, costTable, foreignCores, goals, type Row } from "./results.ts";
 import { type Rig, withRig } from "./rig.ts";
 import { sigrun } from "./sigrun.ts";
 
@@ -31,11 +31,13 @@ async function startAll({ scratch, model, floor: program }: Rig, demos: number, 
   into.push({ served: alone, family: "model", ok: 0 });
   for (const contender of [floor(program), ...peers, sigrun]) {
     if (!isChosen(contender.family)) continue;
-    if (contender.family !== "sigrun" && contender.family !== "go" && !plan.isWanted(contender.name)) continue;
+    if (contender.family !== "sigrun" && !plan.isWanted(contender.name)) continue;
     const own = join(scratch, `${contender.name} ${demos}`.replaceAll(/\W+/g, "-"));
     mkdirSync(own);
+    const setting = { model: model.url, state, scratch: own };
+    contender.prepare?.(setting);
     const began = performance.now();
-    const served = await contender.start({ model: model.url, state, scratch: own });
+    const served = await contender.start(setting);
     const cost = { name: contender.name, family: contender.family, startSeconds: (performance.now() - began) / 1000, memoryMiB: {} };
     console.log(`${contender.name} gave its first answer after ${cost.startSeconds.toFixed(1)} s`);
     into.push({ served, family: contender.family, cost, ok: 1 });
@@ -95,11 +97,12 @@ await withRig(async (rig) => {
   const results = [
     "# Results",
     "",
-    `Made by \`npm run bench${args.map((arg) => ` ${arg}`).join("")}\` on ${new Date().toISOString().slice(0, 10)}; see`,
+    `Made by \`npm run bench${args.length > 0 ? ` -- ${args.join(" ")}` : ""}\` on ${new Date().toISOString().slice(0, 10)}; see`,
     "[CONTRIBUTING.md](../CONTRIBUTING.md) for how. In brackets: the ratio to FastAPI's best in the same column. CPU is that of all processes of a",
     `contender. Each figure is the median of ${plan.rounds} interleaved rounds of ${plan.seconds} s. No two executions ask the same; nothing is cached.`,
     "",
     ...machine().map((fact) => `- ${fact}`),
+    `- processes that are none of the bench's kept ${foreignCores(rows).toFixed(2)} cores busy (median); what they take is missing in the rates`,
     "",
     "## Goals",
     "",
@@ -112,8 +115,8 @@ await withRig(async (rig) => {
     ...plan.cells.flatMap((cell) => cellTable(cell, rows)),
     "## Start and memory",
     "",
-    "The first answer is an execution's; each start is on nothing, for sigrun on a database that has yet to be made. Memory is the proportional set",
-    "size of all processes, without the files that they map.",
+    "The first answer is an execution's, and of several starts the quickest counts; sigrun's are on a database that has yet to be made. Memory is the",
+    "proportional set size of all processes, without the files that they map.",
     "",
     ...costTable(costs),
     "",
