@@ -7,6 +7,9 @@ export type Plan = {
   readonly cells: readonly Cell[];
   readonly rounds: number;
   readonly seconds: number;
+  /** Of each contender after its start: V8 compiles what has run often. */
+  readonly firstSeconds: number;
+  /** And before each cell. */
   readonly warmUpSeconds: number;
   /** Whether a way to call a contender is measured. */
   readonly isWanted: (label: string) => boolean;
@@ -20,6 +23,7 @@ const whole: Plan = {
   cells: [0, 16].flatMap((demos) => [50, 0].flatMap((delayMs) => [64, 256, 1].map((callers) => cell(demos, delayMs, callers)))),
   rounds: 3,
   seconds: 4,
+  firstSeconds: 10,
   warmUpSeconds: 1.5,
   isWanted: () => true,
 };
@@ -29,8 +33,9 @@ const quick: Plan = {
   minutes: 3,
   cells: [cell(0, 50, 64), cell(0, 50, 1), cell(0, 0, 64), cell(16, 50, 64)],
   rounds: 2,
-  seconds: 2,
-  warmUpSeconds: 0.7,
+  seconds: 1.8,
+  firstSeconds: 1,
+  warmUpSeconds: 0.6,
   isWanted: (label) =>
     ["the model alone", "FastAPI asyncify, 1 worker", "FastAPI acall, 1 worker", "FastAPI acall, 2 workers", "sigrun, gRPC"].includes(
       label,

@@ -44,6 +44,11 @@ async function startAll({ scratch, model, floor: program }: Rig, demos: number, 
   }
 }
 
+/** A contender in use, before anything is measured. */
+async function warmUp({ load }: Rig, one: Started): Promise<void> {
+  for (const call of one.served.calls) if (plan.isWanted(call.label)) one.ok += (await load(call, 64, { seconds: plan.firstSeconds })).ok;
+}
+
 async function rounds(rig: Rig, cell: Cell, started: Started[]): Promise<void> {
   await rig.model.delay(cell.delayMs);
   const turns = started.flatMap((one) =>
@@ -88,6 +93,7 @@ await withRig(async (rig) => {
     const started: Started[] = [];
     try {
       await startAll(rig, demos, started);
+      for (const one of started) await warmUp(rig, one);
       for (const cell of plan.cells.filter((one) => one.demos === demos)) await rounds(rig, cell, started);
       for (const one of started) await look(one, demos);
     } finally {
