@@ -1,14 +1,14 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { AdminService } from "../src/gen/sigrun/v1/admin_service_pb.ts";
 import { ExecuteProgramRequestSchema, ProgramService } from "../src/gen/sigrun/v1/program_service_pb.ts";
 import { expected, inputs, signature } from "./asked.ts";
 import { type Child, startChild } from "./child.ts";
 import { type Contender, firstAnswer } from "./contender.ts";
-import { completedExecutions, embeddedUrl, query } from "./database.ts";
+import { completedExecutions, embeddedUrl } from "./database.ts";
 import { root } from "./environments.ts";
 import type { Call } from "./load.ts";
 import type { PartOf } from "./processes.ts";
@@ -46,18 +46,11 @@ export async function startGateway(model: string, scratch: string, env: Record<s
 }
 
 /** Registers the program, with the demos of a state that DSPy saved where there is one; gives its id. */
-export async function createProgram({ transport, databaseUrl }: Gateway, state: string | undefined): Promise<string> {
+export async function createProgram({ transport }: Gateway, state: string | undefined): Promise<string> {
   const programs = createClient(ProgramService, transport);
   const { program } = await programs.createProgram({ program: { name: "Bench", signature: { text: signature } } });
   const programId = program?.id as string;
-  if (state) {
-    const compiledState = readFileSync(state, "utf8");
-    await programs.importProgramState({ programId, compiledState }).catch((error) => {
-      // Goes when gateways import states.
-      if (ConnectError.from(error).code !== Code.Unimplemented) throw error;
-      return query(databaseUrl, "UPDATE program_revisions SET compiled_state = $1 WHERE program_id = $2", [compiledState, programId]);
-    });
-  }
+  if (state) await programs.importProgramState({ programId, compiledState: readFileSync(state, "utf8") });
   return programId;
 }
 
