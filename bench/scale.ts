@@ -18,7 +18,7 @@ const callers = 128;
 const rounds = 3;
 const seconds = 8;
 
-console.log("This takes about 6 minutes.");
+console.log("This takes about 7 minutes.");
 
 async function point(rig: Rig, gateways: number, workers: number): Promise<Point | undefined> {
   const scratch = join(rig.scratch, `${gateways}-${workers}`);
@@ -29,7 +29,7 @@ async function point(rig: Rig, gateways: number, workers: number): Promise<Point
     const env = { DATABASE_URL: postgres.url, SIGRUN_WORKERS: String(workers) };
     for (let left = gateways; left > 0; left--) started.push(await startGateway(rig.model.url, join(scratch, String(left)), env));
     const first = started[0] as Gateway;
-    const reported = await workersOf(first);
+    const reported = await workersOf(first, workers);
     if (reported !== workers) {
       console.log(`${workers} workers are left out: the sidecar reports ${reported}`);
       return undefined;

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -21,6 +22,8 @@ export type Gateway = {
   readonly transport: Transport;
   readonly databaseUrl: string;
 };
+
+const workersMs = 20_000;
 
 /** Starts one on a free port; its data are in the scratch folder. */
 export async function startGateway(model: string, scratch: string, env: Record<string, string> = {}): Promise<Gateway> {
@@ -65,9 +68,15 @@ export function runCalls(targets: string[], programId: string): [grpc: Call, jso
   ];
 }
 
-/** How many workers the sidecar of a gateway has. */
-export async function workersOf({ transport }: Gateway): Promise<number> {
-  return (await createClient(AdminService, transport).getServerInfo({})).sidecarWorkers;
+/** How many workers the sidecar of a gateway reports, once they are as many as were asked for or none has come for some time. */
+export async function workersOf({ transport }: Gateway, asked: number): Promise<number> {
+  const admin = createClient(AdminService, transport);
+  const deadline = Date.now() + workersMs;
+  for (;;) {
+    const { sidecarWorkers } = await admin.getServerInfo({});
+    if (sidecarWorkers >= asked || Date.now() > deadline) return sidecarWorkers;
+    await sleep(50);
+  }
 }
 
 /** The parts that a gateway's process tree is counted in. */
