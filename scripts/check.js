@@ -9,8 +9,8 @@ const env = { ...process.env, PATH: `${join(root, "node_modules/.bin")}${delimit
 const checks = [
   ["TypeScript lint and format", "biome", ["ci", "."]],
   ["TypeScript types", "tsc", []],
-  ["Python lint", python, ["-m", "ruff", "check"], "sidecar"],
-  ["Python format", python, ["-m", "ruff", "format", "--check"], "sidecar"],
+  ["Python lint", python, ["-m", "ruff", "check", "--config", "ruff.toml", ".", "../bench/peers"], "sidecar"],
+  ["Python format", python, ["-m", "ruff", "format", "--check", "--config", "ruff.toml", ".", "../bench/peers"], "sidecar"],
   ["Python types", python, ["-m", "mypy", "dspy_sidecar"], "sidecar"],
   ["proto lint", "buf", ["lint"]],
   ["proto format", "buf", ["format", "--diff", "--exit-code"]],

@@ -1,0 +1,62 @@
+import type { Served } from "./contender.ts";
+import type { Call, createLoad, Extent } from "./load.ts";
+import type { Model } from "./model.ts";
+import { busySeconds, cpuSeconds, type Parts, total } from "./processes.ts";
+
+/** One round of load on one contender. */
+export type Measure = {
+  readonly ok: number;
+  readonly failed: number;
+  readonly failure: string;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** CPU milliseconds an execution, of each part of the contender. */
+  readonly cpuMs: Parts;
+  /** Requests to the model an execution: more than one where some were tried again. */
+  readonly modelCalls: number;
+  /** Cores that the load generator and the model kept busy, and those that processes kept busy that are none of the bench's. */
+  readonly cores: { readonly generator: number; readonly model: number; readonly others: number };
+};
+
+/** Loads a contender, and reads the CPU times of all its processes before and after. */
+export function createMeasure({ load, model }: { load: ReturnType<typeof createLoad>; model: Model }) {
+  const look = async ({ pids, partOf }: Served) => ({
+    contender: cpuSeconds(pids, partOf),
+    model: await model.used(),
+    busy: busySeconds(),
+    ours: process.cpuUsage(),
+    at: performance.now(),
+  });
+
+  return async function measure(served: Served, call: Call, callers: number, extent: Extent): Promise<Measure> {
+    const before = await look(served);
+    const { ok, failed, failure, seconds, p50Ms, p99Ms, cpuSeconds: generator } = await load(call, callers, extent);
+    const after = await look(served);
+
+    const elapsed = (after.at - before.at) / 1000;
+    const cpu = Object.fromEntries(Object.entries(after.contender).map(([part, amount]) => [part, amount - (before.contender[part] ?? 0)]));
+    const modelCpu = after.model.cpuSeconds - before.model.cpuSeconds;
+    const ours = (after.ours.user + after.ours.system - before.ours.user - before.ours.system) / 1e6;
+    const contender = served.pids.includes(model.pid) ? 0 : total(cpu);
+    const others = after.busy - before.busy - contender - modelCpu - generator - ours;
+    return {
+      ok,
+      failed,
+      failure,
+      perSecond: ok / seconds,
+      p50Ms,
+      p99Ms,
+      cpuMs: Object.fromEntries(Object.entries(cpu).map(([part, amount]) => [part, (amount * 1000) / Math.max(1, ok)])),
+      modelCalls: (after.model.calls - before.model.calls) / Math.max(1, ok),
+      cores: { generator: generator / elapsed, model: modelCpu / elapsed, others: Math.max(0, others) / elapsed },
+    };
+  };
+}
+
+/** The middle of some rounds' amounts. */
+export function median(amounts: readonly number[]): number {
+  const sorted = amounts.toSorted((a, b) => a - b);
+  const at = (sorted.length - 1) / 2;
+  return ((sorted[Math.floor(at)] as number) + (sorted[Math.ceil(at)] as number)) / 2;
+}

@@ -1,0 +1,50 @@
+/** What is measured together: how many demos the program has, how long the model takes, how many call at a time. */
+export type Cell = { readonly demos: number; readonly delayMs: number; readonly callers: number };
+
+/** What one run of the bench does. */
+export type Plan = {
+  readonly minutes: number;
+  readonly cells: readonly Cell[];
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Of each contender after its start: V8 compiles what has run often. */
+  readonly firstSeconds: number;
+  /** And before each cell. */
+  readonly warmUpSeconds: number;
+  /** Whether a way to call a contender is measured. */
+  readonly isWanted: (label: string) => boolean;
+};
+
+const cell = (demos: number, delayMs: number, callers: number): Cell => ({ demos, delayMs, callers });
+
+/** Every contender in every cell. */
+const whole: Plan = {
+  minutes: 50,
+  cells: [0, 16].flatMap((demos) => [50, 0].flatMap((delayMs) => [64, 256, 1].map((callers) => cell(demos, delayMs, callers)))),
+  rounds: 3,
+  seconds: 4,
+  firstSeconds: 10,
+  warmUpSeconds: 1.5,
+  isWanted: () => true,
+};
+
+/** The cells that the goals are about, with the kinds of FastAPI that are its best in one of them. */
+const quick: Plan = {
+  minutes: 3,
+  cells: [cell(0, 50, 64), cell(0, 50, 1), cell(0, 0, 64), cell(16, 50, 64)],
+  rounds: 2,
+  seconds: 1.8,
+  firstSeconds: 1,
+  warmUpSeconds: 0.6,
+  isWanted: (label) =>
+    ["the model alone", "FastAPI asyncify, 1 worker", "FastAPI acall, 1 worker", "FastAPI acall, 2 workers", "sigrun, gRPC"].includes(
+      label,
+    ),
+};
+
+/** What the command line asks for: --quick, and --only with names of families by commas. */
+export function readPlan(args: readonly string[]): { plan: Plan; isChosen: (family: string) => boolean } {
+  const plan = args.includes("--quick") ? quick : whole;
+  const only = args[args.indexOf("--only") + 1]?.split(",");
+  return { plan, isChosen: (family) => !args.includes("--only") || (only ?? []).includes(family) };
+}

@@ -1,0 +1,34 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { goPrograms } from "./environments.ts";
+import { createLoad } from "./load.ts";
+import { createMeasure } from "./measure.ts";
+import { type Model, startModel } from "./model.ts";
+
+/** What every bench stands on: the model, the load generator, and a folder that goes with it. */
+export type Rig = {
+  readonly scratch: string;
+  readonly model: Model;
+  readonly load: ReturnType<typeof createLoad>;
+  readonly measure: ReturnType<typeof createMeasure>;
+  /** The bare Go server. */
+  readonly floor: string;
+};
+
+/** Does work on a rig, and takes it down. */
+export async function withRig(work: (rig: Rig) => Promise<void>): Promise<void> {
+  const programs = goPrograms();
+  const scratch = mkdtempSync(join(tmpdir(), "sigrun-bench-"));
+  try {
+    const model = await startModel({ program: programs.model, scratch });
+    const load = createLoad({ program: programs.load, scratch });
+    try {
+      await work({ scratch, model, load, measure: createMeasure({ load, model }), floor: programs.floor });
+    } finally {
+      await model.stop();
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
