@@ -1,9 +1,9 @@
-import { execFile, spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { execFile } from "node:child_process";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import anyTest, { type TestFn } from "ava";
+import { grpcurlFolder } from "../scripts/grpcurl.js";
 import { type Gateway, shared, startScripted } from "./_gateway.ts";
 
 const test = anyTest as TestFn<Gateway>;
@@ -34,7 +34,7 @@ test("the Python example does what it says, also a second time", async (t) => {
 
 test("the grpcurl example does what it says, also a second time", async (t) => {
   t.timeout(300_000, "grpcurl may have to be built");
-  const folder = await grpcurlFolder();
+  const folder = grpcurlFolder();
   if (folder === undefined) return t.pass("not run: neither grpcurl nor go is on this machine");
   const env = { ...process.env, PATH: `${folder}${delimiter}${process.env.PATH}` };
   for (let time = 1; time <= 2; time++) {
@@ -43,13 +43,3 @@ test("the grpcurl example does what it says, also a second time", async (t) => {
     t.regex(stdout, /On record:[\s\S]*"status": "EXECUTION_STATUS_COMPLETED"/);
   }
 });
-
-/** Where grpcurl is; where it is not but Go is, it is built into node_modules. */
-async function grpcurlFolder(): Promise<string | undefined> {
-  if (spawnSync("grpcurl", ["-version"]).status === 0) return "";
-  if (spawnSync("go", ["version"]).status !== 0) return undefined;
-  const folder = join(root, "node_modules/.cache/sigrun/bin");
-  mkdirSync(folder, { recursive: true });
-  await run("go", ["install", "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"], { env: { ...process.env, GOBIN: folder } });
-  return folder;
-}
