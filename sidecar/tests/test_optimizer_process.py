@@ -8,8 +8,8 @@ import time
 
 import grpc
 import pytest
-from conftest import SIDECAR
-from processes import optimizers, until
+from optimizer_processes import optimizers, until
+from process import SIDECAR
 from pupil import CAPITALS, pupil, request
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
