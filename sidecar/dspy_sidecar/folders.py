@@ -24,6 +24,8 @@ class Folders:
 
     def __init__(self, work_dir: Path | None) -> None:
         self._work_dir = work_dir or Path(tempfile.gettempdir()) / f"sigrun-sidecar-{getuid()}"
+        # Anybody may have made that one before us; the operator's is the operator's.
+        self._checked = [] if work_dir else [self._work_dir]
 
     def of(self, optimization_id: str) -> Path | None:
         """The folder of an optimization; None, and a warning, where it can't be made or would not be ours alone."""
@@ -32,7 +34,7 @@ class Folders:
         root = self._work_dir / "optimizations"
         try:
             self._work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (root, root / optimization_id):
+            for folder in (*self._checked, root, root / optimization_id):
                 folder.mkdir(mode=0o700, exist_ok=True)
                 check(folder)
             self._sweep(root)

@@ -3,12 +3,13 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 
 import grpc
 import pytest
-from conftest import SIDECAR
-from processes import optimizers, until
+from optimizer_processes import optimizers, until
+from process import SIDECAR
 from pupil import CAPITALS, pupil, request
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
@@ -16,6 +17,7 @@ from test_budgets import failure_of
 from test_optimizing import optimized
 
 from dspy_sidecar.folders import OLD_S, Folders
+from dspy_sidecar.optimizing import GRACE_S
 
 
 async def drain(call) -> None:
@@ -69,6 +71,23 @@ async def test_the_process_is_nice_and_in_a_group_of_its_own(sidecar, model):
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
+
+
+async def test_a_process_that_does_not_end_in_its_time_is_killed_and_told_of_each_second_until_then(sidecar, model):
+    model.script(None)
+    before = len(model.requests)
+    asked = request("COPRO")
+    asked.budget.time_ms = 4000
+    began = time.monotonic()
+    failing = asyncio.ensure_future(failure_of(sidecar.OptimizeProgram(asked)))
+    await until(lambda: len(model.requests) > before)
+    (process,) = optimizers(model.url)
+    os.kill(process, signal.SIGSTOP)
+    code, reason, *_, told = await failing
+    assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXCEEDED")
+    assert 4 + GRACE_S <= time.monotonic() - began < 4 + GRACE_S + 3
+    assert len(told) >= 4 + GRACE_S - 2
+    assert optimizers(model.url) == []
 
 
 async def test_the_process_dies_with_the_sidecar(model, tmp_path):
@@ -136,6 +155,14 @@ async def test_a_folder_that_is_not_private_is_not_used(tmp_path):
     (tmp_path / "optimizations").unlink()
     assert Folders(tmp_path).of("../a") is None
     assert Folders(tmp_path).of("a-1") == tmp_path / "optimizations" / "a-1"
+
+
+async def test_the_usual_folder_is_not_used_where_somebody_else_made_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    usual = tmp_path / f"sigrun-sidecar-{os.getuid()}"
+    assert Folders(None).of("a-1") == usual / "optimizations" / "a-1"
+    usual.chmod(0o777)
+    assert Folders(None).of("a-1") is None
 
 
 async def test_folders_that_nobody_came_back_to_are_removed(tmp_path):
