@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test from "ava";
+import { SidecarUnavailable } from "../src/domain/faults.ts";
 import { Scalar, SidecarService } from "../src/gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import { startSidecarChild } from "../src/sidecar/child.ts";
 import { createWorkers } from "../src/sidecar/workers.ts";
@@ -82,17 +83,17 @@ test("while workers die one after another, every call is answered", async (t) =>
   await t.notThrowsAsync(callers);
 });
 
-test("calls go to the worker that has the fewest", async (t) => {
+test("calls go to the worker that has the fewest, and from one that is lost to one other", async (t) => {
   const model = await startModel();
   t.teardown(model.close);
   Object.assign(process.env, { SIGRUN_LM: "openai/scripted", SIGRUN_LM_API_BASE: model.url, OPENAI_API_KEY: "test" });
   const log = createLogger("error");
-  const child = await startSidecarChild({ dir, workers: 2, mcpServers: undefined, log });
+  const child = await startSidecarChild({ dir, workers: 3, mcpServers: undefined, log });
   t.teardown(child.stop);
   const workers = createWorkers({ targets: child.targets, log, onChange: () => {} });
   t.teardown(workers.close);
-  await until(() => workers.here().length === 2);
-  t.is(workers.info()?.workers, 2);
+  await until(() => workers.here().length === 3);
+  t.is(workers.info()?.workers, 3);
 
   model.script({ hang: true });
   const end = new AbortController();
@@ -104,17 +105,27 @@ test("calls go to the worker that has the fewest", async (t) => {
   const run = async () => {
     for await (const _ of workers.stream((worker) => worker.stream(SidecarService.method.runProgram, ask, limits)));
   };
-  const runs = Array.from({ length: 10 }, run);
-  await until(() => model.requests.length === 10);
+  const runs = Array.from({ length: 9 }, run);
+  await until(() => model.requests.length === 9);
   t.deepEqual(
     workers.here().map((worker) => worker.busy()),
-    [5, 5],
+    [3, 3, 3],
   );
   end.abort();
   await Promise.allSettled(runs);
+
+  // It may be the call that ends workers: it gets two of them, and no more.
+  const asked: string[] = [];
+  const deadly = async ({ target }: { target: string }) => {
+    asked.push(target);
+    throw new SidecarUnavailable();
+  };
+  await t.throwsAsync(workers.call(deadly), { instanceOf: SidecarUnavailable });
+  t.is(asked.length, 2);
+  t.is(new Set(asked).size, 2);
   t.deepEqual(
     workers.here().map((worker) => worker.busy()),
-    [0, 0],
+    [0, 0, 0],
   );
 });
 
@@ -143,7 +154,7 @@ test("a sidecar that runs elsewhere is reached by a target for each of its worke
   const sidecar = spawn(join(dir, ".venv/bin/python"), ["-m", "dspy_sidecar", "--listen", `127.0.0.1:${port}`, "--exit-with-stdin"], {
     cwd: dir,
     env: { ...process.env, ...lm, SIGRUN_WORKERS: "2" },
-    stdio: ["pipe", "ignore", "inherit"],
+    stdio: ["pipe", "ignore", "ignore"],
   });
   t.teardown(() => sidecar.stdin?.end());
   const targets = `127.0.0.1:${port}, 127.0.0.1:${port + 1}`;

@@ -137,7 +137,11 @@ export function createSidecar(options: { targets: readonly string[]; log: Logger
     async loaded(limits) {
       const here = workers.here();
       if (here.length === 0) throw new SidecarUnavailable();
-      const lists = await Promise.all(here.map((worker) => asked(worker.unary(SidecarService.method.listPrograms, {}, limits), limits)));
+      const asking = here.map((worker) => asked(worker.unary(SidecarService.method.listPrograms, {}, limits), limits));
+      const answers = await Promise.allSettled(asking);
+      const lists = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+      // One that died meanwhile holds nothing.
+      if (lists.length === 0) await asking[0];
       // Most programs are held by more than one of them.
       const programs = new Map(lists.flatMap(({ programs }) => programs.map((program) => [program.id, program] as const)));
       return [...programs.values()];
