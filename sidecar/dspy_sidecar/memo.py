@@ -22,9 +22,8 @@ class Memo:
     instructions: str
     system: str | None = None
     reminder: str | None = None
-    demos: list[tuple[Any, ...]] = field(default_factory=list)
-    constant: Constant | None = None
-    """The messages of those demos."""
+    demos: tuple[list[tuple[Any, ...]], Constant] | None = None
+    """Those seen last, and their messages: in one, since optimizers' threads share a signature and not its demos."""
     formats: dict[tuple[bool, bool], dict[str, Any]] = field(default_factory=dict)
 
 
@@ -42,7 +41,7 @@ class Memoized:
         """As the adapter's own, and says which messages at its beginning are always the same."""
         messages = super().format(signature, demos, inputs)  # type: ignore[misc]
         memo = self._memo(signature)
-        constant = memo.constant
+        _, constant = memo.demos or (None, None)
         is_ours = constant and messages[0]["content"] is memo.system and constant.begins(messages)
         return Prompt(messages, constant if is_ours else None)
 
@@ -63,12 +62,12 @@ class Memoized:
     def format_demos(self, signature: Signature, demos: Demos) -> list[Message]:
         """As the adapter's own."""
         memo = self._memo(signature)
-        constant = memo.constant
         contents = [contents_of(demo) for demo in demos]
-        if constant is None or not same(contents, memo.demos):
-            constant = Constant(tuple(super().format_demos(signature, demos)))  # type: ignore[misc]
-            memo.demos, memo.constant = contents, constant
-        return list(constant.demos)
+        known = memo.demos
+        if known is None or not same(contents, known[0]):
+            known = (contents, Constant(tuple(super().format_demos(signature, demos))))  # type: ignore[misc]
+            memo.demos = known
+        return list(known[1].demos)
 
     async def acall(self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any) -> list[dict[str, Any]]:
         """As the adapter's own."""

@@ -13,10 +13,11 @@ from dspy.utils.exceptions import AdapterParseError
 from programs import STR
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar import adapters, type_adapters
+from dspy_sidecar import adapters, small_model_adapter, type_adapters
 from dspy_sidecar.annotations import signature_class
 from dspy_sidecar.engine import Engines
 from dspy_sidecar.lean import LM
+from dspy_sidecar.lm import register_embedded
 
 INT, FLOAT, BOOL = (pb.Type(scalar=kind) for kind in (pb.SCALAR_INT, pb.SCALAR_FLOAT, pb.SCALAR_BOOL))
 
@@ -191,3 +192,28 @@ def test_equal_annotations_that_pydantic_tells_apart_have_adapters_of_their_own(
     assert (int | str) == (str | int)
     assert type_adapters.type_adapter(float | str).core_schema != type_adapters.type_adapter(str | float).core_schema
     assert type_adapters.type_adapter(list[str]) is type_adapters.type_adapter(list[str])
+
+
+async def test_the_local_models_requests_go_the_same_way_and_are_those_of_stock_dspy(model):
+    register_embedded(model.url)
+    engines = Engines()
+    kind, values = TYPES["list[str]"]
+    predict = dspy.Predict(signature_of(kind, True, True))
+    model.script('{"y": ["a"], "note": "n"}')
+    lean = LM("embedded/smollm2", engines=engines, cache=False, temperature=0.0, max_tokens=99)
+    assert lean.way is not None
+    sent = []
+    for lm, adapter in (
+        (lean, adapters.SmallModelAdapter()),
+        (lean, adapters.SmallModelAdapter()),
+        (
+            dspy.LM("embedded/smollm2", cache=False, temperature=0.0, max_tokens=99),
+            small_model_adapter.SmallModelAdapter(),
+        ),
+    ):
+        with dspy.context(lm=lm, adapter=adapter, disable_history=True, trace=None):
+            assert (await predict.acall(x=values[-1])).y == ["a"]
+        sent.append(json.dumps(model.requests[-1]))
+    assert sent[0] == sent[1] == sent[2]
+    assert "json_schema" in sent[0]
+    await engines.transport.close()

@@ -26,6 +26,8 @@ def holders(word: str) -> list[str]:
 async def test_nothing_keeps_what_callers_sent_once_a_run_has_ended(model, monkeypatch):
     """In this process, where it can be looked for."""
     monkeypatch.setenv("OPENAI_API_KEY", "test")
+    # Tests of DSPy as it comes leave theirs.
+    dspy.clients.base_lm.GLOBAL_HISTORY.clear()
     models = Models(Settings("openai/scripted", ("openai/scripted",), model.url), None)
     program = build(capital("ChainOfThought"))
     word = "-".join(["very", "own", "word"])

@@ -113,6 +113,16 @@ export function createSidecar(options: { targets: readonly string[]; log: Logger
     }
   }
 
+  /** What each worker says. One that dies meanwhile says nothing, and fails the call only where all do. */
+  async function each<T>(ask: (worker: Worker) => Promise<T>): Promise<T[]> {
+    const asking = workers.here().map(ask);
+    if (asking.length === 0) throw new SidecarUnavailable();
+    const answers = await Promise.allSettled(asking);
+    const said = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+    if (said.length === 0) await asking[0];
+    return said;
+  }
+
   return {
     info: workers.info,
 
@@ -126,18 +136,14 @@ export function createSidecar(options: { targets: readonly string[]; log: Logger
     optimize: (call, limits) => workers.stream((worker) => optimizeOn(worker, call, limits)),
 
     async tools(limits) {
-      const here = workers.here();
-      if (here.length === 0) throw new SidecarUnavailable();
-      const infos = await Promise.all(here.map((worker) => asked(worker.unary(SidecarService.method.getInfo, {}, limits), limits)));
+      const infos = await each((worker) => asked(worker.unary(SidecarService.method.getInfo, {}, limits), limits));
       // Each has sessions of its own: one that has just been started may know less, and a server that one lacks is away for some runs.
       const tools = new Map(infos.flatMap((info) => info.tools.map(({ name, description }) => [name, { name, description }] as const)));
       return { tools: [...tools.values()], serversAway: [...new Set(infos.flatMap((info) => info.toolServersAway))] };
     },
 
     async loaded(limits) {
-      const here = workers.here();
-      if (here.length === 0) throw new SidecarUnavailable();
-      const lists = await Promise.all(here.map((worker) => asked(worker.unary(SidecarService.method.listPrograms, {}, limits), limits)));
+      const lists = await each((worker) => asked(worker.unary(SidecarService.method.listPrograms, {}, limits), limits));
       // Most programs are held by more than one of them.
       const programs = new Map(lists.flatMap(({ programs }) => programs.map((program) => [program.id, program] as const)));
       return [...programs.values()];

@@ -41,9 +41,10 @@ export function createWorkers(options: { targets: readonly string[]; log: Logger
     return free[turn++ % free.length];
   }
 
-  /** The next worker after a fault, or the fault again. */
+  /** The next worker after a fault, or the fault again: once, since it may be the call that ends workers. */
   function afterFault(error: unknown, tried: ReadonlySet<Worker>): Worker {
-    const next = error instanceof Fault && error.reason === "SIDECAR_UNAVAILABLE" ? pick(tried) : undefined;
+    const isLost = error instanceof Fault && error.reason === "SIDECAR_UNAVAILABLE";
+    const next = isLost && tried.size === 1 ? pick(tried) : undefined;
     if (!next) throw error;
     return next;
   }
