@@ -76,7 +76,9 @@ def prompts(model, before: int) -> list:
 async def plain(program: dspy.Module, model) -> list:
     """The prompts that DSPy itself makes."""
     before = len(model.requests)
-    with dspy.context(lm=dspy.LM("openai/scripted", api_base=model.url, api_key="test", cache=False)):
+    with dspy.context(
+        lm=dspy.LM("openai/scripted", api_base=model.url, api_key="test", cache=False), disable_history=True
+    ):
         await dspy.asyncify(program)(**QUESTION)
     return prompts(model, before)
 
@@ -90,7 +92,9 @@ async def served(made: pb.Program, sidecar, model) -> list:
 async def optimized(program: dspy.Module, model) -> dspy.Module:
     """What a notebook makes of it: demos that the program made, others that were given, instructions and a prefix."""
     optimizer = dspy.BootstrapFewShot(metric=lambda *_: True, max_bootstrapped_demos=1, max_labeled_demos=2)
-    with dspy.context(lm=dspy.LM("openai/scripted", api_base=model.url, api_key="test", cache=False)):
+    with dspy.context(
+        lm=dspy.LM("openai/scripted", api_base=model.url, api_key="test", cache=False), disable_history=True
+    ):
         made = await dspy.asyncify(optimizer.compile)(program, trainset=TRAINSET)
     for predictor in made.predictors():
         last = list(predictor.signature.output_fields)[-1]
