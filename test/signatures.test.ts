@@ -145,7 +145,8 @@ test("the schema cache counts its hits and misses, and can be cleared", async (t
 
 test("the server says what it is, and no secret", async (t) => {
   const info = await t.context.one.admin.getServerInfo({});
-  t.like(info, { version: "0.1.0", dspyVersion: "3.4.1", defaultModel: "openai/scripted", sidecarWorkers: 1 });
+  t.like(info, { version: "0.1.0", dspyVersion: "3.4.1", defaultModel: "openai/scripted" });
+  t.true(info.sidecarWorkers >= 1);
   t.is(info.settings?.DATABASE_URL, "set");
   t.false(JSON.stringify(info.settings).includes("postgres://"));
 });
