@@ -154,7 +154,8 @@ test("revisions come in pages, and each can be read with its own modules", async
   t.is(second.nextPageToken, "");
   const { revision } = await t.context.two.programs.getRevision({ programId: id, revision: 2 });
   t.like(revision, { number: 2, lm: { maxTokens: 1 } });
-  t.like(await failure(t, t.context.one.programs.getRevision({ programId: id, revision: 9 })), { code: Code.NotFound });
+  for (const revision of [9, 2 ** 32 - 1])
+    t.like(await failure(t, t.context.one.programs.getRevision({ programId: id, revision })), { code: Code.NotFound });
 });
 
 test("a deployed revision is what callers get while newer ones are made, until it is undeployed", async (t) => {

@@ -54,6 +54,8 @@ export type RevisionDraft = {
   readonly errorMessage?: string;
 };
 
+const mostNumber = 2 ** 31 - 1;
+
 export type RevisionStore = {
   create(
     project: string,
@@ -117,7 +119,9 @@ export function createRevisionStore(database: Database): RevisionStore {
     },
 
     async get(project, programId, number, transaction) {
-      const [row] = await select(`${revisionSelect} AND r.number = $3`, [project, programId, number], transaction);
+      // The wire has numbers that the column has not.
+      const [row] =
+        number > mostNumber ? [] : await select(`${revisionSelect} AND r.number = $3`, [project, programId, number], transaction);
       if (!row) throw new NotFound("revision", `${number} of program ${programId}`);
       return revisionOf(row);
     },
