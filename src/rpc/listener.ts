@@ -8,6 +8,7 @@ import type { HealthReport } from "./health.ts";
 import { answerOthers } from "./others.ts";
 import { createPort, type NodeHandler, type Port } from "./port.ts";
 import { reflect } from "./reflection.ts";
+import { createUnaryCalls } from "./unary.ts";
 
 const mebibyte = 2 ** 20;
 
@@ -15,10 +16,11 @@ type Served = { routes: (router: ConnectRouter) => void; services: readonly Desc
 
 /** The door for callers: gRPC, gRPC-Web, Connect and JSON over HTTP/1.1 and 2, with health and reflection, on one port. */
 export function createListener({ routes, services, health, log }: Served): Port {
+  const unary = createUnaryCalls({ mostBytes: 4 * mebibyte, log });
   const adapter = connectNodeAdapter({
     routes(router) {
-      routes(router);
-      health.routes(router);
+      unary.watch(routes)(router);
+      unary.watch(health.routes)(router);
       reflect(services)(router);
       router.handlers.forEach((handler, index) => {
         router.handlers[index] = explainEarly(handler, log);
@@ -33,7 +35,7 @@ export function createListener({ routes, services, health, log }: Served): Port 
   });
   return createPort((request, response) => {
     if (allowOrigins(request, response)) adapter(request, response);
-  });
+  }, unary.take);
 }
 
 const exposed = [...cors.exposedHeaders, "sigrun-execution-id"].join(", ");
