@@ -45,8 +45,12 @@ function readBody(stream: ServerHttp2Stream, mostBytes: number): Promise<Buffer>
       else if (received > headBytes + mostBytes) refuse(received - headBytes);
     };
     stream.on("data", take);
-    stream.once("end", () => resolve(whole()));
-    stream.once("close", () => reject(new ConnectError("the call was cancelled", Code.Canceled)));
+    const leave = () => reject(new ConnectError("the call was cancelled", Code.Canceled));
+    stream.once("close", leave);
+    stream.once("end", () => {
+      stream.off("close", leave);
+      resolve(whole());
+    });
   });
 }
 
