@@ -6,7 +6,6 @@ import type { Logger } from "../telemetry.ts";
 import { createCall } from "./call.ts";
 import { longestMs } from "./caller.ts";
 import { enveloped, gzipped, readMessage } from "./envelope.ts";
-import { connectErrorOf, faultOf } from "./faults.ts";
 
 type UnarySpec = Extract<MethodImplSpec, { kind: "unary" }>;
 
@@ -17,6 +16,14 @@ export type UnaryCalls = {
   take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
 };
 
+type Deps = {
+  /** Of a message, whether it comes compressed or not. */
+  mostBytes: number;
+  /** What a caller is told of what was thrown. */
+  explain(error: unknown, rpc: string): ConnectError;
+  log: Logger;
+};
+
 const contentTypes = new Set(["application/grpc", "application/grpc+proto"]);
 const lingerMs = 1_000;
 const encodings = new Set([undefined, "identity", "gzip"]);
@@ -25,7 +32,7 @@ const encodings = new Set([undefined, "identity", "gzip"]);
  * Answers unary gRPC over HTTP/2, the most of all calls, with what Connect would answer, by the same implementations and faults: Connect's own
  * way costs several times as much, in generators and in an exception that ends each call. Everything else stays with Connect.
  */
-export function createUnaryCalls({ mostBytes, log }: { mostBytes: number; log: Logger }): UnaryCalls {
+export function createUnaryCalls({ mostBytes, explain, log }: Deps): UnaryCalls {
   const specs = new Map<string, UnarySpec>();
 
   async function answer(spec: UnarySpec, stream: ServerHttp2Stream, headers: IncomingHttpHeaders, timeoutMs: number | undefined) {
@@ -41,7 +48,7 @@ export function createUnaryCalls({ mostBytes, log }: { mostBytes: number; log: L
       const bytes = toBinary(spec.method.output, response);
       message = asksGzip ? await gzipped(bytes) : enveloped(bytes);
     } catch (error) {
-      failed = connectErrorOf(faultOf(error, nameOf(spec.method), log));
+      failed = explain(error, nameOf(spec.method));
     }
     call.end();
     if (!stream.destroyed && !stream.closed)
