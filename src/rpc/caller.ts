@@ -12,7 +12,10 @@ export type Caller = {
 
 /** The one project there is until callers have credentials. */
 const defaultProject = "00000000-0000-0000-0000-000000000000";
-const longestMs = 3_600_000;
+/** A caller's deadline holds up to an hour. */
+export const longestMs = 3_600_000;
+/** One reason for all, since every call ends. */
+const gone = new Cancelled();
 
 /** Default deadlines, where the caller sets none. */
 export const usualMs = {
@@ -26,16 +29,33 @@ export const usualMs = {
 
 export function callerOf(context: HandlerContext, defaultMs: number): Caller {
   const timeoutMs = Math.max(0, Math.min(context.timeoutMs() ?? defaultMs, Math.max(defaultMs, longestMs)));
-  const end = new AbortController();
-  const timer = timeoutMs <= longestMs ? setTimeout(() => end.abort(new DeadlineExceeded()), timeoutMs) : undefined;
-  const leave = () => {
-    clearTimeout(timer);
-    // Connect's own timer may be a moment ahead of ours.
-    end.abort((context.timeoutMs() ?? 1) <= 0 ? new DeadlineExceeded() : new Cancelled());
+  const calledAt = performance.now();
+  let end: AbortController | undefined;
+
+  // Only where it is asked for: what merely reads is over before anybody could wait for it.
+  function signalOf(): AbortSignal {
+    if (end) return end.signal;
+    const controller = new AbortController();
+    end = controller;
+    const leftMs = Math.max(0, timeoutMs - (performance.now() - calledAt));
+    const timer = timeoutMs <= longestMs ? setTimeout(() => controller.abort(new DeadlineExceeded()), leftMs) : undefined;
+    const leave = () => {
+      clearTimeout(timer);
+      // The caller's own timer may be a moment ahead of ours.
+      controller.abort((context.timeoutMs() ?? 1) <= 0 ? new DeadlineExceeded() : gone);
+    };
+    if (context.signal.aborted) leave();
+    else context.signal.addEventListener("abort", leave, { once: true });
+    return controller.signal;
+  }
+
+  return {
+    project: defaultProject,
+    timeoutMs,
+    get signal() {
+      return signalOf();
+    },
   };
-  if (context.signal.aborted) leave();
-  else context.signal.addEventListener("abort", leave, { once: true });
-  return { project: defaultProject, signal: end.signal, timeoutMs };
 }
 
 /** What a run's headers say where the message says nothing: the way in for services that have no envelope. */

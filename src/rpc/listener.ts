@@ -3,22 +3,25 @@ import { type ConnectRouter, cors } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Logger } from "../telemetry.ts";
 import { explainEarly, refuseAtTheGate } from "./early.ts";
-import { explainFaults } from "./faults.ts";
+import { connectErrorOf, explainFaults, faultOf } from "./faults.ts";
 import type { HealthReport } from "./health.ts";
 import { answerOthers } from "./others.ts";
 import { createPort, type NodeHandler, type Port } from "./port.ts";
 import { reflect } from "./reflection.ts";
+import { createUnaryCalls } from "./unary.ts";
 
-const mebibyte = 2 ** 20;
+/** Of a message. */
+const mostBytes = 4 * 2 ** 20;
 
 type Served = { routes: (router: ConnectRouter) => void; services: readonly DescService[]; health: HealthReport; log: Logger };
 
 /** The door for callers: gRPC, gRPC-Web, Connect and JSON over HTTP/1.1 and 2, with health and reflection, on one port. */
 export function createListener({ routes, services, health, log }: Served): Port {
+  const unary = createUnaryCalls({ mostBytes, explain: (error, rpc) => connectErrorOf(faultOf(error, rpc, log)), log });
   const adapter = connectNodeAdapter({
     routes(router) {
-      routes(router);
-      health.routes(router);
+      unary.watch(routes)(router);
+      unary.watch(health.routes)(router);
       reflect(services)(router);
       router.handlers.forEach((handler, index) => {
         router.handlers[index] = explainEarly(handler, log);
@@ -26,14 +29,14 @@ export function createListener({ routes, services, health, log }: Served): Port 
     },
     interceptors: [explainFaults(log)],
     requestGate: refuseAtTheGate,
-    readMaxBytes: 4 * mebibyte,
+    readMaxBytes: mostBytes,
     // A field that nobody knows is a mistake of the caller's that it wants to hear of.
     jsonOptions: { ignoreUnknownFields: false },
     fallback: answerOthers,
   });
   return createPort((request, response) => {
     if (allowOrigins(request, response)) adapter(request, response);
-  });
+  }, unary.take);
 }
 
 const exposed = [...cors.exposedHeaders, "sigrun-execution-id"].join(", ");

@@ -1,6 +1,13 @@
 import { EventEmitter, once } from "node:events";
 import { createServer as createHttp1Server, type RequestListener } from "node:http";
-import { createServer as createHttp2Server, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from "node:http2";
+import {
+  createServer as createHttp2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { createServer, type Socket } from "node:net";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
 
@@ -21,23 +28,33 @@ const mostConnections = 10_000;
 const pingMs = 30_000;
 const lingerMs = 500;
 
+/** Takes a stream of HTTP/2 before it is a request; false where it leaves it alone. */
+export type StreamTaker = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;
+
 /** One cleartext port for HTTP/2 and HTTP/1.1, told apart by a connection's first bytes. */
-export function createPort(handle: NodeHandler): Port {
+export function createPort(handle: NodeHandler, take: StreamTaker): Port {
   const calls = new Set<object>();
   const changes = new EventEmitter();
-  const handler: NodeHandler = (request, response) => {
-    const call = "stream" in response ? response.stream : response;
+  const count = (call: EventEmitter) => {
     const end = () => calls.delete(call) && changes.emit("call ended");
     calls.add(call);
     call.once("finish", end).once("close", end);
-    handle(request, response);
   };
 
-  const http1 = createHttp1Server({ requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768 }, handler as RequestListener);
+  const http1 = createHttp1Server({ requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768 }, (request, response) => {
+    count(response);
+    (handle as RequestListener)(request, response);
+  });
   // As if it listened: else its timeouts and closeIdleConnections() do nothing.
   http1.emit("listening");
   const settings = { maxConcurrentStreams: 1_000, maxHeaderListSize: 32_768, initialWindowSize: 1_048_576 };
-  const http2 = createHttp2Server({ settings }, handler as (request: Http2ServerRequest, response: Http2ServerResponse) => void);
+  const http2 = createHttp2Server({ settings });
+  // It never listens: it makes requests of streams, which have nothing of HTTP/1.1's otherwise.
+  const requests = createHttp2Server(handle as (request: Http2ServerRequest, response: Http2ServerResponse) => void);
+  http2.on("stream", (stream, headers, ...more) => {
+    count(stream);
+    if (!take(stream, headers)) requests.emit("stream", stream, headers, ...more);
+  });
   const sessions = new Set<ServerHttp2Session>();
   http2.on("session", (session) => {
     sessions.add(session);

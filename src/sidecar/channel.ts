@@ -94,7 +94,7 @@ export function createChannel(target: string): Channel {
         yield* call as AsyncIterable<MessageShape<typeof method.output>>;
       } finally {
         limits.signal?.removeEventListener("abort", cancel);
-        call.cancel();
+        if (!call.readableEnded) call.cancel();
       }
     },
 

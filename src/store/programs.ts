@@ -21,6 +21,7 @@ import { programFrom, queryablePrograms } from "./program-columns.ts";
 import { countRows, findRows } from "./query.ts";
 import { listedRevision, revisionBytes, revisionColumns } from "./revision-columns.ts";
 import { type RevisionColumns, type RevisionDraft, type RevisionStore, revisionOf } from "./revisions.ts";
+import { createSharedRead } from "./shared-read.ts";
 import type { SignatureStore } from "./signatures.ts";
 import type { Binds } from "./where.ts";
 
@@ -95,7 +96,20 @@ export function createProgramStore(database: Database, { signatures, revisions, 
       database.sequelize.query<ProgramColumns>(sql, { bind, type: QueryTypes.SELECT, ...(transaction && { transaction }) }),
     );
 
+  async function get(project: string, key: string, transaction?: Transaction): Promise<Program> {
+    if (!isUuid(key) && !isHandle(key)) throw new NotFound("program", key);
+    const [row] = await select(`${programSelect} WHERE p.project_id = $1 AND ${keyColumn(key)} = $2`, [project, key], transaction);
+    if (!row) throw new NotFound("program", key);
+    return programOf(row);
+  }
+
+  // Every run asks for its program, and those that come at once ask for the same.
+  const programRead = createSharedRead((project: string, key: string) => get(project, key));
+  const revisionRead = createSharedRead((project: string, id: string, number: number) => revisions.get(project, id, number));
+
   return {
+    get,
+
     async create(project, { revision, request, ...program }) {
       try {
         await database.transact(async (transaction) => {
@@ -113,23 +127,16 @@ export function createProgramStore(database: Database, { signatures, revisions, 
       }
     },
 
-    async get(project, key, transaction) {
-      if (!isUuid(key) && !isHandle(key)) throw new NotFound("program", key);
-      const [row] = await select(`${programSelect} WHERE p.project_id = $1 AND ${keyColumn(key)} = $2`, [project, key], transaction);
-      if (!row) throw new NotFound("program", key);
-      return programOf(row);
-    },
-
     async findByRequest(project, requestId) {
       const [row] = await select(`${programSelect} WHERE p.project_id = $1 AND p.request_id = $2`, [project, requestId]);
       return row ? { program: programOf(row), hash: row.request_hash ?? "" } : null;
     },
 
     async getRevision(project, key, number) {
-      const program = await this.get(project, key);
+      const program = await programRead(project, key);
       const wanted = number || program.deployedRevision || program.newest.number;
       if (wanted === program.newest.number) return { program, revision: program.newest };
-      return { program, revision: await revisions.get(project, program.id, wanted) };
+      return { program, revision: await revisionRead(project, program.id, wanted) };
     },
 
     async find(project, listing, { withState, latest }) {

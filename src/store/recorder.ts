@@ -108,18 +108,13 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
       }
     },
 
-    async end(run) {
-      const patience = new AbortController();
-      const told = sleep(patienceMs, undefined, { signal: patience.signal }).then(() => {
-        throw new StoreUnavailable();
-      });
-      told.catch(() => {});
-      try {
-        return await Promise.race([persist(run.id, () => update(run)), told]);
-      } finally {
-        patience.abort();
-      }
-    },
+    end: (run) =>
+      new Promise((resolve, reject) => {
+        const patience = setTimeout(() => reject(new StoreUnavailable()), patienceMs);
+        persist(run.id, () => update(run))
+          .then(resolve, reject)
+          .finally(() => clearTimeout(patience));
+      }),
 
     async idle() {
       while (owed.size > 0) await Promise.allSettled(owed);

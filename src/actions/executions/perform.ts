@@ -62,6 +62,7 @@ export function createPerform({ sidecar, recorder, executions, revisions, schema
 
   async function ask({ start, revision, lm, onChunk }: Underway, limits: CallLimits): Promise<Outcome> {
     let trace = noTrace;
+    let answer: Outcome | undefined;
     try {
       const { definition, dspyProgramId } = revision;
       const call = { dspyProgramId, definition, inputs: start.inputs, lm, chunks: onChunk !== undefined };
@@ -71,11 +72,15 @@ export function createPerform({ sidecar, recorder, executions, revisions, schema
         if (event.kind !== "done") continue;
         trace = event.trace;
         const checked = schemas.of(definition.signature).outputs.validate(event.outputs);
-        if (checked.ok) return { outputs: checked.values, trace: withAnswersOf(trace, new Set()) };
-        return { fault: new OutputInvalid(checked.violations), trace: withAnswersOf(trace, makersOf(checked.violations, definition)) };
+        // Not before the call has ended by itself: to leave it costs an exception here and a cancellation there.
+        answer = checked.ok
+          ? { outputs: checked.values, trace: withAnswersOf(trace, new Set()) }
+          : { fault: new OutputInvalid(checked.violations), trace: withAnswersOf(trace, makersOf(checked.violations, definition)) };
       }
+      if (answer) return answer;
       throw new Error("the sidecar ended a run without an answer");
     } catch (error) {
+      if (answer) return answer;
       if (error instanceof Fault) {
         // What DSPy could not read is the last module's answer.
         const unread = error.reason === "OUTPUT_INVALID" ? trace.steps.at(-1)?.module : undefined;
