@@ -14,6 +14,8 @@ export type Caller = {
 const defaultProject = "00000000-0000-0000-0000-000000000000";
 /** A caller's deadline holds up to an hour. */
 export const longestMs = 3_600_000;
+/** A caller's own timer began when it sent the call, and so ends before ours: who leaves then does so because its time is up. */
+const transitMs = 50;
 /** One reason for all, since every call ends. */
 const gone = new Cancelled();
 
@@ -41,8 +43,8 @@ export function callerOf(context: HandlerContext, defaultMs: number): Caller {
     const timer = timeoutMs <= longestMs ? setTimeout(() => controller.abort(new DeadlineExceeded()), leftMs) : undefined;
     const leave = () => {
       clearTimeout(timer);
-      // The caller's own timer may be a moment ahead of ours.
-      controller.abort((context.timeoutMs() ?? 1) <= 0 ? new DeadlineExceeded() : gone);
+      const leftMs = context.timeoutMs() ?? Number.POSITIVE_INFINITY;
+      controller.abort(leftMs <= transitMs ? new DeadlineExceeded() : gone);
     };
     if (context.signal.aborted) leave();
     else context.signal.addEventListener("abort", leave, { once: true });

@@ -25,13 +25,14 @@ export type ExecutionStore = {
 
 /** Reads the records of runs. */
 export function createExecutionStore(database: Database, Row: ExecutionRows): ExecutionStore {
+  const byId = { sql: `SELECT ${executionSelect(Row, true)} FROM executions WHERE project_id = $1 AND id = $2` };
+
   return {
-    get: (project, id) =>
-      database.use(async () => {
-        const row = await Row.findOne({ where: { projectId: project, id } });
-        if (!row) throw new NotFound("execution", id);
-        return executionOf(row);
-      }),
+    async get(project, id) {
+      const [row] = await database.rows<ExecutionRow>(byId, [project, id]);
+      if (!row) throw new NotFound("execution", id);
+      return executionOf(row);
+    },
 
     findByRequest: (project, { method, id }) =>
       database.use(async () => {

@@ -92,9 +92,9 @@ export function createProgramStore(database: Database, { signatures, revisions, 
   );
 
   const select = (sql: string, bind: unknown[], transaction?: Transaction) =>
-    database.use(() =>
-      database.sequelize.query<ProgramColumns>(sql, { bind, type: QueryTypes.SELECT, ...(transaction && { transaction }) }),
-    );
+    transaction
+      ? database.use(() => database.sequelize.query<ProgramColumns>(sql, { bind, type: QueryTypes.SELECT, transaction }))
+      : database.rows<ProgramColumns>({ sql }, bind);
 
   async function get(project: string, key: string, transaction?: Transaction): Promise<Program> {
     if (!isUuid(key) && !isHandle(key)) throw new NotFound("program", key);

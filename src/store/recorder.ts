@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ForeignKeyConstraintError, QueryTypes } from "sequelize";
 import type { Trace, Values } from "../domain/execution.ts";
 import { NotFound, StoreUnavailable, type Violation } from "../domain/faults.ts";
 import type { RequestKey } from "../domain/request.ts";
 import type { Logger } from "../telemetry.ts";
 import type { Announce } from "./announcer.ts";
 import { createBatch } from "./batch.ts";
-import type { Database } from "./database.ts";
+import { type Database, sqlStateOf } from "./database.ts";
 
 /** A run that is about to begin. */
 export type Start = {
@@ -49,15 +48,14 @@ const batchLimit = 200;
 /** How long a caller waits for a database that is away before it is told; what it waited for is recorded later all the same. */
 const patienceMs = 10_000;
 const retryMs = 250;
+const foreignKeyState = "23503";
 
 type Deps = { runnerId: string; announce: Announce; log: Logger };
 
 /** Records runs for one gateway process, many in a commit. */
 export function createRecorder(database: Database, { runnerId, announce, log }: Deps): Recorder {
   const write = async (sql: string, rows: readonly object[]) => {
-    const written = await database.use(() =>
-      database.sequelize.query<{ id: string }>(sql, { bind: [storableJson(rows), runnerId], type: QueryTypes.SELECT }),
-    );
+    const written = await database.rows<{ id: string }>({ sql }, [storableJson(rows), runnerId]);
     return new Set(written.map(({ id }) => id));
   };
   const insert = createBatch<Start, boolean>(async (runs) => {
@@ -102,7 +100,7 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
         return await insert(run);
       } catch (error) {
         // A commit that broke off may have been made; the caller is told that nothing ran, so nothing may stay.
-        if (error instanceof ForeignKeyConstraintError) throw new NotFound("program", run.programId);
+        if (sqlStateOf(error) === foreignKeyState) throw new NotFound("program", run.programId);
         if (error instanceof StoreUnavailable) persist(run.id, () => write(deleteSql, [{ project_id: run.project, id: run.id }]));
         throw error;
       }
