@@ -91,14 +91,17 @@ export function createProgramStore(database: Database, { signatures, revisions, 
     { sequelize: database.sequelize, modelName: "Program", tableName: "programs", underscored: true },
   );
 
-  const select = (sql: string, bind: unknown[], transaction?: Transaction) =>
+  const select = (sql: string, bind: unknown[], { transaction, name }: { transaction?: Transaction | undefined; name?: string } = {}) =>
     transaction
       ? database.use(() => database.sequelize.query<ProgramColumns>(sql, { bind, type: QueryTypes.SELECT, transaction }))
-      : database.rows<ProgramColumns>({ sql }, bind);
+      : database.rows<ProgramColumns>({ sql, ...(name !== undefined && { name }) }, bind);
 
   async function get(project: string, key: string, transaction?: Transaction): Promise<Program> {
     if (!isUuid(key) && !isHandle(key)) throw new NotFound("program", key);
-    const [row] = await select(`${programSelect} WHERE p.project_id = $1 AND ${keyColumn(key)} = $2`, [project, key], transaction);
+    const [row] = await select(`${programSelect} WHERE p.project_id = $1 AND ${keyColumn(key)} = $2`, [project, key], {
+      transaction,
+      name: `program by ${keyColumn(key)}`,
+    });
     if (!row) throw new NotFound("program", key);
     return programOf(row);
   }

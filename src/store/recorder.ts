@@ -54,17 +54,17 @@ type Deps = { runnerId: string; announce: Announce; log: Logger };
 
 /** Records runs for one gateway process, many in a commit. */
 export function createRecorder(database: Database, { runnerId, announce, log }: Deps): Recorder {
-  const write = async (sql: string, rows: readonly object[]) => {
-    const written = await database.rows<{ id: string }>({ sql }, [storableJson(rows), runnerId]);
+  const write = async (statement: { sql: string; name?: string }, rows: readonly object[]) => {
+    const written = await database.rows<{ id: string }>(statement, [storableJson(rows), runnerId]);
     return new Set(written.map(({ id }) => id));
   };
   const insert = createBatch<Start, boolean>(async (runs) => {
-    const ids = await write(insertSql, runs.map(startRow));
+    const ids = await write({ sql: insertSql, name: "begin runs" }, runs.map(startRow));
     announceAll(runs);
     return runs.map(({ id }) => ids.has(id));
   }, batchLimit);
   const update = createBatch<End, boolean>(async (ends) => {
-    const ids = await write(updateSql, ends.map(endRow));
+    const ids = await write({ sql: updateSql }, ends.map(endRow));
     announceAll(ends);
     return ends.map(({ id }) => ids.has(id));
   }, batchLimit);
@@ -101,7 +101,7 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
       } catch (error) {
         // A commit that broke off may have been made; the caller is told that nothing ran, so nothing may stay.
         if (sqlStateOf(error) === foreignKeyState) throw new NotFound("program", run.programId);
-        if (error instanceof StoreUnavailable) persist(run.id, () => write(deleteSql, [{ project_id: run.project, id: run.id }]));
+        if (error instanceof StoreUnavailable) persist(run.id, () => write({ sql: deleteSql }, [{ project_id: run.project, id: run.id }]));
         throw error;
       }
     },
