@@ -62,25 +62,27 @@ export function createPerform({ sidecar, recorder, executions, revisions, schema
 
   async function ask({ start, revision, lm, onChunk }: Underway, limits: CallLimits): Promise<Outcome> {
     let trace = noTrace;
-    let answer: Outcome | undefined;
+    let events: AsyncGenerator<RunEvent> | undefined;
     try {
       const { definition, dspyProgramId } = revision;
       const call = { dspyProgramId, definition, inputs: start.inputs, lm, chunks: onChunk !== undefined };
-      for await (const event of sidecar.run(call, limits)) {
+      events = sidecar.run(call, limits);
+      for (let next = await events.next(); !next.done; next = await events.next()) {
+        const event = next.value;
         if (event.kind === "trace") trace = event.trace;
         if (event.kind === "chunk" || event.kind === "reset") await onChunk?.(event);
         if (event.kind !== "done") continue;
         trace = event.trace;
         const checked = schemas.of(definition.signature).outputs.validate(event.outputs);
-        // Not before the call has ended by itself: to leave it costs an exception here and a cancellation there.
-        answer = checked.ok
-          ? { outputs: checked.values, trace: withAnswersOf(trace, new Set()) }
-          : { fault: new OutputInvalid(checked.violations), trace: withAnswersOf(trace, makersOf(checked.violations, definition)) };
+        // The call ends by itself, which nobody waits for: to leave it costs an exception here and a cancellation there.
+        events.next().catch(() => {});
+        if (checked.ok) return { outputs: checked.values, trace: withAnswersOf(trace, new Set()) };
+        return { fault: new OutputInvalid(checked.violations), trace: withAnswersOf(trace, makersOf(checked.violations, definition)) };
       }
-      if (answer) return answer;
       throw new Error("the sidecar ended a run without an answer");
     } catch (error) {
-      if (answer) return answer;
+      // Where it was not the sidecar's fault, the call still goes on.
+      await events?.return(undefined);
       if (error instanceof Fault) {
         // What DSPy could not read is the last module's answer.
         const unread = error.reason === "OUTPUT_INVALID" ? trace.steps.at(-1)?.module : undefined;
