@@ -1,4 +1,5 @@
 import anyTest, { type TestFn } from "ava";
+import pg from "pg";
 import { OptimizationStatus } from "../src/gen/sigrun/v1/optimization_service_pb.ts";
 import { type Gateway, shared, startGateway, startScripted } from "./_gateway.ts";
 import type { Reply, ScriptedModel } from "./_model.ts";
@@ -9,7 +10,7 @@ import { until } from "./_wait.ts";
 type Proxy = Awaited<ReturnType<typeof startProxy>>;
 type Line = { level: string; msg: string; optimization?: string };
 
-const test = anyTest.serial as TestFn<{ gateway: Gateway; model: ScriptedModel; proxy: Proxy; programId: string }>;
+const test = anyTest.serial as TestFn<{ gateway: Gateway; model: ScriptedModel; proxy: Proxy; url: string; programId: string }>;
 const file = shared(anyTest);
 test.before(async (t) => {
   const { env, model } = await startScripted(file);
@@ -17,8 +18,8 @@ test.before(async (t) => {
   const proxy = await startProxy(Number(url.port));
   file.teardown(proxy.close);
   url.port = String(proxy.port);
-  const gateway = await startGateway(file, { ...env, DATABASE_URL: url.href });
-  t.context = { gateway, model, proxy, programId: await createMoods(gateway) };
+  const gateway = await startGateway(file, { ...env, DATABASE_URL: url.href, SIGRUN_DATABASE_SCHEMA: "public" });
+  t.context = { gateway, model, proxy, url: env.DATABASE_URL, programId: await createMoods(gateway) };
 });
 
 /** What a gateway has logged of an optimization. */
@@ -73,4 +74,24 @@ test("what ends an optimization is one line in the log, with its reason and with
   t.like(linesOf(gateway, cancelled).slice(1), [{ level: "info", attempt }]);
   for (const noise of ["Sentence", "sk-1234"]) t.false(gateway.log().includes(noise));
   for (const id of [failed, cancelled]) t.false(linesOf(gateway, id).some((line) => JSON.stringify(line).includes("    at ")));
+});
+
+test("who watches an optimization is told of its end, also where that has the time of the step before it", async (t) => {
+  const { gateway, model, url, programId } = t.context;
+  model.script({ hang: true });
+  const { optimization } = await gateway.programs.optimizeProgram({ programId, dataset: sentences });
+  const id = optimization?.id ?? "";
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  t.teardown(() => client.end());
+  let last: OptimizationStatus | undefined;
+  for await (const { event } of gateway.optimizations.watchOptimization({ id })) {
+    if (event.case !== "optimization") continue;
+    last = event.value.status;
+    if (last === OptimizationStatus.RUNNING)
+      await client.query("UPDATE optimizations SET status = 'cancelled', completed_at = now(), error_reason = 'CANCELLED' WHERE id = $1", [
+        id,
+      ]);
+  }
+  t.is(last, OptimizationStatus.CANCELLED);
 });

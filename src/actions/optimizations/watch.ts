@@ -39,7 +39,8 @@ export function createWatchOptimization({ optimizations, notices }: Deps): Watch
       const heard = Promise.race([once(bell, id, ends), sleep(pollMs, undefined, ends)]).catch(() => {});
       try {
         const optimization = await patiently(() => optimizations.get(project, id));
-        if (optimization && optimization.updatedAt.getTime() !== seen) {
+        // Its end may come in the same millisecond as the step before it.
+        if (optimization && (optimization.completedAt || optimization.updatedAt.getTime() !== seen)) {
           seen = optimization.updatedAt.getTime();
           yield optimization;
           told = performance.now();
