@@ -54,6 +54,29 @@ for (const [what, later, end] of [
     t.like(await ended(gateway, id), { ...end, attempt: 1 });
   });
 
+test("the job queue tells of a database that is away, but not at each try, and without a stack", async (t) => {
+  const { gateway, proxy } = t.context;
+  const told = () =>
+    gateway
+      .log()
+      .split("\n")
+      .filter((line) => line.includes("the job queue has trouble"));
+  const away = () =>
+    gateway
+      .log()
+      .split("\n")
+      .filter((line) => line.includes("the lease could not be renewed")).length;
+  const [before, began] = [away(), performance.now()];
+  proxy.cut();
+  await until(() => away() > before);
+  proxy.mend();
+  await until(() => gateway.optimizations.listOptimizations({}).catch(() => undefined));
+  t.true(told().length > 0);
+  // The tests before had two short outages.
+  t.true(told().length <= 3 + (performance.now() - began) / 10_000);
+  t.false(told().some((line) => line.includes("    at ")));
+});
+
 test("what ends an optimization is one line in the log, with its reason and without a stack", async (t) => {
   const { gateway, model, programId } = t.context;
   const begin = async () => (await gateway.programs.optimizeProgram({ programId, dataset: sentences })).optimization?.id ?? "";
