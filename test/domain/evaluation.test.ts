@@ -18,5 +18,9 @@ test("a metric's mean stands under its name, with its field where two have that 
 
 test("metrics that differ only in their parameters are told apart by their place", (t) => {
   t.deepEqual(named(metric("judge"), metric("judge"), metric("exact_match")), { "judge[0]": 0, "judge[1]": 1, exact_match: 2 });
-  t.deepEqual(named(metric("numeric", "n"), metric("numeric", "n"), metric("numeric")), { "numeric:n[0]": 0, "numeric:n[1]": 1, numeric: 2 });
+  t.deepEqual(named(metric("numeric", "n"), metric("numeric", "n"), metric("numeric")), {
+    "numeric:n[0]": 0,
+    "numeric:n[1]": 1,
+    numeric: 2,
+  });
 });
