@@ -1,6 +1,5 @@
 """What the metrics of a request say of an answer, for a score and for an optimizer to learn from."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.comparing import COMPARISONS
 from dspy_sidecar.faults import OutputUnreadableError
+from dspy_sidecar.json_values import json_of
 
 Values = dict[str, Any]
 
@@ -150,8 +150,4 @@ def params_of(metric: pb.Metric) -> Values:
 
 def told(value: Any) -> str:
     """A value as JSON, for a model to read."""
-    try:
-        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    except TypeError:
-        # An integer of more than 64 bits.
-        return json.dumps(value, default=str, ensure_ascii=False)
+    return json_of(value).decode()
