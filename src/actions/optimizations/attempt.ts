@@ -9,6 +9,7 @@ import type { Attempt, AttemptStore } from "../../store/attempts.ts";
 import type { Notices } from "../../store/notices.ts";
 import type { RevisionDraft, RevisionStore } from "../../store/revisions.ts";
 import type { Logger } from "../../telemetry.ts";
+import { patiently } from "../patiently.ts";
 
 type Deps = { attempts: AttemptStore; revisions: RevisionStore; sidecar: Sidecar; notices: Notices; log: Logger };
 
@@ -62,24 +63,12 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
     for await (const event of sidecar.optimize(call, limits)) {
       const tokenUsage = addTokens(earlier, event.tokenUsage);
       if (event.kind === "result") return complete(taken, { ...event, tokenUsage });
-      // Whoever no longer may go on finds out here: it was cancelled, or somebody else has it.
-      if ((await note(taken, { ...event, tokenUsage })) === false) end.abort(new Cancelled());
+      const { kind: _, ...progress } = event;
+      // Progress that can't be written now is written with the next. Whoever no longer may go on finds out here: it was cancelled, or somebody else has it.
+      if ((await patiently(() => attempts.note(taken, { ...progress, tokenUsage }))) === false) end.abort(new Cancelled());
       announce(taken);
     }
     throw new Interrupted();
-  }
-
-  /** Progress that can't be written now is written with the next. */
-  async function note(
-    taken: Attempt,
-    { kind: _, ...progress }: Extract<OptimizeEvent, { kind: "progress" }>,
-  ): Promise<boolean | undefined> {
-    try {
-      return await attempts.note(taken, progress);
-    } catch (error) {
-      if (error instanceof StoreUnavailable) return undefined;
-      throw error;
-    }
   }
 
   /** What is better, or wanted all the same, becomes a revision. */
