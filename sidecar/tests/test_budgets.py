@@ -100,7 +100,7 @@ async def test_a_budget_that_does_not_reach_for_the_scores_before_fails(sidecar,
     call = sidecar.OptimizeProgram(bounded("COPRO", budget))
     code, reason, _, message, _ = await failure_of(call)
     assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXCEEDED")
-    assert "does not reach for the scores before" in message
+    assert "can't be scored on all 6 held-out examples" in message
     # Six are asked side by side before anybody knows what one takes.
     assert len(model.requests) - before <= 6
 
