@@ -1,6 +1,7 @@
 import anyTest, { type TestFn } from "ava";
 import pg from "pg";
 import { OptimizationStatus } from "../src/gen/sigrun/v1/optimization_service_pb.ts";
+import { failure } from "./_errors.ts";
 import { type Gateway, shared, startGateway, startScripted } from "./_gateway.ts";
 import type { Reply, ScriptedModel } from "./_model.ts";
 import { createMoods, ended, learning, sentences } from "./_moods.ts";
@@ -53,6 +54,30 @@ for (const [what, later, end] of [
     await until(() => gateway.optimizations.getOptimization({ id }).catch(() => undefined));
     t.like(await ended(gateway, id), { ...end, attempt: 1 });
   });
+
+test("an evaluation that ends while the database is away is on record when it is back, and its caller is told at once", async (t) => {
+  const { gateway, model, proxy, programId } = t.context;
+  let open = () => {};
+  const after = new Promise<void>((resolve) => (open = resolve));
+  const before = model.requests.length;
+  model.answer((asked) => ({ ...learning(asked), after }) as Reply);
+  const call = failure(
+    t,
+    (async () => {
+      for await (const _ of gateway.programs.evaluateProgram({ programId, dataset: sentences, revision: 1 }));
+    })(),
+  );
+  await until(() => model.requests.length > before);
+  proxy.cut();
+  open();
+  t.is((await call).reason, "STORE_UNAVAILABLE");
+  proxy.mend();
+  const metrics = await until(async () => {
+    const { program } = await gateway.programs.getProgram({ id: programId }).catch(() => ({ program: undefined }));
+    return program?.performanceMetrics?.evaluation;
+  });
+  t.like(metrics, { revision: 1, score: 0.5, examples: 12 });
+});
 
 test("the job queue tells of a database that is away, but not at each try, and without a stack", async (t) => {
   const { gateway, proxy } = t.context;

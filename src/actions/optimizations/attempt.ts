@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { addTokens } from "../../domain/execution.ts";
-import { AttemptsExhausted, Cancelled, Fault, Interrupted, Stopping, StoreUnavailable } from "../../domain/faults.ts";
+import { AttemptsExhausted, Cancelled, Fault, Interrupted, Stopping } from "../../domain/faults.ts";
 import { budgetLeft, mostAttempts } from "../../domain/optimization.ts";
 import { dspyProgramId } from "../../domain/program.ts";
 import type { Sidecar } from "../../sidecar/client.ts";
@@ -9,13 +8,12 @@ import type { Attempt, AttemptStore } from "../../store/attempts.ts";
 import type { Notices } from "../../store/notices.ts";
 import type { RevisionDraft, RevisionStore } from "../../store/revisions.ts";
 import type { Logger } from "../../telemetry.ts";
-import { patiently } from "../patiently.ts";
+import { patiently, untilThere } from "../patiently.ts";
 
 type Deps = { attempts: AttemptStore; revisions: RevisionStore; sidecar: Sidecar; notices: Notices; log: Logger };
 
 /** The sidecar ends an optimization in time by itself; this is for one that hangs. */
 const slackMs = 120_000;
-const commitRetryMs = 500;
 /** What is no fault of the optimization's. */
 const deaths: readonly string[] = ["SIDECAR_UNAVAILABLE", "STORE_UNAVAILABLE", "INTERRUPTED"];
 
@@ -94,16 +92,8 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
   }
 
   /** Writes an end; a database that is away is waited for. */
-  async function onceBack<T>({ id }: Attempt, write: () => Promise<T>): Promise<T> {
-    for (let isTold = false; ; isTold = true) {
-      try {
-        return await write();
-      } catch (error) {
-        if (!(error instanceof StoreUnavailable)) throw error;
-        if (!isTold) log.warn({ optimization: id }, "the database is away; the end of an optimization waits for it");
-        await sleep(commitRetryMs);
-      }
-    }
+  function onceBack<T>({ id }: Attempt, write: () => Promise<T>): Promise<T> {
+    return untilThere(write, () => log.warn({ optimization: id }, "the database is away; the end of an optimization waits for it"));
   }
 
   /** One line in the log for whatever ends an attempt; a stack only for what nobody foresaw. */
