@@ -93,7 +93,7 @@ export function createServices({ config, version, store, sidecar, log }: Ground)
       revisions: createRevisions({ programs, revisions, changes }),
       compileProgram: createCompileProgram({ programs, build }),
       optimizeProgram: createStartOptimization({ programs, optimizations, sidecar, schemas, build, ...models }),
-      evaluateProgram: createEvaluate({ programs, evaluations: store.evaluations, sidecar, schemas, ...models }),
+      evaluateProgram: createEvaluate({ programs, evaluations: store.evaluations, sidecar, schemas, log, ...models }),
       importState: createImportState({ programs, revisions, changes, sidecar }),
       log,
       runs: runMethods({ run, stream: createStream({ run }), batch: createBatch({ run, programs, ...models }), log }),

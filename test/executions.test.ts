@@ -164,6 +164,16 @@ test("an output that does not fit is OUTPUT_INVALID, with the violations and wha
   t.is(execution?.outputs, undefined);
 });
 
+test("an integer larger than any number is an output that does not fit", async (t) => {
+  const { one, model } = t.context;
+  const { program } = await one.programs.createProgram({ program: { name: "Counting", signature: { text: "question -> count: int" } } });
+  for (const count of [`1${"0".repeat(30)}`, `1${"0".repeat(400)}`]) {
+    model.script({ fields: { count } });
+    const refused = await failure(t, one.programs.executeProgram({ programId: program?.id ?? "", inputs }));
+    t.like(refused, { code: Code.Internal, reason: "OUTPUT_INVALID", paths: ["outputs.count"] });
+  }
+});
+
 test("what a model wrote is kept only where it does not fit", async (t) => {
   const { one, programId } = t.context;
   const { execution } = await one.programs.executeProgram({ programId, inputs });

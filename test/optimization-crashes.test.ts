@@ -4,7 +4,7 @@ import anyTest, { type TestFn } from "ava";
 import { OptimizationStatus } from "../src/gen/sigrun/v1/optimization_service_pb.ts";
 import { openStore } from "../src/store/store.ts";
 import { createLogger } from "../src/telemetry.ts";
-import { type Gateway, startGateway, startScripted } from "./_gateway.ts";
+import { type Gateway, startGateway, startScripted, type Teardown } from "./_gateway.ts";
 import type { Asked, Reply } from "./_model.ts";
 import { createMoods, ended, learning, sentences } from "./_moods.ts";
 import { until } from "./_wait.ts";
@@ -41,6 +41,20 @@ async function begin({ programs }: Gateway, programId: string): Promise<string> 
   return optimization?.id ?? "";
 }
 
+/** Two gateways, and an optimization that one of them holds until the model may answer. */
+async function beginOnOneOfTwo(t: Teardown) {
+  const { gateway, model, env } = await startScripted(t, schema);
+  const second = await startGateway(t, { ...env, ...schema });
+  const programId = await createMoods(gateway);
+  const { by, open } = gated();
+  model.answer(by);
+  const id = await begin(gateway, programId);
+  await until(() => model.requests.length > 0);
+  const isFirst = below(gateway.process.pid, "dspy_sidecar.optimiz").length > 0;
+  const [holder, other] = isFirst ? [gateway, second] : [second, gateway];
+  return { holder, other, programId, id, open };
+}
+
 test("an optimization whose process, or whose sidecar, is killed is taken up again and comes to its end", async (t) => {
   t.timeout(patienceMs);
   const { gateway, model } = await startScripted(t);
@@ -64,16 +78,7 @@ test("an optimization whose process, or whose sidecar, is killed is taken up aga
 
 test("an optimization of a gateway that is killed is taken up by another within 30 s", async (t) => {
   t.timeout(patienceMs);
-  const { gateway, model, env } = await startScripted(t, schema);
-  const other = await startGateway(t, { ...env, ...schema });
-  const programId = await createMoods(gateway);
-  const { by, open } = gated();
-  model.answer(by);
-  const id = await begin(gateway, programId);
-  await until(() => model.requests.length > 0);
-  // Either may have taken it.
-  const isMine = below(gateway.process.pid, "dspy_sidecar.optimiz").length > 0;
-  const [victim, survivor] = isMine ? [gateway, other] : [other, gateway];
+  const { holder: victim, other: survivor, id, open } = await beginOnOneOfTwo(t);
   victim.process.kill("SIGKILL");
   const killed = Date.now();
   open();
@@ -98,15 +103,7 @@ test("an optimization of a gateway that stops is handed over at once, and its at
 
 test("a gateway that was stopped in the middle and wakes up commits nothing: somebody else has gone on", async (t) => {
   t.timeout(patienceMs);
-  const { gateway, model, env } = await startScripted(t, schema);
-  const other = await startGateway(t, { ...env, ...schema });
-  const programId = await createMoods(gateway);
-  const { by, open } = gated();
-  model.answer(by);
-  const id = await begin(gateway, programId);
-  await until(() => model.requests.length > 0);
-  const isMine = below(gateway.process.pid, "dspy_sidecar.optimiz").length > 0;
-  const [sleeper, survivor] = isMine ? [gateway, other] : [other, gateway];
+  const { holder: sleeper, other: survivor, programId, id, open } = await beginOnOneOfTwo(t);
   sleeper.process.kill("SIGSTOP");
   open();
   const done = await ended(survivor, id);

@@ -153,6 +153,14 @@ test("a model that refuses the key fails an optimization with its reason", async
   t.like(await ended(gateway, optimization?.id ?? ""), { status: OptimizationStatus.FAILED, errorReason: "LM_AUTH_FAILED" });
 });
 
+test("the catalogue says which models an optimizer and a metric may be given", async (t) => {
+  const { catalogue } = t.context.gateway;
+  const lmsOf = (entries: { name: string; lms: string[] }[]) => Object.fromEntries(entries.map(({ name, lms }) => [name, lms]));
+  const { optimizers } = await catalogue.listOptimizers({});
+  t.like(lmsOf(optimizers), { BootstrapFewShot: ["teacher"], MIPROv2: ["teacher", "prompt", "task"], LabeledFewShot: [] });
+  t.like(lmsOf((await catalogue.listMetrics({})).metrics), { exact_match: [], judge: ["judge"] });
+});
+
 test("optimizations are listed by any of their fields", async (t) => {
   const { gateway, programId } = t.context;
   const begun = [];

@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+
+from dspy_sidecar.json_values import json_of
 
 
 class Meter:
@@ -39,7 +40,7 @@ class Meter:
         step = self._trace.steps[-1]
         step.duration_ms = round((time.monotonic() - self._began) * 1000)
         if outputs is not None:
-            step.outputs = orjson.dumps(outputs, default=str, option=orjson.OPT_NON_STR_KEYS)
+            step.outputs = json_of(outputs)
 
     def asks(self, model: str) -> None:
         """A model is about to be asked."""

@@ -1,5 +1,6 @@
 """What the metrics of a request say of an answer, for a score and for an optimizer to learn from."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.comparing import COMPARISONS
 from dspy_sidecar.faults import OutputUnreadableError
+from dspy_sidecar.json_values import json_of
 
 Values = dict[str, Any]
 
@@ -58,8 +60,8 @@ class Comparing:
     def _look(self, name: str, expected: Any, got: Any) -> Verdict:
         try:
             score = self._compare(got, expected, self._fields[name], self._params)
-        except (TypeError, AttributeError):
-            # The model's answer is of another type.
+        except (TypeError, AttributeError, OverflowError):
+            # The model's answer is of another type, or no number that there is room for.
             score = 0.0
         said = f"{name} is right." if score == 1 else f"{name}: expected {told(expected)}, got {told(got)}."
         return Verdict(score, said)
@@ -105,6 +107,9 @@ class Judge:
         return {"rubric": self._rubric, "question": told(inputs), "expected": told(wanted), "answer": told(got)}
 
     def _verdict(self, grade: dspy.Prediction) -> Verdict:
+        # A mean with it would be none either.
+        if math.isnan(grade.score):
+            raise OutputUnreadableError
         # The bounds are told to the model, and nobody enforces them.
         return Verdict(min(max(float(grade.score), 0.0), 1.0), f"A judge said: {grade.reason}")
 
@@ -145,4 +150,4 @@ def params_of(metric: pb.Metric) -> Values:
 
 def told(value: Any) -> str:
     """A value as JSON, for a model to read."""
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    return json_of(value).decode()

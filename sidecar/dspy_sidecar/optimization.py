@@ -63,7 +63,10 @@ class Optimization:
         baseline = self._score(student)
         if not baseline.is_whole or self._purse.is_overdrawn:
             bound = self._purse.spent_on or "tokens"
-            raise BudgetExceededError(f"the budget of {bound} does not reach for the scores before")
+            examples = len(self._request.valset)
+            raise BudgetExceededError(
+                f"the budget of {bound} is too small: the program as it is can't be scored on all {examples} held-out examples"
+            )
         usage = self._purse.usage
         self._purse.put_by(usage.lm_calls, self._purse.tokens, SPARE * (time.monotonic() - began))
 

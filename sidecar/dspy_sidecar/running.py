@@ -10,6 +10,7 @@ from dspy.utils.exceptions import AdapterParseError
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import OutputUnreadableError
+from dspy_sidecar.json_values import json_of
 from dspy_sidecar.lm import Models
 from dspy_sidecar.meter import Meter
 from dspy_sidecar.metrics import Metrics
@@ -75,7 +76,7 @@ async def answer(
 ) -> pb.Done:
     """The outputs, with their scores where the request asks for them."""
     outputs = await steps(program, models, request, meter, streaming)
-    done = pb.Done(outputs=orjson.dumps(outputs, option=orjson.OPT_NON_STR_KEYS))
+    done = pb.Done(outputs=json_of(outputs))
     if request.scoring.metrics:
         done.metric_scores.extend(await scores(program, models, request, outputs, meter))
     return done

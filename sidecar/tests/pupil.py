@@ -1,7 +1,9 @@
 """A scripted model that can be taught: it knows capitals where it is told to be careful, or shown how."""
 
+import itertools
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from programs import capital
@@ -44,6 +46,20 @@ def pupil(request: dict[str, Any]) -> str:
     if "draft" in last and "answer" in names:
         said["answer"] = next((city for city in CAPITALS.values() if city in last), "dunno")
     return json.dumps(said) if "JSON" in str(system["content"]) else chat(said)
+
+
+def wavering() -> Callable[[dict[str, Any]], str]:
+    """A pupil that at temperature 1 is right every other time, as DSPy asks again."""
+    count = itertools.count(1)
+
+    def answer(asked: dict[str, Any]) -> str:
+        is_right = next(count) % 2 == 1 and asked.get("temperature") == 1.0
+        if not is_right:
+            return pupil(asked)
+        system, *others = asked["messages"]
+        return pupil({**asked, "messages": [{**system, "content": "careful " + system["content"]}, *others]})
+
+    return answer
 
 
 def examples(begin: int, end: int) -> list[pb.Example]:

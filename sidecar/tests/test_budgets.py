@@ -5,7 +5,7 @@ import time
 import grpc
 import pytest
 from programs import capital
-from pupil import pupil, request
+from pupil import pupil, request, wavering
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from test_optimizing import optimized
 from test_runs import failure
@@ -57,16 +57,7 @@ def variedly(asked: dict, number: int) -> str:
 
 
 async def test_simba_gives_the_best_that_it_scored_where_its_last_scores_have_no_budget(sidecar, model):
-    runs = []
-
-    def varied(asked: dict) -> str:
-        runs.append(asked)
-        if asked.get("temperature") == 1.0 and len(runs) % 2:
-            system, *others = asked["messages"]
-            return pupil({**asked, "messages": [{**system, "content": "careful " + system["content"]}, *others]})
-        return pupil(asked)
-
-    model.script(varied)
+    model.script(wavering())
     asked = bounded("SIMBA", pb.Budget(lm_calls=120), bsize=5, max_steps=50, num_candidates=4)
     result, _ = await optimized(sidecar, asked)
     assert result.message == "the budget of lm_calls ended the search"
@@ -109,7 +100,7 @@ async def test_a_budget_that_does_not_reach_for_the_scores_before_fails(sidecar,
     call = sidecar.OptimizeProgram(bounded("COPRO", budget))
     code, reason, _, message, _ = await failure_of(call)
     assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXCEEDED")
-    assert "does not reach for the scores before" in message
+    assert "can't be scored on all 6 held-out examples" in message
     # Six are asked side by side before anybody knows what one takes.
     assert len(model.requests) - before <= 6
 

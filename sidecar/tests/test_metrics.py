@@ -55,6 +55,9 @@ def score(name: str, tree: pb.Type, got, expected, **params) -> float:
         ("numeric", MAYBE, None, 1.0, 0),
         ("numeric", MAYBE, None, None, 1),
         ("numeric", FLOAT, "many", 1.0, 0),
+        pytest.param("numeric", INT, 10**30, 1.5, 0, id="beyond 64 bits"),
+        pytest.param("numeric", INT, 10**400, 1.5, 0, id="beyond floats"),
+        pytest.param("exact_match", INT, 10**400, 1, 0, id="beyond floats, to be the same"),
         ("list_f1", STRS, ["a cat", "dog", "dog"], ["Dog", "bird"], pytest.approx(2 / 5)),
         ("list_f1", STRS, [], [], 1),
         ("list_f1", STRS, [], ["x"], 0),
@@ -143,6 +146,7 @@ async def test_a_judge_that_fails_fails_the_run_with_its_reason(sidecar, model):
     _, reason, *_, seen = await failure(sidecar.RunProgram(request))
     assert reason == "LM_AUTH_FAILED"
     assert json.loads(seen[-1].steps[0].outputs) == {"answer": "Paris"}
-    model.script({"answer": "Paris"}, "no verdict")
-    _, reason, *_ = await failure(sidecar.RunProgram(request))
-    assert reason == "OUTPUT_INVALID"
+    for verdict in ("no verdict", {"reason": "", "score": "NaN"}):
+        model.script({"answer": "Paris"}, verdict)
+        _, reason, *_ = await failure(sidecar.RunProgram(request))
+        assert reason == "OUTPUT_INVALID"

@@ -13,7 +13,7 @@ export type ExampleScore = {
 
 export type Summary = {
   readonly score: number;
-  /** By the metric's name, with its field where two have the same. */
+  /** By the metric's name; where two have the same by "name:field", and by "name[1]", its place in the request, where that is the same, too. */
   readonly metricScores: Readonly<Record<string, number>>;
   readonly examples: number;
   readonly failures: number;
@@ -30,9 +30,7 @@ export function weigh(metrics: readonly Metric[], scores: readonly number[]): nu
 export function summarize(metrics: readonly Metric[], results: readonly ExampleScore[]): Summary {
   const mean = (of: (result: ExampleScore) => number) =>
     results.length === 0 ? 0 : results.reduce((sum, result) => sum + of(result), 0) / results.length;
-  const names = metrics.map(({ name, field }) =>
-    metrics.filter((other) => other.name === name).length > 1 && field !== "" ? `${name}:${field}` : name,
-  );
+  const names = namesOf(metrics);
   return {
     score: mean(({ score }) => score),
     metricScores: Object.fromEntries(names.map((name, index) => [name, mean(({ metricScores }) => metricScores[index] ?? 0)])),
@@ -40,4 +38,12 @@ export function summarize(metrics: readonly Metric[], results: readonly ExampleS
     failures: results.filter((result) => "error" in result).length,
     tokenUsage: results.reduce((sum, { tokenUsage }) => addTokens(sum, tokenUsage), noTokens),
   };
+}
+
+/** A name for each that no other has. */
+function namesOf(metrics: readonly Metric[]): string[] {
+  const isShared = (all: readonly string[], name: string) => all.indexOf(name) !== all.lastIndexOf(name);
+  const names = metrics.map(({ name }) => name);
+  const withFields = metrics.map(({ name, field }) => (isShared(names, name) && field !== "" ? `${name}:${field}` : name));
+  return withFields.map((name, index) => (isShared(withFields, name) ? `${name}[${index}]` : name));
 }

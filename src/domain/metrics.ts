@@ -18,6 +18,8 @@ export type MetricEntry = {
 };
 
 const mostMetrics = 20;
+/** Sums and products of weights stay numbers. */
+const mostWeight = 1e9;
 const bare = (type: Type): Type => (type.kind === "optional" ? bare(type.of) : type);
 const kinds =
   (...names: readonly Type["kind"][]) =>
@@ -80,7 +82,7 @@ export function metricViolations(asked: readonly Metric[], outputs: readonly Fie
 function violationsOf({ name, field, params, weight }: Metric, outputs: readonly Field[], path: string): Violation[] {
   const violations: Violation[] = [];
   const refuse = (part: string, description: string, reason: string) => violations.push({ field: `${path}.${part}`, description, reason });
-  if (!(weight > 0 && Number.isFinite(weight))) refuse("weight", "must be a finite number above 0", "range");
+  if (!(weight > 0 && weight <= mostWeight)) refuse("weight", `must be above 0, and at most ${mostWeight}`, "range");
   const entry = metrics.find((candidate) => candidate.name === name);
   if (!entry) {
     const known = metrics.map((one) => one.name).join(", ");

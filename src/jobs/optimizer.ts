@@ -1,5 +1,5 @@
 import { ToBeContinued } from "../actions/optimizations/attempt.ts";
-import { Stopping } from "../domain/faults.ts";
+import { Stopping, StoreUnavailable } from "../domain/faults.ts";
 import type { Queue } from "../store/queue.ts";
 import type { Logger } from "../telemetry.ts";
 
@@ -12,7 +12,9 @@ export async function startOptimizer({ queue, attempt, log }: Options): Promise<
     try {
       await attempt(project, id, AbortSignal.any([stopping.signal, lost]));
     } catch (error) {
-      if (!(error instanceof ToBeContinued)) log.error({ optimization: id, err: error }, "an attempt failed in a way nobody foresaw");
+      // The queue itself tells of a database that is away.
+      const isForeseen = error instanceof ToBeContinued || error instanceof StoreUnavailable;
+      if (!isForeseen) log.error({ optimization: id, err: error }, "an attempt failed in a way nobody foresaw");
       throw error;
     }
   });

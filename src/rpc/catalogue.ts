@@ -25,10 +25,10 @@ export function catalogService({ modules, tools }: Known): ServiceImpl<typeof Ca
   };
 }
 
-type Entry = Pick<CatalogueEntry, "name" | "description" | "parameters" | "refused">;
+type Entry = Pick<CatalogueEntry, "name" | "description" | "parameters" | "refused"> & { readonly lms?: readonly string[] };
 
-function entryMessage({ name, description, parameters, refused }: Entry): MessageInitShape<typeof CatalogEntrySchema> {
-  return { name, description, parameters: parameters.map(parameterMessage), refused };
+function entryMessage({ name, description, parameters, refused, lms = [] }: Entry): MessageInitShape<typeof CatalogEntrySchema> {
+  return { name, description, parameters: parameters.map(parameterMessage), refused, lms: [...lms] };
 }
 
 function parameterMessage({ defaultValue, ...parameter }: Parameter): MessageInitShape<typeof ParameterSchema> {

@@ -1,7 +1,6 @@
-import type { DescMessage, DescMethodServerStreaming, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { SidecarService } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
-import { type CallLimits, createChannel } from "./channel.ts";
+import { type Channel, createChannel } from "./channel.ts";
 
 /** What the sidecar said of itself in the handshake. */
 export type SidecarInfo = {
@@ -13,23 +12,12 @@ export type SidecarInfo = {
 };
 
 /** One of the sidecar's processes. */
-export type Worker = {
+export type Worker = Pick<Channel, "unary" | "stream" | "close"> & {
   readonly target: string;
   /** What its last handshake said; undefined while it is away. */
   info(): SidecarInfo | undefined;
   /** How many calls it has now. */
   busy(): number;
-  unary<I extends DescMessage, O extends DescMessage>(
-    method: DescMethodUnary<I, O>,
-    request: MessageInitShape<I>,
-    limits: CallLimits,
-  ): Promise<MessageShape<O>>;
-  stream<I extends DescMessage, O extends DescMessage>(
-    method: DescMethodServerStreaming<I, O>,
-    request: MessageInitShape<I>,
-    limits: CallLimits,
-  ): AsyncGenerator<MessageShape<O>>;
-  close(): void;
 };
 
 const handshakeTimeoutMs = 2_000;

@@ -27,6 +27,8 @@ const superviseS = 5;
 const retries = 100_000;
 const slackS = 600;
 const stopMs = 10_000;
+/** While the database is away there are several errors a second. */
+const tellMs = 10_000;
 
 /** pg-boss, in a PostgreSQL schema of its own beside the tables. */
 export async function openQueue(database: Database, options: { url: string; schema: string; log: Logger }): Promise<Queue> {
@@ -40,7 +42,12 @@ export async function openQueue(database: Database, options: { url: string; sche
     superviseIntervalSeconds: superviseS,
     monitorIntervalSeconds: superviseS,
   });
-  boss.on("error", (error) => log.warn({ err: error }, "the job queue has trouble with the database; trying again"));
+  let told = Number.NEGATIVE_INFINITY;
+  boss.on("error", ({ message }) => {
+    const isDue = performance.now() - told >= tellMs;
+    if (isDue) told = performance.now();
+    log[isDue ? "warn" : "debug"]({ why: message }, "the job queue has trouble with the database; trying again");
+  });
   boss.on("warning", (warning) => log.debug({ warning }, "the job queue warns"));
   await boss.start();
   await boss.createQueue(queueName, {

@@ -43,6 +43,7 @@ const wrong: [why: string, metric: Metric, faults: string[]][] = [
   ["a judge without a rubric", metric("judge", "answer"), ["metrics[0].params.rubric: missing"]],
   ["no weight", metric("exact_match", "", {}, 0), ["metrics[0].weight: range"]],
   ["a weight without end", metric("exact_match", "", {}, Number.POSITIVE_INFINITY), ["metrics[0].weight: range"]],
+  ["a weight that leaves no room for another", metric("exact_match", "", {}, 1e308), ["metrics[0].weight: range"]],
   ["a weight that is no number", metric("exact_match", "", {}, Number.NaN), ["metrics[0].weight: range"]],
 ];
 for (const [why, asked, expected] of wrong) test(`metrics refuse ${why}`, (t) => t.deepEqual(faults(asked), expected));

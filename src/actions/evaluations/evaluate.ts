@@ -2,7 +2,15 @@ import { v7 as uuidv7 } from "uuid";
 import { type ExampleScore, type Summary, summarize, weigh } from "../../domain/evaluation.ts";
 import { readExamples } from "../../domain/examples.ts";
 import { noTrace, type Trace } from "../../domain/execution.ts";
-import { Cancelled, Fault, Invalid, OutputInvalid, SidecarUnavailable, type Violation } from "../../domain/faults.ts";
+import {
+  Cancelled,
+  Fault,
+  Invalid,
+  OutputInvalid,
+  SidecarUnavailable,
+  type StoreUnavailable,
+  type Violation,
+} from "../../domain/faults.ts";
 import { maxViolations } from "../../domain/json.ts";
 import { lmViolations } from "../../domain/lm.ts";
 import type { Example, Metric } from "../../domain/optimization.ts";
@@ -13,7 +21,9 @@ import type { CallLimits } from "../../sidecar/channel.ts";
 import type { Sidecar } from "../../sidecar/client.ts";
 import type { EvaluationStore } from "../../store/evaluations.ts";
 import type { ProgramStore } from "../../store/programs.ts";
+import type { Logger } from "../../telemetry.ts";
 import { readMetrics } from "../optimizations/metrics.ts";
+import { untilThere } from "../patiently.ts";
 import { asTheyEnd } from "../pool.ts";
 
 export type EvaluateRequest = {
@@ -32,6 +42,7 @@ type Deps = {
   evaluations: EvaluationStore;
   sidecar: Sidecar;
   schemas: SchemaCache;
+  log: Logger;
   allowedModels: readonly string[];
 };
 
@@ -39,7 +50,7 @@ const usualConcurrency = 16;
 const mostConcurrency = 256;
 
 /** Scores a program on examples, so many at a time: each one's result as it comes, then the summary. On record as an evaluation. */
-export function createEvaluate({ programs, evaluations, sidecar, schemas, allowedModels }: Deps) {
+export function createEvaluate({ programs, evaluations, sidecar, schemas, log, allowedModels }: Deps) {
   return async function* evaluate(
     project: string,
     request: EvaluateRequest,
@@ -69,10 +80,21 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, allowe
       throw error;
     } finally {
       const { examples: scored, score, ...summary } = summarize(metrics, results);
-      await evaluations.end(project, id, { ...end, ...summary, scored, score: scored === 0 ? null : score });
+      await recorded(id, () => evaluations.end(project, id, { ...end, ...summary, scored, score: scored === 0 ? null : score }));
     }
     yield summarize(metrics, results);
   };
+
+  /** Where the database is away an end is written when it is back, and the caller is told at once. */
+  function recorded(id: string, write: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const away = (error: StoreUnavailable) => {
+        log.warn({ evaluation: id }, "the database is away; the end of an evaluation waits for it");
+        reject(error);
+      };
+      untilThere(write, away).then(resolve, reject);
+    });
+  }
 
   function check({ dataset, metrics: asked, lm, concurrency }: EvaluateRequest, { definition: { signature } }: Revision) {
     const violations: Violation[] = lmViolations(lm, { allowedModels }, "lm");

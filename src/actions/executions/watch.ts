@@ -3,10 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readCondition } from "../../domain/condition.ts";
 import { readCursor, writeCursor } from "../../domain/cursor.ts";
 import type { Execution } from "../../domain/execution.ts";
-import { Overloaded, Stopping, StoreUnavailable } from "../../domain/faults.ts";
+import { Overloaded, Stopping } from "../../domain/faults.ts";
 import { executionFields } from "../../domain/queryable.ts";
 import type { ChangeLog } from "../../store/change-log.ts";
 import type { Notices } from "../../store/notices.ts";
+import { patiently } from "../patiently.ts";
 
 export type WatchRequest = { readonly filter: string; readonly resumeToken: string };
 
@@ -87,14 +88,4 @@ export function createWatch({ log, notices }: Deps): Watch {
     },
     stop: () => stopping.abort(),
   };
-}
-
-/** Undefined while the database is away: it will be back. */
-async function patiently<T>(read: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof StoreUnavailable) return undefined;
-    throw error;
-  }
 }

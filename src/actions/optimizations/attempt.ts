@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { addTokens } from "../../domain/execution.ts";
-import { AttemptsExhausted, Cancelled, Fault, Interrupted, SidecarUnavailable, Stopping, StoreUnavailable } from "../../domain/faults.ts";
+import { AttemptsExhausted, Cancelled, Fault, Interrupted, Stopping } from "../../domain/faults.ts";
 import { budgetLeft, mostAttempts } from "../../domain/optimization.ts";
 import { dspyProgramId } from "../../domain/program.ts";
 import type { Sidecar } from "../../sidecar/client.ts";
@@ -9,12 +8,14 @@ import type { Attempt, AttemptStore } from "../../store/attempts.ts";
 import type { Notices } from "../../store/notices.ts";
 import type { RevisionDraft, RevisionStore } from "../../store/revisions.ts";
 import type { Logger } from "../../telemetry.ts";
+import { patiently, untilThere } from "../patiently.ts";
 
 type Deps = { attempts: AttemptStore; revisions: RevisionStore; sidecar: Sidecar; notices: Notices; log: Logger };
 
 /** The sidecar ends an optimization in time by itself; this is for one that hangs. */
 const slackMs = 120_000;
-const commitRetryMs = 500;
+/** What is no fault of the optimization's. */
+const deaths: readonly string[] = ["SIDECAR_UNAVAILABLE", "STORE_UNAVAILABLE", "INTERRUPTED"];
 
 /** Thrown to the queue where somebody else is to go on. */
 export class ToBeContinued extends Error {}
@@ -35,6 +36,7 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
     if (number - handedOver > mostAttempts) {
       await attempts.fail(taken, new AttemptsExhausted(mostAttempts));
       log.error({ optimization: id, attempts: mostAttempts }, "an optimization is given up: its attempts died");
+      announce(taken);
       return;
     }
     log.info({ optimization: id, attempt: number, optimizer }, "optimizing");
@@ -59,71 +61,62 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
     for await (const event of sidecar.optimize(call, limits)) {
       const tokenUsage = addTokens(earlier, event.tokenUsage);
       if (event.kind === "result") return complete(taken, { ...event, tokenUsage });
-      // Whoever no longer may go on finds out here: it was cancelled, or somebody else has it.
-      if ((await note(taken, { ...event, tokenUsage })) === false) end.abort(new Cancelled());
+      const { kind: _, ...progress } = event;
+      // Progress that can't be written now is written with the next. Whoever no longer may go on finds out here: it was cancelled, or somebody else has it.
+      if ((await patiently(() => attempts.note(taken, { ...progress, tokenUsage }))) === false) end.abort(new Cancelled());
       announce(taken);
     }
     throw new Interrupted();
   }
 
-  /** Progress that can't be written now is written with the next. */
-  async function note(
-    taken: Attempt,
-    { kind: _, ...progress }: Extract<OptimizeEvent, { kind: "progress" }>,
-  ): Promise<boolean | undefined> {
-    try {
-      return await attempts.note(taken, progress);
-    } catch (error) {
-      if (error instanceof StoreUnavailable) return undefined;
-      throw error;
-    }
-  }
-
-  /** What is better, or wanted all the same, becomes a revision; it was hours of work, so a database that is away is waited for. */
+  /** What is better, or wanted all the same, becomes a revision. */
   async function complete(taken: Attempt, result: Extract<OptimizeEvent, { kind: "result" }>): Promise<void> {
     const { id, project, programId, baseRevision, keepWorse } = taken;
     const { compiledState, baselineScore, score, tokenUsage, message } = result;
     const isKept = score > baselineScore || keepWorse;
-    for (;;) {
-      try {
-        const base = await revisions.get(project, programId, baseRevision);
-        const definition = { ...base.definition, compiledState };
-        const draft: RevisionDraft = {
-          origin: "optimized",
-          status: "optimized",
-          definition,
-          dspyProgramId: dspyProgramId(definition),
-          score,
-          optimizationId: id,
-        };
-        const done = await attempts.complete(taken, { baselineScore, score, tokenUsage, message }, isKept ? draft : undefined);
-        if (done) log.info({ optimization: id, baselineScore, score, revision: done.revision }, "optimized");
-        else log.warn({ optimization: id, attempt: taken.attempt }, "what an attempt came to is not kept: it is no longer the last one");
-        return;
-      } catch (error) {
-        if (!(error instanceof StoreUnavailable)) throw error;
-        log.warn({ optimization: id }, "the database is away; the end of an optimization waits for it");
-        await sleep(commitRetryMs);
-      }
-    }
+    const done = await onceBack(taken, async () => {
+      const base = await revisions.get(project, programId, baseRevision);
+      const definition = { ...base.definition, compiledState };
+      const draft: RevisionDraft = {
+        origin: "optimized",
+        status: "optimized",
+        definition,
+        dspyProgramId: dspyProgramId(definition),
+        score,
+        optimizationId: id,
+      };
+      return attempts.complete(taken, { baselineScore, score, tokenUsage, message }, isKept ? draft : undefined);
+    });
+    if (done) log.info({ optimization: id, baselineScore, score, revision: done.revision }, "optimized");
+    else log.warn({ optimization: id, attempt: taken.attempt }, "what an attempt came to is not kept: it is no longer the last one");
   }
 
+  /** Writes an end; a database that is away is waited for. */
+  function onceBack<T>({ id }: Attempt, write: () => Promise<T>): Promise<T> {
+    return untilThere(write, () => log.warn({ optimization: id }, "the database is away; the end of an optimization waits for it"));
+  }
+
+  /** One line in the log for whatever ends an attempt; a stack only for what nobody foresaw. */
   async function settle(taken: Attempt, error: unknown, stopping: AbortSignal): Promise<void> {
-    const { id } = taken;
+    const it = { optimization: taken.id, attempt: taken.attempt };
     if (stopping.aborted) {
-      if (stopping.reason instanceof Stopping) await attempts.handOver(taken);
+      const isGiven = stopping.reason instanceof Stopping && (await attempts.handOver(taken));
+      log.info(it, isGiven ? "an optimization is handed over to the next gateway" : "an attempt ends: its job is no longer this gateway's");
       throw new ToBeContinued("this gateway no longer has it");
     }
-    // Its record was ended by whoever cancelled it, or is somebody else's.
-    if (error instanceof Cancelled) return;
-    const isDeath = error instanceof SidecarUnavailable || error instanceof StoreUnavailable;
-    if (isDeath || (error instanceof Fault && error.reason === "INTERRUPTED")) {
-      log.warn({ optimization: id, attempt: taken.attempt, err: error }, "an attempt died; it is taken up again");
-      throw new ToBeContinued((error as Error).message);
+    if (error instanceof Cancelled) {
+      log.info(it, "an attempt ends: its optimization was cancelled, deleted or taken up elsewhere");
+      return;
     }
     const fault = error instanceof Fault ? error : new Fault("INTERNAL", "internal error");
-    log[fault.reason === "INTERNAL" ? "error" : "warn"]({ optimization: id, reason: fault.reason, err: error }, "an optimization failed");
-    await attempts.fail(taken, fault);
+    const why = { ...it, reason: fault.reason, why: fault.message };
+    if (deaths.includes(fault.reason)) {
+      log.warn(why, "an attempt died; the optimization is taken up again");
+      throw new ToBeContinued(fault.message);
+    }
+    if (fault.reason === "INTERNAL") log.error({ ...why, err: error }, "an optimization failed in a way nobody foresaw");
+    else log.warn(why, "an optimization failed, and is not tried again");
+    await onceBack(taken, () => attempts.fail(taken, fault));
   }
 
   function announce({ project, id }: Attempt): void {

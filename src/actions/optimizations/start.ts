@@ -4,7 +4,7 @@ import type { Values } from "../../domain/execution.ts";
 import { Invalid, RequestIdReused, SidecarUnavailable, type Violation } from "../../domain/faults.ts";
 import { maxViolations, pathTo } from "../../domain/json.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
-import { checkProgramStep } from "../../domain/lifecycle.ts";
+import { programStep } from "../../domain/lifecycle.ts";
 import { lmViolations } from "../../domain/lm.ts";
 import { type Budget, type Example, type Metric, type Optimization, readBudget } from "../../domain/optimization.ts";
 import { configViolations, findOptimizer } from "../../domain/optimizer-config.ts";
@@ -62,9 +62,7 @@ export function createStartOptimization({ programs, optimizations, sidecar, sche
     const { program, revision } = await revisionOf(project, request);
     const draft = { ...check(request, revision), programId: program.id, request: key };
     if (!sidecar.info()) throw new SidecarUnavailable();
-    const isBuilt = revision.status === "ready" || revision.status === "optimized";
-    if (isBuilt) checkProgramStep("optimize", revision.status, `program ${JSON.stringify(program.handle)}`);
-    else await build(project, revision, limits);
+    if (!programStep("optimize").from.includes(revision.status)) await build(project, revision, limits);
     if (await optimizations.create(project, draft)) return optimizations.get(project, draft.id);
     // Another caller with the same request_id was faster by a moment.
     return start(project, request, limits);

@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Overloaded, Stopping, StoreUnavailable } from "../../domain/faults.ts";
+import { Overloaded, Stopping } from "../../domain/faults.ts";
 import type { Optimization } from "../../domain/optimization.ts";
 import { checkUuid } from "../../domain/uuid.ts";
 import type { Notices } from "../../store/notices.ts";
 import type { OptimizationStore } from "../../store/optimizations.ts";
+import { patiently } from "../patiently.ts";
 
 type Deps = { optimizations: OptimizationStore; notices: Notices };
 
@@ -39,7 +40,8 @@ export function createWatchOptimization({ optimizations, notices }: Deps): Watch
       const heard = Promise.race([once(bell, id, ends), sleep(pollMs, undefined, ends)]).catch(() => {});
       try {
         const optimization = await patiently(() => optimizations.get(project, id));
-        if (optimization && optimization.updatedAt.getTime() !== seen) {
+        // Its end may come in the same millisecond as the step before it.
+        if (optimization && (optimization.completedAt || optimization.updatedAt.getTime() !== seen)) {
           seen = optimization.updatedAt.getTime();
           yield optimization;
           told = performance.now();
@@ -70,14 +72,4 @@ export function createWatchOptimization({ optimizations, notices }: Deps): Watch
     },
     stop: () => stopping.abort(),
   };
-}
-
-/** Undefined while the database is away: it will be back. */
-async function patiently<T>(read: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof StoreUnavailable) return undefined;
-    throw error;
-  }
 }

@@ -31,6 +31,8 @@ export type Optimization = Message<"sigrun.v1.Optimization"> & {
   programId: string;
 
   /**
+   * The revision that it began with.
+   *
    * @generated from field: uint32 base_revision = 3;
    */
   baseRevision: number;
@@ -90,6 +92,8 @@ export type Optimization = Message<"sigrun.v1.Optimization"> & {
   score?: number | undefined;
 
   /**
+   * From when it was first taken up to its end, or to its last step.
+   *
    * @generated from field: int64 optimization_time_ms = 14;
    */
   optimizationTimeMs: bigint;
@@ -107,17 +111,21 @@ export type Optimization = Message<"sigrun.v1.Optimization"> & {
   errorMessage: string;
 
   /**
+   * Where it failed or was cancelled, an ErrorReason without its prefix: BUDGET_EXCEEDED, ATTEMPTS_EXHAUSTED, LM_AUTH_FAILED, CANCELLED, ...
+   *
    * @generated from field: string error_reason = 17;
    */
   errorReason: string;
 
   /**
+   * Of all attempts, also where it failed.
+   *
    * @generated from field: sigrun.v1.TokenUsage token_usage = 18;
    */
   tokenUsage?: TokenUsage | undefined;
 
   /**
-   * How many times it was taken up; more than 1 after a crash.
+   * How many times it was taken up; more than 1 after a crash, or after its gateway was told to stop.
    *
    * @generated from field: uint32 attempt = 19;
    */
@@ -184,7 +192,7 @@ export type Metric = Message<"sigrun.v1.Metric"> & {
   params?: JsonObject | undefined;
 
   /**
-   * Its share where there are several; 1 where unset.
+   * Its share where there are several, above 0 and at most 1e9; 1 where unset.
    *
    * @generated from field: optional double weight = 4;
    */
@@ -210,11 +218,15 @@ export type Progress = Message<"sigrun.v1.Progress"> & {
   fraction?: number | undefined;
 
   /**
+   * For people: what is being done, and in the end what there is to know, such as the budget that ended the search.
+   *
    * @generated from field: string message = 2;
    */
   message: string;
 
   /**
+   * From 0 to 1, of the examples that the optimizer learns from: not to be held against score.
+   *
    * @generated from field: optional double best_score = 3;
    */
   bestScore?: number | undefined;
@@ -225,7 +237,7 @@ export type Progress = Message<"sigrun.v1.Progress"> & {
   lmCalls: bigint;
 
   /**
-   * baseline, bootstrap, propose, search, score, ...
+   * baseline, bootstrap, propose, search, score, done.
    *
    * @generated from field: string phase = 5;
    */
@@ -278,11 +290,15 @@ export const GetOptimizationResponseSchema: GenMessage<GetOptimizationResponse> 
  */
 export type ListOptimizationsRequest = Message<"sigrun.v1.ListOptimizationsRequest"> & {
   /**
+   * AIP-160: 'program_id = "..." AND status = COMPLETED AND score >= 0.8'.
+   *
    * @generated from field: string filter = 1;
    */
   filter: string;
 
   /**
+   * AIP-132: "score desc"; the newest first where empty.
+   *
    * @generated from field: string order_by = 2;
    */
   orderBy: string;
@@ -500,7 +516,7 @@ export const OptimizationService: GenService<{
     output: typeof ListOptimizationsResponseSchema;
   },
   /**
-   * Every step of its progress, until it ends; the first event is where it stands now.
+   * Every step of its progress, until it ends; the first event is where it stands now, the last one its end. A heartbeat where nothing was told for 10 s.
    *
    * @generated from rpc sigrun.v1.OptimizationService.WatchOptimization
    */
@@ -510,7 +526,7 @@ export const OptimizationService: GenService<{
     output: typeof WatchOptimizationResponseSchema;
   },
   /**
-   * The program stays as it was.
+   * Ends it, on whichever gateway it is under way; the program stays as it was. FAILED_PRECONDITION where it has ended already.
    *
    * @generated from rpc sigrun.v1.OptimizationService.CancelOptimization
    */

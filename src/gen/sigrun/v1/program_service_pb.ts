@@ -300,6 +300,8 @@ export type Revision = Message<"sigrun.v1.Revision"> & {
   origin: string;
 
   /**
+   * The optimization that made it, or what it was rolled back to; else empty.
+   *
    * @generated from field: string optimization_id = 4;
    */
   optimizationId: string;
@@ -364,11 +366,15 @@ export const RevisionSchema: GenMessage<Revision> = /*@__PURE__*/
  */
 export type Example = Message<"sigrun.v1.Example"> & {
   /**
+   * All of the signature's inputs that have no default, coerced as a run's are.
+   *
    * @generated from field: google.protobuf.Struct inputs = 1;
    */
   inputs?: JsonObject | undefined;
 
   /**
+   * What a good answer is: those of the signature's outputs that a metric looks at, and any others. A judge needs none.
+   *
    * @generated from field: google.protobuf.Struct outputs = 2;
    */
   outputs?: JsonObject | undefined;
@@ -1053,12 +1059,14 @@ export type OptimizeProgramRequest = Message<"sigrun.v1.OptimizeProgramRequest">
   programId: string;
 
   /**
+   * One at least; two where there is no valset, and more for some optimizers. A request is 4 MiB at most.
+   *
    * @generated from field: repeated sigrun.v1.Example dataset = 2;
    */
   dataset: Example[];
 
   /**
-   * "BootstrapFewShot" where empty.
+   * "BootstrapFewShot" where empty; CatalogService.ListOptimizers has those there are.
    *
    * @generated from field: string optimizer = 3;
    */
@@ -1072,25 +1080,29 @@ export type OptimizeProgramRequest = Message<"sigrun.v1.OptimizeProgramRequest">
   metrics: Metric[];
 
   /**
-   * The optimizer's own arguments: max_bootstrapped_demos, max_labeled_demos, ...
+   * The optimizer's own arguments, as DSPy names them: max_bootstrapped_demos, max_labeled_demos, ... DSPy's defaults for those left out.
    *
    * @generated from field: google.protobuf.Struct config = 5;
    */
   config?: JsonObject | undefined;
 
   /**
+   * A UUID. The same request under it again gets the optimization that it started; another one is ALREADY_EXISTS.
+   *
    * @generated from field: string request_id = 6;
    */
   requestId: string;
 
   /**
-   * Held out for the scores; a part of dataset where empty.
+   * Held out for the scores; a quarter of dataset, rounded up and chosen by seed, where empty.
    *
    * @generated from field: repeated sigrun.v1.Example valset = 7;
    */
   valset: Example[];
 
   /**
+   * From 0 to 2^32-1; 0 where left out.
+   *
    * @generated from field: optional int64 seed = 8;
    */
   seed?: bigint | undefined;
@@ -1108,7 +1120,7 @@ export type OptimizeProgramRequest = Message<"sigrun.v1.OptimizeProgramRequest">
   keepWorse: boolean;
 
   /**
-   * For the optimizer's other parts: teacher, prompt, task, reflection, judge.
+   * For parts that an optimizer or a metric has beside the program's own model: teacher, prompt, task, reflection, judge (CatalogEntry.lms).
    *
    * @generated from field: map<string, sigrun.v1.LmSettings> lms = 11;
    */
@@ -1152,20 +1164,28 @@ export const OptimizeProgramResponseSchema: GenMessage<OptimizeProgramResponse> 
   messageDesc(file_sigrun_v1_program_service, 28);
 
 /**
+ * Where it is spent the optimizer ends with what it has found by then; where it does not reach for the scores before, BUDGET_EXCEEDED.
+ *
  * @generated from message sigrun.v1.Budget
  */
 export type Budget = Message<"sigrun.v1.Budget"> & {
   /**
+   * Of each attempt, up to 12 hours; 300 s where unset.
+   *
    * @generated from field: google.protobuf.Duration time = 1;
    */
   time?: Duration | undefined;
 
   /**
+   * Requests to models in all attempts together; no bound where 0.
+   *
    * @generated from field: int64 lm_calls = 2;
    */
   lmCalls: bigint;
 
   /**
+   * Input and output tokens of all attempts together; no bound where 0.
+   *
    * @generated from field: int64 tokens = 3;
    */
   tokens: bigint;
@@ -1188,11 +1208,15 @@ export type EvaluateProgramRequest = Message<"sigrun.v1.EvaluateProgramRequest">
   programId: string;
 
   /**
+   * One at least.
+   *
    * @generated from field: repeated sigrun.v1.Example dataset = 2;
    */
   dataset: Example[];
 
   /**
+   * As in OptimizeProgramRequest.
+   *
    * @generated from field: repeated sigrun.v1.Metric metrics = 3;
    */
   metrics: Metric[];
@@ -1203,11 +1227,15 @@ export type EvaluateProgramRequest = Message<"sigrun.v1.EvaluateProgramRequest">
   revision: number;
 
   /**
+   * Examples at a time: 16 where 0, 256 at most.
+   *
    * @generated from field: uint32 concurrency = 5;
    */
   concurrency: number;
 
   /**
+   * Over the program's own settings, for these runs; a judge is asked with the program's own.
+   *
    * @generated from field: sigrun.v1.LmSettings lm = 6;
    */
   lm?: LmSettings | undefined;
@@ -1254,25 +1282,29 @@ export const EvaluateProgramResponseSchema: GenMessage<EvaluateProgramResponse> 
  */
 export type ExampleResult = Message<"sigrun.v1.ExampleResult"> & {
   /**
-   * Which of the request's examples.
+   * Which of the request's examples, from 0.
    *
    * @generated from field: uint32 index = 1;
    */
   index: number;
 
   /**
+   * Unset where it failed.
+   *
    * @generated from field: google.protobuf.Struct outputs = 2;
    */
   outputs?: JsonObject | undefined;
 
   /**
-   * From 0 to 1.
+   * From 0 to 1; 0 where it failed.
    *
    * @generated from field: double score = 3;
    */
   score: number;
 
   /**
+   * Why it failed, where it did.
+   *
    * @generated from field: sigrun.v1.Failure failure = 4;
    */
   failure?: Failure | undefined;
@@ -1297,7 +1329,7 @@ export type EvaluationSummary = Message<"sigrun.v1.EvaluationSummary"> & {
   score: number;
 
   /**
-   * By the metric's name.
+   * Each metric's mean, by its name; where two have the same by "name:field", and by "name[1]", its place in the request, where that is the same, too.
    *
    * @generated from field: map<string, double> metric_scores = 2;
    */
@@ -1309,6 +1341,8 @@ export type EvaluationSummary = Message<"sigrun.v1.EvaluationSummary"> & {
   examples: number;
 
   /**
+   * Those of them that failed, and count as 0.
+   *
    * @generated from field: uint32 failures = 4;
    */
   failures: number;
@@ -1600,18 +1634,22 @@ export type ImportProgramStateRequest = Message<"sigrun.v1.ImportProgramStateReq
   programId: string;
 
   /**
-   * The JSON that DSPy's save() writes, as text.
+   * The JSON that DSPy's save() writes, as text, of a program with these modules; INVALID_ARGUMENT says where it is another's. Models in it are not used.
    *
    * @generated from field: string compiled_state = 2;
    */
   compiledState: string;
 
   /**
+   * ABORTED where it is given and no longer holds.
+   *
    * @generated from field: string etag = 3;
    */
   etag: string;
 
   /**
+   * A UUID. The same request under it again makes no second revision.
+   *
    * @generated from field: string request_id = 4;
    */
   requestId: string;
@@ -1818,7 +1856,9 @@ export const ProgramService: GenService<{
     output: typeof BatchExecuteProgramResponseSchema;
   },
   /**
-   * Starts an optimization in the background; on success the program has a new revision, with status optimized.
+   * Starts an optimization in the background; on success the program has a new revision, with status optimized. Checks all of the request and builds
+   * the program first: INVALID_ARGUMENT with the path of everything that is wrong, NOT_FOUND, UNAVAILABLE while the sidecar is away. What goes wrong
+   * later stands on the record as error_reason.
    *
    * @generated from rpc sigrun.v1.ProgramService.OptimizeProgram
    */
@@ -1828,7 +1868,8 @@ export const ProgramService: GenService<{
     output: typeof OptimizeProgramResponseSchema;
   },
   /**
-   * Scores the program on examples; each example's result as it comes, the summary last. Recorded as an evaluation, not as executions.
+   * Scores the program on examples; each example's result as it comes, in any order, the summary last. Recorded as an evaluation, not as executions.
+   * INVALID_ARGUMENT before anything runs; an example that fails scores 0 and does not end the call. 300 s where the caller sets no deadline.
    *
    * @generated from rpc sigrun.v1.ProgramService.EvaluateProgram
    */
