@@ -30,6 +30,8 @@ THREADS = 8
 NO_MOST_ERRORS = 10**9
 SPARE = 1.5
 """How much longer than the scores before those after may take: prompts grow."""
+ENDING = 0.2
+"""Of the time, at least, is kept for the way from the end of the search to the last score."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ class Optimization:
                 f"the budget of {bound} is too small: the program as it is can't be scored on all {examples} held-out examples"
             )
         usage = self._purse.usage
-        self._purse.put_by(usage.lm_calls, self._purse.tokens, SPARE * (time.monotonic() - began))
+        # An optimizer also takes a while to notice that there is nothing left for it.
+        seconds = max(SPARE * (time.monotonic() - began), ENDING * self._request.budget.time_ms / 1000)
+        self._purse.put_by(usage.lm_calls, self._purse.tokens, seconds)
 
         state, message = self._compiled(student, before, baseline.mean)
         # What was kept is for this.
