@@ -57,6 +57,9 @@ class Streaming(BaseCallback):  # type: ignore[misc]
     def on_adapter_format_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """DSPy is about to write a prompt: its answer will be in this adapter's format."""
         self._read = reader_of(instance)
+        # DSPy tells it once more for each adapter that this one derives from; the last time names the arguments.
+        if "signature" not in inputs:
+            return
         # A module may ask the model something of its own in between: advice, a judgement.
         self._is_ours = all(name in inputs["signature"].output_fields for name in self._fields)
 

@@ -1,10 +1,13 @@
 import json
+import logging
 
+import dspy
 import pytest
 from programs import QUESTION, STR, asked, capital, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.streaming import chat_fields, json_fields, xml_fields
+from dspy_sidecar.adapters import ChatAdapter, JSONAdapter, SmallModelAdapter, XMLAdapter
+from dspy_sidecar.streaming import Streaming, chat_fields, json_fields, xml_fields
 
 ANSWER = 'Paris, on the Seine.\n\nIt has [[brackets]], # signs and "quotes" <b>&amp;</b>.\n[ not a header'
 
@@ -80,6 +83,20 @@ async def test_a_cached_answer_comes_in_chunks_too(sidecar, model):
     second, done = await streamed(sidecar.RunProgram(request))
     assert len(model.requests) == asked_before + 1
     assert told(first) == told(second) == {"answer": "Paris"} == json.loads(done.outputs)
+
+
+@pytest.mark.parametrize("adapter", [ChatAdapter, JSONAdapter, XMLAdapter, SmallModelAdapter])
+def test_what_dspy_tells_of_a_prompt_is_understood_of_each_adapter(adapter, caplog):
+    log = logging.getLogger("dspy.utils.callback")
+    log.addHandler(caplog.handler)
+    streaming = Streaming(send=None, tell=None)
+    streaming.begin("only", ["answer"])
+    try:
+        with dspy.context(callbacks=[streaming]):
+            adapter().format(dspy.Signature("question -> answer"), [], QUESTION)
+    finally:
+        log.removeHandler(caplog.handler)
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 @pytest.mark.parametrize(
