@@ -43,7 +43,7 @@ export async function startEmbeddedPostgres({
   });
   const stop = () => supervised.stop("SIGINT", graceMs);
   try {
-    await answer(url);
+    await answer(url, dir);
   } catch (error) {
     await stop();
     throw error;
@@ -51,8 +51,9 @@ export async function startEmbeddedPostgres({
   return { url, stop };
 }
 
+/** An ERROR is told to the connection that caused it, which is ours, and so is none of the log's: "log" is the level above it. */
 function settings(port: number): string[] {
-  const values = { port, listen_addresses: "127.0.0.1", unix_socket_directories: "", max_connections: 100, log_min_messages: "warning" };
+  const values = { port, listen_addresses: "127.0.0.1", unix_socket_directories: "", max_connections: 100, log_min_messages: "log" };
   return Object.entries(values).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 }
 
@@ -156,12 +157,14 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function answer(url: string): Promise<void> {
+/** Asked before it is ready, it would log that somebody came too early. */
+async function answer(url: string, dir: string): Promise<void> {
   const deadline = Date.now() + startMs;
   for (;;) {
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
     client.on("error", () => {});
     try {
+      if (!(await isReady(dir))) throw new Error("it is still starting");
       await client.connect();
       return;
     } catch (error) {
@@ -171,4 +174,10 @@ async function answer(url: string): Promise<void> {
       await client.end().catch(() => {});
     }
   }
+}
+
+/** PostgreSQL keeps its state in the eighth line of this file. */
+async function isReady(dir: string): Promise<boolean> {
+  const lines = (await readFile(join(dir, "postmaster.pid"), "utf8").catch(() => "")).split("\n");
+  return lines[7]?.trim() === "ready";
 }

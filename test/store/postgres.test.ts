@@ -1,0 +1,22 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import pg from "pg";
+import { pino } from "pino";
+import { startEmbeddedPostgres } from "../../src/store/postgres.ts";
+
+test("the embedded PostgreSQL puts nothing into the log when it starts, nor what a connection is told anyway", async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), "sigrun-test-"));
+  t.teardown(() => rmSync(dataDir, { recursive: true, force: true }));
+  const lines: string[] = [];
+  const log = pino({ level: "warn" }, { write: (line) => lines.push(line) });
+  const postgres = await startEmbeddedPostgres({ dataDir, log });
+  const client = new pg.Client({ connectionString: postgres.url });
+  await client.connect();
+  await t.throwsAsync(client.query("SELECT 1 / 0"), { message: "division by zero" });
+  await client.end();
+  // It ends when its log was read to the end.
+  await postgres.stop();
+  t.deepEqual(lines, []);
+});
