@@ -32,23 +32,30 @@ export type Config = Readonly<{
 
 const model = string().matches(/^[^/\s,]+\/[^\s,]+$/, ({ path }) => `${path} must be provider/model, such as openai/gpt-5-mini`);
 
+const whole = (min: number, max: number) => {
+  const says = ({ path }: { path: string }) => `${path} must be a whole number from ${min} to ${max}`;
+  return number().typeError(says).integer(says).min(min, says).max(max, says);
+};
+
+const oneOf = (...words: string[]) => string().oneOf(words, ({ path }) => `${path} must be one of ${words.join(", ")}`);
+
 const environment = object({
   SIGRUN_HOST: string().default("127.0.0.1"),
-  SIGRUN_PORT: number().integer().min(0).max(65535),
+  SIGRUN_PORT: whole(0, 65535),
   DATABASE_URL: string().matches(/^postgres(ql)?:\/\//, ({ path }) => `${path} must begin with postgres:// or postgresql://`),
   SIGRUN_DATABASE_SCHEMA: string()
-    .matches(/^[a-z_][a-z0-9_]{0,62}$/)
+    .matches(/^[a-z_][a-z0-9_]{0,62}$/, ({ path }) => `${path} must be a name of lower-case letters, digits and _, 63 at most`)
     .default("public"),
-  SIGRUN_DATABASE_POOL: number().integer().min(1).max(1000).default(10),
+  SIGRUN_DATABASE_POOL: whole(1, 1000).default(10),
   SIGRUN_DATA_DIR: string().default(".sigrun"),
   SIGRUN_SIDECAR: string(),
-  SIGRUN_WORKERS: number().integer().min(1).max(256).default(availableParallelism),
+  SIGRUN_WORKERS: whole(1, 256).default(availableParallelism),
   SIGRUN_LM: model.default("embedded/smollm2"),
   SIGRUN_LM_ALLOWED: string().default(""),
   SIGRUN_MCP_SERVERS: string(),
-  SIGRUN_GENERATED_CODE: string().oneOf(["on", "off"]).default("off"),
+  SIGRUN_GENERATED_CODE: oneOf("on", "off").default("off"),
   SIGRUN_RETENTION: string().matches(/^[1-9]\d{0,5}[mhd]$/, ({ path }) => `${path} must be a time such as 30d, 12h or 90m`),
-  SIGRUN_LOG_LEVEL: string().oneOf(["trace", "debug", "info", "warn", "error", "fatal"]),
+  SIGRUN_LOG_LEVEL: oneOf("trace", "debug", "info", "warn", "error", "fatal"),
 });
 
 const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;

@@ -44,6 +44,11 @@ test("every wrong setting is told, each by its name", (t) => {
   for (const name of Object.keys(wrong)) t.true(error?.message.includes(name), `${name} in ${error?.message}`);
 });
 
+test("what is no number, or none that a setting takes, is told in words", (t) => {
+  for (const SIGRUN_WORKERS of ["many", "0", "1.5", "1000"])
+    t.throws(() => readConfig({ SIGRUN_WORKERS }), { message: "SIGRUN_WORKERS must be a whole number from 1 to 256" });
+});
+
 test("a database's address, which may hold a password, is not told when it is wrong", (t) => {
   const error = t.throws(() => readConfig({ DATABASE_URL: "mysql://me:secret@host/db" }), { instanceOf: ConfigError });
   t.false(error?.message.includes("secret"));
