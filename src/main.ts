@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Config, ConfigError, readConfig } from "./config.ts";
+import { StoreUnavailable } from "./domain/faults.ts";
 import { startOptimizer } from "./jobs/optimizer.ts";
 import { startPruning } from "./jobs/pruning.ts";
 import { startRetention } from "./jobs/retention.ts";
@@ -12,7 +13,7 @@ import { services as contract } from "./rpc/router.ts";
 import { createServices } from "./services.ts";
 import { startSidecarChild } from "./sidecar/child.ts";
 import { createSidecar } from "./sidecar/client.ts";
-import { startEmbeddedPostgres } from "./store/postgres.ts";
+import { EmbeddedPostgresError, startEmbeddedPostgres } from "./store/postgres.ts";
 import { openStore } from "./store/store.ts";
 import { createLogger, type Logger } from "./telemetry.ts";
 
@@ -135,11 +136,21 @@ async function main(): Promise<void> {
     console.log(welcome(config, address));
   } catch (error) {
     if (stopping) return;
-    log.error({ err: error }, "sigrun can't start");
-    console.error(`sigrun can't start: ${(error as Error).message}`);
+    const why = reasonOf(error);
+    if (why === undefined) log.error({ err: error }, "sigrun can't start");
+    console.error(`sigrun can't start: ${why ?? (error as Error).message}`);
     await stop(closing, log);
     process.exit(1);
   }
+}
+
+/** What the operator can mend, in words; the stack of anything else goes to the log. */
+function reasonOf(error: unknown): string | undefined {
+  if (error instanceof EmbeddedPostgresError) return error.message;
+  if (error instanceof StoreUnavailable) return [error.message, (error.cause as Error | undefined)?.message].filter(Boolean).join(": ");
+  const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  if (code === "EADDRINUSE") return `${address}:${port} is taken; set SIGRUN_PORT to another port, or not at all for the next free one`;
+  return undefined;
 }
 
 function welcome(config: Config, address: string): string {
