@@ -122,7 +122,7 @@ export function createRevisionStore(database: Database): RevisionStore {
       // The wire has numbers that the column has not.
       const [row] =
         number > mostNumber ? [] : await select(`${revisionSelect} AND r.number = $3`, [project, programId, number], transaction);
-      if (!row) throw new NotFound("revision", `${number} of program ${programId}`);
+      if (!row) throw new NotFound(`revision ${number} of program`, programId);
       return revisionOf(row);
     },
 
