@@ -84,7 +84,11 @@ export function defineSignature(draft: SignatureDraft, path: string): Signature 
       const found: Violation[] = [];
       const defined = defineField(field, `${path}.${side}[${index}]`, side === "inputs", found);
       // A text has no fields of the caller's to point at.
-      const told = found.map((v) => ({ ...v, field: `${path}.text`, description: `field ${JSON.stringify(field.name)}: ${v.description}` }));
+      const told = found.map((v) => ({
+        ...v,
+        field: `${path}.text`,
+        description: `field ${JSON.stringify(field.name)}: ${v.description}`,
+      }));
       violations.push(...(fromText ? told.slice(0, 1) : found));
       return defined;
     });

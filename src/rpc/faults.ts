@@ -77,6 +77,8 @@ export function faultOf(error: unknown, rpc: string, log: Logger): Fault {
     return error;
   }
   if (error instanceof ConnectError) return faultOfConnect(error, rpc);
+  // Node's word for a caller that left while its stream of requests was read, as grpcurl does when a field is misspelt.
+  if ((error as NodeJS.ErrnoException | undefined)?.code === "ERR_STREAM_PREMATURE_CLOSE") return new Cancelled();
   const incident = randomBytes(4).toString("hex");
   log.error({ rpc, incident, err: error }, "a call failed in a way nobody foresaw");
   return new Fault("INTERNAL", `internal error; the server's log has it under ${incident}`);

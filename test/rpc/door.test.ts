@@ -1,6 +1,8 @@
+import { once } from "node:events";
 import { request as httpRequest } from "node:http";
+import { connect } from "node:http2";
 import { gzipSync } from "node:zlib";
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
@@ -125,6 +127,25 @@ test("a deadline of ten years is taken for the longest there is", async (t) => {
   const body = Buffer.from('{"id": "nobody"}');
   const answer = await post(`${t.context.url}${getProgram}`, "application/json", body, { "connect-timeout-ms": "9999999999" });
   t.regex(answer, /not_found/);
+});
+
+test("a caller that leaves while its reflection is open has left, and no more", async (t) => {
+  const { gateway } = await startScripted(t);
+  const session = connect(gateway.url);
+  const headers = {
+    ":method": "POST",
+    ":path": `/${V1.typeName}/ServerReflectionInfo`,
+    "content-type": "application/grpc",
+    te: "trailers",
+  };
+  const stream = session.request(headers).on("error", () => {});
+  const ask = create(ServerReflectionRequestSchema, { messageRequest: { case: "listServices", value: "" } });
+  stream.write(enveloped(toBinary(ServerReflectionRequestSchema, ask)));
+  await once(stream, "data");
+  session.destroy();
+  // It drains, so the call has ended by then.
+  t.is(await gateway.stop(), 0);
+  t.notRegex(gateway.log(), /nobody foresaw/);
 });
 
 test("health says SERVING for every service, NOT_FOUND for others, and watches", async (t) => {
