@@ -23,6 +23,7 @@ export function explainEarly(handler: UniversalHandler, log: Logger): UniversalH
     clampTimeout(request.header);
     const contextValues: ContextValues = request.contextValues ?? createContextValues();
     const response = await handler({ ...request, contextValues });
+    if (response.status === 415 || response.status === 405) return withAdvice(response);
     // A stream of requests goes through the interceptors before its first message is read.
     if (contextValues.get(arrived) || handler.method.methodKind.endsWith("bidi_streaming")) return response;
     const { error, response: whole } = await findError(response);
@@ -32,6 +33,14 @@ export function explainEarly(handler: UniversalHandler, log: Logger): UniversalH
     return handler({ ...request, contextValues, body: nothing() });
   };
   return Object.assign(explained, handler);
+}
+
+/** Connect sends these without a word, and they are what curl gets that was not told what it sends. */
+function withAdvice(response: UniversalServerResponse): UniversalServerResponse {
+  const advice = "send a POST with the header content-type: application/json, or what gRPC, gRPC-Web and Connect send\n";
+  const header = new Headers(response.header);
+  header.set("content-type", "text/plain; charset=utf-8");
+  return { ...response, header, body: once(Buffer.from(advice)) };
 }
 
 async function* nothing(): AsyncIterable<Uint8Array> {}

@@ -101,6 +101,12 @@ test("bytes that can't be decoded are INVALID_ARGUMENT to gRPC-Web, Connect and 
   t.regex(await post(stream, "application/connect+proto", enveloped(rubbish)), /invalid_argument.*REQUEST_INVALID/s);
 });
 
+test("a request that does not say that it is JSON is told to", async (t) => {
+  const says = /^415 .*content-type: application\/json/s;
+  t.regex(await post(`${t.context.url}${getProgram}`, "application/x-www-form-urlencoded", Buffer.from("{}")), says);
+  t.regex(await (await fetch(`${t.context.url}/sigrun.v1.ProgramService/ExecuteProgram`)).text(), /^send a POST/);
+});
+
 test("a message over 4 MiB is RESOURCE_EXHAUSTED, also where it is small when compressed", async (t) => {
   const { signatures } = t.context;
   const error = await failure(t, signatures.createSignature({ signature: { instructions: "x".repeat(5 * 2 ** 20) } }));
