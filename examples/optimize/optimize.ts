@@ -1,4 +1,4 @@
-// Optimizes a program and shows how it goes: node examples/optimize/optimize.ts [http://HOST:PORT]
+// Optimizes a program and shows how it goes: node_modules/.bin/node examples/optimize/optimize.ts [http://HOST:PORT]
 import { readFileSync } from "node:fs";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";

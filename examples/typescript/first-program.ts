@@ -1,4 +1,4 @@
-// Registers a program, runs it, and reads its record: node examples/typescript/first-program.ts [http://HOST:PORT]
+// Registers a program, runs it, and reads its record: node_modules/.bin/node examples/typescript/first-program.ts [http://HOST:PORT]
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { ExecutionService, ExecutionStatus } from "../../src/gen/sigrun/v1/execution_service_pb.ts";
