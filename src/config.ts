@@ -43,8 +43,9 @@ const environment = object({
   SIGRUN_HOST: string().default("127.0.0.1"),
   SIGRUN_PORT: whole(0, 65535),
   DATABASE_URL: string().matches(/^postgres(ql)?:\/\//, ({ path }) => `${path} must begin with postgres:// or postgresql://`),
+  // PostgreSQL cuts names at 63, and the job queue's schema is this one's name and _jobs.
   SIGRUN_DATABASE_SCHEMA: string()
-    .matches(/^[a-z_][a-z0-9_]{0,62}$/, ({ path }) => `${path} must be a name of lower-case letters, digits and _, 63 at most`)
+    .matches(/^[a-z_][a-z0-9_]{0,57}$/, ({ path }) => `${path} must be a name of lower-case letters, digits and _, 58 at most`)
     .default("public"),
   SIGRUN_DATABASE_POOL: whole(1, 1000).default(10),
   SIGRUN_DATA_DIR: string().default(".sigrun"),

@@ -35,7 +35,7 @@ export async function openQueue(database: Database, options: { url: string; sche
   const { url, schema, log } = options;
   const boss = new PgBoss({
     connectionString: url,
-    schema: `${schema.slice(0, 58)}_jobs`,
+    schema: `${schema}_jobs`,
     application_name: "sigrun",
     max: 2,
     schedule: false,
