@@ -11,6 +11,7 @@ import { lmMessage, metricMessage, programMessage } from "./definition.ts";
 import { faultOf, ProgramNotLoaded } from "./faults.ts";
 import { type OptimizeCall, type OptimizeEvent, optimizeMessage, progressOf } from "./optimize.ts";
 import { usageOf } from "./usage.ts";
+import { bytesOf, valuesOf } from "./values.ts";
 import type { SidecarInfo, Worker } from "./worker.ts";
 import { createWorkers } from "./workers.ts";
 
@@ -69,7 +70,7 @@ export function createSidecar(options: { targets: readonly string[]; log: Logger
           case "done":
             yield {
               kind: "done",
-              outputs: jsonOf(event.value.outputs) ?? {},
+              outputs: valuesOf(event.value.outputs) ?? {},
               trace: traceOf(event.value.trace),
               metricScores: event.value.metricScores,
             };
@@ -84,8 +85,8 @@ export function createSidecar(options: { targets: readonly string[]; log: Logger
   /** A worker that does not hold the program gets it with the next call. */
   async function* runOn(worker: Worker, call: RunCall, limits: CallLimits): AsyncGenerator<RunEvent> {
     const { scoring } = call;
-    const scored = scoring && { scoring: { expected: jsonBytes(scoring.expected), metrics: scoring.metrics.map(metricMessage) } };
-    const request = { inputs: jsonBytes(call.inputs), lm: lmMessage(call.lm), chunks: call.chunks, ...scored };
+    const scored = scoring && { scoring: { expected: bytesOf(scoring.expected), metrics: scoring.metrics.map(metricMessage) } };
+    const request = { inputs: bytesOf(call.inputs), lm: lmMessage(call.lm), chunks: call.chunks, ...scored };
     try {
       yield* attempt(worker, { ...request, programId: call.dspyProgramId }, limits);
     } catch (error) {
@@ -159,16 +160,11 @@ function cacheKey({ dspyProgramId, definition, inputs, lm }: RunCall): string | 
   return isCached ? `${dspyProgramId} ${JSON.stringify(inputs)}` : undefined;
 }
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-const jsonBytes = (values: Values) => encoder.encode(JSON.stringify(values));
-const jsonOf = (bytes: Uint8Array): Values | null => (bytes.length === 0 ? null : JSON.parse(decoder.decode(bytes)));
-
 function traceOf(trace: TraceMessage | undefined): Trace {
   return {
     steps: (trace?.steps ?? []).map((step) => ({
       module: step.module,
-      outputs: jsonOf(step.outputs),
+      outputs: valuesOf(step.outputs),
       rawAnswer: step.rawAnswer,
       tokenUsage: usageOf(step.tokenUsage),
       durationMs: Number(step.durationMs),

@@ -13,6 +13,7 @@ import {
   type SignatureSchema,
   type TypeSchema,
 } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
+import { bytesOf } from "./values.ts";
 
 /** A revision as the sidecar takes it. */
 export function programMessage(id: string, definition: Definition): MessageInitShape<typeof ProgramSchema> {
@@ -82,5 +83,5 @@ function typeMessage(type: Type): MessageInitShape<typeof TypeSchema> {
 
 /** Empty for none. */
 function jsonBytes(value: object | undefined): Uint8Array {
-  return value === undefined || Object.keys(value).length === 0 ? new Uint8Array() : new TextEncoder().encode(JSON.stringify(value));
+  return value === undefined || Object.keys(value).length === 0 ? new Uint8Array() : bytesOf(value);
 }

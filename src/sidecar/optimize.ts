@@ -5,6 +5,7 @@ import type { Definition, LmSettings } from "../domain/program.ts";
 import type { OptimizationProgress, OptimizeProgramRequestSchema } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import { lmMessage, metricMessage, programMessage } from "./definition.ts";
 import { usageOf } from "./usage.ts";
+import { bytesOf } from "./values.ts";
 
 /** All that an optimization needs. */
 export type OptimizeCall = {
@@ -38,7 +39,7 @@ export function optimizeMessage(call: OptimizeCall): MessageInitShape<typeof Opt
     optimizationId: call.id,
     program: programMessage(call.dspyProgramId, call.definition),
     optimizer: call.optimizer,
-    config: jsonBytes(call.config),
+    config: bytesOf(call.config),
     metrics: call.metrics.map(metricMessage),
     trainset: call.trainset.map(exampleMessage),
     valset: call.valset.map(exampleMessage),
@@ -59,6 +60,4 @@ export function progressOf({ phase, message, fraction, bestScore, baselineScore,
   };
 }
 
-const exampleMessage = ({ inputs, outputs }: Example) => ({ inputs: jsonBytes(inputs), outputs: jsonBytes(outputs) });
-
-const jsonBytes = (values: Values) => new TextEncoder().encode(JSON.stringify(values));
+const exampleMessage = ({ inputs, outputs }: Example) => ({ inputs: bytesOf(inputs), outputs: bytesOf(outputs) });
