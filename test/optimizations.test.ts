@@ -122,6 +122,8 @@ test("everything that is wrong with a request is told with its path, and nothing
   t.deepEqual(await refused({ lms: { teacher: { model: "openai/none" }, uncle: {} } }), ["lms.teacher.model", "lms.uncle"]);
   t.deepEqual(await refused({ budget: { lmCalls: -1n } }), ["budget.lm_calls"]);
   t.deepEqual(await refused({ seed: -1n }), ["seed"]);
+  const each = { seed: -1n, labels: { "1": "" }, budget: { tokens: -1n }, optimizer: "Magic", dataset: [] };
+  t.deepEqual(await refused(each), ["budget.tokens", "dataset", 'labels["1"]', "optimizer", "seed"]);
   t.deepEqual(await refused({ labels: { "1": "" } }), ['labels["1"]']);
   const { message } = await failure(t, gateway.programs.optimizeProgram({ programId, dataset: sentences, optimizer: "Magic" }));
   t.true(message.includes("BootstrapFewShot") && message.includes("GEPA"));

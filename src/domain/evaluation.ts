@@ -21,7 +21,7 @@ export type Summary = {
 };
 
 /** The score of one example: the metrics' mean by weight. */
-export function weigh(metrics: readonly Metric[], scores: readonly number[]): number {
+export function meanByWeight(metrics: readonly Metric[], scores: readonly number[]): number {
   const whole = metrics.reduce((sum, { weight }) => sum + weight, 0);
   return metrics.reduce((sum, { weight }, index) => sum + weight * (scores[index] ?? 0), 0) / whole;
 }

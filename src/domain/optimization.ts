@@ -1,5 +1,5 @@
 import type { TokenUsage, Values } from "./execution.ts";
-import { Invalid, type Violation } from "./faults.ts";
+import type { Violation } from "./faults.ts";
 import type { Labels } from "./labels.ts";
 import type { OptimizationStatus } from "./lifecycle.ts";
 import type { LmSettings } from "./program.ts";
@@ -84,9 +84,8 @@ const usualTimeMs = 300_000;
 const longestTimeMs = 12 * 3_600_000;
 
 /** A budget as a caller sets it, with the usual time where it sets none. */
-export function readBudget(asked: Budget | undefined, path: string): Budget {
+export function readBudget(asked: Budget | undefined, path: string, violations: Violation[]): Budget {
   const { timeMs, lmCalls, tokens } = asked ?? { timeMs: 0, lmCalls: 0, tokens: 0 };
-  const violations: Violation[] = [];
   const refuse = (part: string, description: string) => violations.push({ field: `${path}.${part}`, description, reason: "range" });
   if (timeMs < 0 || timeMs > longestTimeMs) refuse("time", `must be from 1 to ${longestTimeMs / 1000} seconds`);
   for (const [part, value] of [
@@ -94,7 +93,6 @@ export function readBudget(asked: Budget | undefined, path: string): Budget {
     ["tokens", tokens],
   ] as const)
     if (value < 0 || !Number.isSafeInteger(value)) refuse(part, "must be from 0, for no bound, to 2^53-1");
-  if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations);
   return { timeMs: timeMs || usualTimeMs, lmCalls, tokens };
 }
 

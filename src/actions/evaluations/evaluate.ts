@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from "uuid";
-import { type ExampleScore, type Summary, summarize, weigh } from "../../domain/evaluation.ts";
+import { type ExampleScore, meanByWeight, type Summary, summarize } from "../../domain/evaluation.ts";
 import { readExamples } from "../../domain/examples.ts";
 import { noTrace, type Trace } from "../../domain/execution.ts";
 import {
@@ -127,7 +127,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
         const checked = schemas.of(definition.signature).outputs.validate(event.outputs);
         if (!checked.ok) throw new OutputInvalid(checked.violations);
         const { metricScores } = event;
-        return { index, score: weigh(metrics, metricScores), metricScores, outputs: checked.values, tokenUsage: trace.tokenUsage };
+        return { index, score: meanByWeight(metrics, metricScores), metricScores, outputs: checked.values, tokenUsage: trace.tokenUsage };
       }
       throw new Error("the sidecar ended a run without an answer");
     } catch (error) {

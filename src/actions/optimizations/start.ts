@@ -3,7 +3,7 @@ import { readExamples } from "../../domain/examples.ts";
 import type { Values } from "../../domain/execution.ts";
 import { Invalid, RequestIdReused, SidecarUnavailable, type Violation } from "../../domain/faults.ts";
 import { maxViolations, pathTo } from "../../domain/json.ts";
-import { checkLabels, type Labels } from "../../domain/labels.ts";
+import { type Labels, labelViolations } from "../../domain/labels.ts";
 import { programStep } from "../../domain/lifecycle.ts";
 import { lmViolations } from "../../domain/lm.ts";
 import { type Budget, type Example, type Metric, type Optimization, readBudget } from "../../domain/optimization.ts";
@@ -58,7 +58,6 @@ export function createStartOptimization({ programs, optimizations, sidecar, sche
     const earlier = key && (await replay(project, key));
     if (earlier) return earlier;
 
-    checkLabels(request.labels, "labels");
     const { program, revision } = await revisionOf(project, request);
     const draft = { ...check(request, revision), programId: program.id, request: key };
     if (!sidecar.info()) throw new SidecarUnavailable();
@@ -83,7 +82,7 @@ export function createStartOptimization({ programs, optimizations, sidecar, sche
   /** Collects what is wrong in every part before it refuses. */
   function check(request: OptimizeRequest, { number, definition }: Revision): Omit<OptimizationDraft, "programId" | "request"> {
     const { signature } = definition;
-    const violations: Violation[] = [];
+    const violations: Violation[] = labelViolations(request.labels, "labels");
     const refuse = (field: string, description: string, reason: string) => violations.push({ field, description, reason });
     const metrics = readMetrics(request.metrics, signature, violations);
     const read = (examples: readonly Example[], path: string) =>
@@ -96,6 +95,7 @@ export function createStartOptimization({ programs, optimizations, sidecar, sche
     if (!Number.isSafeInteger(request.seed) || request.seed < 0 || request.seed > 2 ** 32 - 1)
       refuse("seed", "must be from 0 to 2^32-1", "range");
 
+    const budget = readBudget(request.budget, "budget", violations);
     const name = request.optimizer || "BootstrapFewShot";
     const optimizer = findOptimizer(name, "optimizer", violations);
     if (optimizer && trainset.length > 0 && trainset.length < optimizer.leastTrainset)
@@ -113,7 +113,7 @@ export function createStartOptimization({ programs, optimizations, sidecar, sche
       labels: request.labels,
       trainset,
       valset,
-      budget: readBudget(request.budget, "budget"),
+      budget,
       keepWorse: request.keepWorse,
       lms: request.lms,
     };
