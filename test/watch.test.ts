@@ -158,6 +158,9 @@ async function connect(t: T, url: string): Promise<pg.Client> {
   return client;
 }
 
+/** What was told of each execution, in the order that it was. */
+const byExecution = (lines: readonly string[]) => Object.groupBy(lines, (line) => line.split(" ")[0] as string);
+
 test("whoever resumes from any event is told exactly what came after it, by any gateway", async (t) => {
   const { one, two } = t.context;
   const { programId, filter } = await createProgram(t.context, "Resumed");
@@ -180,7 +183,8 @@ test("whoever resumes from any event is told exactly what came after it, by any 
   for (const from of [0, 1, 17, 40, 78]) {
     const again = await watch(t, from % 2 === 0 ? two : one, { filter, resumeToken: changes[from]?.resumeToken ?? "" });
     await until(() => again.told().length >= 79 - from);
-    t.deepEqual(again.told(), all.slice(from + 1));
+    // Two executions' changes that are committed side by side have no order; one execution's have theirs.
+    t.deepEqual(byExecution(again.told()), byExecution(all.slice(from + 1)));
     again.leave();
   }
 });
