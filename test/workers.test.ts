@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test from "ava";
 import { SidecarUnavailable } from "../src/domain/faults.ts";
-import { Scalar, SidecarService } from "../src/gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
+import { Scalar } from "../src/gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import { startSidecarChild } from "../src/sidecar/child.ts";
 import { createWorkers } from "../src/sidecar/workers.ts";
 import { createLogger } from "../src/telemetry.ts";
@@ -109,10 +109,7 @@ test("calls go to the worker that has the fewest, and from one that is lost to o
     program: { id: "p", signature: {}, modules: [{ name: "m", type: "Predict", signature: one() }] },
   };
   const limits = { timeoutMs: 30_000, signal: end.signal };
-  const run = async () => {
-    for await (const _ of workers.stream((worker) => worker.stream(SidecarService.method.runProgram, ask, limits)));
-  };
-  const runs = Array.from({ length: 9 }, run);
+  const runs = Array.from({ length: 9 }, () => workers.call((worker) => worker.run(ask, () => undefined, limits)));
   await until(() => model.requests.length === 9);
   t.deepEqual(
     workers.here().map((worker) => worker.busy()),

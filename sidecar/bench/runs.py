@@ -19,7 +19,7 @@ import grpc
 import orjson
 from programs import STR, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
+from worker import Worker
 
 from dspy_sidecar.workers import addresses
 
@@ -86,13 +86,13 @@ def memory_mb(pid: int) -> float:
     return int(rollup.split("Pss:")[1].split()[0]) / 1024
 
 
-async def load(stubs: list[pb_grpc.SidecarServiceStub], request: pb.RunProgramRequest, runs: int, at_once: int) -> None:
+async def load(workers: list[Worker], asked: pb.Run, runs: int, at_once: int) -> None:
     """Makes so many runs, so many at once, on each worker in turn."""
     left = iter(range(runs))
 
     async def caller() -> None:
         for number in left:
-            async for _ in stubs[number % len(stubs)].RunProgram(request):
+            async for _ in workers[number % len(workers)].run(asked):
                 pass
 
     await asyncio.gather(*(caller() for _ in range(at_once)))
@@ -122,22 +122,22 @@ async def measure(args: argparse.Namespace, sidecar: int, targets: list[str]) ->
     """Prints a line for each combination of demos and runs at once."""
     async with AsyncExitStack() as stack:
         channels = [await stack.enter_async_context(grpc.aio.insecure_channel(target, OPTIONS)) for target in targets]
-        stubs = [pb_grpc.SidecarServiceStub(channel) for channel in channels]
+        workers = [Worker(channel) for channel in channels]
         began = time.monotonic()
-        for stub in stubs:
-            await here(stub)
+        for worker in workers:
+            await here(worker)
         print(f"ready after {time.monotonic() - began:.1f} s", flush=True)
         for demos in args.demos:
             made = question(demos)
-            for stub in stubs:
-                await stub.LoadProgram(pb.LoadProgramRequest(program=made))
-            request = pb.RunProgramRequest(program_id=made.id, inputs=INPUTS)
+            for worker in workers:
+                await worker.LoadProgram(pb.LoadProgramRequest(program=made))
+            asked = pb.Run(program_id=made.id, inputs=INPUTS)
             for at_once in args.concurrency * args.rounds:
                 runs = args.runs if at_once > 1 else max(1, args.runs // 10)
-                await load(stubs, request, min(runs, 500), at_once)
+                await load(workers, asked, min(runs, 500), at_once)
                 pids = family(sidecar)
                 cpu, memory, clock = cpu_s(pids), sum(map(memory_mb, pids)), time.monotonic()
-                await load(stubs, request, runs, at_once)
+                await load(workers, asked, runs, at_once)
                 took = time.monotonic() - clock
                 print(
                     f"workers={args.workers} delay={args.delay_ms}ms demos={demos:2} c={at_once:3} runs={runs}: "
@@ -148,11 +148,11 @@ async def measure(args: argparse.Namespace, sidecar: int, targets: list[str]) ->
     print("memory by process, MB:", [round(memory_mb(pid)) for pid in family(sidecar)])
 
 
-async def here(stub: pb_grpc.SidecarServiceStub) -> None:
+async def here(worker: Worker) -> None:
     """Returns once a worker is warm."""
     while True:
         try:
-            await stub.GetInfo(pb.GetInfoRequest(), wait_for_ready=True)
+            await worker.GetInfo(pb.GetInfoRequest(), wait_for_ready=True)
             return
         except grpc.aio.AioRpcError:
             await asyncio.sleep(0.05)

@@ -9,6 +9,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.log import logger
 
@@ -114,6 +115,14 @@ def fault_of(error: BaseException) -> Fault:
     incident = secrets.token_hex(4)
     logger.error("a call failed in a way nobody foresaw", exc_info=error, extra={"fields": {"incident": incident}})
     return Fault(INTERNAL, "INTERNAL", f"internal error; the sidecar's log has it under {incident}")
+
+
+def failure_of(error: BaseException) -> pb.Failure:
+    """The same as a run's end."""
+    fault = fault_of(error)
+    return pb.Failure(
+        code=fault.code.value[0], reason=fault.reason, message=fault.message, retry_after_s=fault.retry_after_s
+    )
 
 
 async def abort(context: grpc.aio.ServicerContext, error: BaseException) -> None:

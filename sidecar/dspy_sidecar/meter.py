@@ -21,39 +21,34 @@ class Meter:
 
     def __init__(self, on_spent: Callable[[], None]) -> None:
         self._on_spent = on_spent
-        self._trace = pb.Trace()
+        self.trace = pb.Trace()
+        """So far; to be copied where it is sent."""
         self._began = 0.0
-
-    def trace(self) -> pb.Trace:
-        """A copy, so that what was sent stays as it was."""
-        copy = pb.Trace()
-        copy.CopyFrom(self._trace)
-        return copy
 
     def begin(self, module: str) -> None:
         """A module begins."""
-        self._trace.steps.add(module=module)
+        self.trace.steps.add(module=module)
         self._began = time.monotonic()
 
     def end(self, outputs: dict[str, Any] | None) -> None:
         """The module that began last has ended, with outputs or without."""
-        step = self._trace.steps[-1]
+        step = self.trace.steps[-1]
         step.duration_ms = round((time.monotonic() - self._began) * 1000)
         if outputs is not None:
             step.outputs = json_of(outputs)
 
     def asks(self, model: str) -> None:
         """A model is about to be asked."""
-        if self._trace.token_usage.lm_calls > 0:
+        if self.trace.token_usage.lm_calls > 0:
             self._on_spent()
-        self._trace.model = model
+        self.trace.model = model
         for usage in self._usages():
             usage.lm_calls += 1
 
     def answered(self, outputs: list[Any] | None) -> None:
         """The model has answered, or failed."""
-        if outputs and self._trace.steps:
-            self._trace.steps[-1].raw_answer = text_of(outputs[0])
+        if outputs and self.trace.steps:
+            self.trace.steps[-1].raw_answer = text_of(outputs[0])
 
     def add_usage(self, lm: str, entry: dict[str, Any]) -> None:
         """DSPy's usage tracker's own method: what one request used, by the provider's word."""
@@ -65,8 +60,8 @@ class Meter:
             usage.cached_tokens += cached or 0
 
     def _usages(self) -> list[pb.TokenUsage]:
-        step = [self._trace.steps[-1].token_usage] if self._trace.steps else []
-        return [self._trace.token_usage, *step]
+        step = [self.trace.steps[-1].token_usage] if self.trace.steps else []
+        return [self.trace.token_usage, *step]
 
 
 def text_of(output: Any) -> str:

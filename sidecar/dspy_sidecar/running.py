@@ -1,7 +1,7 @@
 """Runs a program, one DSPy context a call."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from typing import Any
 
 import dspy
@@ -28,73 +28,69 @@ Values = dict[str, dict[str, Any]]
 
 
 class Events:
-    """What a run tells while it goes on. Chunks wait for room, so that a slow reader slows the reading of the model's answer."""
+    """What a run tells while it goes on. Chunks wait for room, so that a slow reader slows the reading of the model's answer.
 
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[pb.RunProgramResponse | None] = asyncio.Queue()
-        self._room = asyncio.Semaphore(CHUNKS_AHEAD)
+    Args:
+        tell: Takes an event at once.
 
-    def tell(self, event: pb.RunProgramResponse | None) -> None:
-        """Without waiting. None is the last."""
-        self._queue.put_nowait(event)
+    """
 
-    async def send(self, chunk: pb.RunProgramResponse) -> None:
+    def __init__(self, tell: Callable[[pb.RunEvent], None]) -> None:
+        self.tell = tell
+        self._room = CHUNKS_AHEAD
+        self._has_room = asyncio.Event()
+
+    async def send(self, chunk: pb.RunEvent) -> None:
         """Once there is room."""
-        await self._room.acquire()
-        self._queue.put_nowait(chunk)
+        while self._room <= 0:
+            self._has_room.clear()
+            await self._has_room.wait()
+        self._room -= 1
+        self.tell(chunk)
 
-    async def __aiter__(self) -> AsyncIterator[pb.RunProgramResponse]:
-        while (event := await self._queue.get()) is not None:
-            yield event
-            if event.HasField("chunk"):
-                self._room.release()
+    def taken(self, chunks: int) -> None:
+        """So many of those that were sent."""
+        self._room += chunks
+        self._has_room.set()
 
 
-async def run(
-    program: LoadedProgram, models: Models, request: pb.RunProgramRequest
-) -> AsyncIterator[pb.RunProgramResponse]:
-    """Yields traces and chunks while it goes on, then the outputs; leaving the iteration cancels the request to the model."""
-    events = Events()
-    meter = Meter(on_spent=lambda: events.tell(pb.RunProgramResponse(trace=meter.trace())))
-    streaming = Streaming(events.send, events.tell) if request.chunks else None
-    task = asyncio.create_task(answer(program, models, request, meter, streaming))
-    task.add_done_callback(lambda _: events.tell(None))
+async def run(program: LoadedProgram, models: Models, asked: pb.Run, events: Events) -> pb.Done:
+    """Tells traces and chunks while it goes on, and gives the outputs."""
+    meter = Meter(on_spent=lambda: events.tell(pb.RunEvent(trace=meter.trace)))
+    streaming = Streaming(events.send, events.tell) if asked.chunks else None
     try:
-        async for event in events:
-            yield event
-        if task.exception() is not None:
-            yield pb.RunProgramResponse(trace=meter.trace())
-        done = task.result()
-        done.trace.CopyFrom(meter.trace())
-        yield pb.RunProgramResponse(done=done)
-    finally:
-        task.cancel()
+        done = await answer(program, models, asked, meter, streaming)
+    except BaseException:
+        events.tell(pb.RunEvent(trace=meter.trace))
+        raise
+    done.trace.CopyFrom(meter.trace)
+    return done
 
 
 async def answer(
-    program: LoadedProgram, models: Models, request: pb.RunProgramRequest, meter: Meter, streaming: Streaming | None
+    program: LoadedProgram, models: Models, asked: pb.Run, meter: Meter, streaming: Streaming | None
 ) -> pb.Done:
-    """The outputs, with their scores where the request asks for them."""
-    outputs = await steps(program, models, request, meter, streaming)
+    """The outputs, with their scores where the run asks for them."""
+    outputs = await steps(program, models, asked, meter, streaming)
     done = pb.Done(outputs=json_of(outputs))
-    if request.scoring.metrics:
-        done.metric_scores.extend(await scores(program, models, request, outputs, meter))
+    if asked.scoring.metrics:
+        done.metric_scores.extend(await scores(program, models, asked, outputs, meter))
     return done
 
 
 async def scores(
-    program: LoadedProgram, models: Models, request: pb.RunProgramRequest, outputs: dict[str, Any], meter: Meter
+    program: LoadedProgram, models: Models, asked: pb.Run, outputs: dict[str, Any], meter: Meter
 ) -> list[float]:
-    """One for each metric of the request."""
-    metrics = Metrics(program.own, request.scoring.metrics)
+    """One for each metric of the run."""
+    metrics = Metrics(program.own, asked.scoring.metrics)
     # The run's own settings are what is tried; a judge must be the same for all that is.
     lm, adapter = models.choose(program.lm)
     if metrics.needs_model:
         meter.begin(SCORING)
     with dspy.context(lm=lm, adapter=adapter, usage_tracker=meter, callbacks=[], disable_history=True, trace=None):
-        expected = orjson.loads(request.scoring.expected or b"{}")
+        expected = orjson.loads(asked.scoring.expected or b"{}")
         try:
-            verdicts = await metrics.acall(orjson.loads(request.inputs), expected, outputs)
+            verdicts = await metrics.acall(orjson.loads(asked.inputs), expected, outputs)
         finally:
             if metrics.needs_model:
                 meter.end(None)
@@ -102,13 +98,13 @@ async def scores(
 
 
 async def steps(
-    program: LoadedProgram, models: Models, request: pb.RunProgramRequest, meter: Meter, streaming: Streaming | None
+    program: LoadedProgram, models: Models, asked: pb.Run, meter: Meter, streaming: Streaming | None
 ) -> dict[str, Any]:
     """Runs each module on what it is wired to, and gives the program's outputs."""
-    values: Values = {"": orjson.loads(request.inputs)}
+    values: Values = {"": orjson.loads(asked.inputs)}
     callbacks = [streaming] if streaming else []
     for step in program.steps:
-        lm, adapter = models.choose(program.lm, step.lm, request.lm)
+        lm, adapter = models.choose(program.lm, step.lm, asked.lm)
         # Nothing of a caller's may stay behind: no history, no trace.
         with dspy.context(
             lm=lm,

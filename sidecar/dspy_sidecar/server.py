@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import dspy
@@ -79,7 +80,11 @@ async def serve(
     await stopped
     warming.cancel()
     await health.enter_graceful_shutdown()
-    await server.stop(GRACE_S)
+    deadline = loop.time() + GRACE_S
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline):
+            await servicer.drain()
+    await server.stop(max(0, deadline - loop.time()))
     await models.close()
     await toolbox().close()
 

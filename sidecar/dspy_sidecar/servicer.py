@@ -1,5 +1,6 @@
 """The sidecar's service: each method hands over to its noun."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -13,7 +14,7 @@ from dspy_sidecar.faults import NotWarmError, abort
 from dspy_sidecar.lm import Models
 from dspy_sidecar.optimizing import Optimizing
 from dspy_sidecar.programs import Programs
-from dspy_sidecar.running import run
+from dspy_sidecar.session import Session
 from dspy_sidecar.settings import Settings
 from dspy_sidecar.tools import toolbox
 
@@ -28,6 +29,8 @@ class Servicer(pb_grpc.SidecarServiceServicer):
         self._models = models
         self._programs = programs
         self._optimizing = optimizing
+        self._sessions: set[Session] = set()
+        self._is_draining = False
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: grpc.aio.ServicerContext) -> pb.GetInfoResponse:
         """The handshake."""
@@ -53,17 +56,27 @@ class Servicer(pb_grpc.SidecarServiceServicer):
             await abort(context, error)
             raise
 
-    async def RunProgram(
-        self, request: pb.RunProgramRequest, context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[pb.RunProgramResponse]:
-        """Runs a program."""
+    async def RunPrograms(
+        self, requests: AsyncIterator[pb.RunProgramsRequest], context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[pb.RunProgramsResponse]:
+        """Runs a gateway's programs, as long as it stays."""
+        session = Session(self._programs, self._models)
+        if self._is_draining:
+            session.end()
+        self._sessions.add(session)
         try:
-            has_definition = request.HasField("program")
-            program = self._programs.load(request.program) if has_definition else self._programs.get(request.program_id)
-            async for event in run(program, self._models, request):
-                yield event
-        except Exception as error:
-            await abort(context, error)
+            async with aclosing(session.serve(requests)) as responses:
+                async for response in responses:
+                    yield response
+        finally:
+            self._sessions.remove(session)
+
+    async def drain(self) -> None:
+        """Takes no further run, and lets those under way end. What they said has been read when the connections are closed after it."""
+        self._is_draining = True
+        for session in self._sessions:
+            session.end()
+        await asyncio.gather(*(session.over.wait() for session in self._sessions))
 
     async def OptimizeProgram(
         self, request: pb.OptimizeProgramRequest, context: grpc.aio.ServicerContext

@@ -31,8 +31,8 @@ class Streaming(BaseCallback):  # type: ignore[misc]
 
     def __init__(
         self,
-        send: Callable[[pb.RunProgramResponse], Awaitable[None]],
-        tell: Callable[[pb.RunProgramResponse], None],
+        send: Callable[[pb.RunEvent], Awaitable[None]],
+        tell: Callable[[pb.RunEvent], None],
     ) -> None:
         self._put = send
         self._tell = tell
@@ -83,11 +83,11 @@ class Streaming(BaseCallback):  # type: ignore[misc]
             new = text[len(self._sent.get(name, "")) :]
             if new:
                 self._sent[name] = text
-                await self._put(pb.RunProgramResponse(chunk=pb.Chunk(module=self._module, field=name, text=new)))
+                await self._put(pb.RunEvent(chunk=pb.Chunk(module=self._module, field=name, text=new)))
 
     def _begin_again(self) -> None:
         self._forget()
-        self._tell(pb.RunProgramResponse(reset=pb.Reset(module=self._module, attempt=self._attempt + 1)))
+        self._tell(pb.RunEvent(reset=pb.Reset(module=self._module, attempt=self._attempt + 1)))
 
     def _forget(self) -> None:
         self._text = ""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest_asyncio
 from process import running, scripted
 from scripted_model import ScriptedModel
-from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
+from worker import Worker
 
 # As the process itself does, before DSPy is imported.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"
@@ -26,7 +26,7 @@ async def work_dir(tmp_path_factory) -> Path:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def sidecar(model: ScriptedModel, work_dir: Path) -> AsyncIterator[pb_grpc.SidecarServiceStub]:
+async def sidecar(model: ScriptedModel, work_dir: Path) -> AsyncIterator[Worker]:
     """The real process, shared by the tests that ask for nothing else."""
     env = {**scripted(model.url), "SIGRUN_LM_ALLOWED": "openai/other"}
     async with running(env, "--work-dir", str(work_dir)) as stub:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import grpc
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
+from worker import Worker
 
 SIDECAR = Path(__file__).parent.parent
 
 
 @asynccontextmanager
-async def running(env: dict[str, str], *more: str) -> AsyncIterator[pb_grpc.SidecarServiceStub]:
+async def running(env: dict[str, str], *more: str) -> AsyncIterator[Worker]:
     """On a socket of its own, until the end of its stdin, which is the end of it."""
     with tempfile.TemporaryDirectory() as folder:
         address = f"unix:{folder}/sidecar.sock"
@@ -25,7 +25,7 @@ async def running(env: dict[str, str], *more: str) -> AsyncIterator[pb_grpc.Side
             sys.executable, *args, cwd=SIDECAR, env={**os.environ, **env}, stdin=asyncio.subprocess.PIPE
         )
         async with grpc.aio.insecure_channel(address) as channel:
-            stub = pb_grpc.SidecarServiceStub(channel)
+            stub = Worker(channel)
             while True:
                 try:
                     await stub.GetInfo(pb.GetInfoRequest(), wait_for_ready=True)

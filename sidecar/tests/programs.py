@@ -29,5 +29,5 @@ def capital(kind: str = "Predict", **settings: Any) -> pb.Program:
     return program(signature({"question": STR}, {"answer": STR}), kind, **settings)
 
 
-def asked(made: pb.Program, lm: pb.LmSettings | None = None, **inputs: Any) -> pb.RunProgramRequest:
-    return pb.RunProgramRequest(program=made, inputs=json.dumps(inputs).encode(), lm=lm)
+def asked(made: pb.Program, lm: pb.LmSettings | None = None, **inputs: Any) -> pb.Run:
+    return pb.Run(program=made, inputs=json.dumps(inputs).encode(), lm=lm)

@@ -4,11 +4,12 @@ import time
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 from programs import capital
 from pupil import pupil, request, wavering
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from test_optimizing import optimized
-from test_runs import failure
 
 TOKENS = 42
 """Of each request to the scripted model."""
@@ -98,7 +99,7 @@ async def test_a_budget_that_does_not_reach_for_the_scores_before_fails(sidecar,
     model.script(pupil)
     before = len(model.requests)
     call = sidecar.OptimizeProgram(bounded("COPRO", budget))
-    code, reason, _, message, _ = await failure_of(call)
+    code, reason, message, _ = await failure_of(call)
     assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXCEEDED")
     assert "can't be scored on all 6 held-out examples" in message
     # Six are asked side by side before anybody knows what one takes.
@@ -126,7 +127,7 @@ async def test_what_was_spent_is_told_before_a_fault(sidecar, model):
 
     model.script(failing)
     before = len(model.requests)
-    _, reason, _, _, told = await failure_of(sidecar.OptimizeProgram(request("COPRO", breadth=2, depth=1)))
+    _, reason, _, told = await failure_of(sidecar.OptimizeProgram(request("COPRO", breadth=2, depth=1)))
     assert reason == "LM_AUTH_FAILED"
     usage = told[-1].token_usage
     assert usage.lm_calls == len(model.requests) - before
@@ -173,14 +174,12 @@ async def test_an_optimizer_whose_advice_can_not_be_read_fails_by_that(sidecar, 
 
 
 async def failure_of(call):
-    """As `failure`, with the progress in place of traces."""
+    """The code, the ErrorInfo's reason, the message, and the progress that came before."""
     seen = []
-
-    async def events():
-        async for event in call:
-            seen.append(event.progress)
-            yield pb.RunProgramResponse()
-
     async with asyncio.timeout(30):
-        *ended, _ = await failure(events())
-    return *ended, seen
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            async for event in call:
+                seen.append(event.progress)
+    info = error_details_pb2.ErrorInfo()
+    rpc_status.from_call(raised.value).details[0].Unpack(info)
+    return raised.value.code(), info.reason, raised.value.details(), seen

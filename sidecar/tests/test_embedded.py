@@ -38,7 +38,7 @@ async def test_the_embedded_model_answers_so_that_it_can_be_read_and_ends_with_t
                 await asyncio.sleep(0.05)
         assert info.default_model == "embedded/smollm2"
         for kind in ("Predict", "ChainOfThought"):
-            seen = [event async for event in stub.RunProgram(asked(program(sig, kind), **inputs))]
+            seen = [event async for event in stub.run(asked(program(sig, kind), **inputs))]
             outputs = json.loads(seen[-1].done.outputs)
             assert isinstance(outputs["answer"], str) and 0 <= outputs["confidence"] <= 1
             assert seen[-1].done.trace.token_usage.output_tokens > 0

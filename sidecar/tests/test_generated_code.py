@@ -58,7 +58,7 @@ async def are_gone() -> None:
 
 async def test_program_of_thought_answers_by_what_its_code_gives(enabled, model):
     model.script(CODE, ANSWER)
-    end = await done(enabled.RunProgram(asked(capital("ProgramOfThought"), **WHAT)))
+    end = await done(enabled.run(asked(capital("ProgramOfThought"), **WHAT)))
     assert json.loads(end.outputs) == {"answer": "42"}
     assert json.loads(end.trace.steps[0].outputs) == ANSWER
     assert '{"answer": 42}' in str(model.requests[-1]["messages"])
@@ -70,10 +70,10 @@ async def test_code_that_fails_is_written_again_and_ends_as_a_fault_where_all_do
     wrong = {"reasoning": "hm", "generated_code": "1 / 0"}
     model.script(wrong, CODE, ANSWER)
     made = capital("ProgramOfThought")
-    assert json.loads((await done(enabled.RunProgram(asked(made, **WHAT)))).outputs) == {"answer": "42"}
+    assert json.loads((await done(enabled.run(asked(made, **WHAT)))).outputs) == {"answer": "42"}
     assert "ZeroDivisionError" in str(model.requests[-2]["messages"])
     model.script(wrong)
-    _, reason, _, message, traces = await failure(enabled.RunProgram(asked(made, **WHAT)))
+    _, reason, _, message, traces = await failure(enabled.run(asked(made, **WHAT)))
     assert (reason, message) == ("OUTPUT_INVALID", "the code that the model wrote can't be run to its end")
     assert traces[-1].token_usage.lm_calls == 3
 
@@ -82,7 +82,7 @@ async def test_code_act_runs_code_in_turns(enabled, model):
     first = {"generated_code": "six = 6\nprint(six)", "finished": False}
     second = {"generated_code": "print(six * 7)", "finished": True}
     model.script(first, second, ANSWER)
-    end = await done(enabled.RunProgram(asked(capital("CodeAct"), **WHAT)))
+    end = await done(enabled.run(asked(capital("CodeAct"), **WHAT)))
     assert json.loads(end.outputs) == {"answer": "42"}
     assert "42" in json.loads(end.trace.steps[0].outputs)["trajectory"]["code_output_1"]
 
@@ -91,7 +91,7 @@ async def test_rlm_explores_its_inputs_by_code_that_asks_the_model_again(enabled
     look = {"reasoning": "I look", "code": '```python\nsaid = llm_query("Say 42")\nprint(len(question), said)\n```'}
     submit = {"reasoning": "I am done", "code": "```python\nSUBMIT(answer=said)\n```"}
     model.script(look, "forty-two", submit)
-    end = await done(enabled.RunProgram(asked(capital("RLM"), **WHAT)))
+    end = await done(enabled.run(asked(capital("RLM"), **WHAT)))
     assert json.loads(end.outputs) == {"answer": "forty-two"}
     made = json.loads(end.trace.steps[0].outputs)
     assert made["final_reasoning"] == "I am done"
@@ -103,14 +103,14 @@ async def test_what_is_streamed_is_the_answer_and_not_the_code(enabled, model):
     model.script(CODE, ANSWER)
     request = asked(capital("ProgramOfThought"), **WHAT)
     request.chunks = True
-    events, _ = await streamed(enabled.RunProgram(request))
+    events, _ = await streamed(enabled.run(request))
     assert told(events) == ANSWER
 
 
 @pytest.mark.parametrize("how", ["cancelled", "out of time"])
 async def test_code_without_an_end_ends_with_its_run(enabled, model, how):
     model.script(ENDLESS)
-    call = enabled.RunProgram(asked(capital("ProgramOfThought"), **WHAT), timeout=None if how == "cancelled" else 8)
+    call = enabled.run(asked(capital("ProgramOfThought"), **WHAT), timeout=None if how == "cancelled" else 8)
     reading = asyncio.ensure_future(done(call))
     async with asyncio.timeout(30):
         while not interpreters():
@@ -124,13 +124,13 @@ async def test_code_without_an_end_ends_with_its_run(enabled, model, how):
 
 async def test_a_run_that_waits_for_a_free_interpreter_can_be_cancelled_and_others_go_on(enabled, model):
     model.script(ENDLESS)
-    calls = [enabled.RunProgram(asked(capital("ProgramOfThought"), **WHAT)) for _ in range(6)]
+    calls = [enabled.run(asked(capital("ProgramOfThought"), **WHAT)) for _ in range(6)]
     reading = [asyncio.ensure_future(done(call)) for call in calls]
     async with asyncio.timeout(60):
         while len(interpreters()) < 4:
             await asyncio.sleep(0.05)
     model.script({"answer": "Paris"})
-    await done(enabled.RunProgram(asked(capital(), **WHAT)))
+    await done(enabled.run(asked(capital(), **WHAT)))
     assert len(interpreters()) == 4
     for call in calls:
         call.cancel()
@@ -192,7 +192,7 @@ def test_everything_that_dspys_runner_imports_is_installed_here():
 
 @pytest.mark.parametrize("kind", MODULES)
 async def test_they_are_not_enabled_until_they_are_switched_on(sidecar, kind):
-    _, reason, _, message, _ = await failure(sidecar.RunProgram(asked(capital(kind), **WHAT)))
+    _, reason, _, message, _ = await failure(sidecar.run(asked(capital(kind), **WHAT)))
     assert reason == "NOT_ENABLED"
     assert (
         message

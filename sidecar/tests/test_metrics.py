@@ -102,7 +102,7 @@ def test_several_metrics_are_a_weighted_mean_that_says_all():
     assert "n: expected 1, got 2." in mean.feedback
 
 
-def scored(made: pb.Program, expected: dict, *metrics: pb.Metric, **inputs) -> pb.RunProgramRequest:
+def scored(made: pb.Program, expected: dict, *metrics: pb.Metric, **inputs) -> pb.Run:
     request = asked(made, **inputs)
     request.scoring.CopyFrom(pb.Scoring(expected=json.dumps(expected).encode(), metrics=metrics))
     return request
@@ -113,7 +113,7 @@ async def test_a_run_is_scored_where_that_is_asked_for(sidecar, model):
     made = program(signature({"question": STR}, {"answer": STR, "people": INT}))
     metrics = [metric("exact_match"), metric("contains", "answer"), metric("numeric", "people", tolerance=1)]
     expected = {"answer": "Paris", "people": 3}
-    end = await done(sidecar.RunProgram(scored(made, expected, *metrics, question="Capital?")))
+    end = await done(sidecar.run(scored(made, expected, *metrics, question="Capital?")))
     assert list(end.metric_scores) == [0, 1, 1]
     assert json.loads(end.outputs) == {"answer": "Paris, France", "people": 2}
     assert end.trace.token_usage.lm_calls == 1
@@ -122,7 +122,7 @@ async def test_a_run_is_scored_where_that_is_asked_for(sidecar, model):
 async def test_a_judge_is_asked_by_the_rubric_and_its_tokens_count(sidecar, model):
     model.script({"answer": "Paris"}, {"reason": "It is right.", "score": 0.75})
     request = scored(capital(), {"answer": "Lyon"}, metric("judge", rubric="It is a city."), question="Where?")
-    end = await done(sidecar.RunProgram(request))
+    end = await done(sidecar.run(request))
     assert list(end.metric_scores) == [0.75]
     assert end.trace.token_usage.lm_calls == 2
     assert [(step.module, step.token_usage.lm_calls) for step in end.trace.steps] == [("only", 1), ("(metrics)", 1)]
@@ -135,7 +135,7 @@ async def test_a_judge_is_the_programs_own_model_whatever_the_run_is_tried_with(
     model.script({"answer": "Paris"}, {"reason": "", "score": 1.5})
     request = scored(capital(), {}, metric("judge", rubric="x"), question="Where?")
     request.lm.model = "openai/other"
-    end = await done(sidecar.RunProgram(request))
+    end = await done(sidecar.run(request))
     assert list(end.metric_scores) == [1]
     assert [asked["model"] for asked in model.requests[-2:]] == ["other", "scripted"]
 
@@ -143,10 +143,10 @@ async def test_a_judge_is_the_programs_own_model_whatever_the_run_is_tried_with(
 async def test_a_judge_that_fails_fails_the_run_with_its_reason(sidecar, model):
     request = scored(capital(), {}, metric("judge", rubric="x"), question="Where?")
     model.script({"answer": "Paris"}, (401, {"message": "no"}, {}))
-    _, reason, *_, seen = await failure(sidecar.RunProgram(request))
+    _, reason, *_, seen = await failure(sidecar.run(request))
     assert reason == "LM_AUTH_FAILED"
     assert json.loads(seen[-1].steps[0].outputs) == {"answer": "Paris"}
     for verdict in ("no verdict", {"reason": "", "score": "NaN"}):
         model.script({"answer": "Paris"}, verdict)
-        _, reason, *_ = await failure(sidecar.RunProgram(request))
+        _, reason, *_ = await failure(sidecar.run(request))
         assert reason == "OUTPUT_INVALID"

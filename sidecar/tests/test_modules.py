@@ -27,7 +27,7 @@ def wrapped(kind: str, inner: str, params: dict, pattern: str = "[A-Z][a-z]+") -
 async def test_best_of_n_takes_the_first_answer_that_reaches_the_threshold(sidecar, model):
     model.script({"answer": "dunno"}, {"answer": "Paris"}, {"answer": "Lyon"})
     before = len(model.requests)
-    end = await done(sidecar.RunProgram(asked(wrapped("BestOfN", "Predict", FITS), **QUESTION)))
+    end = await done(sidecar.run(asked(wrapped("BestOfN", "Predict", FITS), **QUESTION)))
     assert json.loads(end.outputs) == {"answer": "Paris"}
     assert len(model.requests) == before + 2
     assert end.trace.token_usage.lm_calls == 2
@@ -37,14 +37,14 @@ async def test_best_of_n_takes_the_first_answer_that_reaches_the_threshold(sidec
 
 async def test_best_of_n_takes_the_best_where_none_reaches_it(sidecar, model):
     model.script({"answer": "one"}, {"answer": "two"}, {"answer": "three"})
-    end = await done(sidecar.RunProgram(asked(wrapped("BestOfN", "Predict", FITS), **QUESTION)))
+    end = await done(sidecar.run(asked(wrapped("BestOfN", "Predict", FITS), **QUESTION)))
     assert json.loads(end.outputs) == {"answer": "one"}
     assert end.trace.token_usage.lm_calls == 3
 
 
 async def test_best_of_n_judges_by_a_rubric(sidecar, model):
     model.script({"answer": "Lyon"}, {"score": 0.2}, {"answer": "Paris"}, {"score": 1})
-    end = await done(sidecar.RunProgram(asked(wrapped("BestOfN", "Predict", JUDGE), **QUESTION)))
+    end = await done(sidecar.run(asked(wrapped("BestOfN", "Predict", JUDGE), **QUESTION)))
     assert json.loads(end.outputs) == {"answer": "Paris"}
     assert "It names a capital." in str(model.requests[-1]["messages"])
 
@@ -52,7 +52,7 @@ async def test_best_of_n_judges_by_a_rubric(sidecar, model):
 async def test_refine_runs_again_with_advice(sidecar, model):
     advice = {"discussion": "It was no word.", "advice": {"self": "Answer with one capitalized word."}}
     model.script({"reasoning": "hm", "answer": "dunno"}, advice, {"reasoning": "ah", "answer": "Paris"})
-    end = await done(sidecar.RunProgram(asked(wrapped("Refine", "ChainOfThought", FITS), **QUESTION)))
+    end = await done(sidecar.run(asked(wrapped("Refine", "ChainOfThought", FITS), **QUESTION)))
     assert json.loads(end.outputs) == {"answer": "Paris"}
     assert json.loads(end.trace.steps[0].outputs) == {"reasoning": "ah", "answer": "Paris"}
     asked_for_advice, again = model.requests[-2:]
@@ -62,10 +62,10 @@ async def test_refine_runs_again_with_advice(sidecar, model):
 
 async def test_attempts_that_all_fail_end_with_the_last_ones_reason(sidecar, model):
     model.script((401, {"message": "no"}, {}))
-    _, reason, *_ = await failure(sidecar.RunProgram(asked(wrapped("BestOfN", "Predict", FITS), **QUESTION)))
+    _, reason, *_ = await failure(sidecar.run(asked(wrapped("BestOfN", "Predict", FITS), **QUESTION)))
     assert reason == "LM_AUTH_FAILED"
     model.script("nothing to read")
-    _, reason, *_ = await failure(sidecar.RunProgram(asked(wrapped("Refine", "Predict", FITS), **QUESTION)))
+    _, reason, *_ = await failure(sidecar.run(asked(wrapped("Refine", "Predict", FITS), **QUESTION)))
     assert reason == "OUTPUT_INVALID"
 
 
@@ -73,14 +73,14 @@ async def test_a_failed_attempt_is_one_of_many_also_in_the_next_run(sidecar, mod
     made = wrapped("BestOfN", "Predict", FITS)
     for _ in range(6):
         model.script("nothing to read", "nothing to read", {"answer": "Paris"})
-        assert json.loads((await done(sidecar.RunProgram(asked(made, **QUESTION)))).outputs) == {"answer": "Paris"}
+        assert json.loads((await done(sidecar.run(asked(made, **QUESTION)))).outputs) == {"answer": "Paris"}
 
 
 async def test_multi_chain_comparison_compares_lines_of_reasoning(sidecar, model):
     chains = [{"reasoning": f"line {n}", "answer": "Paris"} for n in range(3)]
     model.script(*chains, {"rationale": "all agree", "answer": "Paris"})
     made = wrapped("MultiChainComparison", "ChainOfThought", {"M": 3, "temperature": 0.6})
-    end = await done(sidecar.RunProgram(asked(made, **QUESTION)))
+    end = await done(sidecar.run(asked(made, **QUESTION)))
     assert json.loads(end.outputs) == {"answer": "Paris"}
     assert json.loads(end.trace.steps[0].outputs) == {"rationale": "all agree", "answer": "Paris"}
     assert end.trace.token_usage.lm_calls == 4
@@ -98,7 +98,7 @@ async def test_what_is_streamed_of_attempts_adds_up_to_the_one_taken(sidecar, mo
     model.script(first, *between, first, *between, third)
     request = asked(wrapped(kind, inner, params), **QUESTION)
     request.chunks = True
-    events, end = await streamed(sidecar.RunProgram(request))
+    events, end = await streamed(sidecar.run(request))
     assert json.loads(end.outputs) == {"answer": "first"}
     assert told(events)["answer"] == "first"
     assert [event.reset.attempt for event in events if event.HasField("reset")] == [2, 3, 4]
@@ -110,7 +110,7 @@ async def test_cancelling_reaches_the_models_request_and_the_thread_ends(sidecar
     given_up = model.given_up
     before = len(model.requests)
     params = FITS if kind == "BestOfN" else {"M": 2, "temperature": 0.6}
-    call = sidecar.RunProgram(asked(wrapped(kind, "ChainOfThought", params), **QUESTION))
+    call = sidecar.run(asked(wrapped(kind, "ChainOfThought", params), **QUESTION))
     reading = asyncio.ensure_future(done(call))
     while len(model.requests) == before:
         await asyncio.sleep(0.01)
@@ -121,14 +121,14 @@ async def test_cancelling_reaches_the_models_request_and_the_thread_ends(sidecar
         await asyncio.sleep(0.01)
     # No further attempt is made.
     model.script({"answer": "Paris"})
-    await done(sidecar.RunProgram(asked(wrapped("BestOfN", "Predict", FITS), **QUESTION)))
+    await done(sidecar.run(asked(wrapped("BestOfN", "Predict", FITS), **QUESTION)))
     assert len(model.requests) <= before + 3
 
 
 async def test_many_run_at_once(sidecar, model):
     model.script({"answer": "Paris"})
     made = wrapped("BestOfN", "Predict", FITS)
-    ends = await asyncio.gather(*(done(sidecar.RunProgram(asked(made, **QUESTION))) for _ in range(100)))
+    ends = await asyncio.gather(*(done(sidecar.run(asked(made, **QUESTION))) for _ in range(100)))
     assert all(json.loads(end.outputs) == {"answer": "Paris"} for end in ends)
 
 

@@ -12,9 +12,9 @@ from optimizer_processes import optimizers, until
 from process import SIDECAR
 from pupil import CAPITALS, pupil, request
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
 from test_budgets import failure_of
 from test_optimizing import optimized
+from worker import Worker
 
 from dspy_sidecar.folders import OLD_S, Folders
 from dspy_sidecar.optimizing import GRACE_S
@@ -98,7 +98,7 @@ async def test_the_process_dies_with_the_sidecar(model, tmp_path):
     args = ["-m", "dspy_sidecar", "--listen", address, "--work-dir", str(tmp_path)]
     own = await asyncio.create_subprocess_exec(sys.executable, *args, cwd=SIDECAR, env=env)
     async with grpc.aio.insecure_channel(address) as channel:
-        stub = pb_grpc.SidecarServiceStub(channel)
+        stub = Worker(channel)
         reading = asyncio.ensure_future(drain(stub.OptimizeProgram(request("GEPA"), wait_for_ready=True)))
         await until(lambda: len(model.requests) > before)
         assert len(optimizers(model.url)) == 1
@@ -183,7 +183,7 @@ async def test_no_word_of_an_example_stands_in_the_log(model, tmp_path):
         sys.executable, *args, cwd=SIDECAR, env=env, stderr=asyncio.subprocess.PIPE
     )
     async with grpc.aio.insecure_channel(address) as channel:
-        stub = pb_grpc.SidecarServiceStub(channel)
+        stub = Worker(channel)
         await stub.GetInfo(pb.GetInfoRequest(), wait_for_ready=True)
         for optimizer in ("MIPROv2", "GEPA"):
             await drain(stub.OptimizeProgram(request(optimizer)))

@@ -69,7 +69,7 @@ async def test_the_handshake_has_the_tools_and_the_servers_that_are_away(armed):
 
 async def test_react_calls_tools_until_it_is_done_and_its_trajectory_is_the_steps(armed, model):
     model.script(step("weather.forecast", city="Oslo", days=3), step("finish"), ANSWER)
-    end = await done(armed.RunProgram(asked(acting("weather.forecast"), **WHERE)))
+    end = await done(armed.run(asked(acting("weather.forecast"), **WHERE)))
     assert json.loads(end.outputs) == {"answer": "Yes, rain."}
     made = json.loads(end.trace.steps[0].outputs)
     assert made["reasoning"] == "the tool says so"
@@ -85,7 +85,7 @@ async def test_what_a_tool_or_the_model_does_wrong_is_told_to_the_model(armed, m
     wrong = [step("weather.broken"), step("gone.x"), step("weather.forecast", days=[]), step("finish", answer="Yes")]
     model.script(*wrong, ANSWER)
     made = acting("weather.forecast", "weather.broken", "gone.x")
-    trajectory = json.loads((await done(armed.RunProgram(asked(made, **WHERE)))).trace.steps[0].outputs)["trajectory"]
+    trajectory = json.loads((await done(armed.run(asked(made, **WHERE)))).trace.steps[0].outputs)["trajectory"]
     observations = [trajectory[f"observation_{number}"] for number in range(4)]
     assert observations[0].endswith("no such place")
     assert observations[1] == "Error: the tool's server gone can't be reached right now"
@@ -97,18 +97,18 @@ async def test_what_a_tool_or_the_model_does_wrong_is_told_to_the_model(armed, m
 async def test_a_server_that_dies_in_the_middle_is_told_to_the_model_and_back_for_the_next_run(armed, model):
     made = acting("weather.crash", "weather.forecast")
     model.script(step("weather.crash"), step("finish"), ANSWER)
-    end = await done(armed.RunProgram(asked(made, **WHERE)))
+    end = await done(armed.run(asked(made, **WHERE)))
     assert "Error: the tool's call failed" in end.trace.steps[0].outputs.decode()
     await only_away(armed, "gone")
     model.script(step("weather.forecast", city="Oslo"), step("finish"), ANSWER)
-    end = await done(armed.RunProgram(asked(made, **WHERE)))
+    end = await done(armed.run(asked(made, **WHERE)))
     assert "Oslo: rain" in end.trace.steps[0].outputs.decode()
 
 
 async def test_it_ends_after_max_iters(armed, model):
     looping = step("weather.forecast", city="Oslo")
     model.script(looping, looping, ANSWER)
-    end = await done(armed.RunProgram(asked(acting("weather.forecast", max_iters=2), **WHERE)))
+    end = await done(armed.run(asked(acting("weather.forecast", max_iters=2), **WHERE)))
     assert json.loads(end.outputs) == {"answer": "Yes, rain."}
     assert end.trace.token_usage.lm_calls == 3
 
@@ -117,7 +117,7 @@ async def test_cancelling_a_run_cancels_the_call_of_the_tool(armed, model, folde
     for name in ("started", "cancelled"):
         (folder / name).unlink(missing_ok=True)
     model.script(step("weather.slow"))
-    call = armed.RunProgram(asked(acting("weather.slow"), **WHERE))
+    call = armed.run(asked(acting("weather.slow"), **WHERE))
     reading = asyncio.ensure_future(done(call))
     async with asyncio.timeout(10):
         while not (folder / "started").exists():
@@ -131,7 +131,7 @@ async def test_cancelling_a_run_cancels_the_call_of_the_tool(armed, model, folde
 
 async def test_a_run_that_fails_has_its_tokens(armed, model):
     model.script(step("weather.forecast", city="Oslo"), (401, {"message": "no"}, {}))
-    _, reason, *_, traces = await failure(armed.RunProgram(asked(acting("weather.forecast"), **WHERE)))
+    _, reason, *_, traces = await failure(armed.run(asked(acting("weather.forecast"), **WHERE)))
     assert reason == "LM_AUTH_FAILED"
     assert traces[-1].token_usage.lm_calls == 2
     assert traces[-1].token_usage.output_tokens == 12
@@ -141,7 +141,7 @@ async def test_what_is_streamed_adds_up_to_the_outputs(armed, model):
     model.script(step("weather.forecast", city="Oslo"), step("finish"), ANSWER)
     request = asked(acting("weather.forecast"), **WHERE)
     request.chunks = True
-    events, end = await streamed(armed.RunProgram(request))
+    events, end = await streamed(armed.run(request))
     assert told(events) == ANSWER
     assert len([event for event in events if event.HasField("chunk")]) > 2
     assert not [event for event in events if event.HasField("reset")]
@@ -149,7 +149,7 @@ async def test_what_is_streamed_adds_up_to_the_outputs(armed, model):
 
 
 async def test_a_tool_that_is_not_there_is_no_program(armed):
-    _, reason, _, message, _ = await failure(armed.RunProgram(asked(acting("weather.nope"), **WHERE)))
+    _, reason, _, message, _ = await failure(armed.run(asked(acting("weather.nope"), **WHERE)))
     assert reason == "BUILD_FAILED"
     assert message.startswith("there is no tool weather.nope; there is weather.forecast")
 
@@ -161,7 +161,7 @@ async def test_its_state_is_what_dspys_own_saves_and_loads(armed, model, monkeyp
     assert set(state) == {"react", "extract.predict"}
     model.script(step("finish"), ANSWER)
     made = acting("weather.forecast", compiled_state=json.dumps(state))
-    await done(armed.RunProgram(asked(made, **WHERE)))
+    await done(armed.run(asked(made, **WHERE)))
     assert "A demo's answer." in str(model.requests[-1]["messages"])
     monkeypatch.setattr(react, "toolbox", lambda: tools.Toolbox({"weather": Http(url="http://127.0.0.1:9")}))
     assert set(react.ReAct(signature_class(CAPITAL), ["weather.forecast"], 5).dump_state()) == set(state)
@@ -199,12 +199,12 @@ async def test_a_program_is_built_anew_once_a_server_lists_its_tool(model, tmp_p
     async with running({**scripted(model.url), "SIGRUN_MCP_SERVERS": str(tmp_path / "mcp.json")}) as stub:
         made = acting("weather.forecast")
         await stub.LoadProgram(pb.LoadProgramRequest(program=made))
-        by_id = pb.RunProgramRequest(program_id=made.id, inputs=json.dumps(WHERE).encode())
+        by_id = pb.Run(program_id=made.id, inputs=json.dumps(WHERE).encode())
         model.script(step("weather.forecast", city="Oslo"), step("finish"), ANSWER)
-        assert "can't be reached right now" in (await done(stub.RunProgram(by_id))).trace.steps[0].outputs.decode()
+        assert "can't be reached right now" in (await done(stub.run(by_id))).trace.steps[0].outputs.decode()
         os.symlink(SERVER, later)
         await only_away(stub)
-        assert (await failure(stub.RunProgram(by_id)))[1] == "PROGRAM_NOT_LOADED"
+        assert (await failure(stub.run(by_id)))[1] == "PROGRAM_NOT_LOADED"
         model.script(step("weather.forecast", city="Oslo"), step("finish"), ANSWER)
-        await done(stub.RunProgram(asked(made, **WHERE)))
+        await done(stub.run(asked(made, **WHERE)))
         assert "What the weather will be." in str(model.requests[-2]["messages"])

@@ -3,10 +3,9 @@ import json
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 from programs import QUESTION, STR, asked, capital, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+from worker import RunFailed
 
 
 async def events(call):
@@ -18,22 +17,19 @@ async def done(call) -> pb.Done:
 
 
 async def failure(call):
-    """The code, the ErrorInfo's reason, the retry delay, the message, and the traces that came before."""
+    """The code, the reason, the retry delay, the message, and the traces that came before."""
     seen = []
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
+    with pytest.raises(RunFailed) as raised:
         async for event in call:
             seen.append(event.trace)
-    details = rpc_status.from_call(raised.value).details
-    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
-    details[0].Unpack(info)
-    if len(details) > 1:
-        details[1].Unpack(retry)
-    return raised.value.code(), info.reason, retry.retry_delay.seconds, raised.value.details(), seen
+    failed = raised.value.failure
+    code = next(code for code in grpc.StatusCode if code.value[0] == failed.code)
+    return code, failed.reason, failed.retry_after_s, failed.message, seen
 
 
 async def test_a_run_gives_outputs_steps_tokens_and_the_model(sidecar, model):
     model.script({"answer": "Paris"})
-    end = await done(sidecar.RunProgram(asked(capital(), **QUESTION)))
+    end = await done(sidecar.run(asked(capital(), **QUESTION)))
     assert json.loads(end.outputs) == {"answer": "Paris"}
     assert end.trace.model == "openai/scripted"
     assert (
@@ -46,7 +42,7 @@ async def test_a_run_gives_outputs_steps_tokens_and_the_model(sidecar, model):
 
 async def test_chain_of_thought_has_its_reasoning_in_the_step_alone(sidecar, model):
     model.script({"reasoning": "known", "answer": "Paris"})
-    end = await done(sidecar.RunProgram(asked(capital("ChainOfThought"), **QUESTION)))
+    end = await done(sidecar.run(asked(capital("ChainOfThought"), **QUESTION)))
     assert json.loads(end.outputs) == {"answer": "Paris"}
     assert json.loads(end.trace.steps[0].outputs) == {"reasoning": "known", "answer": "Paris"}
 
@@ -54,11 +50,11 @@ async def test_chain_of_thought_has_its_reasoning_in_the_step_alone(sidecar, mod
 async def test_a_program_that_is_not_held_says_so_and_is_held_once_it_was_sent(sidecar, model):
     model.script({"answer": "Paris"})
     made = capital()
-    by_id = pb.RunProgramRequest(program_id=made.id, inputs=json.dumps(QUESTION).encode())
-    code, reason, *_ = await failure(sidecar.RunProgram(by_id))
+    by_id = pb.Run(program_id=made.id, inputs=json.dumps(QUESTION).encode())
+    code, reason, *_ = await failure(sidecar.run(by_id))
     assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PROGRAM_NOT_LOADED")
     assert (await sidecar.LoadProgram(pb.LoadProgramRequest(program=made))).type == "Predict"
-    assert json.loads((await done(sidecar.RunProgram(by_id))).outputs) == {"answer": "Paris"}
+    assert json.loads((await done(sidecar.run(by_id))).outputs) == {"answer": "Paris"}
     held = await sidecar.ListPrograms(pb.ListProgramsRequest())
     assert (made.id, "Predict", "Test") in [(p.id, p.type, p.signature) for p in held.programs]
 
@@ -78,7 +74,7 @@ async def test_a_pipeline_hands_fields_on_by_its_wires(sidecar, model):
     made = pb.Program(id="pipeline", signature=signature({"question": STR}, {"answer": STR}), modules=[first, second])
     made.outputs.add(input="answer", module="reply", field="answer")
     model.script({"english": "Where is Paris?"}, {"answer": "In France."})
-    seen = await events(sidecar.RunProgram(asked(made, question="Où est Paris ?")))
+    seen = await events(sidecar.run(asked(made, question="Où est Paris ?")))
     assert json.loads(seen[-1].done.outputs) == {"answer": "In France."}
     assert "Where is Paris?" in str(model.requests[-1]["messages"])
     # What the first module spent is told before the second one asks the model.
@@ -100,7 +96,7 @@ async def test_types_descriptions_and_constraints_reach_the_prompt(sidecar, mode
     sig.outputs[3].constraints.max = 1
     sig.inputs[0].constraints.pattern = "[a-z]+"
     model.script({"mood": "glad", "tags": ["a"], "notes": {"x": 1}, "score": 0.5})
-    end = await done(sidecar.RunProgram(asked(program(sig), text="hello")))
+    end = await done(sidecar.run(asked(program(sig), text="hello")))
     assert json.loads(end.outputs) == {"mood": "glad", "tags": ["a"], "notes": {"x": 1}, "score": 0.5}
     prompt = str(model.requests[-1]["messages"])
     for words in ["a letter to the editor", "glad", "list[str]", "less than or equal to: 1", "[a-z]+"]:
@@ -132,14 +128,14 @@ ERRORS = {
 async def test_what_the_provider_says_has_a_reason_and_a_code_of_its_own(sidecar, model, name):
     reply, reason, code = ERRORS[name]
     model.script(reply)
-    got_code, got_reason, _, message, _ = await failure(sidecar.RunProgram(asked(capital(), **QUESTION)))
+    got_code, got_reason, _, message, _ = await failure(sidecar.run(asked(capital(), **QUESTION)))
     assert (got_code, got_reason) == (code, reason)
     assert "sk-secret" not in message and "France" not in message
 
 
 async def test_an_answer_that_cannot_be_read_is_output_invalid_with_what_the_model_said(sidecar, model):
     model.script("I would rather not.")
-    code, reason, _, message, traces = await failure(sidecar.RunProgram(asked(capital(), **QUESTION)))
+    code, reason, _, message, traces = await failure(sidecar.run(asked(capital(), **QUESTION)))
     assert (code, reason) == (grpc.StatusCode.INTERNAL, "OUTPUT_INVALID")
     assert traces[-1].steps[0].raw_answer == "I would rather not."
     assert traces[-1].token_usage.lm_calls == 2
@@ -148,14 +144,14 @@ async def test_an_answer_that_cannot_be_read_is_output_invalid_with_what_the_mod
 
 async def test_a_model_that_is_not_allowed_is_not_configured(sidecar):
     made = capital(lm=pb.LmSettings(model="openai/forbidden"))
-    _, reason, *_ = await failure(sidecar.RunProgram(asked(made, **QUESTION)))
+    _, reason, *_ = await failure(sidecar.run(asked(made, **QUESTION)))
     assert reason == "LM_NOT_CONFIGURED"
 
 
 async def test_settings_of_the_call_go_over_the_programs(sidecar, model):
     model.script({"answer": "Paris"})
     made = capital(lm=pb.LmSettings(temperature=0.1, max_tokens=50))
-    await done(sidecar.RunProgram(asked(made, lm=pb.LmSettings(model="openai/other", temperature=0.7), **QUESTION)))
+    await done(sidecar.run(asked(made, lm=pb.LmSettings(model="openai/other", temperature=0.7), **QUESTION)))
     sent = model.requests[-1]
     assert (sent["model"], sent["temperature"]) == ("other", 0.7)
     assert 50 in (sent.get("max_tokens"), sent.get("max_completion_tokens"))
@@ -164,7 +160,7 @@ async def test_settings_of_the_call_go_over_the_programs(sidecar, model):
 async def test_cancelling_a_run_cancels_the_request_to_the_model(sidecar, model):
     model.script(None)
     before = (len(model.requests), model.given_up)
-    call = sidecar.RunProgram(asked(capital(), **QUESTION))
+    call = sidecar.run(asked(capital(), **QUESTION))
     while len(model.requests) == before[0]:
         await asyncio.sleep(0.01)
     call.cancel()
@@ -172,21 +168,11 @@ async def test_cancelling_a_run_cancels_the_request_to_the_model(sidecar, model)
         await asyncio.sleep(0.01)
 
 
-async def test_a_deadline_cancels_the_request_to_the_model(sidecar, model):
-    model.script(None)
-    before = model.given_up
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await events(sidecar.RunProgram(asked(capital(), **QUESTION), timeout=0.5))
-    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    while model.given_up == before:
-        await asyncio.sleep(0.01)
-
-
 async def test_fifty_runs_at_once_do_not_mix(sidecar, model):
     model.script({"answer": "Paris"})
     before = len(model.requests)
     made = capital()
-    await asyncio.gather(*(done(sidecar.RunProgram(asked(made, question=f"question {n}."))) for n in range(50)))
+    await asyncio.gather(*(done(sidecar.run(asked(made, question=f"question {n}."))) for n in range(50)))
     prompts = [str(request["messages"]) for request in model.requests[before:]]
     for n in range(50):
         assert sum(f"question {n}." in prompt for prompt in prompts) == 1

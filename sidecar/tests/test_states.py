@@ -2,10 +2,13 @@ import json
 from pathlib import Path
 
 import dspy
+import grpc
 import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 from programs import STR, asked, capital, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from test_runs import done, failure
+from test_runs import done
 
 from dspy_sidecar import states
 from dspy_sidecar.programs import build
@@ -85,7 +88,7 @@ async def plain(program: dspy.Module, model) -> list:
 
 async def served(made: pb.Program, sidecar, model) -> list:
     before = len(model.requests)
-    await done(sidecar.RunProgram(asked(made, **QUESTION)))
+    await done(sidecar.run(asked(made, **QUESTION)))
     return prompts(model, before)
 
 
@@ -138,14 +141,14 @@ async def test_a_model_in_a_state_is_never_asked(sidecar, model, tmp_path):
     made = capital()
     made.compiled_state = saved(program, tmp_path)
     assert "costly" in made.compiled_state
-    await done(sidecar.RunProgram(asked(made, **QUESTION)))
+    await done(sidecar.run(asked(made, **QUESTION)))
     assert model.requests[-1]["model"] == "scripted"
     assert "temperature" not in model.requests[-1]
     # Not even a class of one's own, which DSPy would refuse.
     state = json.loads(made.compiled_state)
     state["lm"]["_dspy_lm_class"] = "os.system"
     made = capital(compiled_state=json.dumps(state))
-    await done(sidecar.RunProgram(asked(made, **QUESTION)))
+    await done(sidecar.run(asked(made, **QUESTION)))
 
 
 def changed(kind: str, change) -> pb.Program:
@@ -207,9 +210,9 @@ async def test_what_is_no_json_is_refused(sidecar):
 
 
 async def refusal(sidecar, made: pb.Program) -> str:
-    async def load():
-        yield await sidecar.LoadProgram(pb.LoadProgramRequest(program=made))
-
-    _, reason, _, why, _ = await failure(load())
-    assert reason == "BUILD_FAILED"
-    return why
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await sidecar.LoadProgram(pb.LoadProgramRequest(program=made))
+    info = error_details_pb2.ErrorInfo()
+    rpc_status.from_call(raised.value).details[0].Unpack(info)
+    assert info.reason == "BUILD_FAILED"
+    return raised.value.details()

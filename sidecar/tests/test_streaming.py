@@ -12,7 +12,7 @@ from dspy_sidecar.streaming import Streaming, chat_fields, json_fields, xml_fiel
 ANSWER = 'Paris, on the Seine.\n\nIt has [[brackets]], # signs and "quotes" <b>&amp;</b>.\n[ not a header'
 
 
-async def streamed(call) -> tuple[list[pb.RunProgramResponse], pb.Done]:
+async def streamed(call) -> tuple[list[pb.RunEvent], pb.Done]:
     events = [event async for event in call]
     return events, events[-1].done
 
@@ -28,7 +28,7 @@ def told(events) -> dict[str, str]:
     return fields
 
 
-def with_chunks(made: pb.Program, lm: pb.LmSettings | None = None) -> pb.RunProgramRequest:
+def with_chunks(made: pb.Program, lm: pb.LmSettings | None = None) -> pb.Run:
     request = asked(made, lm, **QUESTION)
     request.chunks = True
     return request
@@ -38,7 +38,7 @@ def with_chunks(made: pb.Program, lm: pb.LmSettings | None = None) -> pb.RunProg
 async def test_the_chunks_of_a_text_field_add_up_to_its_value_however_the_answer_is_cut(sidecar, model, piece):
     model.piece = piece
     model.script({"reasoning": "I think.", "answer": ANSWER})
-    events, done = await streamed(sidecar.RunProgram(with_chunks(capital("ChainOfThought"))))
+    events, done = await streamed(sidecar.run(with_chunks(capital("ChainOfThought"))))
     assert json.loads(done.outputs) == {"answer": ANSWER}
     assert told(events) == {"reasoning": "I think.", "answer": ANSWER}
     assert not any(event.HasField("reset") for event in events)
@@ -52,17 +52,17 @@ async def test_the_same_in_json_and_in_xml(sidecar, model, piece):
     model.piece = piece
     text = 'Paris, "on" the Seine.\nÉté 😀 \\'
     model.script(json.dumps({"answer": text}))
-    events, done = await streamed(sidecar.RunProgram(with_chunks(capital(), pb.LmSettings(adapter="JSONAdapter"))))
+    events, done = await streamed(sidecar.run(with_chunks(capital(), pb.LmSettings(adapter="JSONAdapter"))))
     assert json.loads(done.outputs) == {"answer": text} == told(events)
     model.script("<answer>Paris &amp; the Seine</answer>")
-    events, done = await streamed(sidecar.RunProgram(with_chunks(capital(), pb.LmSettings(adapter="XMLAdapter"))))
+    events, done = await streamed(sidecar.run(with_chunks(capital(), pb.LmSettings(adapter="XMLAdapter"))))
     assert json.loads(done.outputs) == told(events)
 
 
 async def test_a_module_that_is_asked_again_is_reset(sidecar, model):
     model.piece = 7
     model.script("[[ ## answr ## ]]\nnothing to read here", json.dumps({"answer": "Paris"}))
-    events, done = await streamed(sidecar.RunProgram(with_chunks(capital())))
+    events, done = await streamed(sidecar.run(with_chunks(capital())))
     assert json.loads(done.outputs) == {"answer": "Paris"} == told(events)
     resets = [event.reset for event in events if event.HasField("reset")]
     assert [(reset.module, reset.attempt) for reset in resets] == [("only", 2)]
@@ -71,7 +71,7 @@ async def test_a_module_that_is_asked_again_is_reset(sidecar, model):
 async def test_only_text_fields_come_in_chunks(sidecar, model):
     sig = signature({"question": STR}, {"count": pb.Type(scalar=pb.SCALAR_INT), "answer": STR})
     model.script({"count": 3, "answer": "Paris"})
-    events, _ = await streamed(sidecar.RunProgram(with_chunks(program(sig))))
+    events, _ = await streamed(sidecar.run(with_chunks(program(sig))))
     assert told(events) == {"answer": "Paris"}
 
 
@@ -79,8 +79,8 @@ async def test_a_cached_answer_comes_in_chunks_too(sidecar, model):
     model.script({"answer": "Paris"})
     request = with_chunks(capital(), pb.LmSettings(cache=True, temperature=0.25))
     asked_before = len(model.requests)
-    first, _ = await streamed(sidecar.RunProgram(request))
-    second, done = await streamed(sidecar.RunProgram(request))
+    first, _ = await streamed(sidecar.run(request))
+    second, done = await streamed(sidecar.run(request))
     assert len(model.requests) == asked_before + 1
     assert told(first) == told(second) == {"answer": "Paris"} == json.loads(done.outputs)
 

@@ -8,7 +8,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.lm import Models
 from dspy_sidecar.programs import build
-from dspy_sidecar.running import run
+from dspy_sidecar.running import Events, run
 from dspy_sidecar.settings import Settings
 
 
@@ -34,12 +34,13 @@ async def test_nothing_keeps_what_callers_sent_once_a_run_has_ended(model, monke
     model.script({"reasoning": word, "answer": word})
     for chunks in (False, True):
         for number in range(20):
-            request: pb.RunProgramRequest = asked(pb.Program(), question=f"{word} {number}")
+            request: pb.Run = asked(pb.Program(), question=f"{word} {number}")
             request.chunks = chunks
-            async for event in run(program, models, request):
-                if event.HasField("done"):
-                    assert json.loads(event.done.outputs) == {"answer": word}
-    del request, event
+            events = Events(lambda event: None)
+            events.taken(1_000_000)
+            done = await run(program, models, request, events)
+            assert json.loads(done.outputs) == {"answer": word}
+    del request, events, done
     model.requests.clear()
     model.script("nothing")
     await asyncio.sleep(0)

@@ -12,7 +12,7 @@ import pytest
 from process import SIDECAR
 from programs import QUESTION, asked, capital
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
+from worker import Worker
 
 from dspy_sidecar.settings import Settings
 from dspy_sidecar.workers import addresses
@@ -30,7 +30,7 @@ async def started(model, tmp_path, workers: int):
     )
     channels = [grpc.aio.insecure_channel(address) for address in addresses(first, workers)]
     try:
-        stubs = [pb_grpc.SidecarServiceStub(channel) for channel in channels]
+        stubs = [Worker(channel) for channel in channels]
         for stub in stubs:
             await info(stub)
         yield process, stubs
@@ -101,8 +101,8 @@ async def test_all_workers_serve_and_each_further_one_takes_less_than_30_megabyt
         assert max(own) < 30, own
 
 
-async def run(stub, made) -> pb.RunProgramResponse:
-    return [event async for event in stub.RunProgram(asked(made, **QUESTION))][-1]
+async def run(stub, made) -> pb.RunEvent:
+    return [event async for event in stub.run(asked(made, **QUESTION))][-1]
 
 
 async def test_a_worker_that_is_killed_is_replaced_and_the_others_go_on(model, tmp_path):

@@ -1,6 +1,7 @@
 import {
   create,
   type DescMessage,
+  type DescMethodBiDiStreaming,
   type DescMethodServerStreaming,
   type DescMethodUnary,
   fromBinary,
@@ -8,7 +9,15 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { Client, type ClientReadableStream, type ClientUnaryCall, connectivityState, credentials, Metadata } from "@grpc/grpc-js";
+import {
+  Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  connectivityState,
+  credentials,
+  Metadata,
+} from "@grpc/grpc-js";
 
 /** When a call must end: at the latest after timeoutMs, or when the signal says so. */
 export type CallLimits = { readonly timeoutMs: number; readonly signal?: AbortSignal };
@@ -25,6 +34,10 @@ export type Channel = {
     request: MessageInitShape<I>,
     limits: CallLimits,
   ): AsyncGenerator<MessageShape<O>>;
+  /** A call that lives until one side ends it; what is written to it is encoded already. */
+  duplex<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodBiDiStreaming<I, O>,
+  ): ClientDuplexStream<Uint8Array, MessageShape<O>>;
   /** Resolves when a connection that stands is lost, or the channel is closed. */
   disconnected(): Promise<void>;
   close(): void;
@@ -97,6 +110,8 @@ export function createChannel(target: string): Channel {
         if (!call.readableEnded) call.cancel();
       }
     },
+
+    duplex: (method) => client.makeBidiStreamRequest(path(method), (bytes: Uint8Array) => bytes as Buffer, reader(method.output)),
 
     disconnected: () =>
       new Promise((resolve) => {

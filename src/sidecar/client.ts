@@ -1,15 +1,15 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Trace, Values } from "../domain/execution.ts";
 import { SidecarUnavailable } from "../domain/faults.ts";
 import type { Tools } from "../domain/offer.ts";
 import type { Metric } from "../domain/optimization.ts";
 import type { Definition, LmSettings } from "../domain/program.ts";
-import { type RunProgramRequestSchema, SidecarService, type Trace as TraceMessage } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
+import { type Done, SidecarService, type Trace as TraceMessage } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 import type { CallLimits } from "./channel.ts";
 import { lmMessage, metricMessage, programMessage } from "./definition.ts";
 import { faultOf, ProgramNotLoaded } from "./faults.ts";
 import { type OptimizeCall, type OptimizeEvent, optimizeMessage, progressOf } from "./optimize.ts";
+import type { Told } from "./session.ts";
 import { usageOf } from "./usage.ts";
 import { bytesOf, valuesOf } from "./values.ts";
 import type { SidecarInfo, Worker } from "./worker.ts";
@@ -20,16 +20,24 @@ export type RunCall = {
   readonly definition: Definition;
   readonly inputs: Values;
   readonly lm: LmSettings;
-  readonly chunks: boolean;
   /** Where the outputs are to be held against what was expected. */
   readonly scoring?: { readonly expected: Values; readonly metrics: readonly Metric[] };
 };
 
-export type RunEvent =
-  | { readonly kind: "trace"; readonly trace: Trace }
+/** A piece of what the model writes, or that it begins again. */
+export type ChunkEvent =
   | { readonly kind: "chunk"; readonly module: string; readonly field: string; readonly text: string }
-  | { readonly kind: "reset"; readonly module: string; readonly attempt: number }
-  | { readonly kind: "done"; readonly outputs: Values; readonly trace: Trace; readonly metricScores: readonly number[] };
+  | { readonly kind: "reset"; readonly module: string; readonly attempt: number };
+
+/** Who is told of a run while it goes on. */
+export type RunListener = {
+  /** What it has done and spent so far. */
+  onTrace(trace: Trace): void;
+  /** Where it is there, the model writes no faster than its promises resolve. */
+  readonly onChunk?: ((event: ChunkEvent) => Promise<void>) | undefined;
+};
+
+export type Answer = { readonly outputs: Values; readonly trace: Trace; readonly metricScores: readonly number[] };
 
 export type Sidecar = {
   /** What the last handshake said; undefined while the sidecar is away. */
@@ -37,7 +45,7 @@ export type Sidecar = {
   /** Builds a program and holds it; BuildFailed where DSPy can't. */
   load(dspyProgramId: string, definition: Definition, limits: CallLimits): Promise<void>;
   /** Runs a program, and gives it to a worker that does not hold it. */
-  run(call: RunCall, limits: CallLimits): AsyncGenerator<RunEvent>;
+  run(call: RunCall, listener: RunListener, limits: CallLimits): Promise<Answer>;
   /** Optimizes a program in a process of the sidecar's, which ends with the call. */
   optimize(call: OptimizeCall, limits: CallLimits): AsyncGenerator<OptimizeEvent>;
   /** The tools as its MCP servers stand now. */
@@ -50,48 +58,21 @@ export type Sidecar = {
 export function createSidecar(options: { targets: readonly string[]; log: Logger; onChange(up: boolean): void }): Sidecar {
   const workers = createWorkers(options);
 
-  async function* attempt(
-    worker: Worker,
-    request: MessageInitShape<typeof RunProgramRequestSchema>,
-    limits: CallLimits,
-  ): AsyncGenerator<RunEvent> {
-    try {
-      for await (const { event } of worker.stream(SidecarService.method.runProgram, request, limits)) {
-        switch (event.case) {
-          case "trace":
-            yield { kind: "trace", trace: traceOf(event.value) };
-            break;
-          case "chunk":
-            yield { kind: "chunk", module: event.value.module, field: event.value.field, text: event.value.text };
-            break;
-          case "reset":
-            yield { kind: "reset", module: event.value.module, attempt: event.value.attempt };
-            break;
-          case "done":
-            yield {
-              kind: "done",
-              outputs: valuesOf(event.value.outputs) ?? {},
-              trace: traceOf(event.value.trace),
-              metricScores: event.value.metricScores,
-            };
-            break;
-        }
-      }
-    } catch (error) {
-      throw faultOf(error, limits.signal);
-    }
-  }
-
   /** A worker that does not hold the program gets it with the next call. */
-  async function* runOn(worker: Worker, call: RunCall, limits: CallLimits): AsyncGenerator<RunEvent> {
+  async function runOn(worker: Worker, call: RunCall, { onTrace, onChunk }: RunListener, limits: CallLimits): Promise<Answer> {
     const { scoring } = call;
     const scored = scoring && { scoring: { expected: bytesOf(scoring.expected), metrics: scoring.metrics.map(metricMessage) } };
-    const request = { inputs: bytesOf(call.inputs), lm: lmMessage(call.lm), chunks: call.chunks, ...scored };
+    const asked = { inputs: bytesOf(call.inputs), lm: lmMessage(call.lm), chunks: onChunk !== undefined, ...scored };
+    const onTold = ({ case: kind, value }: Told) => {
+      if (kind === "trace") onTrace(traceOf(value));
+      else if (kind === "chunk") return onChunk?.({ kind, module: value.module, field: value.field, text: value.text });
+      else return onChunk?.({ kind, module: value.module, attempt: value.attempt });
+    };
     try {
-      yield* attempt(worker, { ...request, programId: call.dspyProgramId }, limits);
+      return answerOf(await worker.run({ ...asked, programId: call.dspyProgramId }, onTold, limits));
     } catch (error) {
       if (!(error instanceof ProgramNotLoaded)) throw error;
-      yield* attempt(worker, { ...request, program: programMessage(call.dspyProgramId, call.definition) }, limits);
+      return answerOf(await worker.run({ ...asked, program: programMessage(call.dspyProgramId, call.definition) }, onTold, limits));
     }
   }
 
@@ -132,7 +113,22 @@ export function createSidecar(options: { targets: readonly string[]; log: Logger
       await workers.call((worker) => asked(worker.unary(SidecarService.method.loadProgram, request, limits), limits));
     },
 
-    run: (call, limits) => workers.stream((worker) => runOn(worker, call, limits), cacheKey(call)),
+    run: (call, { onTrace, onChunk }, limits) =>
+      workers.call((worker, handsOn) => {
+        const listener: RunListener = {
+          onTrace(trace) {
+            handsOn();
+            onTrace(trace);
+          },
+          onChunk:
+            onChunk &&
+            ((event) => {
+              handsOn();
+              return onChunk(event);
+            }),
+        };
+        return runOn(worker, call, listener, limits);
+      }, cacheKey(call)),
 
     optimize: (call, limits) => workers.stream((worker) => optimizeOn(worker, call, limits)),
 
@@ -159,6 +155,12 @@ function cacheKey({ dspyProgramId, definition, inputs, lm }: RunCall): string | 
   const isCached = [lm, definition.lm, ...definition.modules.map((module) => module.lm)].some(({ cache }) => cache);
   return isCached ? `${dspyProgramId} ${JSON.stringify(inputs)}` : undefined;
 }
+
+const answerOf = ({ outputs, trace, metricScores }: Done): Answer => ({
+  outputs: valuesOf(outputs) ?? {},
+  trace: traceOf(trace),
+  metricScores,
+});
 
 function traceOf(trace: TraceMessage | undefined): Trace {
   return {

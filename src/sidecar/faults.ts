@@ -4,6 +4,7 @@ import { Metadata, status } from "@grpc/grpc-js";
 import { Cancelled, DeadlineExceeded, Fault, type Reason, SidecarUnavailable, TooLarge } from "../domain/faults.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
+import type { Failure } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 
 /** Thrown when the sidecar does not hold the program: it was restarted, or is another one. The definition goes along with the next call. */
 export class ProgramNotLoaded extends Error {}
@@ -14,15 +15,24 @@ export function faultOf(error: unknown, signal: AbortSignal | undefined): Error 
   const { code, details, metadata } = error as { code?: unknown; details?: unknown; metadata?: unknown };
   if (typeof code !== "number" || !(metadata instanceof Metadata)) return error instanceof Error ? error : new Error(String(error));
   const message = typeof details === "string" ? details : "";
-  const { reason, retryAfterMs } = readStatus(metadata);
+  return faultFor({ code, message, ...readStatus(metadata) }, error);
+}
+
+/** The fault that the end of a run stands for. */
+export function faultOfFailure({ code, reason, message, retryAfterS }: Failure): Error {
+  return faultFor({ code, reason, message, retryAfterMs: retryAfterS && retryAfterS * 1000 }, undefined);
+}
+
+type Told = { code: number; reason: string; message: string; retryAfterMs: number | undefined };
+
+function faultFor({ code, message, reason, retryAfterMs }: Told, cause: unknown): Error {
   if (reason === "PROGRAM_NOT_LOADED") return new ProgramNotLoaded(message);
-  if (reason === "BUILD_FAILED") return new Fault("PROGRAM_INVALID", `DSPy can't build the program: ${message}`, { cause: error });
-  if (reason !== undefined)
-    return new Fault(reason as Reason, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  if (reason === "BUILD_FAILED") return new Fault("PROGRAM_INVALID", `DSPy can't build the program: ${message}`, { cause });
+  if (reason) return new Fault(reason as Reason, message, { cause, ...(retryAfterMs !== undefined && { retryAfterMs }) });
   // Without a reason it is not the sidecar's own word but grpc-js's.
   switch (code) {
     case status.UNAVAILABLE:
-      return new SidecarUnavailable(undefined, error);
+      return new SidecarUnavailable(undefined, cause);
     case status.DEADLINE_EXCEEDED:
       return new DeadlineExceeded();
     case status.CANCELLED:
@@ -30,14 +40,14 @@ export function faultOf(error: unknown, signal: AbortSignal | undefined): Error 
     case status.RESOURCE_EXHAUSTED:
       return new TooLarge("the program and its values are larger than the sidecar takes (16 MiB)");
     default:
-      return new Fault("INTERNAL", "the DSPy sidecar failed", { cause: error });
+      return new Fault("INTERNAL", "the DSPy sidecar failed", { cause });
   }
 }
 
-function readStatus(metadata: Metadata): { reason?: string; retryAfterMs?: number } {
+function readStatus(metadata: Metadata): Pick<Told, "reason" | "retryAfterMs"> {
   const [bytes] = metadata.get("grpc-status-details-bin");
-  if (!Buffer.isBuffer(bytes)) return {};
-  const read: { reason?: string; retryAfterMs?: number } = {};
+  const read: Pick<Told, "reason" | "retryAfterMs"> = { reason: "", retryAfterMs: undefined };
+  if (!Buffer.isBuffer(bytes)) return read;
   for (const detail of fromBinary(StatusSchema, bytes).details) {
     const info = anyUnpack(detail, ErrorInfoSchema);
     if (info) read.reason = info.reason;

@@ -1,6 +1,7 @@
 import { SidecarService } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 import { type Channel, createChannel } from "./channel.ts";
+import { createSession, type Session } from "./session.ts";
 
 /** What the sidecar said of itself in the handshake. */
 export type SidecarInfo = {
@@ -12,13 +13,14 @@ export type SidecarInfo = {
 };
 
 /** One of the sidecar's processes. */
-export type Worker = Pick<Channel, "unary" | "stream" | "close"> & {
-  readonly target: string;
-  /** What its last handshake said; undefined while it is away. */
-  info(): SidecarInfo | undefined;
-  /** How many calls it has now. */
-  busy(): number;
-};
+export type Worker = Pick<Channel, "unary" | "stream" | "close"> &
+  Pick<Session, "run"> & {
+    readonly target: string;
+    /** What its last handshake said; undefined while it is away. */
+    info(): SidecarInfo | undefined;
+    /** How many calls it has now. */
+    busy(): number;
+  };
 
 const handshakeTimeoutMs = 2_000;
 const handshakeRetryMs = 100;
@@ -26,6 +28,7 @@ const handshakeRetryMs = 100;
 /** Talks to the worker at a gRPC target, and keeps shaking hands with it whenever it was away. */
 export function createWorker({ target, log, onChange }: { target: string; log: Logger; onChange(): void }): Worker {
   const channel = createChannel(target);
+  const session = createSession(channel);
   let info: SidecarInfo | undefined;
   let busy = 0;
   let closed = false;
@@ -72,8 +75,18 @@ export function createWorker({ target, log, onChange }: { target: string; log: L
       }
     },
 
+    async run(asked, onTold, limits) {
+      busy++;
+      try {
+        return await session.run(asked, onTold, limits);
+      } finally {
+        busy--;
+      }
+    },
+
     close() {
       closed = true;
+      session.close();
       channel.close();
     },
   };

@@ -8,10 +8,13 @@ export type Workers = {
   info(): SidecarInfo | undefined;
   /** Those that are here. */
   here(): readonly Worker[];
-  /** Asks one of them, and another where that one is lost. SidecarUnavailable where none is here. */
-  call<T>(attempt: (worker: Worker) => Promise<T>): Promise<T>;
-  /** The same, as long as nothing was handed on. Calls with one key go to the same worker while it is here. */
-  stream<T>(attempt: (worker: Worker) => AsyncGenerator<T>, key?: string): AsyncGenerator<T>;
+  /**
+   * Asks one of them, and another where that one is lost before anything was handed on, which the attempt says. SidecarUnavailable where none
+   * is here. Calls with one key go to the same worker while it is here.
+   */
+  call<T>(attempt: (worker: Worker, handsOn: () => void) => Promise<T>, key?: string): Promise<T>;
+  /** The same; what the attempt yields was handed on. */
+  stream<T>(attempt: (worker: Worker) => AsyncGenerator<T>): AsyncGenerator<T>;
   close(): void;
 };
 
@@ -64,20 +67,26 @@ export function createWorkers(options: { targets: readonly string[]; log: Logger
 
     here,
 
-    async call(attempt) {
+    async call(attempt, key) {
       const tried = new Set<Worker>();
-      for (let worker = first(); ; ) {
+      let begun = false;
+      const handsOn = () => {
+        begun = true;
+      };
+      for (let worker = first(key); ; ) {
         try {
-          return await attempt(worker);
+          return await attempt(worker, handsOn);
         } catch (error) {
+          // What was handed on can't be taken back, nor can a caller's own fault be made good elsewhere.
+          if (begun) throw error;
           worker = afterFault(error, tried.add(worker));
         }
       }
     },
 
-    async *stream(attempt, key) {
+    async *stream(attempt) {
       const tried = new Set<Worker>();
-      for (let worker = first(key); ; ) {
+      for (let worker = first(); ; ) {
         let begun = false;
         try {
           for await (const event of attempt(worker)) {
@@ -86,7 +95,6 @@ export function createWorkers(options: { targets: readonly string[]; log: Logger
           }
           return;
         } catch (error) {
-          // What was handed on can't be taken back, nor can a caller's own fault be made good elsewhere.
           if (begun) throw error;
           worker = afterFault(error, tried.add(worker));
         }

@@ -116,20 +116,16 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
     limits: CallLimits,
   ): Promise<ExampleScore> {
     let trace: Trace = noTrace;
+    const onTrace = (soFar: Trace) => {
+      trace = soFar;
+    };
     try {
-      for await (const event of sidecar.run(
-        { dspyProgramId, definition, inputs, lm, chunks: false, scoring: { expected, metrics } },
-        limits,
-      )) {
-        if (event.kind === "trace") trace = event.trace;
-        if (event.kind !== "done") continue;
-        trace = event.trace;
-        const checked = schemas.of(definition.signature).outputs.validate(event.outputs);
-        if (!checked.ok) throw new OutputInvalid(checked.violations);
-        const { metricScores } = event;
-        return { index, score: meanByWeight(metrics, metricScores), metricScores, outputs: checked.values, tokenUsage: trace.tokenUsage };
-      }
-      throw new Error("the sidecar ended a run without an answer");
+      const answer = await sidecar.run({ dspyProgramId, definition, inputs, lm, scoring: { expected, metrics } }, { onTrace }, limits);
+      trace = answer.trace;
+      const checked = schemas.of(definition.signature).outputs.validate(answer.outputs);
+      if (!checked.ok) throw new OutputInvalid(checked.violations);
+      const { metricScores } = answer;
+      return { index, score: meanByWeight(metrics, metricScores), metricScores, outputs: checked.values, tokenUsage: trace.tokenUsage };
     } catch (error) {
       return { index, score: 0, metricScores: metrics.map(() => 0), error, tokenUsage: trace.tokenUsage };
     }

@@ -5,15 +5,12 @@ import type { Definition, LmSettings } from "../../domain/program.ts";
 import type { Revision } from "../../domain/revision.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
 import type { CallLimits } from "../../sidecar/channel.ts";
-import type { RunEvent, Sidecar } from "../../sidecar/client.ts";
+import type { ChunkEvent, Sidecar } from "../../sidecar/client.ts";
 import type { ExecutionStore } from "../../store/executions.ts";
 import type { Recorder, Start } from "../../store/recorder.ts";
 import type { RevisionStore } from "../../store/revisions.ts";
 import type { Logger } from "../../telemetry.ts";
 import { endedRecord, endOf, type Outcome } from "./record.ts";
-
-/** A piece of what the model writes, or that it begins again. */
-export type ChunkEvent = Extract<RunEvent, { kind: "chunk" | "reset" }>;
 
 /** A run that stands on record as running. */
 export type Underway = {
@@ -62,27 +59,17 @@ export function createPerform({ sidecar, recorder, executions, revisions, schema
 
   async function ask({ start, revision, lm, onChunk }: Underway, limits: CallLimits): Promise<Outcome> {
     let trace = noTrace;
-    let events: AsyncGenerator<RunEvent> | undefined;
+    const onTrace = (soFar: Trace) => {
+      trace = soFar;
+    };
     try {
       const { definition, dspyProgramId } = revision;
-      const call = { dspyProgramId, definition, inputs: start.inputs, lm, chunks: onChunk !== undefined };
-      events = sidecar.run(call, limits);
-      for (let next = await events.next(); !next.done; next = await events.next()) {
-        const event = next.value;
-        if (event.kind === "trace") trace = event.trace;
-        if (event.kind === "chunk" || event.kind === "reset") await onChunk?.(event);
-        if (event.kind !== "done") continue;
-        trace = event.trace;
-        const checked = schemas.of(definition.signature).outputs.validate(event.outputs);
-        // The call ends by itself, which nobody waits for: to leave it costs an exception here and a cancellation there.
-        events.next().catch(() => {});
-        if (checked.ok) return { outputs: checked.values, trace: withAnswersOf(trace, new Set()) };
-        return { fault: new OutputInvalid(checked.violations), trace: withAnswersOf(trace, makersOf(checked.violations, definition)) };
-      }
-      throw new Error("the sidecar ended a run without an answer");
+      const answer = await sidecar.run({ dspyProgramId, definition, inputs: start.inputs, lm }, { onTrace, onChunk }, limits);
+      trace = answer.trace;
+      const checked = schemas.of(definition.signature).outputs.validate(answer.outputs);
+      if (checked.ok) return { outputs: checked.values, trace: withAnswersOf(trace, new Set()) };
+      return { fault: new OutputInvalid(checked.violations), trace: withAnswersOf(trace, makersOf(checked.violations, definition)) };
     } catch (error) {
-      // Where it was not the sidecar's fault, the call still goes on.
-      await events?.return(undefined);
       if (error instanceof Fault) {
         // What DSPy could not read is the last module's answer.
         const unread = error.reason === "OUTPUT_INVALID" ? trace.steps.at(-1)?.module : undefined;

@@ -6,12 +6,12 @@ import { checkLm } from "../../domain/lm.ts";
 import type { LmSettings } from "../../domain/program.ts";
 import { requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
-import type { Sidecar } from "../../sidecar/client.ts";
+import type { ChunkEvent, Sidecar } from "../../sidecar/client.ts";
 import type { ProgramStore } from "../../store/programs.ts";
 import type { Recorder, Start } from "../../store/recorder.ts";
 import { checkInputs } from "./inputs.ts";
 import type { LiveRuns } from "./live.ts";
-import type { ChunkEvent, createPerform } from "./perform.ts";
+import type { createPerform } from "./perform.ts";
 import { runningRecord } from "./record.ts";
 import type { Replay } from "./replay.ts";
 

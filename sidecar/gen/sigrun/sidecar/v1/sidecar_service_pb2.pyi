@@ -208,7 +208,29 @@ class LoadProgramResponse(_message.Message):
     type: str
     def __init__(self, type: _Optional[str] = ...) -> None: ...
 
-class RunProgramRequest(_message.Message):
+class RunProgramsRequest(_message.Message):
+    __slots__ = ("commands",)
+    COMMANDS_FIELD_NUMBER: _ClassVar[int]
+    commands: _containers.RepeatedCompositeFieldContainer[RunCommand]
+    def __init__(self, commands: _Optional[_Iterable[_Union[RunCommand, _Mapping]]] = ...) -> None: ...
+
+class RunCommand(_message.Message):
+    __slots__ = ("run", "start", "cancel", "taken")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
+    run: int
+    start: Run
+    cancel: Cancel
+    taken: int
+    def __init__(self, run: _Optional[int] = ..., start: _Optional[_Union[Run, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., taken: _Optional[int] = ...) -> None: ...
+
+class Cancel(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Run(_message.Message):
     __slots__ = ("program_id", "program", "inputs", "lm", "chunks", "scoring")
     PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRAM_FIELD_NUMBER: _ClassVar[int]
@@ -244,17 +266,39 @@ class Metric(_message.Message):
     weight: float
     def __init__(self, name: _Optional[str] = ..., field: _Optional[str] = ..., params: _Optional[bytes] = ..., weight: _Optional[float] = ...) -> None: ...
 
-class RunProgramResponse(_message.Message):
-    __slots__ = ("trace", "chunk", "reset", "done")
+class RunProgramsResponse(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[RunEvent]
+    def __init__(self, events: _Optional[_Iterable[_Union[RunEvent, _Mapping]]] = ...) -> None: ...
+
+class RunEvent(_message.Message):
+    __slots__ = ("run", "trace", "chunk", "reset", "done", "failure")
+    RUN_FIELD_NUMBER: _ClassVar[int]
     TRACE_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     RESET_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    run: int
     trace: Trace
     chunk: Chunk
     reset: Reset
     done: Done
-    def __init__(self, trace: _Optional[_Union[Trace, _Mapping]] = ..., chunk: _Optional[_Union[Chunk, _Mapping]] = ..., reset: _Optional[_Union[Reset, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ...) -> None: ...
+    failure: Failure
+    def __init__(self, run: _Optional[int] = ..., trace: _Optional[_Union[Trace, _Mapping]] = ..., chunk: _Optional[_Union[Chunk, _Mapping]] = ..., reset: _Optional[_Union[Reset, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ...) -> None: ...
+
+class Failure(_message.Message):
+    __slots__ = ("code", "reason", "message", "retry_after_s")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_S_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    reason: str
+    message: str
+    retry_after_s: float
+    def __init__(self, code: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., retry_after_s: _Optional[float] = ...) -> None: ...
 
 class Trace(_message.Message):
     __slots__ = ("steps", "token_usage", "model")

@@ -49,10 +49,10 @@ class SidecarServiceStub:
                 request_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.LoadProgramRequest.SerializeToString,
                 response_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.LoadProgramResponse.FromString,
                 _registered_method=True)
-        self.RunProgram = channel.unary_stream(
-                '/sigrun.sidecar.v1.SidecarService/RunProgram',
-                request_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramRequest.SerializeToString,
-                response_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramResponse.FromString,
+        self.RunPrograms = channel.stream_stream(
+                '/sigrun.sidecar.v1.SidecarService/RunPrograms',
+                request_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramsRequest.SerializeToString,
+                response_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramsResponse.FromString,
                 _registered_method=True)
         self.OptimizeProgram = channel.unary_stream(
                 '/sigrun.sidecar.v1.SidecarService/OptimizeProgram',
@@ -88,8 +88,9 @@ class SidecarServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def RunProgram(self, request, context):
-        """Runs a program. Cancelling the call cancels the request to the model.
+    def RunPrograms(self, request_iterator, context):
+        """Runs programs, all that a gateway has for this worker, side by side on one call that lives as long as the connection: a call for
+        each run costs both ends as much as the rest of the run. The end of the call cancels what is under way on it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,10 +124,10 @@ def add_SidecarServiceServicer_to_server(servicer, server):
                     request_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.LoadProgramRequest.FromString,
                     response_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.LoadProgramResponse.SerializeToString,
             ),
-            'RunProgram': grpc.unary_stream_rpc_method_handler(
-                    servicer.RunProgram,
-                    request_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramRequest.FromString,
-                    response_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramResponse.SerializeToString,
+            'RunPrograms': grpc.stream_stream_rpc_method_handler(
+                    servicer.RunPrograms,
+                    request_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramsRequest.FromString,
+                    response_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramsResponse.SerializeToString,
             ),
             'OptimizeProgram': grpc.unary_stream_rpc_method_handler(
                     servicer.OptimizeProgram,
@@ -209,7 +210,7 @@ class SidecarService:
             _registered_method=True)
 
     @staticmethod
-    def RunProgram(request,
+    def RunPrograms(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -219,12 +220,12 @@ class SidecarService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
+        return grpc.experimental.stream_stream(
+            request_iterator,
             target,
-            '/sigrun.sidecar.v1.SidecarService/RunProgram',
-            sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramRequest.SerializeToString,
-            sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramResponse.FromString,
+            '/sigrun.sidecar.v1.SidecarService/RunPrograms',
+            sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramsRequest.SerializeToString,
+            sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.RunProgramsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sigrun/sidecar/v1/sidecar_service.proto.
  */
 export const file_sigrun_sidecar_v1_sidecar_service: GenFile = /*@__PURE__*/
-  fileDesc("CidzaWdydW4vc2lkZWNhci92MS9zaWRlY2FyX3NlcnZpY2UucHJvdG8SEXNpZ3J1bi5zaWRlY2FyLnYxIhAKDkdldEluZm9SZXF1ZXN0IrsBCg9HZXRJbmZvUmVzcG9uc2USFAoMZHNweV92ZXJzaW9uGAEgASgJEhUKDWRlZmF1bHRfbW9kZWwYAiABKAkSFgoOYWxsb3dlZF9tb2RlbHMYAyADKAkSDwoHd29ya2VycxgEIAEoDRIPCgdib290X2lkGAUgASgJEiYKBXRvb2xzGAYgAygLMhcuc2lncnVuLnNpZGVjYXIudjEuVG9vbBIZChF0b29sX3NlcnZlcnNfYXdheRgHIAMoCSIpCgRUb29sEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAki/QEKBFR5cGUSKwoGc2NhbGFyGAEgASgOMhkuc2lncnVuLnNpZGVjYXIudjEuU2NhbGFySAASMQoHbGl0ZXJhbBgCIAEoCzIeLnNpZ3J1bi5zaWRlY2FyLnYxLkxpdGVyYWxUeXBlSAASKwoEbGlzdBgDIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkxpc3RUeXBlSAASKwoEZGljdBgEIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkRpY3RUeXBlSAASMwoIb3B0aW9uYWwYBSABKAsyHy5zaWdydW4uc2lkZWNhci52MS5PcHRpb25hbFR5cGVIAEIGCgRraW5kIh0KC0xpdGVyYWxUeXBlEg4KBnZhbHVlcxgBIAMoCSI0CghMaXN0VHlwZRIoCgdlbGVtZW50GAEgASgLMhcuc2lncnVuLnNpZGVjYXIudjEuVHlwZSJaCghEaWN0VHlwZRImCgNrZXkYASABKA4yGS5zaWdydW4uc2lkZWNhci52MS5TY2FsYXISJgoFdmFsdWUYAiABKAsyFy5zaWdydW4uc2lkZWNhci52MS5UeXBlIjMKDE9wdGlvbmFsVHlwZRIjCgJvZhgBIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUihgEKBUZpZWxkEgwKBG5hbWUYASABKAkSJQoEdHlwZRgCIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUSEwoLZGVzY3JpcHRpb24YAyABKAkSMwoLY29uc3RyYWludHMYBCABKAsyHi5zaWdydW4uc2lkZWNhci52MS5Db25zdHJhaW50cyLhAQoLQ29uc3RyYWludHMSFwoKbWluX2xlbmd0aBgBIAEoDUgAiAEBEhcKCm1heF9sZW5ndGgYAiABKA1IAYgBARIQCgNtaW4YAyABKAFIAogBARIQCgNtYXgYBCABKAFIA4gBARIPCgJndBgFIAEoAUgEiAEBEg8KAmx0GAYgASgBSAWIAQESDwoHcGF0dGVybhgHIAEoCRINCgVvdGhlchgIIAEoDEINCgtfbWluX2xlbmd0aEINCgtfbWF4X2xlbmd0aEIGCgRfbWluQgYKBF9tYXhCBQoDX2d0QgUKA19sdCKEAQoJU2lnbmF0dXJlEgwKBG5hbWUYASABKAkSFAoMaW5zdHJ1Y3Rpb25zGAIgASgJEigKBmlucHV0cxgDIAMoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLkZpZWxkEikKB291dHB1dHMYBCADKAsyGC5zaWdydW4uc2lkZWNhci52MS5GaWVsZCKsAQoKTG1TZXR0aW5ncxINCgVtb2RlbBgBIAEoCRIYCgt0ZW1wZXJhdHVyZRgCIAEoAUgAiAEBEhcKCm1heF90b2tlbnMYAyABKA1IAYgBARIOCgZwYXJhbXMYBCABKAwSDwoHYWRhcHRlchgFIAEoCRISCgVjYWNoZRgGIAEoCEgCiAEBQg4KDF90ZW1wZXJhdHVyZUINCgtfbWF4X3Rva2Vuc0IICgZfY2FjaGUi8wEKBk1vZHVsZRIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSLwoJc2lnbmF0dXJlGAMgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEg4KBnBhcmFtcxgEIAEoDBIpCgJsbRgFIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLkxtU2V0dGluZ3MSJgoFd2lyZXMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlEioKB21vZHVsZXMYByADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUSDQoFdG9vbHMYCCADKAkiNAoEV2lyZRINCgVpbnB1dBgBIAEoCRIOCgZtb2R1bGUYAiABKAkSDQoFZmllbGQYAyABKAki3wEKB1Byb2dyYW0SCgoCaWQYASABKAkSLwoJc2lnbmF0dXJlGAIgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEioKB21vZHVsZXMYAyADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUSKQoCbG0YBCABKAsyHS5zaWdydW4uc2lkZWNhci52MS5MbVNldHRpbmdzEhYKDmNvbXBpbGVkX3N0YXRlGAUgASgJEigKB291dHB1dHMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlIkEKEkxvYWRQcm9ncmFtUmVxdWVzdBIrCgdwcm9ncmFtGAEgASgLMhouc2lncnVuLnNpZGVjYXIudjEuUHJvZ3JhbSIjChNMb2FkUHJvZ3JhbVJlc3BvbnNlEgwKBHR5cGUYASABKAkizAEKEVJ1blByb2dyYW1SZXF1ZXN0EhIKCnByb2dyYW1faWQYASABKAkSKwoHcHJvZ3JhbRgCIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLlByb2dyYW0SDgoGaW5wdXRzGAMgASgMEikKAmxtGAQgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuTG1TZXR0aW5ncxIOCgZjaHVua3MYBSABKAgSKwoHc2NvcmluZxgGIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLlNjb3JpbmciRwoHU2NvcmluZxIQCghleHBlY3RlZBgBIAEoDBIqCgdtZXRyaWNzGAIgAygLMhkuc2lncnVuLnNpZGVjYXIudjEuTWV0cmljIkUKBk1ldHJpYxIMCgRuYW1lGAEgASgJEg0KBWZpZWxkGAIgASgJEg4KBnBhcmFtcxgDIAEoDBIOCgZ3ZWlnaHQYBCABKAEixwEKElJ1blByb2dyYW1SZXNwb25zZRIpCgV0cmFjZRgBIAEoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLlRyYWNlSAASKQoFY2h1bmsYAiABKAsyGC5zaWdydW4uc2lkZWNhci52MS5DaHVua0gAEikKBXJlc2V0GAMgASgLMhguc2lncnVuLnNpZGVjYXIudjEuUmVzZXRIABInCgRkb25lGAQgASgLMhcuc2lncnVuLnNpZGVjYXIudjEuRG9uZUgAQgcKBWV2ZW50InIKBVRyYWNlEiYKBXN0ZXBzGAEgAygLMhcuc2lncnVuLnNpZGVjYXIudjEuU3RlcBIyCgt0b2tlbl91c2FnZRgCIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USDQoFbW9kZWwYAyABKAkihAEKBFN0ZXASDgoGbW9kdWxlGAEgASgJEg8KB291dHB1dHMYAiABKAwSEgoKcmF3X2Fuc3dlchgDIAEoCRIyCgt0b2tlbl91c2FnZRgEIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USEwoLZHVyYXRpb25fbXMYBSABKAMiYgoKVG9rZW5Vc2FnZRIUCgxpbnB1dF90b2tlbnMYASABKAMSFQoNb3V0cHV0X3Rva2VucxgCIAEoAxIVCg1jYWNoZWRfdG9rZW5zGAMgASgDEhAKCGxtX2NhbGxzGAQgASgDIjQKBUNodW5rEg4KBm1vZHVsZRgBIAEoCRINCgVmaWVsZBgCIAEoCRIMCgR0ZXh0GAMgASgJIigKBVJlc2V0Eg4KBm1vZHVsZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgNIlcKBERvbmUSDwoHb3V0cHV0cxgBIAEoDBInCgV0cmFjZRgCIAEoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLlRyYWNlEhUKDW1ldHJpY19zY29yZXMYAyADKAEiKgoHRXhhbXBsZRIOCgZpbnB1dHMYASABKAwSDwoHb3V0cHV0cxgCIAEoDCLMAwoWT3B0aW1pemVQcm9ncmFtUmVxdWVzdBIXCg9vcHRpbWl6YXRpb25faWQYASABKAkSKwoHcHJvZ3JhbRgCIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLlByb2dyYW0SEQoJb3B0aW1pemVyGAMgASgJEg4KBmNvbmZpZxgEIAEoDBIqCgdtZXRyaWNzGAUgAygLMhkuc2lncnVuLnNpZGVjYXIudjEuTWV0cmljEiwKCHRyYWluc2V0GAYgAygLMhouc2lncnVuLnNpZGVjYXIudjEuRXhhbXBsZRIqCgZ2YWxzZXQYByADKAsyGi5zaWdydW4uc2lkZWNhci52MS5FeGFtcGxlEgwKBHNlZWQYCCABKAMSKQoGYnVkZ2V0GAkgASgLMhkuc2lncnVuLnNpZGVjYXIudjEuQnVkZ2V0Ej8KA2xtcxgKIAMoCzIyLnNpZ3J1bi5zaWRlY2FyLnYxLk9wdGltaXplUHJvZ3JhbVJlcXVlc3QuTG1zRW50cnkaSQoITG1zRW50cnkSCwoDa2V5GAEgASgJEiwKBXZhbHVlGAIgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuTG1TZXR0aW5nczoCOAEiOwoGQnVkZ2V0Eg8KB3RpbWVfbXMYASABKAMSEAoIbG1fY2FsbHMYAiABKAMSDgoGdG9rZW5zGAMgASgDIpgBChdPcHRpbWl6ZVByb2dyYW1SZXNwb25zZRI7Cghwcm9ncmVzcxgBIAEoCzInLnNpZ3J1bi5zaWRlY2FyLnYxLk9wdGltaXphdGlvblByb2dyZXNzSAASNwoGcmVzdWx0GAIgASgLMiUuc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemF0aW9uUmVzdWx0SABCBwoFZXZlbnQi5gEKFE9wdGltaXphdGlvblByb2dyZXNzEg0KBXBoYXNlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSFQoIZnJhY3Rpb24YAyABKAFIAIgBARIXCgpiZXN0X3Njb3JlGAQgASgBSAGIAQESGwoOYmFzZWxpbmVfc2NvcmUYBSABKAFIAogBARIyCgt0b2tlbl91c2FnZRgGIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2VCCwoJX2ZyYWN0aW9uQg0KC19iZXN0X3Njb3JlQhEKD19iYXNlbGluZV9zY29yZSKYAQoST3B0aW1pemF0aW9uUmVzdWx0EhYKDmNvbXBpbGVkX3N0YXRlGAEgASgJEhYKDmJhc2VsaW5lX3Njb3JlGAIgASgBEg0KBXNjb3JlGAMgASgBEjIKC3Rva2VuX3VzYWdlGAQgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuVG9rZW5Vc2FnZRIPCgdtZXNzYWdlGAUgASgJIhUKE0xpc3RQcm9ncmFtc1JlcXVlc3QiSgoUTGlzdFByb2dyYW1zUmVzcG9uc2USMgoIcHJvZ3JhbXMYASADKAsyIC5zaWdydW4uc2lkZWNhci52MS5Mb2FkZWRQcm9ncmFtIjwKDUxvYWRlZFByb2dyYW0SCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRIRCglzaWduYXR1cmUYAyABKAkqYwoGU2NhbGFyEhYKElNDQUxBUl9VTlNQRUNJRklFRBAAEg4KClNDQUxBUl9TVFIQARIOCgpTQ0FMQVJfSU5UEAISEAoMU0NBTEFSX0ZMT0FUEAMSDwoLU0NBTEFSX0JPT0wQBDLqAwoOU2lkZWNhclNlcnZpY2USUAoHR2V0SW5mbxIhLnNpZ3J1bi5zaWRlY2FyLnYxLkdldEluZm9SZXF1ZXN0GiIuc2lncnVuLnNpZGVjYXIudjEuR2V0SW5mb1Jlc3BvbnNlElwKC0xvYWRQcm9ncmFtEiUuc2lncnVuLnNpZGVjYXIudjEuTG9hZFByb2dyYW1SZXF1ZXN0GiYuc2lncnVuLnNpZGVjYXIudjEuTG9hZFByb2dyYW1SZXNwb25zZRJbCgpSdW5Qcm9ncmFtEiQuc2lncnVuLnNpZGVjYXIudjEuUnVuUHJvZ3JhbVJlcXVlc3QaJS5zaWdydW4uc2lkZWNhci52MS5SdW5Qcm9ncmFtUmVzcG9uc2UwARJqCg9PcHRpbWl6ZVByb2dyYW0SKS5zaWdydW4uc2lkZWNhci52MS5PcHRpbWl6ZVByb2dyYW1SZXF1ZXN0Giouc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemVQcm9ncmFtUmVzcG9uc2UwARJfCgxMaXN0UHJvZ3JhbXMSJi5zaWdydW4uc2lkZWNhci52MS5MaXN0UHJvZ3JhbXNSZXF1ZXN0Gicuc2lncnVuLnNpZGVjYXIudjEuTGlzdFByb2dyYW1zUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("CidzaWdydW4vc2lkZWNhci92MS9zaWRlY2FyX3NlcnZpY2UucHJvdG8SEXNpZ3J1bi5zaWRlY2FyLnYxIhAKDkdldEluZm9SZXF1ZXN0IrsBCg9HZXRJbmZvUmVzcG9uc2USFAoMZHNweV92ZXJzaW9uGAEgASgJEhUKDWRlZmF1bHRfbW9kZWwYAiABKAkSFgoOYWxsb3dlZF9tb2RlbHMYAyADKAkSDwoHd29ya2VycxgEIAEoDRIPCgdib290X2lkGAUgASgJEiYKBXRvb2xzGAYgAygLMhcuc2lncnVuLnNpZGVjYXIudjEuVG9vbBIZChF0b29sX3NlcnZlcnNfYXdheRgHIAMoCSIpCgRUb29sEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAki/QEKBFR5cGUSKwoGc2NhbGFyGAEgASgOMhkuc2lncnVuLnNpZGVjYXIudjEuU2NhbGFySAASMQoHbGl0ZXJhbBgCIAEoCzIeLnNpZ3J1bi5zaWRlY2FyLnYxLkxpdGVyYWxUeXBlSAASKwoEbGlzdBgDIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkxpc3RUeXBlSAASKwoEZGljdBgEIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkRpY3RUeXBlSAASMwoIb3B0aW9uYWwYBSABKAsyHy5zaWdydW4uc2lkZWNhci52MS5PcHRpb25hbFR5cGVIAEIGCgRraW5kIh0KC0xpdGVyYWxUeXBlEg4KBnZhbHVlcxgBIAMoCSI0CghMaXN0VHlwZRIoCgdlbGVtZW50GAEgASgLMhcuc2lncnVuLnNpZGVjYXIudjEuVHlwZSJaCghEaWN0VHlwZRImCgNrZXkYASABKA4yGS5zaWdydW4uc2lkZWNhci52MS5TY2FsYXISJgoFdmFsdWUYAiABKAsyFy5zaWdydW4uc2lkZWNhci52MS5UeXBlIjMKDE9wdGlvbmFsVHlwZRIjCgJvZhgBIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUihgEKBUZpZWxkEgwKBG5hbWUYASABKAkSJQoEdHlwZRgCIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUSEwoLZGVzY3JpcHRpb24YAyABKAkSMwoLY29uc3RyYWludHMYBCABKAsyHi5zaWdydW4uc2lkZWNhci52MS5Db25zdHJhaW50cyLhAQoLQ29uc3RyYWludHMSFwoKbWluX2xlbmd0aBgBIAEoDUgAiAEBEhcKCm1heF9sZW5ndGgYAiABKA1IAYgBARIQCgNtaW4YAyABKAFIAogBARIQCgNtYXgYBCABKAFIA4gBARIPCgJndBgFIAEoAUgEiAEBEg8KAmx0GAYgASgBSAWIAQESDwoHcGF0dGVybhgHIAEoCRINCgVvdGhlchgIIAEoDEINCgtfbWluX2xlbmd0aEINCgtfbWF4X2xlbmd0aEIGCgRfbWluQgYKBF9tYXhCBQoDX2d0QgUKA19sdCKEAQoJU2lnbmF0dXJlEgwKBG5hbWUYASABKAkSFAoMaW5zdHJ1Y3Rpb25zGAIgASgJEigKBmlucHV0cxgDIAMoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLkZpZWxkEikKB291dHB1dHMYBCADKAsyGC5zaWdydW4uc2lkZWNhci52MS5GaWVsZCKsAQoKTG1TZXR0aW5ncxINCgVtb2RlbBgBIAEoCRIYCgt0ZW1wZXJhdHVyZRgCIAEoAUgAiAEBEhcKCm1heF90b2tlbnMYAyABKA1IAYgBARIOCgZwYXJhbXMYBCABKAwSDwoHYWRhcHRlchgFIAEoCRISCgVjYWNoZRgGIAEoCEgCiAEBQg4KDF90ZW1wZXJhdHVyZUINCgtfbWF4X3Rva2Vuc0IICgZfY2FjaGUi8wEKBk1vZHVsZRIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSLwoJc2lnbmF0dXJlGAMgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEg4KBnBhcmFtcxgEIAEoDBIpCgJsbRgFIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLkxtU2V0dGluZ3MSJgoFd2lyZXMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlEioKB21vZHVsZXMYByADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUSDQoFdG9vbHMYCCADKAkiNAoEV2lyZRINCgVpbnB1dBgBIAEoCRIOCgZtb2R1bGUYAiABKAkSDQoFZmllbGQYAyABKAki3wEKB1Byb2dyYW0SCgoCaWQYASABKAkSLwoJc2lnbmF0dXJlGAIgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEioKB21vZHVsZXMYAyADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUSKQoCbG0YBCABKAsyHS5zaWdydW4uc2lkZWNhci52MS5MbVNldHRpbmdzEhYKDmNvbXBpbGVkX3N0YXRlGAUgASgJEigKB291dHB1dHMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlIkEKEkxvYWRQcm9ncmFtUmVxdWVzdBIrCgdwcm9ncmFtGAEgASgLMhouc2lncnVuLnNpZGVjYXIudjEuUHJvZ3JhbSIjChNMb2FkUHJvZ3JhbVJlc3BvbnNlEgwKBHR5cGUYASABKAkiRQoSUnVuUHJvZ3JhbXNSZXF1ZXN0Ei8KCGNvbW1hbmRzGAEgAygLMh0uc2lncnVuLnNpZGVjYXIudjEuUnVuQ29tbWFuZCKLAQoKUnVuQ29tbWFuZBILCgNydW4YASABKA0SJwoFc3RhcnQYAiABKAsyFi5zaWdydW4uc2lkZWNhci52MS5SdW5IABIrCgZjYW5jZWwYAyABKAsyGS5zaWdydW4uc2lkZWNhci52MS5DYW5jZWxIABIPCgV0YWtlbhgEIAEoDUgAQgkKB2NvbW1hbmQiCAoGQ2FuY2VsIr4BCgNSdW4SEgoKcHJvZ3JhbV9pZBgBIAEoCRIrCgdwcm9ncmFtGAIgASgLMhouc2lncnVuLnNpZGVjYXIudjEuUHJvZ3JhbRIOCgZpbnB1dHMYAyABKAwSKQoCbG0YBCABKAsyHS5zaWdydW4uc2lkZWNhci52MS5MbVNldHRpbmdzEg4KBmNodW5rcxgFIAEoCBIrCgdzY29yaW5nGAYgASgLMhouc2lncnVuLnNpZGVjYXIudjEuU2NvcmluZyJHCgdTY29yaW5nEhAKCGV4cGVjdGVkGAEgASgMEioKB21ldHJpY3MYAiADKAsyGS5zaWdydW4uc2lkZWNhci52MS5NZXRyaWMiRQoGTWV0cmljEgwKBG5hbWUYASABKAkSDQoFZmllbGQYAiABKAkSDgoGcGFyYW1zGAMgASgMEg4KBndlaWdodBgEIAEoASJCChNSdW5Qcm9ncmFtc1Jlc3BvbnNlEisKBmV2ZW50cxgBIAMoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLlJ1bkV2ZW50IvkBCghSdW5FdmVudBILCgNydW4YASABKA0SKQoFdHJhY2UYAiABKAsyGC5zaWdydW4uc2lkZWNhci52MS5UcmFjZUgAEikKBWNodW5rGAMgASgLMhguc2lncnVuLnNpZGVjYXIudjEuQ2h1bmtIABIpCgVyZXNldBgEIAEoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLlJlc2V0SAASJwoEZG9uZRgFIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLkRvbmVIABItCgdmYWlsdXJlGAYgASgLMhouc2lncnVuLnNpZGVjYXIudjEuRmFpbHVyZUgAQgcKBWV2ZW50ImYKB0ZhaWx1cmUSDAoEY29kZRgBIAEoBRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIaCg1yZXRyeV9hZnRlcl9zGAQgASgBSACIAQFCEAoOX3JldHJ5X2FmdGVyX3MicgoFVHJhY2USJgoFc3RlcHMYASADKAsyFy5zaWdydW4uc2lkZWNhci52MS5TdGVwEjIKC3Rva2VuX3VzYWdlGAIgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuVG9rZW5Vc2FnZRINCgVtb2RlbBgDIAEoCSKEAQoEU3RlcBIOCgZtb2R1bGUYASABKAkSDwoHb3V0cHV0cxgCIAEoDBISCgpyYXdfYW5zd2VyGAMgASgJEjIKC3Rva2VuX3VzYWdlGAQgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuVG9rZW5Vc2FnZRITCgtkdXJhdGlvbl9tcxgFIAEoAyJiCgpUb2tlblVzYWdlEhQKDGlucHV0X3Rva2VucxgBIAEoAxIVCg1vdXRwdXRfdG9rZW5zGAIgASgDEhUKDWNhY2hlZF90b2tlbnMYAyABKAMSEAoIbG1fY2FsbHMYBCABKAMiNAoFQ2h1bmsSDgoGbW9kdWxlGAEgASgJEg0KBWZpZWxkGAIgASgJEgwKBHRleHQYAyABKAkiKAoFUmVzZXQSDgoGbW9kdWxlGAEgASgJEg8KB2F0dGVtcHQYAiABKA0iVwoERG9uZRIPCgdvdXRwdXRzGAEgASgMEicKBXRyYWNlGAIgASgLMhguc2lncnVuLnNpZGVjYXIudjEuVHJhY2USFQoNbWV0cmljX3Njb3JlcxgDIAMoASIqCgdFeGFtcGxlEg4KBmlucHV0cxgBIAEoDBIPCgdvdXRwdXRzGAIgASgMIswDChZPcHRpbWl6ZVByb2dyYW1SZXF1ZXN0EhcKD29wdGltaXphdGlvbl9pZBgBIAEoCRIrCgdwcm9ncmFtGAIgASgLMhouc2lncnVuLnNpZGVjYXIudjEuUHJvZ3JhbRIRCglvcHRpbWl6ZXIYAyABKAkSDgoGY29uZmlnGAQgASgMEioKB21ldHJpY3MYBSADKAsyGS5zaWdydW4uc2lkZWNhci52MS5NZXRyaWMSLAoIdHJhaW5zZXQYBiADKAsyGi5zaWdydW4uc2lkZWNhci52MS5FeGFtcGxlEioKBnZhbHNldBgHIAMoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLkV4YW1wbGUSDAoEc2VlZBgIIAEoAxIpCgZidWRnZXQYCSABKAsyGS5zaWdydW4uc2lkZWNhci52MS5CdWRnZXQSPwoDbG1zGAogAygLMjIuc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemVQcm9ncmFtUmVxdWVzdC5MbXNFbnRyeRpJCghMbXNFbnRyeRILCgNrZXkYASABKAkSLAoFdmFsdWUYAiABKAsyHS5zaWdydW4uc2lkZWNhci52MS5MbVNldHRpbmdzOgI4ASI7CgZCdWRnZXQSDwoHdGltZV9tcxgBIAEoAxIQCghsbV9jYWxscxgCIAEoAxIOCgZ0b2tlbnMYAyABKAMimAEKF09wdGltaXplUHJvZ3JhbVJlc3BvbnNlEjsKCHByb2dyZXNzGAEgASgLMicuc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemF0aW9uUHJvZ3Jlc3NIABI3CgZyZXN1bHQYAiABKAsyJS5zaWdydW4uc2lkZWNhci52MS5PcHRpbWl6YXRpb25SZXN1bHRIAEIHCgVldmVudCLmAQoUT3B0aW1pemF0aW9uUHJvZ3Jlc3MSDQoFcGhhc2UYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIVCghmcmFjdGlvbhgDIAEoAUgAiAEBEhcKCmJlc3Rfc2NvcmUYBCABKAFIAYgBARIbCg5iYXNlbGluZV9zY29yZRgFIAEoAUgCiAEBEjIKC3Rva2VuX3VzYWdlGAYgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuVG9rZW5Vc2FnZUILCglfZnJhY3Rpb25CDQoLX2Jlc3Rfc2NvcmVCEQoPX2Jhc2VsaW5lX3Njb3JlIpgBChJPcHRpbWl6YXRpb25SZXN1bHQSFgoOY29tcGlsZWRfc3RhdGUYASABKAkSFgoOYmFzZWxpbmVfc2NvcmUYAiABKAESDQoFc2NvcmUYAyABKAESMgoLdG9rZW5fdXNhZ2UYBCABKAsyHS5zaWdydW4uc2lkZWNhci52MS5Ub2tlblVzYWdlEg8KB21lc3NhZ2UYBSABKAkiFQoTTGlzdFByb2dyYW1zUmVxdWVzdCJKChRMaXN0UHJvZ3JhbXNSZXNwb25zZRIyCghwcm9ncmFtcxgBIAMoCzIgLnNpZ3J1bi5zaWRlY2FyLnYxLkxvYWRlZFByb2dyYW0iPAoNTG9hZGVkUHJvZ3JhbRIKCgJpZBgBIAEoCRIMCgR0eXBlGAIgASgJEhEKCXNpZ25hdHVyZRgDIAEoCSpjCgZTY2FsYXISFgoSU0NBTEFSX1VOU1BFQ0lGSUVEEAASDgoKU0NBTEFSX1NUUhABEg4KClNDQUxBUl9JTlQQAhIQCgxTQ0FMQVJfRkxPQVQQAxIPCgtTQ0FMQVJfQk9PTBAEMu8DCg5TaWRlY2FyU2VydmljZRJQCgdHZXRJbmZvEiEuc2lncnVuLnNpZGVjYXIudjEuR2V0SW5mb1JlcXVlc3QaIi5zaWdydW4uc2lkZWNhci52MS5HZXRJbmZvUmVzcG9uc2USXAoLTG9hZFByb2dyYW0SJS5zaWdydW4uc2lkZWNhci52MS5Mb2FkUHJvZ3JhbVJlcXVlc3QaJi5zaWdydW4uc2lkZWNhci52MS5Mb2FkUHJvZ3JhbVJlc3BvbnNlEmAKC1J1blByb2dyYW1zEiUuc2lncnVuLnNpZGVjYXIudjEuUnVuUHJvZ3JhbXNSZXF1ZXN0GiYuc2lncnVuLnNpZGVjYXIudjEuUnVuUHJvZ3JhbXNSZXNwb25zZSgBMAESagoPT3B0aW1pemVQcm9ncmFtEikuc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemVQcm9ncmFtUmVxdWVzdBoqLnNpZ3J1bi5zaWRlY2FyLnYxLk9wdGltaXplUHJvZ3JhbVJlc3BvbnNlMAESXwoMTGlzdFByb2dyYW1zEiYuc2lncnVuLnNpZGVjYXIudjEuTGlzdFByb2dyYW1zUmVxdWVzdBonLnNpZ3J1bi5zaWRlY2FyLnYxLkxpc3RQcm9ncmFtc1Jlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message sigrun.sidecar.v1.GetInfoRequest
@@ -580,9 +580,87 @@ export const LoadProgramResponseSchema: GenMessage<LoadProgramResponse> = /*@__P
   messageDesc(file_sigrun_sidecar_v1_sidecar_service, 16);
 
 /**
- * @generated from message sigrun.sidecar.v1.RunProgramRequest
+ * What came up meanwhile goes together.
+ *
+ * @generated from message sigrun.sidecar.v1.RunProgramsRequest
  */
-export type RunProgramRequest = Message<"sigrun.sidecar.v1.RunProgramRequest"> & {
+export type RunProgramsRequest = Message<"sigrun.sidecar.v1.RunProgramsRequest"> & {
+  /**
+   * @generated from field: repeated sigrun.sidecar.v1.RunCommand commands = 1;
+   */
+  commands: RunCommand[];
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.RunProgramsRequest.
+ * Use `create(RunProgramsRequestSchema)` to create a new message.
+ */
+export const RunProgramsRequestSchema: GenMessage<RunProgramsRequest> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 17);
+
+/**
+ * @generated from message sigrun.sidecar.v1.RunCommand
+ */
+export type RunCommand = Message<"sigrun.sidecar.v1.RunCommand"> & {
+  /**
+   * Chosen by the gateway, and never again on this call.
+   *
+   * @generated from field: uint32 run = 1;
+   */
+  run: number;
+
+  /**
+   * @generated from oneof sigrun.sidecar.v1.RunCommand.command
+   */
+  command: {
+    /**
+     * @generated from field: sigrun.sidecar.v1.Run start = 2;
+     */
+    value: Run;
+    case: "start";
+  } | {
+    /**
+     * Cancels the request to the model. Nothing more is told of the run.
+     *
+     * @generated from field: sigrun.sidecar.v1.Cancel cancel = 3;
+     */
+    value: Cancel;
+    case: "cancel";
+  } | {
+    /**
+     * So many further chunks were handed on. The model's answer is not read while 16 wait for that.
+     *
+     * @generated from field: uint32 taken = 4;
+     */
+    value: number;
+    case: "taken";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.RunCommand.
+ * Use `create(RunCommandSchema)` to create a new message.
+ */
+export const RunCommandSchema: GenMessage<RunCommand> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 18);
+
+/**
+ * @generated from message sigrun.sidecar.v1.Cancel
+ */
+export type Cancel = Message<"sigrun.sidecar.v1.Cancel"> & {
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.Cancel.
+ * Use `create(CancelSchema)` to create a new message.
+ */
+export const CancelSchema: GenMessage<Cancel> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 19);
+
+/**
+ * @generated from message sigrun.sidecar.v1.Run
+ */
+export type Run = Message<"sigrun.sidecar.v1.Run"> & {
   /**
    * One that is held; PROGRAM_NOT_LOADED where it is not.
    *
@@ -627,11 +705,11 @@ export type RunProgramRequest = Message<"sigrun.sidecar.v1.RunProgramRequest"> &
 };
 
 /**
- * Describes the message sigrun.sidecar.v1.RunProgramRequest.
- * Use `create(RunProgramRequestSchema)` to create a new message.
+ * Describes the message sigrun.sidecar.v1.Run.
+ * Use `create(RunSchema)` to create a new message.
  */
-export const RunProgramRequestSchema: GenMessage<RunProgramRequest> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 17);
+export const RunSchema: GenMessage<Run> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 20);
 
 /**
  * @generated from message sigrun.sidecar.v1.Scoring
@@ -655,7 +733,7 @@ export type Scoring = Message<"sigrun.sidecar.v1.Scoring"> & {
  * Use `create(ScoringSchema)` to create a new message.
  */
 export const ScoringSchema: GenMessage<Scoring> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 18);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 21);
 
 /**
  * A metric of the catalogue.
@@ -695,54 +773,124 @@ export type Metric = Message<"sigrun.sidecar.v1.Metric"> & {
  * Use `create(MetricSchema)` to create a new message.
  */
 export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 19);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 22);
 
 /**
- * A run that fails ends with a status; what it had done until then has come as traces.
+ * What came up meanwhile goes together.
  *
- * @generated from message sigrun.sidecar.v1.RunProgramResponse
+ * @generated from message sigrun.sidecar.v1.RunProgramsResponse
  */
-export type RunProgramResponse = Message<"sigrun.sidecar.v1.RunProgramResponse"> & {
+export type RunProgramsResponse = Message<"sigrun.sidecar.v1.RunProgramsResponse"> & {
   /**
-   * @generated from oneof sigrun.sidecar.v1.RunProgramResponse.event
+   * @generated from field: repeated sigrun.sidecar.v1.RunEvent events = 1;
+   */
+  events: RunEvent[];
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.RunProgramsResponse.
+ * Use `create(RunProgramsResponseSchema)` to create a new message.
+ */
+export const RunProgramsResponseSchema: GenMessage<RunProgramsResponse> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 23);
+
+/**
+ * @generated from message sigrun.sidecar.v1.RunEvent
+ */
+export type RunEvent = Message<"sigrun.sidecar.v1.RunEvent"> & {
+  /**
+   * @generated from field: uint32 run = 1;
+   */
+  run: number;
+
+  /**
+   * @generated from oneof sigrun.sidecar.v1.RunEvent.event
    */
   event: {
     /**
      * So far; sent before each further request to the model, and before a failure. Replaces the one before.
      *
-     * @generated from field: sigrun.sidecar.v1.Trace trace = 1;
+     * @generated from field: sigrun.sidecar.v1.Trace trace = 2;
      */
     value: Trace;
     case: "trace";
   } | {
     /**
-     * @generated from field: sigrun.sidecar.v1.Chunk chunk = 2;
+     * @generated from field: sigrun.sidecar.v1.Chunk chunk = 3;
      */
     value: Chunk;
     case: "chunk";
   } | {
     /**
-     * @generated from field: sigrun.sidecar.v1.Reset reset = 3;
+     * @generated from field: sigrun.sidecar.v1.Reset reset = 4;
      */
     value: Reset;
     case: "reset";
   } | {
     /**
-     * The last one.
+     * The last one, or
      *
-     * @generated from field: sigrun.sidecar.v1.Done done = 4;
+     * @generated from field: sigrun.sidecar.v1.Done done = 5;
      */
     value: Done;
     case: "done";
+  } | {
+    /**
+     * the last one.
+     *
+     * @generated from field: sigrun.sidecar.v1.Failure failure = 6;
+     */
+    value: Failure;
+    case: "failure";
   } | { case: undefined; value?: undefined };
 };
 
 /**
- * Describes the message sigrun.sidecar.v1.RunProgramResponse.
- * Use `create(RunProgramResponseSchema)` to create a new message.
+ * Describes the message sigrun.sidecar.v1.RunEvent.
+ * Use `create(RunEventSchema)` to create a new message.
  */
-export const RunProgramResponseSchema: GenMessage<RunProgramResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 20);
+export const RunEventSchema: GenMessage<RunEvent> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 24);
+
+/**
+ * What would be a call's error.
+ *
+ * @generated from message sigrun.sidecar.v1.Failure
+ */
+export type Failure = Message<"sigrun.sidecar.v1.Failure"> & {
+  /**
+   * Of google.rpc.Code.
+   *
+   * @generated from field: int32 code = 1;
+   */
+  code: number;
+
+  /**
+   * As in ErrorInfo; empty for what gRPC itself would say.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: string message = 3;
+   */
+  message: string;
+
+  /**
+   * As in RetryInfo.
+   *
+   * @generated from field: optional double retry_after_s = 4;
+   */
+  retryAfterS?: number | undefined;
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.Failure.
+ * Use `create(FailureSchema)` to create a new message.
+ */
+export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 25);
 
 /**
  * @generated from message sigrun.sidecar.v1.Trace
@@ -771,7 +919,7 @@ export type Trace = Message<"sigrun.sidecar.v1.Trace"> & {
  * Use `create(TraceSchema)` to create a new message.
  */
 export const TraceSchema: GenMessage<Trace> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 21);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 26);
 
 /**
  * @generated from message sigrun.sidecar.v1.Step
@@ -812,7 +960,7 @@ export type Step = Message<"sigrun.sidecar.v1.Step"> & {
  * Use `create(StepSchema)` to create a new message.
  */
 export const StepSchema: GenMessage<Step> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 22);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 27);
 
 /**
  * @generated from message sigrun.sidecar.v1.TokenUsage
@@ -844,7 +992,7 @@ export type TokenUsage = Message<"sigrun.sidecar.v1.TokenUsage"> & {
  * Use `create(TokenUsageSchema)` to create a new message.
  */
 export const TokenUsageSchema: GenMessage<TokenUsage> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 23);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 28);
 
 /**
  * @generated from message sigrun.sidecar.v1.Chunk
@@ -871,7 +1019,7 @@ export type Chunk = Message<"sigrun.sidecar.v1.Chunk"> & {
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema: GenMessage<Chunk> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 24);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 29);
 
 /**
  * @generated from message sigrun.sidecar.v1.Reset
@@ -893,7 +1041,7 @@ export type Reset = Message<"sigrun.sidecar.v1.Reset"> & {
  * Use `create(ResetSchema)` to create a new message.
  */
 export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 25);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 30);
 
 /**
  * @generated from message sigrun.sidecar.v1.Done
@@ -924,7 +1072,7 @@ export type Done = Message<"sigrun.sidecar.v1.Done"> & {
  * Use `create(DoneSchema)` to create a new message.
  */
 export const DoneSchema: GenMessage<Done> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 26);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 31);
 
 /**
  * @generated from message sigrun.sidecar.v1.Example
@@ -950,7 +1098,7 @@ export type Example = Message<"sigrun.sidecar.v1.Example"> & {
  * Use `create(ExampleSchema)` to create a new message.
  */
 export const ExampleSchema: GenMessage<Example> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 27);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 32);
 
 /**
  * @generated from message sigrun.sidecar.v1.OptimizeProgramRequest
@@ -1026,7 +1174,7 @@ export type OptimizeProgramRequest = Message<"sigrun.sidecar.v1.OptimizeProgramR
  * Use `create(OptimizeProgramRequestSchema)` to create a new message.
  */
 export const OptimizeProgramRequestSchema: GenMessage<OptimizeProgramRequest> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 28);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 33);
 
 /**
  * What is left to be spent; 0 for no bound.
@@ -1057,7 +1205,7 @@ export type Budget = Message<"sigrun.sidecar.v1.Budget"> & {
  * Use `create(BudgetSchema)` to create a new message.
  */
 export const BudgetSchema: GenMessage<Budget> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 29);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 34);
 
 /**
  * @generated from message sigrun.sidecar.v1.OptimizeProgramResponse
@@ -1090,7 +1238,7 @@ export type OptimizeProgramResponse = Message<"sigrun.sidecar.v1.OptimizeProgram
  * Use `create(OptimizeProgramResponseSchema)` to create a new message.
  */
 export const OptimizeProgramResponseSchema: GenMessage<OptimizeProgramResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 30);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 35);
 
 /**
  * @generated from message sigrun.sidecar.v1.OptimizationProgress
@@ -1142,7 +1290,7 @@ export type OptimizationProgress = Message<"sigrun.sidecar.v1.OptimizationProgre
  * Use `create(OptimizationProgressSchema)` to create a new message.
  */
 export const OptimizationProgressSchema: GenMessage<OptimizationProgress> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 31);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 36);
 
 /**
  * @generated from message sigrun.sidecar.v1.OptimizationResult
@@ -1185,7 +1333,7 @@ export type OptimizationResult = Message<"sigrun.sidecar.v1.OptimizationResult">
  * Use `create(OptimizationResultSchema)` to create a new message.
  */
 export const OptimizationResultSchema: GenMessage<OptimizationResult> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 32);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 37);
 
 /**
  * @generated from message sigrun.sidecar.v1.ListProgramsRequest
@@ -1198,7 +1346,7 @@ export type ListProgramsRequest = Message<"sigrun.sidecar.v1.ListProgramsRequest
  * Use `create(ListProgramsRequestSchema)` to create a new message.
  */
 export const ListProgramsRequestSchema: GenMessage<ListProgramsRequest> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 33);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 38);
 
 /**
  * @generated from message sigrun.sidecar.v1.ListProgramsResponse
@@ -1215,7 +1363,7 @@ export type ListProgramsResponse = Message<"sigrun.sidecar.v1.ListProgramsRespon
  * Use `create(ListProgramsResponseSchema)` to create a new message.
  */
 export const ListProgramsResponseSchema: GenMessage<ListProgramsResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 34);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 39);
 
 /**
  * @generated from message sigrun.sidecar.v1.LoadedProgram
@@ -1246,7 +1394,7 @@ export type LoadedProgram = Message<"sigrun.sidecar.v1.LoadedProgram"> & {
  * Use `create(LoadedProgramSchema)` to create a new message.
  */
 export const LoadedProgramSchema: GenMessage<LoadedProgram> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 35);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 40);
 
 /**
  * @generated from enum sigrun.sidecar.v1.Scalar
@@ -1320,14 +1468,15 @@ export const SidecarService: GenService<{
     output: typeof LoadProgramResponseSchema;
   },
   /**
-   * Runs a program. Cancelling the call cancels the request to the model.
+   * Runs programs, all that a gateway has for this worker, side by side on one call that lives as long as the connection: a call for
+   * each run costs both ends as much as the rest of the run. The end of the call cancels what is under way on it.
    *
-   * @generated from rpc sigrun.sidecar.v1.SidecarService.RunProgram
+   * @generated from rpc sigrun.sidecar.v1.SidecarService.RunPrograms
    */
-  runProgram: {
-    methodKind: "server_streaming";
-    input: typeof RunProgramRequestSchema;
-    output: typeof RunProgramResponseSchema;
+  runPrograms: {
+    methodKind: "bidi_streaming";
+    input: typeof RunProgramsRequestSchema;
+    output: typeof RunProgramsResponseSchema;
   },
   /**
    * Optimizes a program in a process of its own, from its scores before to its scores after. Cancelling the call kills that process.
