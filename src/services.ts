@@ -66,7 +66,7 @@ export function createServices({ config, version, store, sidecar, log }: Ground)
   const schemas = createSchemaCache(1_000);
   const live = createLiveRuns<Execution>();
   const replay = createReplay({ executions, live, notices });
-  const perform = createPerform({ sidecar, recorder, executions, revisions, schemas, log });
+  const perform = createPerform({ sidecar, recorder, executions, revisions, programs, schemas, log });
   const watch = createWatch({ log: store.changeLog, notices });
   const build = createBuild({ revisions, sidecar });
   const watchOptimization = createWatchOptimization({ optimizations, notices });

@@ -13,6 +13,8 @@ export type Start = {
   readonly id: string;
   readonly programId: string;
   readonly revision: number;
+  /** It is of whichever revision the program's callers get, and not of one that was named. */
+  readonly isCurrent: boolean;
   readonly inputs: Values;
   readonly labels: Readonly<Record<string, string>>;
   readonly model: string;
@@ -35,7 +37,10 @@ export type End = {
 };
 
 export type Recorder = {
-  /** Commits the run as running. False where its request_id stands on record already: then nothing was written. */
+  /**
+   * Commits the run as running. False where its request_id stands on record already, where the program is gone, or where its callers get
+   * another revision by now: then nothing was written.
+   */
   start(run: Start): Promise<boolean>;
   /** Commits how the run ended. False where the record had ended before: then it stands as it was. */
   end(run: End): Promise<boolean>;
@@ -132,6 +137,7 @@ const startRow = (run: Start) => ({
   id: run.id,
   program_id: run.programId,
   revision: run.revision,
+  is_current: run.isCurrent,
   inputs: run.inputs,
   labels: run.labels,
   model: run.model,
@@ -141,14 +147,17 @@ const startRow = (run: Start) => ({
   started_at: run.startedAt,
 });
 
-// One parameter, however many rows. A request_id that stands already is left out, and so not returned.
+// One parameter, however many rows. A request_id that stands already is left out, and so not returned; so is a run of what was read of its
+// program before, where that is no longer so.
 const insertSql = `
   INSERT INTO executions (project_id, id, program_id, revision, status, inputs, labels, model, request_method, request_id, request_hash,
                           runner_id, started_at, updated_at)
-  SELECT project_id, id, program_id, revision, 'running', inputs, labels, model, request_method, request_id, request_hash,
-         $2, started_at, started_at
-  FROM jsonb_to_recordset($1::jsonb) AS run (project_id uuid, id uuid, program_id uuid, revision integer, inputs jsonb, labels jsonb,
-       model text, request_method text, request_id uuid, request_hash text, started_at timestamptz)
+  SELECT run.project_id, run.id, run.program_id, run.revision, 'running', run.inputs, run.labels, run.model, run.request_method,
+         run.request_id, run.request_hash, $2::uuid, run.started_at, run.started_at
+  FROM jsonb_to_recordset($1::jsonb) AS run (project_id uuid, id uuid, program_id uuid, revision integer, is_current boolean, inputs jsonb,
+       labels jsonb, model text, request_method text, request_id uuid, request_hash text, started_at timestamptz)
+  JOIN programs AS program ON program.project_id = run.project_id AND program.id = run.program_id
+       AND (NOT run.is_current OR coalesce(program.deployed_revision, program.newest_revision) = run.revision)
   ON CONFLICT (project_id, request_method, request_id) DO NOTHING
   RETURNING id`;
 

@@ -1,13 +1,15 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Execution, Values } from "../../domain/execution.ts";
-import { SidecarUnavailable } from "../../domain/faults.ts";
+import { Invalid, SidecarUnavailable } from "../../domain/faults.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { checkLm } from "../../domain/lm.ts";
 import type { LmSettings } from "../../domain/program.ts";
-import { requestKey } from "../../domain/request.ts";
+import { type RequestKey, requestKey } from "../../domain/request.ts";
+import type { Revision } from "../../domain/revision.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
 import type { ChunkEvent, Sidecar } from "../../sidecar/client.ts";
 import type { ProgramStore } from "../../store/programs.ts";
+import type { ProgramRevision } from "../../store/recent-programs.ts";
 import type { Recorder, Start } from "../../store/recorder.ts";
 import { checkInputs } from "./inputs.ts";
 import type { LiveRuns } from "./live.ts";
@@ -64,26 +66,58 @@ export function createRun({ programs, recorder, sidecar, schemas, live, perform,
 
     checkLabels(request.labels, "labels");
     const lm = checkLm(request.lm, { allowedModels }, "lm");
-    const { program, revision } = await programs.getRevision(project, request.programId, request.revision);
+    const begun = (await beginAsRecalled(project, request, lm, key)) ?? (await beginAsRead(project, request, lm, key));
+    // Another caller with the same request_id was faster by a moment, or the program has just been changed.
+    if (!begun) return run(project, method, request, caller);
+    const { start, revision } = begun;
+    caller.onRecord(runningRecord(start));
+    const { timeoutMs, onChunk } = caller;
+    return live.begin(start.id, caller.signal, (signal) => perform({ start, revision, lm, onChunk }, { signal, timeoutMs }));
+  };
+
+  /** Without reading the program: the record is made only where it is still what was read last. */
+  async function beginAsRecalled(project: string, request: RunRequest, lm: LmSettings, key: RequestKey | null): Promise<Begun | undefined> {
+    const recalled = programs.recallRevision(project, request.programId, request.revision);
+    if (!recalled) return undefined;
+    try {
+      return await begin(project, request, lm, key, recalled);
+    } catch (error) {
+      // By another revision the same inputs may be right.
+      if (error instanceof Invalid) return undefined;
+      throw error;
+    }
+  }
+
+  async function beginAsRead(project: string, request: RunRequest, lm: LmSettings, key: RequestKey | null): Promise<Begun | undefined> {
+    return begin(project, request, lm, key, await programs.getRevision(project, request.programId, request.revision));
+  }
+
+  /** Commits the run as running; undefined where it was not recorded. */
+  async function begin(
+    project: string,
+    request: RunRequest,
+    lm: LmSettings,
+    key: RequestKey | null,
+    { program, revision }: ProgramRevision,
+  ): Promise<Begun | undefined> {
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
     // Before the record, so that a call that nobody could answer leaves none.
     if (!sidecar.info()) throw new SidecarUnavailable();
-
     const start: Start = {
       project,
       id: uuidv7(),
       programId: program.id,
       revision: revision.number,
+      isCurrent: request.revision === 0,
       inputs,
       labels: request.labels,
       model: lm.model || revision.definition.lm.model || defaultModel,
       request: key,
       startedAt: new Date(),
     };
-    // Another caller with the same request_id was faster by a moment.
-    if (!(await recorder.start(start))) return run(project, method, request, caller);
-    caller.onRecord(runningRecord(start));
-    const { timeoutMs, onChunk } = caller;
-    return live.begin(start.id, caller.signal, (signal) => perform({ start, revision, lm, onChunk }, { signal, timeoutMs }));
-  };
+    return (await recorder.start(start)) ? { start, revision } : undefined;
+  }
 }
+
+/** A run that stands on record as running. */
+type Begun = { readonly start: Start; readonly revision: Revision };
