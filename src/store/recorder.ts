@@ -69,7 +69,7 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
     return runs.map(({ id }) => ids.has(id));
   }, batchLimit);
   const update = createBatch<End, boolean>(async (ends) => {
-    const ids = await write({ sql: updateSql }, ends.map(endRow));
+    const ids = await write({ sql: updateSql, name: "end runs" }, ends.map(endRow));
     announceAll(ends);
     return ends.map(({ id }) => ids.has(id));
   }, batchLimit);
@@ -179,7 +179,9 @@ const endRow = (run: End) => ({
   duration_ms: run.durationMs,
 });
 
-// Only what this process still runs: a run that was swept or cancelled meanwhile stays as it is.
+// Only what this process still runs: a run that was swept or cancelled meanwhile stays as it is. It is found by its key alone, however many
+// run or how many rows there are, since no index serves the other conditions as they are written; those on `run` always hold, and tell the
+// planner that its rows are few, or it would make a plan to read the whole table while that is small, and keep it.
 const updateSql = `
   UPDATE executions AS e
   SET status = run.status, outputs = run.outputs, error_reason = run.error_reason, error_message = run.error_message,
@@ -189,7 +191,8 @@ const updateSql = `
   FROM jsonb_to_recordset($1::jsonb) AS run (project_id uuid, id uuid, status text, outputs jsonb, error_reason text, error_message text,
        violations json, steps json, input_tokens bigint, output_tokens bigint, cached_tokens bigint, lm_calls bigint, model text,
        completed_at timestamptz, duration_ms bigint)
-  WHERE e.project_id = run.project_id AND e.id = run.id AND e.status = 'running' AND e.runner_id = $2
+  WHERE e.project_id = run.project_id AND e.id = run.id AND e.completed_at IS NULL AND e.runner_id IS NOT DISTINCT FROM $2::uuid
+    AND run.status IN ('completed', 'failed', 'cancelled') AND run.duration_ms >= 0
   RETURNING e.id`;
 
 const deleteSql = `
