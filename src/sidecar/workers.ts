@@ -22,7 +22,6 @@ export type Workers = {
 export function createWorkers(options: { targets: readonly string[]; log: Logger; onChange(up: boolean): void }): Workers {
   const { targets, log, onChange } = options;
   let up = false;
-  let turn = 0;
 
   function onWorkerChange(): void {
     const now = here().length > 0;
@@ -39,9 +38,9 @@ export function createWorkers(options: { targets: readonly string[]; log: Logger
 
   function pick(tried: ReadonlySet<Worker>): Worker | undefined {
     const left = here().filter((worker) => !tried.has(worker));
+    // Of those that have the fewest the first: whoever ran a moment ago has all at hand.
     const least = Math.min(...left.map((worker) => worker.busy()));
-    const free = left.filter((worker) => worker.busy() === least);
-    return free[turn++ % free.length];
+    return left.find((worker) => worker.busy() === least);
   }
 
   /** The next worker after a fault, or the fault again: once, since it may be the call that ends workers. */
