@@ -7,7 +7,7 @@ import grpc
 from process import SIDECAR
 from programs import STR, asked, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
+from worker import Worker
 
 
 async def test_the_embedded_model_answers_so_that_it_can_be_read_and_ends_with_the_sidecar(tmp_path):
@@ -29,7 +29,7 @@ async def test_the_embedded_model_answers_so_that_it_can_be_read_and_ends_with_t
     sig.outputs[1].constraints.max = 1
     inputs = {"question": "What is rain?", "context": "Rain is water that falls from clouds."}
     async with grpc.aio.insecure_channel(address) as channel:
-        stub = pb_grpc.SidecarServiceStub(channel)
+        stub = Worker(channel)
         while True:
             try:
                 info = await stub.GetInfo(pb.GetInfoRequest(), wait_for_ready=True)

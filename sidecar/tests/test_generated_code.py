@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import dspy
-import grpc
 import pytest
 import pytest_asyncio
 from dspy.primitives.python_interpreter import CodeInterpreterError
@@ -107,17 +106,15 @@ async def test_what_is_streamed_is_the_answer_and_not_the_code(enabled, model):
     assert told(events) == ANSWER
 
 
-@pytest.mark.parametrize("how", ["cancelled", "out of time"])
-async def test_code_without_an_end_ends_with_its_run(enabled, model, how):
+async def test_code_without_an_end_ends_with_its_run(enabled, model):
     model.script(ENDLESS)
-    call = enabled.run(asked(capital("ProgramOfThought"), **WHAT), timeout=None if how == "cancelled" else 8)
+    call = enabled.run(asked(capital("ProgramOfThought"), **WHAT))
     reading = asyncio.ensure_future(done(call))
     async with asyncio.timeout(30):
         while not interpreters():
             await asyncio.sleep(0.02)
-    if how == "cancelled":
-        call.cancel()
-    with pytest.raises(asyncio.CancelledError if how == "cancelled" else grpc.aio.AioRpcError):
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
         await reading
     await are_gone()
 

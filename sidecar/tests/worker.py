@@ -42,9 +42,10 @@ class Worker:
             self._session = self._stub.RunPrograms()
             self._reading = asyncio.create_task(self._read())
         self._last += 1
-        events = self._runs[self._last] = asyncio.Queue()
-        await self.command(run=self._last, start=asked)
-        return self._last, events
+        number = self._last
+        events = self._runs[number] = asyncio.Queue()
+        await self.command(run=number, start=asked)
+        return number, events
 
     async def _read(self) -> None:
         try:
