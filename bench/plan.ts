@@ -19,11 +19,11 @@ const cell = (demos: number, delayMs: number, callers: number): Cell => ({ demos
 
 /** Every contender in every cell. */
 const whole: Plan = {
-  minutes: 50,
+  minutes: 40,
   cells: [0, 16].flatMap((demos) => [50, 0].flatMap((delayMs) => [64, 256, 1].map((callers) => cell(demos, delayMs, callers)))),
   rounds: 3,
-  seconds: 4,
-  firstSeconds: 10,
+  seconds: 3,
+  firstSeconds: 6,
   warmUpSeconds: 1.5,
   isWanted: () => true,
 };
