@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test from "ava";
-import { SidecarUnavailable } from "../src/domain/faults.ts";
+import { SidecarUnavailable, TooLarge } from "../src/domain/faults.ts";
 import { Scalar } from "../src/gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import { startSidecarChild } from "../src/sidecar/child.ts";
 import { createWorkers } from "../src/sidecar/workers.ts";
@@ -114,6 +114,17 @@ test("calls go to the worker that has the fewest, and from one that is lost to o
   t.deepEqual(
     workers.here().map((worker) => worker.busy()),
     [3, 3, 3],
+  );
+
+  // What is too large for the wire is refused before it is sent: on it, it would end the others' runs.
+  const large = { ...ask, inputs: Buffer.alloc(17 * 2 ** 20, " ") };
+  await t.throwsAsync(
+    workers.call((worker) => worker.run(large, () => undefined, limits)),
+    { instanceOf: TooLarge },
+  );
+  t.is(
+    workers.here().reduce((sum, worker) => sum + worker.busy(), 0),
+    9,
   );
   end.abort();
   await Promise.allSettled(runs);
