@@ -7,6 +7,7 @@ import { createGetExecution } from "./actions/executions/get.ts";
 import { createListExecutions } from "./actions/executions/list.ts";
 import { createLiveRuns } from "./actions/executions/live.ts";
 import { createPerform } from "./actions/executions/perform.ts";
+import { createRecentPrograms } from "./actions/executions/recent-programs.ts";
 import { createReplay } from "./actions/executions/replay.ts";
 import { createRun } from "./actions/executions/run.ts";
 import { createStream } from "./actions/executions/stream.ts";
@@ -64,9 +65,10 @@ export type Services = {
 export function createServices({ config, version, store, sidecar, log }: Ground): Services {
   const { programs, revisions, changes, signatures, executions, executionChanges, recorder, notices, optimizations, performances } = store;
   const schemas = createSchemaCache(1_000);
+  const recent = createRecentPrograms(64 * 2 ** 20);
   const live = createLiveRuns<Execution>();
   const replay = createReplay({ executions, live, notices });
-  const perform = createPerform({ sidecar, recorder, executions, revisions, programs, schemas, log });
+  const perform = createPerform({ sidecar, recorder, executions, revisions, recent, schemas, log });
   const watch = createWatch({ log: store.changeLog, notices });
   const build = createBuild({ revisions, sidecar });
   const watchOptimization = createWatchOptimization({ optimizations, notices });
@@ -74,7 +76,7 @@ export function createServices({ config, version, store, sidecar, log }: Ground)
   const models = { allowedModels: config.lmAllowed };
   const { generatedCode } = config;
   const offerTo = createOffer({ sidecar, generatedCode, ...models });
-  const run = createRun({ programs, recorder, sidecar, schemas, live, perform, replay, defaultModel: config.lm, ...models });
+  const run = createRun({ programs, recent, recorder, sidecar, schemas, live, perform, replay, defaultModel: config.lm, ...models });
   const routes = createRoutes({
     signatures: signatureService({
       createSignature: createCreateSignature({ signatures }),

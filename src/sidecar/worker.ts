@@ -52,33 +52,27 @@ export function createWorker({ target, log, onChange }: { target: string; log: L
   }
   keepInTouch();
 
+  async function counted<T>(call: () => Promise<T>): Promise<T> {
+    busy++;
+    try {
+      return await call();
+    } finally {
+      busy--;
+    }
+  }
+
   return {
     target,
     info: () => info,
     busy: () => busy,
 
-    async unary(method, request, limits) {
-      busy++;
-      try {
-        return await channel.unary(method, request, limits);
-      } finally {
-        busy--;
-      }
-    },
+    unary: (method, request, limits) => counted(() => channel.unary(method, request, limits)),
+    run: (asked, onTold, limits) => counted(() => session.run(asked, onTold, limits)),
 
     async *stream(method, request, limits) {
       busy++;
       try {
         yield* channel.stream(method, request, limits);
-      } finally {
-        busy--;
-      }
-    },
-
-    async run(asked, onTold, limits) {
-      busy++;
-      try {
-        return await session.run(asked, onTold, limits);
       } finally {
         busy--;
       }

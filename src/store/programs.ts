@@ -13,13 +13,12 @@ import { NotFound } from "../domain/faults.ts";
 import { isHandle } from "../domain/handle.ts";
 import type { Listing } from "../domain/listing.ts";
 import type { Found } from "../domain/page.ts";
-import type { Program } from "../domain/revision.ts";
+import type { Program, Revision } from "../domain/revision.ts";
 import { isUuid } from "../domain/uuid.ts";
 import type { Database } from "./database.ts";
 import { type ExecutionRow, type ExecutionRows, executionOfJson, executionSelect } from "./execution-row.ts";
 import { programFrom, queryablePrograms } from "./program-columns.ts";
 import { countRows, findRows } from "./query.ts";
-import { createRecentPrograms, type ProgramRevision } from "./recent-programs.ts";
 import { listedRevision, revisionBytes, revisionColumns } from "./revision-columns.ts";
 import { type RevisionColumns, type RevisionDraft, type RevisionStore, revisionOf } from "./revisions.ts";
 import { createSharedRead } from "./shared-read.ts";
@@ -64,19 +63,13 @@ export type ProgramStore = {
   /** The program that was made under a request_id, with the hash of what was asked; null where there is none. */
   findByRequest(project: string, requestId: string): Promise<{ program: Program; hash: string } | null>;
   /** The program and one of its revisions; 0 is the deployed one where there is one, else the newest. */
-  getRevision(project: string, key: string, number: number): Promise<ProgramRevision>;
-  /** The same as it was read last here, or undefined. Only for who finds out, as recorder.ts does, whether it still is so. */
-  recallRevision(project: string, key: string, number: number): ProgramRevision | undefined;
-  /** What was read of a program is not recalled any more. */
-  forget(project: string, programId: string): void;
+  getRevision(project: string, key: string, number: number): Promise<{ program: Program; revision: Revision }>;
   /** Each with its newest executions, as many as are asked for; without compiled_state where it is not wanted. */
   find(project: string, listing: Listing, wanted: { withState: boolean; latest: number }): Promise<Found<ListedProgram>[]>;
   count(project: string, listing: Listing): Promise<number>;
 };
 
 type Stores = { signatures: SignatureStore; revisions: RevisionStore; executionRows: ExecutionRows };
-
-const mostRecentBytes = 64 * 2 ** 20;
 
 export function createProgramStore(database: Database, { signatures, revisions, executionRows }: Stores): ProgramStore {
   const Row = class extends ProgramRow {}.init(
@@ -116,14 +109,6 @@ export function createProgramStore(database: Database, { signatures, revisions, 
   // Every run asks for its program, and those that come at once ask for the same.
   const programRead = createSharedRead((project: string, key: string) => get(project, key));
   const revisionRead = createSharedRead((project: string, id: string, number: number) => revisions.get(project, id, number));
-  const recent = createRecentPrograms(mostRecentBytes);
-
-  async function readRevision(project: string, key: string, number: number): Promise<ProgramRevision> {
-    const program = await programRead(project, key);
-    const wanted = number || program.deployedRevision || program.newest.number;
-    if (wanted === program.newest.number) return { program, revision: program.newest };
-    return { program, revision: await revisionRead(project, program.id, wanted) };
-  }
 
   return {
     get,
@@ -151,13 +136,11 @@ export function createProgramStore(database: Database, { signatures, revisions, 
     },
 
     async getRevision(project, key, number) {
-      const read = await readRevision(project, key, number);
-      recent.remember(project, key, number, read);
-      return read;
+      const program = await programRead(project, key);
+      const wanted = number || program.deployedRevision || program.newest.number;
+      if (wanted === program.newest.number) return { program, revision: program.newest };
+      return { program, revision: await revisionRead(project, program.id, wanted) };
     },
-
-    recallRevision: recent.recall,
-    forget: recent.forget,
 
     async find(project, listing, { withState, latest }) {
       const selection = {

@@ -7,10 +7,10 @@ import type { SchemaCache } from "../../domain/schema.ts";
 import type { CallLimits } from "../../sidecar/channel.ts";
 import type { ChunkEvent, Sidecar } from "../../sidecar/client.ts";
 import type { ExecutionStore } from "../../store/executions.ts";
-import type { ProgramStore } from "../../store/programs.ts";
 import type { Recorder, Start } from "../../store/recorder.ts";
 import type { RevisionStore } from "../../store/revisions.ts";
 import type { Logger } from "../../telemetry.ts";
+import type { RecentPrograms } from "./recent-programs.ts";
 import { endedRecord, endOf, type Outcome } from "./record.ts";
 
 /** A run that stands on record as running. */
@@ -27,13 +27,13 @@ type Deps = {
   recorder: Recorder;
   executions: ExecutionStore;
   revisions: RevisionStore;
-  programs: Pick<ProgramStore, "forget">;
+  recent: RecentPrograms;
   schemas: SchemaCache;
   log: Logger;
 };
 
 /** Asks the sidecar, checks what the model answered, records the end, and gives the record. */
-export function createPerform({ sidecar, recorder, executions, revisions, programs, schemas, log }: Deps) {
+export function createPerform({ sidecar, recorder, executions, revisions, recent, schemas, log }: Deps) {
   return async function perform(run: Underway, limits: CallLimits): Promise<Execution> {
     const { start, revision } = run;
     const began = performance.now();
@@ -56,7 +56,7 @@ export function createPerform({ sidecar, recorder, executions, revisions, progra
     if (!isNews) return;
     await revisions
       .setBuilt(project, programId, number, refusal)
-      .then(() => programs.forget(project, programId))
+      .then(() => recent.forget(project, programId))
       .catch((error: unknown) => log.warn({ err: error, program: programId }, "the program's status could not be written"));
   }
 

@@ -9,11 +9,11 @@ import type { Revision } from "../../domain/revision.ts";
 import type { SchemaCache } from "../../domain/schema.ts";
 import type { ChunkEvent, Sidecar } from "../../sidecar/client.ts";
 import type { ProgramStore } from "../../store/programs.ts";
-import type { ProgramRevision } from "../../store/recent-programs.ts";
 import type { Recorder, Start } from "../../store/recorder.ts";
 import { checkInputs } from "./inputs.ts";
 import type { LiveRuns } from "./live.ts";
 import type { createPerform } from "./perform.ts";
+import type { ProgramRevision, RecentPrograms } from "./recent-programs.ts";
 import { runningRecord } from "./record.ts";
 import type { Replay } from "./replay.ts";
 
@@ -47,6 +47,7 @@ export type Run = (project: string, method: RunMethod, request: RunRequest, call
 
 type Deps = {
   programs: ProgramStore;
+  recent: RecentPrograms;
   recorder: Recorder;
   sidecar: Sidecar;
   schemas: SchemaCache;
@@ -57,7 +58,7 @@ type Deps = {
   defaultModel: string;
 };
 
-export function createRun({ programs, recorder, sidecar, schemas, live, perform, replay, allowedModels, defaultModel }: Deps): Run {
+export function createRun({ programs, recent, recorder, sidecar, schemas, live, perform, replay, allowedModels, defaultModel }: Deps): Run {
   return async function run(project, method, request, caller) {
     // Of what was asked, not of what it is today: the same call gets the same run, whatever became of the program.
     const key = requestKey(method, request.requestId, request);
@@ -77,7 +78,7 @@ export function createRun({ programs, recorder, sidecar, schemas, live, perform,
 
   /** Without reading the program: the record is made only where it is still what was read last. */
   async function beginAsRecalled(project: string, request: RunRequest, lm: LmSettings, key: RequestKey | null): Promise<Begun | undefined> {
-    const recalled = programs.recallRevision(project, request.programId, request.revision);
+    const recalled = recent.recall(project, request.programId, request.revision);
     if (!recalled) return undefined;
     try {
       return await begin(project, request, lm, key, recalled);
@@ -89,7 +90,9 @@ export function createRun({ programs, recorder, sidecar, schemas, live, perform,
   }
 
   async function beginAsRead(project: string, request: RunRequest, lm: LmSettings, key: RequestKey | null): Promise<Begun | undefined> {
-    return begin(project, request, lm, key, await programs.getRevision(project, request.programId, request.revision));
+    const read = await programs.getRevision(project, request.programId, request.revision);
+    recent.remember(project, request.programId, request.revision, read);
+    return begin(project, request, lm, key, read);
   }
 
   /** Commits the run as running; undefined where it was not recorded. */

@@ -1,5 +1,5 @@
-import type { Program, Revision } from "../domain/revision.ts";
-import { weigh } from "../domain/weight.ts";
+import type { Program, Revision } from "../../domain/revision.ts";
+import { weigh } from "../../domain/weight.ts";
 
 /** A program and the revision of it that a run is of. */
 export type ProgramRevision = { readonly program: Program; readonly revision: Revision };
@@ -12,7 +12,7 @@ export type RecentPrograms = {
   forget(project: string, programId: string): void;
 };
 
-/** Keeps what was read last, so many bytes of it. */
+/** Keeps what was read last, so many bytes of it. Only for who finds out whether it still is so, as a run does when it is recorded. */
 export function createRecentPrograms(mostBytes: number): RecentPrograms {
   // The one that was used last comes last.
   const kept = new Map<string, { project: string; bytes: number; read: ProgramRevision }>();
@@ -39,6 +39,7 @@ export function createRecentPrograms(mostBytes: number): RecentPrograms {
       const place = placeOf(project, key, number);
       drop(place);
       const entry = { project, read, bytes: weigh(read) };
+      if (entry.bytes > mostBytes) return;
       kept.set(place, entry);
       bytes += entry.bytes;
       for (const oldest of kept.keys()) {

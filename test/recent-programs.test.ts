@@ -1,6 +1,5 @@
 import test from "ava";
-import type { ProgramRevision } from "../../src/store/recent-programs.ts";
-import { createRecentPrograms } from "../../src/store/recent-programs.ts";
+import { createRecentPrograms, type ProgramRevision } from "../src/actions/executions/recent-programs.ts";
 
 const read = (id: string, compiledState = "") =>
   ({ program: { id }, revision: { definition: { compiledState } } }) as unknown as ProgramRevision;
@@ -35,9 +34,10 @@ test("so many bytes are kept, of those that were used last", (t) => {
     ["a", "b", "c", "d"].map((id) => recent.recall("p", id, 0) !== undefined),
     [true, false, true, true],
   );
-  // What is too large by itself is not kept, and what is remembered again counts once.
+  // What is too large by itself takes nobody's place, and what is remembered again counts once.
   recent.remember("p", "huge", 0, read("huge", "x".repeat(5_000)));
   t.is(recent.recall("p", "huge", 0), undefined);
+  t.truthy(recent.recall("p", "a", 0));
   for (let n = 0; n < 10; n++) recent.remember("p", "e", 0, read("e", "x".repeat(1_000)));
   recent.remember("p", "f", 0, read("f", "x".repeat(1_000)));
   t.truthy(recent.recall("p", "e", 0));
