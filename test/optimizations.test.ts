@@ -60,14 +60,23 @@ test("what is not better makes no revision, unless keep_worse asks for it", asyn
 });
 
 test("every step is told to who watches, to the end", async (t) => {
-  const { gateway, programId } = t.context;
+  const { gateway, model, programId } = t.context;
+  // A quick one is over before its phases are looked at, and only the last is told.
+  let sawBaseline = () => {};
+  const after = new Promise<void>((resolve) => {
+    sawBaseline = resolve;
+  });
+  model.answer((request) => ({ ...learning(request), after }));
   const { optimization } = await gateway.programs.optimizeProgram({ programId, dataset: sentences });
   const seen: { status: OptimizationStatus; phase: string }[] = [];
-  for await (const { event } of gateway.optimizations.watchOptimization({ id: optimization?.id ?? "" }))
-    if (event.case === "optimization") seen.push({ status: event.value.status, phase: event.value.progress?.phase ?? "" });
+  for await (const { event } of gateway.optimizations.watchOptimization({ id: optimization?.id ?? "" })) {
+    if (event.case !== "optimization") continue;
+    seen.push({ status: event.value.status, phase: event.value.progress?.phase ?? "" });
+    if (seen.at(-1)?.phase === "baseline") sawBaseline();
+  }
   t.is(seen.at(-1)?.status, OptimizationStatus.COMPLETED);
   t.true(seen.some(({ status }) => status === OptimizationStatus.RUNNING));
-  t.true(seen.some(({ phase }) => ["baseline", "bootstrap", "search", "score"].includes(phase)));
+  t.true(seen.some(({ phase }) => phase === "baseline"));
 });
 
 test("a cancelled optimization ends at once, the model is left alone, and the program stays as it was", async (t) => {
