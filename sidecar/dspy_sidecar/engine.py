@@ -1,25 +1,45 @@
 """The way to an OpenAI-compatible server: DSPy's own requests, answers and errors, over our connections."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dspy
+import orjson
 from dspy import lm15
+from dspy._vendor.lm15.providers.base import HttpResponse
+from dspy._vendor.lm15.transports import TransportError, TransportRequest
 from dspy.clients.backend_selection import BackendSelection, select_backend
 from dspy.clients.capabilities import capabilities
 from dspy.clients.execution import PreparedCall, _canonical
 from dspy.lm15 import AsyncLMRouter, Request, Response, RouterConfig, _definitions
 
 from dspy_sidecar.prompt import Message, Prompt
-from dspy_sidecar.transport import Transport
+from dspy_sidecar.transport import Got, Transport
 
 PROVIDERS = ("openai-chat", "embedded")
 """As DSPy calls them: openai/... and embedded/..."""
 
 
+MARK = "(what the run says)"
+"""In the place of a run's own message, where a request is made before there is one."""
+
 NOTHING = lm15.Message.user("-")
 """In the place of a run's own messages."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A request as it goes to the server, but for a run's own message."""
+
+    request: TransportRequest
+    before: bytes
+    after: bytes
+
+    def saying(self, content: str) -> TransportRequest:
+        """With the message; TypeError where it is no valid Unicode."""
+        body = self.before + orjson.dumps(content) + self.after
+        return TransportRequest(self.request.method, self.request.url, self.request.headers, body)
 
 
 class Engine:
@@ -30,6 +50,7 @@ class Engine:
         self.capabilities = capabilities(lm)
         self._compat = selection.resolution.compat
         self._model = selection.resolution.model
+        self._transport = transport
         self._made: Any = None
         url = selection.clients.get("api_base")
         urls = {self.provider: url} if url else None
@@ -60,6 +81,26 @@ class Engine:
             constant.remember(self, made)
         _, request, messages = made
         return replace(request, messages=(*messages, *self._own(call, prompt[constant.length :])))
+
+    def template(self, call: PreparedCall) -> Template | None:
+        """Of a call whose last message is the mark; None where DSPy would do more than send the request and read the answer."""
+        lm = self._lm()
+        request = self.request(call)
+        made, adaptations = lm._inner._build(request, stream=False, policy=lm.adaptations)
+        is_plain = not adaptations and not callable(lm.api_key) and not lm._inner._judgments_via_token_scoring(request)
+        parts = made.body.split(orjson.dumps(MARK))
+        return Template(made, *parts) if is_plain and len(parts) == 2 else None
+
+    async def send(self, request: TransportRequest) -> HttpResponse:
+        """The server's answer, whatever it says."""
+        try:
+            return await self._transport.fetch(request)
+        except TransportError as error:
+            raise lm15.TransportError(str(error)) from error
+
+    def that_got(self, answer: HttpResponse) -> Any:
+        """An engine of DSPy's that has this answer to its request already."""
+        return replace(self._lm(), transport=Got(answer))
 
     def _own(self, call: PreparedCall, messages: list[Message]) -> tuple[Any, ...]:
         if len(messages) == 1 and messages[0]["role"] == "user" and isinstance(messages[0]["content"], str):

@@ -1,7 +1,7 @@
 """DSPy's LM without its detours: four hops to threads a request, and a look at each model's price list."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,6 @@ from dspy.clients._deprecation import warn_openai_messages
 from dspy.clients.call_result import CallResult
 from dspy.clients.capabilities import _planning, planning_scope
 from dspy.clients.errors import error_boundary
-from dspy.lm15 import Request
 from dspy.utils.callback import with_callbacks
 
 from dspy_sidecar import threads
@@ -70,27 +69,41 @@ async def execute(lm: LM, call: execution.PreparedCall, engine: Engine) -> CallR
         return cached
     with error_boundary(lm.model):
         request = engine.request(call)
-    spent: list[CallResult] = []
-    try:
-        result = await attempts(lm, call, engine, request, spent)
+
+    async def attempt(state: execution._Attempt, spent: list[CallResult]) -> None:
+        await execution._aattempt(lm, call, engine, request, engine.provider, state, spent)
+
+    with accounted(lm) as spent:
+        result = await attempts(lm, engine.provider, attempt, spent)
         if call.cache:
             await asyncio.to_thread(execution._store, lm, call, result, True)
+    return result
+
+
+@contextmanager
+def accounted(lm: dspy.LM) -> Iterator[list[CallResult]]:
+    """What attempts have spent, which counts as well where a call fails."""
+    spent: list[CallResult] = []
+    try:
+        yield spent
     except BaseException as error:
         execution._hint_responses_api(lm, error)
         execution._account_failed_call(lm, spent, error)
         raise
-    return result
 
 
 async def attempts(
-    lm: LM, call: execution.PreparedCall, engine: Engine, request: Request, spent: list[CallResult]
+    lm: dspy.LM,
+    provider: str,
+    attempt: Callable[[execution._Attempt, list[CallResult]], Awaitable[None]],
+    spent: list[CallResult],
 ) -> CallResult:
     """Asks until there is an answer, or a fault that DSPy does not ask again after; then waits as DSPy waits."""
     for number in range(lm.num_retries + 1):
         state = execution._Attempt()
         try:
-            with error_boundary(lm.model, provider=engine.provider, unexpected=True):
-                await execution._aattempt(lm, call, engine, request, engine.provider, state, spent)
+            with error_boundary(lm.model, provider=provider, unexpected=True):
+                await attempt(state, spent)
             break
         except Exception as error:
             if not execution._retryable(state, error, number, lm.num_retries):

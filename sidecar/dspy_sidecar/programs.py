@@ -10,6 +10,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar import states
 from dspy_sidecar.annotations import signature_class
+from dspy_sidecar.direct import Directs
 from dspy_sidecar.faults import BuildFailedError, NotEnabledError, ProgramNotLoadedError
 from dspy_sidecar.generated_code import coding
 from dspy_sidecar.react import ReAct
@@ -27,6 +28,7 @@ class Step:
     wires: tuple[tuple[str, str, str], ...]
     """(input, module or "" for the program's own inputs, field)"""
     lm: pb.LmSettings
+    directs: Directs
 
 
 class Pipeline(dspy.Module):  # type: ignore[misc]
@@ -62,7 +64,7 @@ class LoadedProgram:
 def build(program: pb.Program) -> LoadedProgram:
     """Makes DSPy modules of a definition; BuildFailedError with DSPy's reason where it can't."""
     try:
-        steps = [Step(m.name, module_of(m), wires_of(m.wires), m.lm) for m in program.modules]
+        steps = [step_of(m) for m in program.modules]
         single = len(steps) == 1
         module = steps[0].module if single else Pipeline(steps)
         if program.compiled_state:
@@ -74,6 +76,12 @@ def build(program: pb.Program) -> LoadedProgram:
     kind = program.modules[0].type if single else "Pipeline"
     own = program.signature
     return LoadedProgram(program.id, kind, own.name, tuple(steps), wires_of(program.outputs), program.lm, own, module)
+
+
+def step_of(module: pb.Module) -> Step:
+    """One step of a program."""
+    made = module_of(module)
+    return Step(module.name, made, wires_of(module.wires), module.lm, Directs(made))
 
 
 def module_of(module: pb.Module) -> dspy.Module:

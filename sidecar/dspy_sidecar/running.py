@@ -9,6 +9,7 @@ import orjson
 from dspy.utils.exceptions import AdapterParseError
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
+from dspy_sidecar.direct import Direct
 from dspy_sidecar.faults import OutputUnreadableError
 from dspy_sidecar.json_values import json_of
 from dspy_sidecar.lm import Models
@@ -118,23 +119,25 @@ async def steps(
             meter.begin(step.name)
             if streaming:
                 streaming.begin(step.name, text_fields(step.module))
-            values[step.name] = await outputs_of(step, values, meter)
+            direct = None if streaming else step.directs.to(lm, adapter)
+            values[step.name] = await outputs_of(step, direct, values, meter)
             if streaming:
                 await streaming.end(values[step.name])
     return {output: values[module][field] for output, module, field in program.outputs}
 
 
-async def outputs_of(step: Step, values: Values, meter: Meter) -> dict[str, Any]:
+async def outputs_of(step: Step, direct: Direct | None, values: Values, meter: Meter) -> dict[str, Any]:
     """What one module makes of its inputs."""
     inputs = {name: values[module][field] for name, module, field in step.wires}
     try:
-        prediction = await step.module.acall(**inputs)
+        outputs = await direct.answer(inputs, meter) if direct else None
+        if outputs is None:
+            outputs = dict((await step.module.acall(**inputs)).items())
     except AdapterParseError as error:
         meter.end(None)
         raise OutputUnreadableError from error
     except BaseException:
         meter.end(None)
         raise
-    outputs = dict(prediction.items())
     meter.end(outputs)
     return outputs

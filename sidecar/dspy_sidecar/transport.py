@@ -8,6 +8,7 @@ from contextvars import Context
 from typing import Any
 
 import aiohttp
+from dspy._vendor.lm15.providers.base import HttpResponse
 from dspy._vendor.lm15.transports import AsyncTransportResponse, TransportError, TransportRequest
 
 MOST_CONNECTIONS = 512
@@ -42,9 +43,7 @@ class Transport:
     async def stream(self, request: TransportRequest) -> AsyncIterator[AsyncTransportResponse]:
         """lm15's own method of a transport."""
         try:
-            async with self._open().request(
-                request.method, request.url, data=request.body, headers=request.headers, allow_redirects=False
-            ) as response:
+            async with self._ask(request) as response:
                 yield AsyncTransportResponse(
                     status=response.status,
                     reason=response.reason or "",
@@ -55,6 +54,20 @@ class Transport:
                 )
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError(f"{type(error).__name__}: {error}") from error
+
+    async def fetch(self, request: TransportRequest) -> HttpResponse:
+        """A whole answer."""
+        try:
+            async with self._ask(request) as response:
+                body = await response.read()
+                return HttpResponse(response.status, response.reason or "", list(response.headers.items()), body)
+        except (aiohttp.ClientError, OSError) as error:
+            raise TransportError(f"{type(error).__name__}: {error}") from error
+
+    def _ask(self, request: TransportRequest) -> Any:
+        return self._open().request(
+            request.method, request.url, data=request.body, headers=request.headers, allow_redirects=False
+        )
 
     async def close(self) -> None:
         """Ends all connections."""
@@ -74,6 +87,30 @@ class Transport:
                 trust_env=bool(urllib.request.getproxies()),
             )
         return self._session
+
+
+class Got:
+    """A transport that has the answer to its request already."""
+
+    def __init__(self, answer: HttpResponse) -> None:
+        self._answer = answer
+
+    @asynccontextmanager
+    async def stream(self, _: TransportRequest) -> AsyncIterator[AsyncTransportResponse]:
+        """lm15's own method of a transport."""
+        answer = self._answer
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield answer.body
+
+        yield AsyncTransportResponse(
+            status=answer.status,
+            reason=answer.reason,
+            headers=answer.headers,
+            http_version=answer.http_version,
+            chunks=chunks(),
+            release=released,
+        )
 
 
 async def released(_: bool) -> None:

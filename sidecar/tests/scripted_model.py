@@ -25,7 +25,7 @@ class ScriptedModel:
         self.hold: asyncio.Event | None = None
 
     def script(self, *replies: Any) -> None:
-        """A dict is the answer's fields, a str its text, a tuple (status, error, headers), None no answer at all.
+        """A dict is the answer's fields, a str its text, bytes its body, a tuple (status, error, headers), None no answer at all.
 
         A function makes one of these of the request.
         """
@@ -48,6 +48,8 @@ class ScriptedModel:
         if isinstance(reply, tuple):
             status, error, headers = reply
             return web.json_response({"error": error}, status=status, headers=headers)
+        if isinstance(reply, bytes):
+            return web.Response(body=reply, content_type="application/json")
         text = reply if isinstance(reply, str) else chat(reply)
         if asked.get("stream"):
             return await self.stream(request, text)
