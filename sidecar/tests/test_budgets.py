@@ -12,9 +12,10 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from test_optimizing import optimized
 
 TOKENS = 42
+"""Of each request to the scripted model."""
+
 ENDLESS_S = 120
 """Far more than any of these takes on a busy machine, and far less than a silent model would."""
-"""Of each request to the scripted model."""
 
 
 def bounded(optimizer: str, budget: pb.Budget, **config) -> pb.OptimizeProgramRequest:
