@@ -20,12 +20,13 @@ from dspy.utils.exceptions import AdapterParseError
 from dspy_sidecar.adapters import ChatAdapter, XMLAdapter
 from dspy_sidecar.engine import MARK, Engine, Template
 from dspy_sidecar.lean import LM, SETTINGS, accounted, attempts, planned
+from dspy_sidecar.log import logger
 from dspy_sidecar.meter import Meter
 from dspy_sidecar.plain import plain
-from dspy_sidecar.prompt import Message
+from dspy_sidecar.prompt import Prompt
 
-MOST = 8
-"""Models and adapters that a predictor keeps its way to; a way is soon made again."""
+MOST = 4
+"""Models and adapters that a predictor keeps its way to, its demos with each; a way is soon made again."""
 
 
 class Directs:
@@ -42,7 +43,12 @@ class Directs:
             return None
         key = (lm, adapter)
         if key not in self._made:
-            self._made[key] = direct(self._predict, lm, adapter)
+            try:
+                self._made[key] = direct(self._predict, lm, adapter)
+            except Exception as error:
+                # A key that is missing, say: DSPy meets the same fault at the run, and that is where it is told.
+                logger.debug("a predictor's runs go through DSPy", exc_info=error)
+                self._made[key] = None
         self._made.move_to_end(key)
         while len(self._made) > MOST:
             self._made.popitem(last=False)
@@ -59,17 +65,17 @@ def direct(predict: dspy.Predict, lm: dspy.LM, adapter: dspy.Adapter) -> "Direct
         return None
     if adapter._call_preprocess(lm, config, signature, {}) is not signature or config != predict.config:
         return None
-    messages = adapter.format(signature, predict.demos, {})[:-1]
-    marked = [*messages, {"role": "user", "content": MARK}]
-    call = execution.prepare(lm, None, marked, config, asynchronous=True)
+    prompt = adapter.format(signature, predict.demos, {})
+    call = execution.prepare(lm, None, ending(prompt, MARK), config, asynchronous=True)
     if call.cache or call.n != 1 or not call.legacy.keys() <= SETTINGS:
         return None
-    try:
-        template = engine.template(call)
-    except Exception:
-        # A key that is missing, say: the run's fault, in DSPy's own words.
-        return None
-    return Direct(predict, lm, adapter, engine, template, messages) if template else None
+    template = engine.template(call)
+    return Direct(predict, lm, adapter, engine, template, prompt) if template else None
+
+
+def ending(prompt: Prompt, content: str) -> Prompt:
+    """A prompt with another message of the run's own."""
+    return Prompt([*prompt[:-1], {"role": "user", "content": content}], prompt.constant)
 
 
 class Direct:
@@ -82,7 +88,7 @@ class Direct:
         adapter: ChatAdapter | XMLAdapter,
         engine: Engine,
         template: Template,
-        messages: list[Message],
+        prompt: Prompt,
     ) -> None:
         self._signature = predict.signature
         self._demos = predict.demos
@@ -92,7 +98,7 @@ class Direct:
         self._adapter = adapter
         self._engine = engine
         self._template = template
-        self._messages = messages
+        self._prompt = prompt
 
     async def answer(self, inputs: dict[str, Any], meter: Meter) -> dict[str, Any] | None:
         """The outputs, as DSPy's predictor would give them; None where it has to do so itself, and nothing was asked."""
@@ -138,8 +144,7 @@ class Direct:
         self, answer: HttpResponse, content: str, state: execution._Attempt, spent: list[CallResult]
     ) -> None:
         """By DSPy, as if it had asked."""
-        messages = [*self._messages, {"role": "user", "content": content}]
-        call = execution.prepare(self._lm, None, messages, self._config, asynchronous=True)
+        call = execution.prepare(self._lm, None, ending(self._prompt, content), self._config, asynchronous=True)
         engine = self._engine
         request = engine.request(call)
         await execution._aattempt(self._lm, call, engine.that_got(answer), request, engine.provider, state, spent)

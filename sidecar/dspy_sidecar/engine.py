@@ -33,6 +33,7 @@ class Template:
     """A request as it goes to the server, but for a run's own message."""
 
     request: TransportRequest
+    """Without its body, which is in two parts."""
     before: bytes
     after: bytes
 
@@ -89,7 +90,7 @@ class Engine:
         made, adaptations = lm._inner._build(request, stream=False, policy=lm.adaptations)
         is_plain = not adaptations and not callable(lm.api_key) and not lm._inner._judgments_via_token_scoring(request)
         parts = made.body.split(orjson.dumps(MARK))
-        return Template(made, *parts) if is_plain and len(parts) == 2 else None
+        return Template(replace(made, body=b""), *parts) if is_plain and len(parts) == 2 else None
 
     async def send(self, request: TransportRequest) -> HttpResponse:
         """The server's answer, whatever it says."""

@@ -1,9 +1,8 @@
 """Answers of OpenAI-compatible servers that need no more reading than this."""
 
-from typing import Any
-
 import orjson
 from dspy._vendor.lm15.providers.base import HttpResponse
+from dspy._vendor.lm15.providers.openai_chat import _usage_from_chat
 from dspy.clients.call_result import CallResult
 
 MORE = ("reasoning_content", "reasoning", "refusal", "tool_calls")
@@ -17,19 +16,24 @@ def plain(answer: HttpResponse) -> CallResult | None:
     except orjson.JSONDecodeError:
         return None
     match read:
-        case {"error": error} if error:
+        case {"error": error} if error is not None:
             return None
-        case {
-            "choices": [{"finish_reason": "stop", "message": {"content": str(text), **message}}],
-            "usage": {"prompt_tokens": int(), "completion_tokens": int()} as usage,
-        } if text and not any(map(message.get, MORE)) and counts_cached(usage):
-            return CallResult(outputs=[text], usage=usage)
+        case {"choices": [{"finish_reason": "stop", "message": {"content": str(text), **message}}], **whole}:
+            return counted(text, whole.get("usage")) if text and not any(map(message.get, MORE)) else None
     return None
 
 
-def counts_cached(usage: dict[str, Any]) -> bool:
-    """Whether the tokens that came from the provider's cache are counted as usual, if at all."""
-    match usage.get("prompt_tokens_details"):
-        case None | {"cached_tokens": int() | None}:
-            return True
-    return False
+def counted(text: str, usage: object) -> CallResult | None:
+    """With the counts that DSPy takes; None where it would refuse them."""
+    try:
+        counts = _usage_from_chat(usage or {})
+    except Exception:
+        return None
+    return CallResult(
+        outputs=[text],
+        usage={
+            "prompt_tokens": counts.input_tokens,
+            "completion_tokens": counts.output_tokens,
+            "prompt_tokens_details": {"cached_tokens": counts.cache_read_tokens},
+        },
+    )

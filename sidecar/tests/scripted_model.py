@@ -17,6 +17,7 @@ def event(part: dict[str, Any]) -> bytes:
 class ScriptedModel:
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
+        self.bodies: list[bytes] = []
         self.given_up = 0
         self.replies: list[Any] = []
         self.url = ""
@@ -34,6 +35,7 @@ class ScriptedModel:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         asked = await request.json()
         self.requests.append(asked)
+        self.bodies.append(await request.read())
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if callable(reply):
             reply = reply(asked)
