@@ -11,7 +11,6 @@ from typing import Any
 import dspy
 from dspy._vendor.lm15.providers.base import HttpResponse
 from dspy._vendor.lm15.transports import TransportRequest
-from dspy.adapters.decision import resolve_adapter
 from dspy.adapters.types.base_type import CUSTOM_TYPE_START_IDENTIFIER
 from dspy.clients import execution
 from dspy.clients.call_result import CallResult
@@ -56,17 +55,15 @@ class Directs:
 
 
 def direct(predict: dspy.Predict, lm: dspy.LM, adapter: dspy.Adapter) -> "Direct | None":
-    """Asks DSPy for all that it makes of a predictor, and looks whether that is all there is to it."""
+    """Asks DSPy for all that it makes of a predictor, and looks whether that is all there is to it.
+
+    The types of the wire (`annotations.py`) are none that DSPy treats in a way of its own, as it does images or histories.
+    """
     engine = lm.way if isinstance(lm, LM) else None
-    signature, config = predict.signature, dict(predict.config)
-    if engine is None or predict.lm is not None or adapter._get_history_field_name(signature) is not None:
+    if engine is None:
         return None
-    if resolve_adapter(lm, adapter, signature, predict.fields) is not adapter:
-        return None
-    if adapter._call_preprocess(lm, config, signature, {}) is not signature or config != predict.config:
-        return None
-    prompt = adapter.format(signature, predict.demos, {})
-    call = execution.prepare(lm, None, ending(prompt, MARK), config, asynchronous=True)
+    prompt = adapter.format(predict.signature, predict.demos, {})
+    call = execution.prepare(lm, None, ending(prompt, MARK), predict.config, asynchronous=True)
     if call.cache or call.n != 1 or not call.legacy.keys() <= SETTINGS:
         return None
     template = engine.template(call)
