@@ -10,7 +10,6 @@ from typing import Any
 
 import dspy
 from dspy._vendor.lm15.providers.base import HttpResponse
-from dspy._vendor.lm15.transports import TransportRequest
 from dspy.adapters.types.base_type import CUSTOM_TYPE_START_IDENTIFIER
 from dspy.clients import execution
 from dspy.clients.call_result import CallResult
@@ -105,10 +104,10 @@ class Direct:
         if CUSTOM_TYPE_START_IDENTIFIER in content:
             return None
         try:
-            request = self._template.saying(content)
+            body = self._template.saying(content)
         except TypeError:
             return None
-        output = await self._ask(request, content, meter)
+        output = await self._ask(body, content, meter)
         signature, config = self._signature, dict(self._config)
         try:
             if isinstance(output, str) and output:
@@ -119,9 +118,9 @@ class Direct:
             with planned(self._lm, config):
                 return (await again.acall(self._lm, config, signature, self._demos, inputs))[0]  # type: ignore[no-any-return]
 
-    async def _ask(self, request: TransportRequest, content: str, meter: Meter) -> Any:
+    async def _ask(self, body: bytes, content: str, meter: Meter) -> Any:
         async def attempt(state: execution._Attempt, spent: list[CallResult]) -> None:
-            answer = await self._engine.send(request)
+            answer = await self._engine.send(self._template.post, body)
             state.result = plain(answer)
             if state.result is None:
                 await self._read(answer, content, state, spent)

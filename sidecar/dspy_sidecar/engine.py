@@ -8,12 +8,13 @@ import dspy
 import orjson
 from dspy import lm15
 from dspy._vendor.lm15.providers.base import HttpResponse
-from dspy._vendor.lm15.transports import TransportError, TransportRequest
+from dspy._vendor.lm15.transports import TransportError
 from dspy.clients.backend_selection import BackendSelection, select_backend
 from dspy.clients.capabilities import capabilities
 from dspy.clients.execution import PreparedCall, _canonical
 from dspy.lm15 import AsyncLMRouter, Request, Response, RouterConfig, _definitions
 
+from dspy_sidecar.post import Post
 from dspy_sidecar.prompt import Message, Prompt
 from dspy_sidecar.transport import Got, Transport
 
@@ -32,15 +33,13 @@ NOTHING = lm15.Message.user("-")
 class Template:
     """A request as it goes to the server, but for a run's own message."""
 
-    request: TransportRequest
-    """Without its body, which is in two parts."""
+    post: Post
     before: bytes
     after: bytes
 
-    def saying(self, content: str) -> TransportRequest:
-        """With the message; TypeError where it is no valid Unicode."""
-        body = self.before + orjson.dumps(content) + self.after
-        return TransportRequest(self.request.method, self.request.url, self.request.headers, body)
+    def saying(self, content: str) -> bytes:
+        """Its body with the message; TypeError where that is no valid Unicode."""
+        return self.before + orjson.dumps(content) + self.after
 
 
 class Engine:
@@ -90,12 +89,13 @@ class Engine:
         made, adaptations = lm._inner._build(request, stream=False, policy=lm.adaptations)
         is_plain = not adaptations and not callable(lm.api_key) and not lm._inner._judgments_via_token_scoring(request)
         parts = made.body.split(orjson.dumps(MARK))
-        return Template(replace(made, body=b""), *parts) if is_plain and len(parts) == 2 else None
+        post = self._transport.post(made) if is_plain and len(parts) == 2 else None
+        return Template(post, *parts) if post else None
 
-    async def send(self, request: TransportRequest) -> HttpResponse:
+    async def send(self, post: Post, body: bytes) -> HttpResponse:
         """The server's answer, whatever it says."""
         try:
-            return await self._transport.fetch(request)
+            return await self._transport.send(post, body)
         except TransportError as error:
             raise lm15.TransportError(str(error)) from error
 

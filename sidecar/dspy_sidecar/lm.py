@@ -39,13 +39,26 @@ class Models:
 
     def __init__(self, settings: Settings, embedded: EmbeddedModel | None) -> None:
         self._settings = settings
-        self._made: OrderedDict[tuple[Any, ...], dspy.LM] = OrderedDict()
+        self._chosen: OrderedDict[tuple[bytes, ...], tuple[dspy.LM, dspy.Adapter]] = OrderedDict()
         self._engines = Engines()
         if embedded:
             register_embedded(embedded.url)
 
     def choose(self, *layers: pb.LmSettings) -> tuple[dspy.LM, dspy.Adapter]:
         """The model and the adapter that settings lead to; a later layer's settings go over an earlier one's."""
+        key = tuple(layer.SerializeToString() for layer in layers)
+        if key not in self._chosen:
+            self._chosen[key] = self._choose(layers)
+        self._chosen.move_to_end(key)
+        while len(self._chosen) > CAPACITY:
+            self._chosen.popitem(last=False)
+        return self._chosen[key]
+
+    async def close(self) -> None:
+        """Ends the connections to the models."""
+        await self._engines.transport.close()
+
+    def _choose(self, layers: tuple[pb.LmSettings, ...]) -> tuple[dspy.LM, dspy.Adapter]:
         chosen = pb.LmSettings(model=self._settings.default_model)
         params: dict[str, Any] = {}
         for layer in layers:
@@ -53,24 +66,11 @@ class Models:
             params.update(orjson.loads(layer.params) if layer.params else {})
         if chosen.model not in self._settings.allowed_models:
             raise ModelNotAllowedError(chosen.model)
-        best = SMALL_MODEL_ADAPTER if is_embedded(chosen.model) else ADAPTERS["ChatAdapter"]
-        return self._lm(chosen, params), ADAPTERS[chosen.adapter] if chosen.adapter else best
-
-    async def close(self) -> None:
-        """Ends the connections to the models."""
-        await self._engines.transport.close()
-
-    def _lm(self, chosen: pb.LmSettings, params: dict[str, Any]) -> dspy.LM:
         temperature = chosen.temperature if chosen.HasField("temperature") else None
         max_tokens = chosen.max_tokens if chosen.HasField("max_tokens") else None
-        key = (chosen.model, temperature, max_tokens, chosen.cache, orjson.dumps(params, option=orjson.OPT_SORT_KEYS))
-        lm = self._made.get(key)
-        if lm is None:
-            lm = self._made[key] = self._make(chosen.model, temperature, max_tokens, chosen.cache, params)
-        self._made.move_to_end(key)
-        while len(self._made) > CAPACITY:
-            self._made.popitem(last=False)
-        return lm
+        lm = self._make(chosen.model, temperature, max_tokens, chosen.cache, params)
+        best = SMALL_MODEL_ADAPTER if is_embedded(chosen.model) else ADAPTERS["ChatAdapter"]
+        return lm, ADAPTERS[chosen.adapter] if chosen.adapter else best
 
     def _make(
         self, model: str, temperature: float | None, max_tokens: int | None, cache: bool, params: dict[str, Any]

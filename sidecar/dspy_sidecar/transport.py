@@ -8,8 +8,12 @@ from contextvars import Context
 from typing import Any
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 from dspy._vendor.lm15.providers.base import HttpResponse
 from dspy._vendor.lm15.transports import AsyncTransportResponse, TransportError, TransportRequest
+from yarl import URL
+
+from dspy_sidecar.post import Post
 
 MOST_CONNECTIONS = 512
 """To all models; what comes further waits, and its caller's deadline with it. Below the usual 1,024 files a process."""
@@ -55,13 +59,17 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError(f"{type(error).__name__}: {error}") from error
 
-    async def fetch(self, request: TransportRequest) -> HttpResponse:
+    def post(self, request: TransportRequest) -> Post | None:
+        """For many requests that differ in their bodies; None where the session has to see to a proxy or a password."""
+        session = self._open()
+        is_plain = not session.trust_env and URL(request.url).user is None
+        return Post(session, request) if is_plain else None
+
+    async def send(self, post: Post, body: bytes) -> HttpResponse:
         """A whole answer."""
         try:
-            async with self._ask(request) as response:
-                body = await response.read()
-                return HttpResponse(response.status, response.reason or "", list(response.headers.items()), body)
-        except (aiohttp.ClientError, OSError) as error:
+            return await post.send(body)
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
             raise TransportError(f"{type(error).__name__}: {error}") from error
 
     def _ask(self, request: TransportRequest) -> Any:

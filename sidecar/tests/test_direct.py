@@ -159,7 +159,7 @@ def test_only_plain_answers_are_read_without_dspy():
 
 
 @pytest.mark.parametrize("settings", [{"adapter": "JSONAdapter"}, {"cache": True}, {"params": b'{"logprobs": true}'}])
-def test_what_else_dspy_does_at_a_run_goes_through_dspy(models, settings):
+async def test_what_else_dspy_does_at_a_run_goes_through_dspy(models, settings):
     assert is_direct(build(capital()), models)
     assert not is_direct(build(capital()), models, pb.LmSettings(**settings))
 
