@@ -15,9 +15,9 @@ const file = shared(anyTest);
 const inputs = { question: "Where?" };
 const answer = "Paris, on the Seine.\n\nA city of light.";
 
-/** More than the sockets on the way can hold. */
+/** More than the sockets on the way can hold: Linux lets one grow to 32 MiB. */
 const piece = 10_000;
-const long = "x".repeat(3_000 * piece);
+const long = "x".repeat(6_000 * piece);
 
 test.before(async (t) => {
   const { gateway, model } = await startScripted(file);
