@@ -31,7 +31,7 @@ const daySeconds = 86_400;
 const logSeconds = 900;
 
 const line = (...fields: (string | number)[]) => `| ${fields.join(" | ")} |`;
-const rounded = (amount: number) => (amount >= 100 ? Math.round(amount).toLocaleString("en") : amount.toPrecision(2));
+const rounded = (amount: number) => (amount >= 99.5 ? Math.round(amount).toLocaleString("en") : amount.toPrecision(2));
 
 /** The part of SCALING.md that is measured and what follows from it by multiplication. */
 export function measuredText(points: readonly Point[], facts: readonly string[]): string {
