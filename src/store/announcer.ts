@@ -1,30 +1,30 @@
 import type { Notices } from "./notices.ts";
 
-/** Tells all gateways that executions of a project have changed: the first time at once, then now and then. */
+/** Tells all gateways that executions of a project have changed: the first time soon, then now and then. */
 export type Announce = (project: string) => void;
 
+/** After what the run itself has to do next. */
+const soonMs = 1;
 /** Each NOTIFY takes a lock of the whole cluster's, so not every commit has one. */
 const restMs = 100;
 
 /** Outside of any transaction, and nobody waits for it: whoever misses it looks again by itself. */
 export function createAnnouncer(notices: Pick<Notices, "send">): Announce {
-  const resting = new Map<string, { isMore: boolean }>();
+  /** Those that were told of a moment ago, or are about to be, and whether there is news since. */
+  const hasNews = new Map<string, boolean>();
 
-  function announce(project: string): void {
-    const rest = resting.get(project);
-    if (rest) rest.isMore = true;
-    else send(project);
-  }
-
-  function send(project: string): void {
-    const rest = { isMore: false };
-    resting.set(project, rest);
+  function tell(project: string): void {
+    if (!hasNews.get(project)) {
+      hasNews.delete(project);
+      return;
+    }
+    hasNews.set(project, false);
     notices.send({ kind: "change", project, id: "" }).catch(() => {});
-    setTimeout(() => {
-      resting.delete(project);
-      if (rest.isMore) send(project);
-    }, restMs).unref();
+    setTimeout(() => tell(project), restMs).unref();
   }
 
-  return announce;
+  return (project) => {
+    if (!hasNews.has(project)) setTimeout(() => tell(project), soonMs).unref();
+    hasNews.set(project, true);
+  };
 }

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { QueryTypes } from "sequelize";
 import type { Logger } from "../telemetry.ts";
 import type { Database } from "./database.ts";
 
@@ -59,7 +58,7 @@ export function createNotices(database: Database, { url, schema, log }: { url: s
   return {
     async send(notice) {
       const payload = JSON.stringify({ schema, ...notice });
-      await database.use(() => database.sequelize.query("SELECT pg_notify($1, $2)", { bind: [channel, payload], type: QueryTypes.SELECT }));
+      await database.rows({ sql: "SELECT pg_notify($1, $2)", name: "notify" }, [channel, payload]);
     },
     listen(listener) {
       listeners.push(listener);
