@@ -35,7 +35,7 @@ SMALL_MODEL_ADAPTER = SmallModelAdapter()
 
 
 class Models:
-    """The models that the operator allows, as `dspy.LM`s; made once for the same settings."""
+    """The models that the operator allows, as `dspy.LM`s; made once for the same settings as they are written."""
 
     def __init__(self, settings: Settings, embedded: EmbeddedModel | None) -> None:
         self._settings = settings

@@ -3,6 +3,8 @@
 A session makes a request and a response of many parts each time, which takes twice the time of sending and reading.
 """
 
+from contextvars import Context
+
 import aiohttp
 from aiohttp.http_writer import _serialize_headers
 from dspy._vendor.lm15.providers.base import HttpResponse
@@ -52,8 +54,14 @@ class Post:
             raise aiohttp.ClientConnectionResetError("the connection was lost before it was used")
         protocol.set_response_params(read_until_eof=True, read_timeout=self._session.timeout.sock_read)
         transport.write(message)
-        protocol.start_timeout()
+        # Its timer keeps the context that it is made in until long after the run.
+        Context().run(protocol.start_timeout)
         head, content = await protocol.read()
         while 100 <= head.code < 200 and head.code != 101:
             head, content = await protocol.read()
-        return HttpResponse(head.code, head.reason, list(head.headers.items()), await content.read())
+        answer = HttpResponse(head.code, head.reason, list(head.headers.items()), await content.read())
+        if transport.get_write_buffer_size() > 0:
+            # It answered before it had read all. The rest would go before the connection's next request.
+            protocol.abort()
+            connection.close()
+        return answer

@@ -62,7 +62,8 @@ class Transport:
     def post(self, request: TransportRequest) -> Post | None:
         """For many requests that differ in their bodies; None where the session has to see to a proxy or a password."""
         session = self._open()
-        is_plain = not session.trust_env and URL(request.url).user is None
+        url = URL(request.url)
+        is_plain = not session.trust_env and url.user is None and url.password is None
         return Post(session, request) if is_plain else None
 
     async def send(self, post: Post, body: bytes) -> HttpResponse:

@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
+import weakref
+from contextvars import Context, ContextVar
 
 import pytest
 from dspy._vendor.lm15.transports import TransportError, TransportRequest
@@ -20,9 +23,15 @@ class Server:
         self.closes = closes
         self.requests: list[bytes] = []
         self.connections = 0
+        self.is_early = False
+        self.silence = asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        if self.connections == 1 and self.is_early:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(self.answers[0] or b"")
+            await self.silence.wait()
         with contextlib.suppress(asyncio.IncompleteReadError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -154,7 +163,8 @@ async def test_a_server_that_is_silent_is_given_up(transport, monkeypatch):
 
 
 async def test_what_else_a_session_sees_to_is_left_to_it(transport, monkeypatch):
-    assert transport.post(TransportRequest("POST", "http://user:pass@127.0.0.1:9/", HEADERS, BODY)) is None
+    for who in ["user", "user:pass", ":pass"]:
+        assert transport.post(TransportRequest("POST", f"http://{who}@127.0.0.1:9/", HEADERS, BODY)) is None
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     proxied = Transport()
     assert proxied.post(TransportRequest("POST", "http://127.0.0.1:9/", HEADERS, BODY)) is None
@@ -172,3 +182,41 @@ async def test_an_answer_that_nobody_waited_for_is_not_the_next_ones(transport):
         await asyncio.wait([asking])
         assert (await by_post(transport, request))[0] == 200
         assert server.connections == 2
+
+
+async def test_what_a_server_did_not_read_is_not_the_next_requests_to_wait_behind(transport):
+    server = Server(WHOLE)
+    server.is_early = True
+    async with server.started() as url:
+        long = TransportRequest("POST", url, HEADERS, b"x" * 50_000_000)
+        assert (await by_post(transport, long))[0] == 200
+        assert (await by_post(transport, TransportRequest("POST", url, HEADERS, BODY)))[0] == 200
+        assert server.requests[-1].endswith(BODY)
+        server.silence.set()
+
+
+async def test_a_timer_keeps_nothing_of_the_run_that_it_was_made_in(transport):
+    server = Server(b"")
+    async with server.started() as url:
+        request = TransportRequest("POST", url, HEADERS, BODY)
+        # A loop forgets cancelled timers only where none that is due earlier still runs.
+        earlier = asyncio.get_running_loop().call_later(60, lambda: None)
+        made = Context()
+        made.run(said.set, Said())
+        remembered = weakref.ref(made[said])
+        asking = made.run(asyncio.create_task, by_post(transport, request))
+        while not server.requests:
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+        del made, asking
+        gc.collect()
+        assert remembered() is None
+        earlier.cancel()
+
+
+class Said:
+    """What a run said."""
+
+
+said: ContextVar[Said] = ContextVar("said")
