@@ -120,7 +120,7 @@ class Direct:
 
     async def _ask(self, body: bytes, content: str, meter: Meter) -> Any:
         async def attempt(state: execution._Attempt, spent: list[CallResult]) -> None:
-            answer = await self._engine.send(self._template.post, body)
+            answer = await self._template.post.send(body)
             state.result = plain(answer)
             if state.result is None:
                 await self._read(answer, content, state, spent)

@@ -8,7 +8,6 @@ import dspy
 import orjson
 from dspy import lm15
 from dspy._vendor.lm15.providers.base import HttpResponse
-from dspy._vendor.lm15.transports import TransportError
 from dspy.clients.backend_selection import BackendSelection, select_backend
 from dspy.clients.capabilities import capabilities
 from dspy.clients.execution import PreparedCall, _canonical
@@ -91,13 +90,6 @@ class Engine:
         parts = made.body.split(orjson.dumps(MARK))
         post = self._transport.post(made) if is_plain and len(parts) == 2 else None
         return Template(post, *parts) if post else None
-
-    async def send(self, post: Post, body: bytes) -> HttpResponse:
-        """The server's answer, whatever it says."""
-        try:
-            return await self._transport.send(post, body)
-        except TransportError as error:
-            raise lm15.TransportError(str(error)) from error
 
     def that_got(self, answer: HttpResponse) -> Any:
         """An engine of DSPy's that has this answer to its request already."""

@@ -6,9 +6,11 @@ A session makes a request and a response of many parts each time, which takes tw
 from contextvars import Context
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 from aiohttp.http_writer import _serialize_headers
 from dspy._vendor.lm15.providers.base import HttpResponse
 from dspy._vendor.lm15.transports import TransportRequest
+from dspy.lm15 import TransportError
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -32,7 +34,13 @@ class Post:
         self._session = session
 
     async def send(self, body: bytes) -> HttpResponse:
-        """A whole answer."""
+        """The server's answer, whatever it says; DSPy's fault where there is none."""
+        try:
+            return await self._send(body)
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+            raise TransportError(f"{type(error).__name__}: {error}") from error
+
+    async def _send(self, body: bytes) -> HttpResponse:
         connector, timeout = self._session.connector, self._session.timeout
         if connector is None:
             raise aiohttp.ClientConnectionError("the session is closed")

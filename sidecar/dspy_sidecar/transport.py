@@ -8,7 +8,6 @@ from contextvars import Context
 from typing import Any
 
 import aiohttp
-from aiohttp.http import HttpProcessingError
 from dspy._vendor.lm15.providers.base import HttpResponse
 from dspy._vendor.lm15.transports import AsyncTransportResponse, TransportError, TransportRequest
 from yarl import URL
@@ -65,13 +64,6 @@ class Transport:
         url = URL(request.url)
         is_plain = not session.trust_env and url.user is None and url.password is None
         return Post(session, request) if is_plain else None
-
-    async def send(self, post: Post, body: bytes) -> HttpResponse:
-        """A whole answer."""
-        try:
-            return await post.send(body)
-        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-            raise TransportError(f"{type(error).__name__}: {error}") from error
 
     def _ask(self, request: TransportRequest) -> Any:
         return self._open().request(
