@@ -1,69 +1,21 @@
 import { readFileSync } from "node:fs";
 import { Code } from "@connectrpc/connect";
-import anyTest, { type ExecutionContext, type TestFn } from "ava";
+import anyTest, { type TestFn } from "ava";
 import pg from "pg";
-import { ExecutionStatus, ExecutionView, type WatchExecutionsResponse } from "../src/gen/sigrun/v1/execution_service_pb.ts";
-import { openStore } from "../src/store/store.ts";
-import { createLogger } from "../src/telemetry.ts";
+import { ExecutionStatus, ExecutionView } from "../src/gen/sigrun/v1/execution_service_pb.ts";
 import { failure } from "./_errors.ts";
-import { type Gateway, shared, startGateway, startScripted } from "./_gateway.ts";
+import { shared, startGateway, type Teardown } from "./_gateway.ts";
 import { startProxy } from "./_proxy.ts";
 import { until } from "./_wait.ts";
+import { begin, complete, createProgram, startTwo, type TwoGateways, watch } from "./_watching.ts";
 
-// Two gateways on one database, each a process of its own.
-type Context = { one: Gateway; two: Gateway; url: string; env: Record<string, string> };
-const test = anyTest as TestFn<Context>;
+const test = anyTest as TestFn<TwoGateways>;
 const file = shared(anyTest);
 const schema = "watched";
 
 test.before(async (t) => {
-  const { gateway: one, env } = await startScripted(file, { SIGRUN_DATABASE_SCHEMA: schema });
-  const two = await startGateway(file, { ...env, SIGRUN_DATABASE_SCHEMA: schema });
-  t.context = { one, two, url: env.DATABASE_URL ?? "", env: { ...env, SIGRUN_DATABASE_SCHEMA: schema } };
+  t.context = await startTwo(file, schema);
 });
-
-const statuses = Object.fromEntries(Object.entries(ExecutionStatus).map(([name, value]) => [value, name]));
-type T = ExecutionContext<Context>;
-type Asked = { filter?: string; resumeToken?: string; view?: ExecutionView };
-
-/** Watches until the test is over, once the watch stands. */
-async function watch(t: T, { executions }: Gateway, asked: Asked = {}) {
-  const leave = new AbortController();
-  t.teardown(() => leave.abort());
-  const events: WatchExecutionsResponse[] = [];
-  const ended = (async () => {
-    for await (const event of executions.watchExecutions(asked, { signal: leave.signal })) events.push(event);
-  })();
-  let isOver = false;
-  ended
-    .catch(() => {})
-    .finally(() => {
-      isOver = true;
-    });
-  await until(() => events.length > 0 || isOver);
-  if (events.length === 0) await ended;
-  /** What was told of executions, heartbeats left out. */
-  const told = () =>
-    events.flatMap(({ event }) =>
-      event.case === "execution"
-        ? [`${event.value.id} ${statuses[event.value.status]}`]
-        : event.case === "deletedId"
-          ? [`${event.value} deleted`]
-          : [],
-    );
-  return { events, told, ended, leave: () => leave.abort() };
-}
-
-/** A program of the test's own, so that no other's executions come in between. */
-async function createProgram({ one }: Context, name: string): Promise<{ programId: string; filter: string }> {
-  const { program } = await one.programs.createProgram({ program: { name, signature: { text: "question -> answer" } } });
-  return { programId: program?.id ?? "", filter: `program_id = ${program?.id}` };
-}
-
-async function begin({ executions }: Gateway, programId: string, question = "?"): Promise<string> {
-  return (await executions.startExecution({ programId, inputs: { question } })).execution?.id ?? "";
-}
-const complete = ({ executions }: Gateway, id: string, answer = "!") => executions.completeExecution({ id, outputs: { answer } });
 
 test("every change of the executions that match is told in order, whichever gateway made it", async (t) => {
   const { one, two } = t.context;
@@ -150,44 +102,13 @@ test("a change that is committed after a later one is not missed", async (t) => 
   t.deepEqual(told(), [`${late} RUNNING`, `${early} RUNNING`]);
 });
 
-async function connect(t: T, url: string): Promise<pg.Client> {
+async function connect(t: Teardown, url: string): Promise<pg.Client> {
   const client = new pg.Client(url);
   await client.connect();
   t.teardown(() => client.end());
   await client.query(`SET search_path TO ${schema}`);
   return client;
 }
-
-/** What was told of each execution, in the order that it was. */
-const byExecution = (lines: readonly string[]) => Object.groupBy(lines, (line) => line.split(" ")[0] as string);
-
-test("whoever resumes from any event is told exactly what came after it, by any gateway", async (t) => {
-  const { one, two } = t.context;
-  const { programId, filter } = await createProgram(t.context, "Resumed");
-  const { events, told } = await watch(t, one, { filter });
-  await Promise.all(
-    Array.from({ length: 40 }, async (_, index) => {
-      const gateway = index % 2 === 0 ? one : two;
-      await complete(gateway, await begin(gateway, programId));
-    }),
-  );
-  await until(() => told().length === 80);
-  const all = told();
-  t.is(new Set(all).size, 80);
-  for (const id of new Set(all.map((line) => line.split(" ")[0])))
-    t.deepEqual(
-      all.filter((line) => line.startsWith(String(id))),
-      [`${id} RUNNING`, `${id} COMPLETED`],
-    );
-  const changes = events.filter(({ event }) => event.case === "execution");
-  for (const from of [0, 1, 17, 40, 78]) {
-    const again = await watch(t, from % 2 === 0 ? two : one, { filter, resumeToken: changes[from]?.resumeToken ?? "" });
-    await until(() => again.told().length >= 79 - from);
-    // Two executions' changes that are committed side by side have no order; one execution's have theirs.
-    t.deepEqual(byExecution(again.told()), byExecution(all.slice(from + 1)));
-    again.leave();
-  }
-});
 
 test("a watch and a writer in another process stay together over a lost connection to the database", async (t) => {
   const { env, two, url } = t.context;
@@ -232,78 +153,6 @@ test.serial("a slow reader costs no memory, and is told all of it", async (t) =>
   }
   t.log(`${Math.round(before)} MiB before, ${Math.round(behind)} MiB while 240 MB wait, ${Math.round(rss())} MiB after`);
   t.true(behind - before < 160, `${before} to ${behind}`);
-});
-
-test("whoever comes back too late is told that changes were left out, and goes on from there", async (t) => {
-  const { gateway, env } = await startScripted(t, { SIGRUN_DATABASE_SCHEMA: "late" });
-  const context = { ...t.context, one: gateway };
-  const { programId, filter } = await createProgram(context, "Forgotten");
-  const { events, leave } = await watch(t, gateway, { filter });
-  leave();
-  await begin(gateway, programId);
-  const kept = await watch(t, gateway, { filter });
-  kept.leave();
-  const store = await openStore({ url: env.DATABASE_URL ?? "", schema: "late", pool: 1, log: createLogger("error") });
-  await store.changeLog.mark();
-  while ((await store.changeLog.forget(0)) > 0);
-  await store.changeLog.mark();
-  await store.close();
-  const late = await watch(t, gateway, { filter, resumeToken: events[0]?.resumeToken ?? "" });
-  t.is(late.events[0]?.event.case, "lagged");
-  const id = await begin(gateway, programId);
-  await until(() => late.told().length > 0);
-  t.deepEqual(late.told(), [`${id} RUNNING`]);
-  const resumed = await watch(t, gateway, { filter, resumeToken: late.events[0]?.resumeToken ?? "" });
-  t.is(resumed.events[0]?.event.case, "execution");
-});
-
-test("a watch of what does not change has a heartbeat every ten seconds, from which it can be resumed", async (t) => {
-  const { one, two } = t.context;
-  const { programId, filter } = await createProgram(t.context, "Quiet");
-  const { events, leave } = await watch(t, one, { filter });
-  const began = performance.now();
-  await until(() => events.length === 3);
-  t.true(performance.now() - began > 15_000);
-  t.deepEqual([...new Set(events.map(({ event }) => event.case))], ["heartbeat"]);
-  leave();
-  const id = await begin(two, programId);
-  const { told } = await watch(t, two, { filter, resumeToken: events[2]?.resumeToken ?? "" });
-  await until(() => told().length > 0);
-  t.deepEqual(told(), [`${id} RUNNING`]);
-});
-
-test("a watch is resumed after the gateway has started again", async (t) => {
-  const first = await startGateway(t, t.context.env);
-  const { programId, filter } = await createProgram({ ...t.context, one: first }, "Started again");
-  const { events, leave } = await watch(t, first, { filter });
-  leave();
-  await first.stop();
-  const id = await begin(t.context.two, programId);
-  const second = await startGateway(t, t.context.env);
-  const { told } = await watch(t, second, { filter, resumeToken: events[0]?.resumeToken ?? "" });
-  await until(() => told().length > 0);
-  t.deepEqual(told(), [`${id} RUNNING`]);
-});
-
-test("a resume_token that is none is refused", async (t) => {
-  const { one } = t.context;
-  const token = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString("base64url");
-  const tokens = [
-    "x",
-    token(),
-    token("5:4:"),
-    token("5:9:4"),
-    token("1:2:'; --"),
-    token("1:1:", "1:1:", "-1"),
-    token("1:1:", 2),
-    token("0:0:"),
-  ];
-  for (const resumeToken of tokens)
-    t.like(
-      await failure(t, watch(t, one, { resumeToken })),
-      { code: Code.InvalidArgument, reason: "REQUEST_INVALID", paths: ["resume_token"] },
-      resumeToken,
-    );
 });
 
 test("a gateway that stops ends what watches it at once, and says how to go on", async (t) => {

@@ -1,0 +1,54 @@
+import { ExecutionStatus, type ExecutionView, type WatchExecutionsResponse } from "../src/gen/sigrun/v1/execution_service_pb.ts";
+import { type Gateway, startGateway, startScripted, type Teardown } from "./_gateway.ts";
+import { until } from "./_wait.ts";
+
+/** Two gateways on one database, each a process of its own. */
+export type TwoGateways = { one: Gateway; two: Gateway; url: string; env: Record<string, string> };
+
+export async function startTwo(file: Teardown, schema: string): Promise<TwoGateways> {
+  const { gateway: one, env } = await startScripted(file, { SIGRUN_DATABASE_SCHEMA: schema });
+  const two = await startGateway(file, { ...env, SIGRUN_DATABASE_SCHEMA: schema });
+  return { one, two, url: env.DATABASE_URL ?? "", env: { ...env, SIGRUN_DATABASE_SCHEMA: schema } };
+}
+
+const statuses = Object.fromEntries(Object.entries(ExecutionStatus).map(([name, value]) => [value, name]));
+type Asked = { filter?: string; resumeToken?: string; view?: ExecutionView };
+
+/** Watches until the test is over, once the watch stands. */
+export async function watch(t: Teardown, { executions }: Gateway, asked: Asked = {}) {
+  const leave = new AbortController();
+  t.teardown(() => leave.abort());
+  const events: WatchExecutionsResponse[] = [];
+  const ended = (async () => {
+    for await (const event of executions.watchExecutions(asked, { signal: leave.signal })) events.push(event);
+  })();
+  let isOver = false;
+  ended
+    .catch(() => {})
+    .finally(() => {
+      isOver = true;
+    });
+  await until(() => events.length > 0 || isOver);
+  if (events.length === 0) await ended;
+  /** What was told of executions, heartbeats left out. */
+  const told = () =>
+    events.flatMap(({ event }) =>
+      event.case === "execution"
+        ? [`${event.value.id} ${statuses[event.value.status]}`]
+        : event.case === "deletedId"
+          ? [`${event.value} deleted`]
+          : [],
+    );
+  return { events, told, ended, leave: () => leave.abort() };
+}
+
+/** A program of the test's own, so that no other's executions come in between. */
+export async function createProgram({ one }: Pick<TwoGateways, "one">, name: string): Promise<{ programId: string; filter: string }> {
+  const { program } = await one.programs.createProgram({ program: { name, signature: { text: "question -> answer" } } });
+  return { programId: program?.id ?? "", filter: `program_id = ${program?.id}` };
+}
+
+export async function begin({ executions }: Gateway, programId: string, question = "?"): Promise<string> {
+  return (await executions.startExecution({ programId, inputs: { question } })).execution?.id ?? "";
+}
+export const complete = ({ executions }: Gateway, id: string, answer = "!") => executions.completeExecution({ id, outputs: { answer } });
