@@ -38,8 +38,8 @@ export function createNotices(database: Database, { url, schema, log }: { url: s
       });
       current.on("notification", ({ payload = "" }) => hear(payload));
       try {
-        await current.connect();
-        await current.query(`LISTEN ${channel}`);
+        // Whoever ends a client while it connects is told so by the event alone: pg never settles the promise.
+        await Promise.race([current.connect().then(() => current.query(`LISTEN ${channel}`)), lost]);
         await lost;
       } catch (error) {
         log.debug({ err: error }, "the connection for notices could not be made; trying again");
