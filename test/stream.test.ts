@@ -140,6 +140,8 @@ test("a slow reader slows the reading of the model's answer", async (t) => {
   const call = session.request({ ":method": "POST", ":path": "/sigrun.v1.ProgramService/StreamProgram", ...streaming });
   call.end(enveloped({ programId, inputs }));
   await once(call, "response");
+  // The first script is this call's, so no other may be there before it.
+  await until(() => model.sent() > before);
   // Runs that end in the meantime are the clock: what the buffers on the way hold is sent, and then nothing more.
   const someRuns = async () => {
     for (let n = 0; n < 15; n++) await gateway.programs.executeProgram({ programId, inputs });
