@@ -30,11 +30,7 @@ test("whoever resumes from any event is told exactly what came after it, by any 
   await until(() => told().length === 80);
   const all = told();
   t.is(new Set(all).size, 80);
-  for (const id of new Set(all.map((line) => line.split(" ")[0])))
-    t.deepEqual(
-      all.filter((line) => line.startsWith(String(id))),
-      [`${id} RUNNING`, `${id} COMPLETED`],
-    );
+  for (const [id, lines] of Object.entries(byExecution(all))) t.deepEqual(lines, [`${id} RUNNING`, `${id} COMPLETED`]);
   const changes = events.filter(({ event }) => event.case === "execution");
   for (const from of [0, 1, 17, 40, 78]) {
     const again = await watch(t, from % 2 === 0 ? two : one, { filter, resumeToken: changes[from]?.resumeToken ?? "" });
