@@ -240,7 +240,7 @@ def test_every_field_that_a_module_has_itself_is_in_the_catalogue(monkeypatch, k
     over = signature_class(signature({"question": STR}, {"answer": STR}))
     made = dspy.ReAct(over, []) if kind == "ReAct" else coding(kind, over, {})
     fields = {name for predictor in made.predictors() for name in predictor.signature.fields}
-    text = (SIDECAR.parent / "src/domain/catalogue.ts").read_text()
+    text = (SIDECAR.parent / "src/domain/catalogue/modules.ts").read_text()
     entry = text[text.index(f'name: "{kind}"') :]
     entry = entry[: entry.index("\n  },")]
     assert fields - {"question", "answer"} <= set(re.findall(r"\w+", entry[entry.index("makes:") :]))

@@ -17,12 +17,12 @@ def names(file: str, constant: str) -> set[str]:
 
 def test_every_member_of_a_dspy_module_is_a_name_that_no_module_of_a_program_may_have():
     members = {name for name in dir(dspy.Module()) if not name.startswith("_")}
-    assert members - names("pipeline.ts", "takenModuleNames") == set()
+    assert members - names("program/pipeline.ts", "takenModuleNames") == set()
 
 
 def test_every_member_of_a_pydantic_model_that_begins_with_model_is_a_name_that_no_field_may_have():
     members = {name for name in dir(pydantic.BaseModel) if name.startswith("model_")}
-    assert members - names("fields.ts", "takenNames") == set()
+    assert members - names("signature/fields.ts", "takenNames") == set()
 
 
 def test_every_name_that_a_signature_class_has_for_its_own_fields_is_taken():
@@ -31,4 +31,4 @@ def test_every_name_that_a_signature_class_has_for_its_own_fields_is_taken():
         for name in dir(type(dspy.Signature))
         if name in ("fields", "input_fields", "output_fields", "instructions", "signature")
     }
-    assert own <= names("fields.ts", "takenNames")
+    assert own <= names("signature/fields.ts", "takenNames")

@@ -1,6 +1,6 @@
-import { type AskedList, type KeyField, type Listing, readListing } from "../domain/listing.ts";
-import { type Found, turnPage } from "../domain/page.ts";
-import type { Fields } from "../domain/queryable.ts";
+import { type AskedList, type KeyField, type Listing, readListing } from "../domain/query/listing.ts";
+import { type Found, turnPage } from "../domain/query/page.ts";
+import type { Fields } from "../domain/query/queryable.ts";
 
 export type List<Row> = { readonly rows: readonly Row[]; readonly nextPageToken: string; readonly total?: number };
 

@@ -1,6 +1,6 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { SchemaCache } from "../domain/schema.ts";
+import type { SchemaCache } from "../domain/signature/schema.ts";
 import type { AdminService } from "../gen/sigrun/v1/admin_service_pb.ts";
 import type { CallLimits } from "../sidecar/channel.ts";
 import type { SidecarInfo } from "../sidecar/worker.ts";

@@ -1,10 +1,10 @@
 import { fromJson, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { CatalogueEntry, Parameter } from "../domain/catalogue.ts";
-import { metrics } from "../domain/metrics.ts";
-import type { Tools } from "../domain/offer.ts";
-import { optimizers } from "../domain/optimizers.ts";
+import type { CatalogueEntry, Parameter } from "../domain/catalogue/modules.ts";
+import { optimizers } from "../domain/catalogue/optimizers.ts";
+import { metrics } from "../domain/optimization/metrics.ts";
+import type { Tools } from "../domain/program/capabilities.ts";
 import type { CatalogEntrySchema, CatalogService, ParameterSchema } from "../gen/sigrun/v1/catalog_service_pb.ts";
 import type { CallLimits } from "../sidecar/channel.ts";
 import { callerOf, usualMs } from "./caller.ts";

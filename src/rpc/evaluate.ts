@@ -1,7 +1,7 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import type { createEvaluate } from "../actions/evaluations/evaluate.ts";
-import type { ExampleScore, Summary } from "../domain/evaluation.ts";
+import type { ExampleScore, Summary } from "../domain/optimization/evaluation.ts";
 import type { EvaluateProgramRequest } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 import { callerOf, usualMs } from "./caller.ts";

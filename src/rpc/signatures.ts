@@ -5,7 +5,7 @@ import type { createGetSignature } from "../actions/signatures/get.ts";
 import type { createListSignatures } from "../actions/signatures/list.ts";
 import type { createValidate, ValidationKey } from "../actions/signatures/validate.ts";
 import { Invalid } from "../domain/faults.ts";
-import type { Checked } from "../domain/schema.ts";
+import type { Checked } from "../domain/signature/schema.ts";
 import { checkUuid } from "../domain/uuid.ts";
 import type { SignatureService, ValidateInputsRequest } from "../gen/sigrun/v1/signature_service_pb.ts";
 import { callerOf, usualMs } from "./caller.ts";

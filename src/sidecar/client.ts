@@ -1,8 +1,8 @@
 import type { Trace, Values } from "../domain/execution.ts";
 import { SidecarUnavailable } from "../domain/faults.ts";
-import type { Tools } from "../domain/offer.ts";
-import type { Metric } from "../domain/optimization.ts";
-import type { Definition, LmSettings } from "../domain/program.ts";
+import type { Metric } from "../domain/optimization/optimization.ts";
+import type { Tools } from "../domain/program/capabilities.ts";
+import type { Definition, LmSettings } from "../domain/program/program.ts";
 import { type Done, SidecarService, type Trace as TraceMessage } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 import type { CallLimits } from "./channel.ts";

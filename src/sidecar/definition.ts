@@ -1,8 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Metric } from "../domain/optimization.ts";
-import type { Definition, LmSettings, Module } from "../domain/program.ts";
-import type { Field, Signature } from "../domain/signature.ts";
-import type { Type } from "../domain/type.ts";
+import type { Metric } from "../domain/optimization/optimization.ts";
+import type { Definition, LmSettings, Module } from "../domain/program/program.ts";
+import type { Field, Signature } from "../domain/signature/signature.ts";
+import type { Type } from "../domain/signature/type.ts";
 import {
   type FieldSchema,
   type LmSettingsSchema,

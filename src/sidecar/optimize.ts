@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { TokenUsage, Values } from "../domain/execution.ts";
-import type { Budget, Example, Metric, Progress } from "../domain/optimization.ts";
-import type { Definition, LmSettings } from "../domain/program.ts";
+import type { Budget, Example, Metric, Progress } from "../domain/optimization/optimization.ts";
+import type { Definition, LmSettings } from "../domain/program/program.ts";
 import type { OptimizationProgress, OptimizeProgramRequestSchema } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import { lmMessage, metricMessage, programMessage } from "./definition.ts";
 import { usageOf } from "./usage.ts";

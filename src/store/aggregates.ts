@@ -1,5 +1,5 @@
-import { type Aggregate, type Grouping, mostGroups } from "../domain/aggregate.ts";
-import type { Condition } from "../domain/condition.ts";
+import { type Aggregate, type Grouping, mostGroups } from "../domain/query/aggregate.ts";
+import type { Condition } from "../domain/query/condition.ts";
 import type { Database } from "./database.ts";
 import { queryableExecutions } from "./execution-columns.ts";
 import { askRows, keyOf } from "./query.ts";

@@ -2,7 +2,7 @@ import { col, fn, literal, Op } from "sequelize";
 import type { TokenUsage } from "../domain/execution.ts";
 import { type Fault, NotFound } from "../domain/faults.ts";
 import { type OptimizationEvent, optimizationStep } from "../domain/lifecycle.ts";
-import type { Optimization, OptimizationTask, Progress } from "../domain/optimization.ts";
+import type { Optimization, OptimizationTask, Progress } from "../domain/optimization/optimization.ts";
 import type { Database } from "./database.ts";
 import { type OptimizationRow, type OptimizationRows, optimizationOf } from "./optimization-row.ts";
 import type { ProgramChanges } from "./program-changes.ts";

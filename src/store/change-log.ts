@@ -1,8 +1,8 @@
 import pLimit from "p-limit";
 import { QueryTypes } from "sequelize";
-import type { Condition } from "../domain/condition.ts";
-import { type Cursor, cursorFault } from "../domain/cursor.ts";
 import type { Execution } from "../domain/execution.ts";
+import type { Condition } from "../domain/query/condition.ts";
+import { type Cursor, cursorFault } from "../domain/query/cursor.ts";
 import { changesSql, forgetChangesSql, forgetMarksSql } from "./change-sql.ts";
 import { type Database, sqlStateOf } from "./database.ts";
 import { type ExecutionRow, type ExecutionRows, executionOf } from "./execution-row.ts";

@@ -1,5 +1,5 @@
-import type { Condition } from "../domain/condition.ts";
-import type { Cursor } from "../domain/cursor.ts";
+import type { Condition } from "../domain/query/condition.ts";
+import type { Cursor } from "../domain/query/cursor.ts";
 import { queryableExecutions } from "./execution-columns.ts";
 import { type ExecutionRows, executionSelect, valueBytes } from "./execution-row.ts";
 import { type Binds, whereSql } from "./where.ts";

@@ -1,6 +1,6 @@
 import { QueryTypes } from "sequelize";
 import type { TokenUsage } from "../domain/execution.ts";
-import type { Metric } from "../domain/optimization.ts";
+import type { Metric } from "../domain/optimization/optimization.ts";
 import type { Database } from "./database.ts";
 
 /** An evaluation that is about to begin. */

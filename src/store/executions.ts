@@ -1,9 +1,9 @@
-import type { Aggregate, Grouping } from "../domain/aggregate.ts";
-import type { Condition } from "../domain/condition.ts";
 import type { Execution } from "../domain/execution.ts";
 import { NotFound } from "../domain/faults.ts";
-import type { Listing } from "../domain/listing.ts";
-import type { Found } from "../domain/page.ts";
+import type { Aggregate, Grouping } from "../domain/query/aggregate.ts";
+import type { Condition } from "../domain/query/condition.ts";
+import type { Listing } from "../domain/query/listing.ts";
+import type { Found } from "../domain/query/page.ts";
 import type { RequestKey } from "../domain/request.ts";
 import { aggregateExecutions } from "./aggregates.ts";
 import type { Database } from "./database.ts";

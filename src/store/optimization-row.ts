@@ -2,7 +2,7 @@ import { type CreationOptional, DataTypes, type InferAttributes, type InferCreat
 import type { TokenUsage } from "../domain/execution.ts";
 import type { Labels } from "../domain/labels.ts";
 import type { OptimizationStatus } from "../domain/lifecycle.ts";
-import type { Optimization, OptimizationTask } from "../domain/optimization.ts";
+import type { Optimization, OptimizationTask } from "../domain/optimization/optimization.ts";
 import type { Queryable } from "./query.ts";
 
 export class OptimizationRow extends Model<InferAttributes<OptimizationRow>, InferCreationAttributes<OptimizationRow>> {

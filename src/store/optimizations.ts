@@ -1,9 +1,9 @@
 import { ForeignKeyConstraintError, Op, UniqueConstraintError } from "sequelize";
 import { Cancelled, NotFound } from "../domain/faults.ts";
 import { optimizationStep } from "../domain/lifecycle.ts";
-import type { Listing } from "../domain/listing.ts";
-import type { Optimization, OptimizationTask } from "../domain/optimization.ts";
-import type { Found } from "../domain/page.ts";
+import type { Optimization, OptimizationTask } from "../domain/optimization/optimization.ts";
+import type { Listing } from "../domain/query/listing.ts";
+import type { Found } from "../domain/query/page.ts";
 import type { RequestKey } from "../domain/request.ts";
 import type { Database } from "./database.ts";
 import {

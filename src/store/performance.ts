@@ -1,5 +1,5 @@
 import { QueryTypes } from "sequelize";
-import { type Performance, performanceWindow } from "../domain/performance.ts";
+import { type Performance, performanceWindow } from "../domain/program/performance.ts";
 import type { Database } from "./database.ts";
 
 export type PerformanceStore = {

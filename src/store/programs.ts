@@ -10,10 +10,10 @@ import {
 } from "sequelize";
 import type { Execution } from "../domain/execution.ts";
 import { NotFound } from "../domain/faults.ts";
-import { isHandle } from "../domain/handle.ts";
-import type { Listing } from "../domain/listing.ts";
-import type { Found } from "../domain/page.ts";
-import type { Program, Revision } from "../domain/revision.ts";
+import { isHandle } from "../domain/program/handle.ts";
+import type { Program, Revision } from "../domain/program/revision.ts";
+import type { Listing } from "../domain/query/listing.ts";
+import type { Found } from "../domain/query/page.ts";
 import { isUuid } from "../domain/uuid.ts";
 import type { Database } from "./database.ts";
 import { type ExecutionRow, type ExecutionRows, executionOfJson, executionSelect } from "./execution-row.ts";

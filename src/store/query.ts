@@ -1,7 +1,7 @@
 import { QueryTypes } from "sequelize";
-import type { Listing } from "../domain/listing.ts";
-import { type Found, pageBytes, tokenFault } from "../domain/page.ts";
-import type { Target } from "../domain/queryable.ts";
+import type { Listing } from "../domain/query/listing.ts";
+import { type Found, pageBytes, tokenFault } from "../domain/query/page.ts";
+import type { Target } from "../domain/query/queryable.ts";
 import { type Database, sqlStateOf } from "./database.ts";
 import { Binds, type Column, type Columns, columnOf, memberSql, sortedSql, whereSql } from "./where.ts";
 

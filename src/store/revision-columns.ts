@@ -1,5 +1,5 @@
-import type { Condition } from "../domain/condition.ts";
-import type { Listing } from "../domain/listing.ts";
+import type { Condition } from "../domain/query/condition.ts";
+import type { Listing } from "../domain/query/listing.ts";
 import type { Queryable } from "./query.ts";
 
 /** A revision with its signature. */

@@ -9,9 +9,9 @@ import {
 } from "sequelize";
 import { v7 as uuidv7 } from "uuid";
 import { AlreadyExists, InUse, NotFound } from "../domain/faults.ts";
-import type { Listing } from "../domain/listing.ts";
-import type { Found } from "../domain/page.ts";
-import { type Field, isSignatureName, type Signature, signatureHash } from "../domain/signature.ts";
+import type { Listing } from "../domain/query/listing.ts";
+import type { Found } from "../domain/query/page.ts";
+import { type Field, isSignatureName, type Signature, signatureHash } from "../domain/signature/signature.ts";
 import type { Database } from "./database.ts";
 import { countRows, findRows, type Queryable } from "./query.ts";
 

@@ -1,5 +1,5 @@
-import type { Comparison, Condition, Operand } from "../domain/condition.ts";
-import type { Kind, Target } from "../domain/queryable.ts";
+import type { Comparison, Condition, Operand } from "../domain/query/condition.ts";
+import type { Kind, Target } from "../domain/query/queryable.ts";
 import { firstId, isUuid, lastId } from "../domain/uuid.ts";
 
 /** What stands for a field in SQL. */

@@ -2,9 +2,9 @@ import { inspect } from "node:util";
 import test from "ava";
 import fc from "fast-check";
 import type { Json } from "../../src/domain/json.ts";
-import { compileSchema } from "../../src/domain/schema.ts";
-import type { Constraints, Field } from "../../src/domain/signature.ts";
-import { parseType } from "../../src/domain/type.ts";
+import { compileSchema } from "../../src/domain/signature/schema.ts";
+import type { Constraints, Field } from "../../src/domain/signature/signature.ts";
+import { parseType } from "../../src/domain/signature/type.ts";
 
 const refused = Symbol("refused");
 

@@ -1,7 +1,7 @@
 import test from "ava";
-import { readCondition } from "../../src/domain/condition.ts";
 import { Invalid } from "../../src/domain/faults.ts";
-import { executionFields, programFields } from "../../src/domain/queryable.ts";
+import { readCondition } from "../../src/domain/query/condition.ts";
+import { executionFields, programFields } from "../../src/domain/query/queryable.ts";
 
 const read: readonly [filter: string, compared: object][] = [
   ["status = EXECUTION_STATUS_FAILED", { op: "=", value: "failed" }],

@@ -1,7 +1,7 @@
 import test from "ava";
-import { summarize } from "../../src/domain/evaluation.ts";
 import { noTokens } from "../../src/domain/execution.ts";
-import type { Metric } from "../../src/domain/optimization.ts";
+import { summarize } from "../../src/domain/optimization/evaluation.ts";
+import type { Metric } from "../../src/domain/optimization/optimization.ts";
 
 const metric = (name: string, field = ""): Metric => ({ name, field, params: {}, weight: 1 });
 

@@ -1,6 +1,6 @@
 import test from "ava";
 import { Invalid } from "../../src/domain/faults.ts";
-import { type Filter, parseFilter } from "../../src/domain/filter.ts";
+import { type Filter, parseFilter } from "../../src/domain/query/filter.ts";
 
 /** The tree with every choice of the grammar in parentheses. */
 function shown(filter: Filter | null): string {

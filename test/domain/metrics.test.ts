@@ -1,9 +1,9 @@
 import test from "ava";
 import type { Json } from "../../src/domain/json.ts";
-import { metrics, metricViolations } from "../../src/domain/metrics.ts";
-import type { Metric } from "../../src/domain/optimization.ts";
-import type { Field } from "../../src/domain/signature.ts";
-import { parseType } from "../../src/domain/type.ts";
+import { metrics, metricViolations } from "../../src/domain/optimization/metrics.ts";
+import type { Metric } from "../../src/domain/optimization/optimization.ts";
+import type { Field } from "../../src/domain/signature/signature.ts";
+import { parseType } from "../../src/domain/signature/type.ts";
 
 const field = (name: string, type: string): Field => ({ name, type: parseType(type), description: "", constraints: {} });
 const outputs = [field("answer", "str"), field("score", "Optional[float]"), field("tags", "list[str]"), field("kind", "Literal['a']")];

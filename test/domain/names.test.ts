@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import test from "ava";
 import fc from "fast-check";
-import { checkHandle, deriveHandle } from "../../src/domain/handle.ts";
 import { labelViolations } from "../../src/domain/labels.ts";
+import { checkHandle, deriveHandle } from "../../src/domain/program/handle.ts";
 
 const derived: [name: string, handle: string][] = [
   ["Complex QA Program", "complex-qa-program"],

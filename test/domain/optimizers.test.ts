@@ -1,8 +1,8 @@
 import test from "ava";
+import { type OptimizerEntry, optimizers } from "../../src/domain/catalogue/optimizers.ts";
 import type { Json } from "../../src/domain/json.ts";
-import { configViolations } from "../../src/domain/optimizer-config.ts";
-import { type OptimizerEntry, optimizers } from "../../src/domain/optimizers.ts";
-import { parseType } from "../../src/domain/type.ts";
+import { configViolations } from "../../src/domain/optimization/config.ts";
+import { parseType } from "../../src/domain/signature/type.ts";
 
 const find = (name: string) => optimizers.find((entry) => entry.name === name) as OptimizerEntry;
 const faults = (name: string, config: Record<string, Json>, trainsetSize = 50) =>

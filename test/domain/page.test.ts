@@ -1,6 +1,6 @@
 import test from "ava";
 import { v7 as uuidv7 } from "uuid";
-import { readPage, turnPage } from "../../src/domain/page.ts";
+import { readPage, turnPage } from "../../src/domain/query/page.ts";
 import { refused } from "./_refused.ts";
 
 const query = ["executions", "project", "program"];

@@ -1,8 +1,8 @@
 import test from "ava";
 import fc from "fast-check";
-import { takenNames } from "../../src/domain/fields.ts";
-import { defineSignature, type FieldDraft, type SignatureDraft, signatureHash } from "../../src/domain/signature.ts";
-import { formatSignatureText } from "../../src/domain/signature-text.ts";
+import { takenNames } from "../../src/domain/signature/fields.ts";
+import { defineSignature, type FieldDraft, type SignatureDraft, signatureHash } from "../../src/domain/signature/signature.ts";
+import { formatSignatureText } from "../../src/domain/signature/text.ts";
 import { refused } from "./_refused.ts";
 
 const field = (name: string, rest: Partial<FieldDraft> = {}): FieldDraft => ({ name, type: "", description: "", constraints: {}, ...rest });

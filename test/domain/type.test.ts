@@ -1,6 +1,6 @@
 import test from "ava";
 import fc from "fast-check";
-import { formatType, parseType, type Type, TypeNotationError } from "../../src/domain/type.ts";
+import { formatType, parseType, type Type, TypeNotationError } from "../../src/domain/signature/type.ts";
 
 const types: fc.Arbitrary<Type> = fc.letrec<{ type: Type }>((tie) => ({
   type: fc.oneof(

@@ -1,7 +1,7 @@
-import type { Condition, Operand } from "../../src/domain/condition.ts";
 import type { Json } from "../../src/domain/json.ts";
-import type { Term } from "../../src/domain/order.ts";
-import type { Target } from "../../src/domain/queryable.ts";
+import type { Condition, Operand } from "../../src/domain/query/condition.ts";
+import type { Term } from "../../src/domain/query/order.ts";
+import type { Target } from "../../src/domain/query/queryable.ts";
 
 /** A row by the names of its fields; null where it lacks one. Times are ISO texts, so that their order is that of texts. */
 export type Fields = Readonly<Record<string, Json>>;

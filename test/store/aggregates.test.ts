@@ -1,10 +1,10 @@
 import anyTest, { type TestFn } from "ava";
 import fc from "fast-check";
 import { createAggregateExecutions } from "../../src/actions/executions/aggregate.ts";
-import { readGroupings } from "../../src/domain/aggregate.ts";
-import { readCondition } from "../../src/domain/condition.ts";
 import { TooLarge } from "../../src/domain/faults.ts";
-import { executionFields } from "../../src/domain/queryable.ts";
+import { readGroupings } from "../../src/domain/query/aggregate.ts";
+import { readCondition } from "../../src/domain/query/condition.ts";
+import { executionFields } from "../../src/domain/query/queryable.ts";
 import { runSql } from "../_database.ts";
 import { shared } from "../_gateway.ts";
 import { type Fields, meets } from "./_evaluate.ts";

@@ -1,10 +1,10 @@
 import { inspect } from "node:util";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import fc from "fast-check";
-import { readListing } from "../../src/domain/listing.ts";
-import type { Found } from "../../src/domain/page.ts";
-import { programFields, type Fields as QueryFields, revisionFields } from "../../src/domain/queryable.ts";
-import { type Program, type Revision, statusOf } from "../../src/domain/revision.ts";
+import { type Program, type Revision, statusOf } from "../../src/domain/program/revision.ts";
+import { readListing } from "../../src/domain/query/listing.ts";
+import type { Found } from "../../src/domain/query/page.ts";
+import { programFields, type Fields as QueryFields, revisionFields } from "../../src/domain/query/queryable.ts";
 import { runSql } from "../_database.ts";
 import { shared } from "../_gateway.ts";
 import { compareRows, type Fields, meets } from "./_evaluate.ts";

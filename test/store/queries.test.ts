@@ -1,10 +1,10 @@
 import { inspect } from "node:util";
 import anyTest, { type TestFn } from "ava";
 import fc from "fast-check";
-import { readCondition } from "../../src/domain/condition.ts";
-import { readListing } from "../../src/domain/listing.ts";
-import { turnPage } from "../../src/domain/page.ts";
-import { executionFields, programFields } from "../../src/domain/queryable.ts";
+import { readCondition } from "../../src/domain/query/condition.ts";
+import { readListing } from "../../src/domain/query/listing.ts";
+import { turnPage } from "../../src/domain/query/page.ts";
+import { executionFields, programFields } from "../../src/domain/query/queryable.ts";
 import { openStore } from "../../src/store/store.ts";
 import { createLogger } from "../../src/telemetry.ts";
 import { shared } from "../_gateway.ts";

@@ -1,6 +1,4 @@
 import { v7 as uuidv7 } from "uuid";
-import { type ExampleScore, meanByWeight, type Summary, summarize } from "../../domain/evaluation.ts";
-import { readExamples } from "../../domain/examples.ts";
 import { noTrace, type Trace } from "../../domain/execution.ts";
 import {
   Cancelled,
@@ -12,11 +10,13 @@ import {
   type Violation,
 } from "../../domain/faults.ts";
 import { maxViolations } from "../../domain/json.ts";
-import { lmViolations } from "../../domain/lm.ts";
-import type { Example, Metric } from "../../domain/optimization.ts";
-import type { LmSettings } from "../../domain/program.ts";
-import type { Revision } from "../../domain/revision.ts";
-import type { SchemaCache } from "../../domain/schema.ts";
+import { type ExampleScore, meanByWeight, type Summary, summarize } from "../../domain/optimization/evaluation.ts";
+import { readExamples } from "../../domain/optimization/examples.ts";
+import type { Example, Metric } from "../../domain/optimization/optimization.ts";
+import { lmViolations } from "../../domain/program/lm.ts";
+import type { LmSettings } from "../../domain/program/program.ts";
+import type { Revision } from "../../domain/program/revision.ts";
+import type { SchemaCache } from "../../domain/signature/schema.ts";
 import type { CallLimits } from "../../sidecar/channel.ts";
 import type { Sidecar } from "../../sidecar/client.ts";
 import type { EvaluationStore } from "../../store/evaluations.ts";

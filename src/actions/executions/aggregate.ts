@@ -1,9 +1,9 @@
-import { type Aggregate, mostGroups, readGroupings } from "../../domain/aggregate.ts";
-import { readCondition } from "../../domain/condition.ts";
 import { TooLarge } from "../../domain/faults.ts";
-import { pageBytes } from "../../domain/page.ts";
-import { executionFields } from "../../domain/queryable.ts";
-import { weigh } from "../../domain/weight.ts";
+import { type Aggregate, mostGroups, readGroupings } from "../../domain/query/aggregate.ts";
+import { readCondition } from "../../domain/query/condition.ts";
+import { pageBytes } from "../../domain/query/page.ts";
+import { executionFields } from "../../domain/query/queryable.ts";
+import { weigh } from "../../domain/query/size.ts";
 import type { ExecutionStore } from "../../store/executions.ts";
 
 /** What an aggregate's numbers take in a message, at most. */

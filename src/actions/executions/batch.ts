@@ -1,8 +1,8 @@
 import type { Execution, Values } from "../../domain/execution.ts";
 import { DeadlineExceeded, Invalid } from "../../domain/faults.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
-import { checkLm } from "../../domain/lm.ts";
-import type { LmSettings } from "../../domain/program.ts";
+import { checkLm } from "../../domain/program/lm.ts";
+import type { LmSettings } from "../../domain/program/program.ts";
 import type { ProgramStore } from "../../store/programs.ts";
 import { asTheyEnd } from "../pool.ts";
 import type { Run } from "./run.ts";

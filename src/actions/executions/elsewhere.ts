@@ -5,7 +5,7 @@ import { pathUnder, textFault } from "../../domain/json.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { type ExecutionEvent, executionConflict, executionStep } from "../../domain/lifecycle.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
-import type { SchemaCache } from "../../domain/schema.ts";
+import type { SchemaCache } from "../../domain/signature/schema.ts";
 import { checkUuid } from "../../domain/uuid.ts";
 import type { ExecutionChangeStore, ExecutionChanges } from "../../store/execution-changes.ts";
 import type { ExecutionStore } from "../../store/executions.ts";

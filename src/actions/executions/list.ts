@@ -1,6 +1,6 @@
 import type { Execution } from "../../domain/execution.ts";
-import type { AskedList } from "../../domain/listing.ts";
-import { executionFields } from "../../domain/queryable.ts";
+import type { AskedList } from "../../domain/query/listing.ts";
+import { executionFields } from "../../domain/query/queryable.ts";
 import type { ExecutionStore } from "../../store/executions.ts";
 import { type List, list } from "../list.ts";
 

@@ -1,9 +1,9 @@
 import { type Execution, noTrace, type Trace } from "../../domain/execution.ts";
 import { Fault, OutputInvalid, type Violation } from "../../domain/faults.ts";
 import { programStep } from "../../domain/lifecycle.ts";
-import type { Definition, LmSettings } from "../../domain/program.ts";
-import type { Revision } from "../../domain/revision.ts";
-import type { SchemaCache } from "../../domain/schema.ts";
+import type { Definition, LmSettings } from "../../domain/program/program.ts";
+import type { Revision } from "../../domain/program/revision.ts";
+import type { SchemaCache } from "../../domain/signature/schema.ts";
 import type { CallLimits } from "../../sidecar/channel.ts";
 import type { ChunkEvent, Sidecar } from "../../sidecar/client.ts";
 import type { ExecutionStore } from "../../store/executions.ts";

@@ -1,5 +1,5 @@
-import type { Program, Revision } from "../../domain/revision.ts";
-import { weigh } from "../../domain/weight.ts";
+import type { Program, Revision } from "../../domain/program/revision.ts";
+import { weigh } from "../../domain/query/size.ts";
 
 /** A program and the revision of it that a run is of. */
 export type ProgramRevision = { readonly program: Program; readonly revision: Revision };

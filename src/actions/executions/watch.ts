@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { readCondition } from "../../domain/condition.ts";
-import { readCursor, writeCursor } from "../../domain/cursor.ts";
 import type { Execution } from "../../domain/execution.ts";
 import { Overloaded, Stopping } from "../../domain/faults.ts";
-import { executionFields } from "../../domain/queryable.ts";
+import { readCondition } from "../../domain/query/condition.ts";
+import { readCursor, writeCursor } from "../../domain/query/cursor.ts";
+import { executionFields } from "../../domain/query/queryable.ts";
 import type { ChangeLog } from "../../store/change-log.ts";
 import type { Notices } from "../../store/notices.ts";
 import { patiently } from "../patiently.ts";

@@ -1,7 +1,7 @@
 import { addTokens } from "../../domain/execution.ts";
 import { AttemptsExhausted, Cancelled, Fault, Interrupted, Stopping } from "../../domain/faults.ts";
-import { budgetLeft, mostAttempts } from "../../domain/optimization.ts";
-import { dspyProgramId } from "../../domain/program.ts";
+import { budgetLeft, mostAttempts } from "../../domain/optimization/optimization.ts";
+import { dspyProgramId } from "../../domain/program/program.ts";
 import type { Sidecar } from "../../sidecar/client.ts";
 import type { OptimizeEvent } from "../../sidecar/optimize.ts";
 import type { Attempt, AttemptStore } from "../../store/attempts.ts";

@@ -1,5 +1,5 @@
 import { StatusConflict } from "../../domain/faults.ts";
-import type { Optimization } from "../../domain/optimization.ts";
+import type { Optimization } from "../../domain/optimization/optimization.ts";
 import { checkUuid } from "../../domain/uuid.ts";
 import type { Notices } from "../../store/notices.ts";
 import type { OptimizationStore } from "../../store/optimizations.ts";

@@ -1,4 +1,4 @@
-import type { Optimization } from "../../domain/optimization.ts";
+import type { Optimization } from "../../domain/optimization/optimization.ts";
 import { checkUuid } from "../../domain/uuid.ts";
 import type { OptimizationStore } from "../../store/optimizations.ts";
 

@@ -1,6 +1,6 @@
-import type { AskedList } from "../../domain/listing.ts";
-import type { Optimization } from "../../domain/optimization.ts";
-import { optimizationFields } from "../../domain/queryable.ts";
+import type { Optimization } from "../../domain/optimization/optimization.ts";
+import type { AskedList } from "../../domain/query/listing.ts";
+import { optimizationFields } from "../../domain/query/queryable.ts";
 import type { OptimizationStore } from "../../store/optimizations.ts";
 import { type List, list } from "../list.ts";
 

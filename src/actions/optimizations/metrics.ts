@@ -1,7 +1,7 @@
 import type { Violation } from "../../domain/faults.ts";
-import { metricViolations } from "../../domain/metrics.ts";
-import type { Metric } from "../../domain/optimization.ts";
-import type { Signature } from "../../domain/signature.ts";
+import { metricViolations } from "../../domain/optimization/metrics.ts";
+import type { Metric } from "../../domain/optimization/optimization.ts";
+import type { Signature } from "../../domain/signature/signature.ts";
 
 /** The metrics that a caller asks for; exact_match over every output where it asks for none. */
 export function readMetrics(asked: readonly Metric[], { outputs }: Signature, violations: Violation[]): readonly Metric[] {

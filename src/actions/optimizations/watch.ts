@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Overloaded, Stopping } from "../../domain/faults.ts";
-import type { Optimization } from "../../domain/optimization.ts";
+import type { Optimization } from "../../domain/optimization/optimization.ts";
 import { checkUuid } from "../../domain/uuid.ts";
 import type { Notices } from "../../store/notices.ts";
 import type { OptimizationStore } from "../../store/optimizations.ts";

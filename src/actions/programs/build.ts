@@ -1,5 +1,5 @@
 import { Fault } from "../../domain/faults.ts";
-import type { Revision } from "../../domain/revision.ts";
+import type { Revision } from "../../domain/program/revision.ts";
 import type { CallLimits } from "../../sidecar/channel.ts";
 import type { Sidecar } from "../../sidecar/client.ts";
 import type { RevisionStore } from "../../store/revisions.ts";

@@ -1,4 +1,4 @@
-import type { Program } from "../../domain/revision.ts";
+import type { Program } from "../../domain/program/revision.ts";
 import type { CallLimits } from "../../sidecar/channel.ts";
 import type { ProgramStore } from "../../store/programs.ts";
 import type { Build } from "./build.ts";

@@ -1,10 +1,10 @@
 import { v7 as uuidv7 } from "uuid";
 import { AlreadyExists, Invalid, RequestIdReused } from "../../domain/faults.ts";
-import { checkHandle, deriveHandle } from "../../domain/handle.ts";
-import { definePipeline } from "../../domain/pipeline.ts";
-import { type Definition, dspyProgramId } from "../../domain/program.ts";
+import { checkHandle, deriveHandle } from "../../domain/program/handle.ts";
+import { definePipeline } from "../../domain/program/pipeline.ts";
+import { type Definition, dspyProgramId } from "../../domain/program/program.ts";
+import type { Program } from "../../domain/program/revision.ts";
 import { requestKey } from "../../domain/request.ts";
-import type { Program } from "../../domain/revision.ts";
 import type { ProgramDraft, ProgramStore } from "../../store/programs.ts";
 import type { SignatureStore } from "../../store/signatures.ts";
 import { type CallerProgram, collect, signatureOf, wordViolations } from "./define.ts";

@@ -1,9 +1,9 @@
 import { Invalid, type Violation } from "../../domain/faults.ts";
 import { textFault } from "../../domain/json.ts";
 import { type Labels, labelViolations } from "../../domain/labels.ts";
-import type { ModuleDraft } from "../../domain/pipeline.ts";
-import type { LmSettings } from "../../domain/program.ts";
-import { defineSignature, type Signature, type SignatureDraft, signatureHash } from "../../domain/signature.ts";
+import type { ModuleDraft } from "../../domain/program/pipeline.ts";
+import type { LmSettings } from "../../domain/program/program.ts";
+import { defineSignature, type Signature, type SignatureDraft, signatureHash } from "../../domain/signature/signature.ts";
 import { isUuid } from "../../domain/uuid.ts";
 import type { SignatureStore } from "../../store/signatures.ts";
 

@@ -1,5 +1,5 @@
 import { checkProgramStep } from "../../domain/lifecycle.ts";
-import { type Program, type Revision, statusOfRevision } from "../../domain/revision.ts";
+import { type Program, type Revision, statusOfRevision } from "../../domain/program/revision.ts";
 import type { ProgramChanges } from "../../store/program-changes.ts";
 
 /** Makes a revision the one that callers get, and takes that back. */

@@ -1,5 +1,5 @@
-import type { Performance } from "../../domain/performance.ts";
-import type { Program } from "../../domain/revision.ts";
+import type { Performance } from "../../domain/program/performance.ts";
+import type { Program } from "../../domain/program/revision.ts";
 import type { PerformanceStore } from "../../store/performance.ts";
 import type { ProgramStore } from "../../store/programs.ts";
 

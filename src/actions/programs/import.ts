@@ -1,8 +1,8 @@
 import { Fault, Invalid, NotFound, RequestIdReused } from "../../domain/faults.ts";
 import { textFault } from "../../domain/json.ts";
-import { dspyProgramId } from "../../domain/program.ts";
+import { dspyProgramId } from "../../domain/program/program.ts";
+import type { Program } from "../../domain/program/revision.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
-import type { Program } from "../../domain/revision.ts";
 import type { CallLimits } from "../../sidecar/channel.ts";
 import type { Sidecar } from "../../sidecar/client.ts";
 import type { ProgramChanges } from "../../store/program-changes.ts";

@@ -1,9 +1,9 @@
 import { Invalid } from "../../domain/faults.ts";
-import type { AskedList } from "../../domain/listing.ts";
-import type { Performance } from "../../domain/performance.ts";
-import { shownSignatures } from "../../domain/program.ts";
-import { programFields } from "../../domain/queryable.ts";
-import { weigh, weighTexts } from "../../domain/weight.ts";
+import type { Performance } from "../../domain/program/performance.ts";
+import { shownSignatures } from "../../domain/program/program.ts";
+import type { AskedList } from "../../domain/query/listing.ts";
+import { programFields } from "../../domain/query/queryable.ts";
+import { weigh, weighTexts } from "../../domain/query/size.ts";
 import type { PerformanceStore } from "../../store/performance.ts";
 import type { ListedProgram, ProgramStore } from "../../store/programs.ts";
 import { type List, list } from "../list.ts";

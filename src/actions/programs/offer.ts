@@ -1,5 +1,5 @@
-import type { Offer, Tools } from "../../domain/offer.ts";
-import type { ModuleDraft } from "../../domain/pipeline.ts";
+import type { Offer, Tools } from "../../domain/program/capabilities.ts";
+import type { ModuleDraft } from "../../domain/program/pipeline.ts";
 import type { CallLimits } from "../../sidecar/channel.ts";
 
 type Deps = {

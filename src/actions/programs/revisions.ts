@@ -1,10 +1,10 @@
 import { Invalid, NotFound, RequestIdReused, StatusConflict } from "../../domain/faults.ts";
-import type { AskedList, Listing } from "../../domain/listing.ts";
-import { shownSignatures } from "../../domain/program.ts";
-import { revisionFields } from "../../domain/queryable.ts";
+import { shownSignatures } from "../../domain/program/program.ts";
+import type { Program, Revision } from "../../domain/program/revision.ts";
+import type { AskedList, Listing } from "../../domain/query/listing.ts";
+import { revisionFields } from "../../domain/query/queryable.ts";
+import { weigh, weighTexts } from "../../domain/query/size.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
-import type { Program, Revision } from "../../domain/revision.ts";
-import { weigh, weighTexts } from "../../domain/weight.ts";
 import type { ProgramChanges } from "../../store/program-changes.ts";
 import type { ProgramStore } from "../../store/programs.ts";
 import type { RevisionStore } from "../../store/revisions.ts";

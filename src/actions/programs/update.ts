@@ -1,12 +1,12 @@
 import { EtagMismatch, Invalid, type Violation } from "../../domain/faults.ts";
 import { canonicalJson } from "../../domain/json.ts";
 import { programStep } from "../../domain/lifecycle.ts";
-import type { Offer } from "../../domain/offer.ts";
-import { definePipeline } from "../../domain/pipeline.ts";
-import { type Definition, dspyProgramId } from "../../domain/program.ts";
-import { redraftModules } from "../../domain/redraft.ts";
-import type { Program, Revision } from "../../domain/revision.ts";
-import type { Signature } from "../../domain/signature.ts";
+import type { Offer } from "../../domain/program/capabilities.ts";
+import { definePipeline } from "../../domain/program/pipeline.ts";
+import { type Definition, dspyProgramId } from "../../domain/program/program.ts";
+import { redraftModules } from "../../domain/program/redraft.ts";
+import type { Program, Revision } from "../../domain/program/revision.ts";
+import type { Signature } from "../../domain/signature/signature.ts";
 import type { ProgramChange, ProgramChanges } from "../../store/program-changes.ts";
 import type { ProgramStore } from "../../store/programs.ts";
 import type { RevisionDraft } from "../../store/revisions.ts";

@@ -1,6 +1,6 @@
-import type { AskedList } from "../../domain/listing.ts";
-import { signatureFields } from "../../domain/queryable.ts";
-import { weigh, weighTexts } from "../../domain/weight.ts";
+import type { AskedList } from "../../domain/query/listing.ts";
+import { signatureFields } from "../../domain/query/queryable.ts";
+import { weigh, weighTexts } from "../../domain/query/size.ts";
 import type { SignatureStore, StoredSignature } from "../../store/signatures.ts";
 import { type List, list } from "../list.ts";
 

@@ -1,5 +1,5 @@
 import type { Values } from "../../domain/execution.ts";
-import type { Checked, SchemaCache } from "../../domain/schema.ts";
+import type { Checked, SchemaCache } from "../../domain/signature/schema.ts";
 import { checkUuid } from "../../domain/uuid.ts";
 import type { ProgramStore } from "../../store/programs.ts";
 import type { SignatureStore } from "../../store/signatures.ts";

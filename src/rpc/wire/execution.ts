@@ -1,8 +1,8 @@
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { Aggregate } from "../../domain/aggregate.ts";
 import { type Execution, executionEtag, type TokenUsage } from "../../domain/execution.ts";
 import { Invalid } from "../../domain/faults.ts";
+import type { Aggregate } from "../../domain/query/aggregate.ts";
 import {
   type ExecutionAggregateSchema,
   type ExecutionSchema,

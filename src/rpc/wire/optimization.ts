@@ -1,6 +1,6 @@
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { durationMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { Budget, Example, Metric, Optimization } from "../../domain/optimization.ts";
+import type { Budget, Example, Metric, Optimization } from "../../domain/optimization/optimization.ts";
 import { type Metric as MetricMessage, type OptimizationSchema, OptimizationStatus } from "../../gen/sigrun/v1/optimization_service_pb.ts";
 import type { Budget as BudgetMessage, Example as ExampleMessage } from "../../gen/sigrun/v1/program_service_pb.ts";
 import { usageMessage } from "./execution.ts";

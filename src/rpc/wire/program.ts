@@ -2,12 +2,12 @@ import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { CallerProgram } from "../../actions/programs/define.ts";
 import type { Execution } from "../../domain/execution.ts";
-import type { Performance } from "../../domain/performance.ts";
-import type { ModuleDraft } from "../../domain/pipeline.ts";
-import type { LmSettings, Module } from "../../domain/program.ts";
-import { namedWires } from "../../domain/redraft.ts";
-import { type Program, type Revision, statusOf } from "../../domain/revision.ts";
-import { isSameSignature, type Signature } from "../../domain/signature.ts";
+import type { Performance } from "../../domain/program/performance.ts";
+import type { ModuleDraft } from "../../domain/program/pipeline.ts";
+import type { LmSettings, Module } from "../../domain/program/program.ts";
+import { namedWires } from "../../domain/program/redraft.ts";
+import { type Program, type Revision, statusOf } from "../../domain/program/revision.ts";
+import { isSameSignature, type Signature } from "../../domain/signature/signature.ts";
 import { ExecutionView } from "../../gen/sigrun/v1/execution_service_pb.ts";
 import {
   type LmSettings as LmSettingsMessage,

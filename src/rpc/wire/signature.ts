@@ -2,9 +2,9 @@ import { fromJson, type JsonObject, type JsonValue, type MessageInitShape } from
 import { timestampFromDate, type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import type { Values } from "../../domain/execution.ts";
 import type { Json } from "../../domain/json.ts";
-import type { Field, Signature, SignatureDraft } from "../../domain/signature.ts";
-import { formatSignatureText } from "../../domain/signature-text.ts";
-import { formatType } from "../../domain/type.ts";
+import type { Field, Signature, SignatureDraft } from "../../domain/signature/signature.ts";
+import { formatSignatureText } from "../../domain/signature/text.ts";
+import { formatType } from "../../domain/signature/type.ts";
 import type {
   Field as FieldMessage,
   FieldSchema,

@@ -1,7 +1,7 @@
-import type { Violation } from "./faults.ts";
+import type { Violation } from "../faults.ts";
+import type { Field, Signature } from "../signature/signature.ts";
+import { formatType, type Type } from "../signature/type.ts";
 import type { Wire } from "./program.ts";
-import type { Field, Signature } from "./signature.ts";
-import { formatType, type Type } from "./type.ts";
 
 /** A module as wiring sees it: what it takes, and what it makes. */
 export type Wired = { readonly name: string; readonly takes: readonly Field[]; readonly makes: readonly Pick<Field, "name" | "type">[] };

@@ -1,5 +1,5 @@
-import { type CatalogueEntry, modules } from "./catalogue.ts";
-import { NotEnabled, type Violation } from "./faults.ts";
+import { type CatalogueEntry, modules } from "../catalogue/modules.ts";
+import { NotEnabled, type Violation } from "../faults.ts";
 import type { Models } from "./lm.ts";
 import type { Module } from "./program.ts";
 

@@ -1,10 +1,10 @@
-import { adapters, lmParameters, type Parameter } from "./catalogue.ts";
-import { Invalid, type Violation } from "./faults.ts";
-import { canonicalJson, type Json, pathTo, pathUnder } from "./json.ts";
+import { adapters, lmParameters, type Parameter } from "../catalogue/modules.ts";
+import { Invalid, type Violation } from "../faults.ts";
+import { canonicalJson, type Json, pathTo, pathUnder } from "../json.ts";
+import { compileSchema } from "../signature/schema.ts";
+import type { Field } from "../signature/signature.ts";
+import { parseType } from "../signature/type.ts";
 import type { LmSettings } from "./program.ts";
-import { compileSchema } from "./schema.ts";
-import type { Field } from "./signature.ts";
-import { parseType } from "./type.ts";
 
 export type Models = { readonly allowedModels: readonly string[] };
 

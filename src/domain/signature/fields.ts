@@ -1,5 +1,5 @@
-import type { Violation } from "./faults.ts";
-import { checkJson, pathTo, textFault } from "./json.ts";
+import type { Violation } from "../faults.ts";
+import { checkJson, pathTo, textFault } from "../json.ts";
 import { compilePattern } from "./pattern.ts";
 import { compileSchema } from "./schema.ts";
 import type { Constraints, Field, FieldDraft } from "./signature.ts";

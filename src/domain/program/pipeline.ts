@@ -1,11 +1,11 @@
-import { type CatalogueEntry, modules as catalogue } from "./catalogue.ts";
-import { Invalid, type Violation } from "./faults.ts";
-import { isKeyword } from "./fields.ts";
-import { type Json, maxViolations } from "./json.ts";
+import { type CatalogueEntry, modules as catalogue } from "../catalogue/modules.ts";
+import { Invalid, type Violation } from "../faults.ts";
+import { type Json, maxViolations } from "../json.ts";
+import { isKeyword } from "../signature/fields.ts";
+import { defineSignature, type Signature, type SignatureDraft } from "../signature/signature.ts";
+import { assertEnabled, type Offer, offeredModules, toolViolations } from "./capabilities.ts";
 import { lmViolations, parameterViolations } from "./lm.ts";
-import { assertEnabled, type Offer, offeredModules, toolViolations } from "./offer.ts";
 import type { Definition, LmSettings, Module } from "./program.ts";
-import { defineSignature, type Signature, type SignatureDraft } from "./signature.ts";
 import { type Wired, wireInputs, wireOutputs } from "./wiring.ts";
 import { checkReward, defineWrapped, withDefaults } from "./wrapping.ts";
 

@@ -1,5 +1,5 @@
-import type { Signature } from "./signature.ts";
-import { formatSignatureText } from "./signature-text.ts";
+import type { Signature } from "../signature/signature.ts";
+import { formatSignatureText } from "../signature/text.ts";
 
 /** About how many bytes a value takes in a message: no fewer than it does, and little more where it is mostly text. */
 export function weigh(value: unknown): number {

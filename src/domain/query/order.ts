@@ -1,6 +1,6 @@
-import { Invalid } from "./faults.ts";
+import { Invalid } from "../faults.ts";
+import { textFault } from "../json.ts";
 import { readPath } from "./filter.ts";
-import { textFault } from "./json.ts";
 import { type Fields, resolveTarget, type Target } from "./queryable.ts";
 
 /** What rows are sorted by. A row that lacks the field comes as the smallest. */

@@ -1,5 +1,5 @@
-import { Invalid } from "./faults.ts";
-import { textFault } from "./json.ts";
+import { Invalid } from "../faults.ts";
+import { textFault } from "../json.ts";
 
 export type Comparator = "=" | "!=" | "<" | "<=" | ">" | ">=" | ":";
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { Invalid, type Violation } from "./faults.ts";
+import { Invalid, type Violation } from "../faults.ts";
+import { canonicalJson, type Json, maxViolations, textFault } from "../json.ts";
 import { defineField, isKeyword } from "./fields.ts";
-import { canonicalJson, type Json, maxViolations, textFault } from "./json.ts";
-import { formatSignatureText, readSignatureText } from "./signature-text.ts";
+import { formatSignatureText, readSignatureText } from "./text.ts";
 import type { Type } from "./type.ts";
 
 /** What a field's value must keep to beside its type. */

@@ -1,8 +1,8 @@
-import type { Violation } from "./faults.ts";
-import { maxViolations, pathTo, pathUnder } from "./json.ts";
+import type { Violation } from "../faults.ts";
+import { maxViolations, pathTo, pathUnder } from "../json.ts";
+import { compileSchema, type Schema, type SignatureSchemas } from "../signature/schema.ts";
+import type { Signature } from "../signature/signature.ts";
 import type { Example, Metric } from "./optimization.ts";
-import { compileSchema, type Schema, type SignatureSchemas } from "./schema.ts";
-import type { Signature } from "./signature.ts";
 
 /** Coerces examples and checks them against a signature: all inputs, and of the outputs those that a metric looks at. */
 export function readExamples(

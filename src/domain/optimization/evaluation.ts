@@ -1,4 +1,4 @@
-import { addTokens, noTokens, type TokenUsage, type Values } from "./execution.ts";
+import { addTokens, noTokens, type TokenUsage, type Values } from "../execution.ts";
 import type { Metric } from "./optimization.ts";
 
 /** What one example came to. */

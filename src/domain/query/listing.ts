@@ -1,5 +1,5 @@
+import { Invalid } from "../faults.ts";
 import { type Condition, readCondition } from "./condition.ts";
-import { Invalid } from "./faults.ts";
 import { readOrder, readTargets, type Term } from "./order.ts";
 import { type AskedPage, readPage } from "./page.ts";
 import type { Fields, Kind, Target } from "./queryable.ts";

@@ -1,8 +1,8 @@
-import type { TokenUsage, Values } from "./execution.ts";
-import type { Violation } from "./faults.ts";
-import type { Labels } from "./labels.ts";
-import type { OptimizationStatus } from "./lifecycle.ts";
-import type { LmSettings } from "./program.ts";
+import type { TokenUsage, Values } from "../execution.ts";
+import type { Violation } from "../faults.ts";
+import type { Labels } from "../labels.ts";
+import type { OptimizationStatus } from "../lifecycle.ts";
+import type { LmSettings } from "../program/program.ts";
 
 /** What a program is given, and what it should make of it. */
 export type Example = { readonly inputs: Values; readonly outputs: Values };

@@ -1,8 +1,8 @@
-import type { Parameter } from "./catalogue.ts";
-import type { Violation } from "./faults.ts";
-import { type Json, pathTo } from "./json.ts";
-import { parameterViolations } from "./lm.ts";
-import { type OptimizerEntry, optimizers } from "./optimizers.ts";
+import type { Parameter } from "../catalogue/modules.ts";
+import { type OptimizerEntry, optimizers } from "../catalogue/optimizers.ts";
+import type { Violation } from "../faults.ts";
+import { type Json, pathTo } from "../json.ts";
+import { parameterViolations } from "../program/lm.ts";
 
 type Config = { readonly [name: string]: Json };
 /** How many examples an optimizer learns from, and of how many its scores are where that is fixed. */

@@ -1,5 +1,5 @@
 import { type AnySchema, array, mixed, ValidationError } from "yup";
-import { pathTo } from "./json.ts";
+import { pathTo } from "../json.ts";
 import { compilePattern } from "./pattern.ts";
 import type { Constraints, Field } from "./signature.ts";
 import type { Type } from "./type.ts";

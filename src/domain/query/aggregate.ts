@@ -1,4 +1,4 @@
-import type { TokenUsage } from "./execution.ts";
+import type { TokenUsage } from "../execution.ts";
 import { readTargets } from "./order.ts";
 import type { Fields, Target } from "./queryable.ts";
 

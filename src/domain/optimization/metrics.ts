@@ -1,10 +1,10 @@
-import type { Parameter } from "./catalogue.ts";
-import type { Violation } from "./faults.ts";
-import { parameterViolations } from "./lm.ts";
+import type { Parameter } from "../catalogue/modules.ts";
+import type { LmRole } from "../catalogue/optimizers.ts";
+import type { Violation } from "../faults.ts";
+import { parameterViolations } from "../program/lm.ts";
+import type { Field } from "../signature/signature.ts";
+import { formatType, type Type } from "../signature/type.ts";
 import type { Metric } from "./optimization.ts";
-import type { LmRole } from "./optimizers.ts";
-import type { Field } from "./signature.ts";
-import { formatType, type Type } from "./type.ts";
 
 export type MetricEntry = {
   readonly name: string;

@@ -1,4 +1,4 @@
-import type { ProgramStatus } from "./lifecycle.ts";
+import type { ProgramStatus } from "../lifecycle.ts";
 import type { Definition } from "./program.ts";
 
 export type Origin = "created" | "updated" | "optimized" | "rolled_back" | "imported";

@@ -1,5 +1,5 @@
-import type { Violation } from "./faults.ts";
-import { isUuid } from "./uuid.ts";
+import type { Violation } from "../faults.ts";
+import { isUuid } from "../uuid.ts";
 
 const handles = /^[a-z][a-z0-9-]{0,61}[a-z0-9]$/;
 

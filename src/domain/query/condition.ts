@@ -1,8 +1,8 @@
+import { isHandle } from "../program/handle.ts";
+import { isUuid } from "../uuid.ts";
 import { type Comparator, type Filter, filterFault, parseFilter, type Word } from "./filter.ts";
-import { isHandle } from "./handle.ts";
 import { type Fields, type Kind, resolveTarget, type Target } from "./queryable.ts";
 import { readTime } from "./time.ts";
-import { isUuid } from "./uuid.ts";
 
 export type Comparison = Exclude<Comparator, ":">;
 export type Operand = string | number | boolean;

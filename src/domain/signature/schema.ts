@@ -1,7 +1,7 @@
 import { object, ValidationError } from "yup";
-import type { Violation } from "./faults.ts";
+import type { Violation } from "../faults.ts";
+import { checkJson, type Json, maxViolations, pathTo } from "../json.ts";
 import { fieldSchema } from "./field-schema.ts";
-import { checkJson, type Json, maxViolations, pathTo } from "./json.ts";
 import { type Field, type Signature, signatureHash } from "./signature.ts";
 
 type Values = { readonly [name: string]: Json };

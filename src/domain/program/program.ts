@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { canonicalJson, type Json } from "./json.ts";
-import { isSameSignature, type Signature } from "./signature.ts";
+import { canonicalJson, type Json } from "../json.ts";
+import { isSameSignature, type Signature } from "../signature/signature.ts";
 
 /** The settings of a model call; those left out are the server's. */
 export type LmSettings = {

@@ -1,4 +1,4 @@
-import { Invalid } from "./faults.ts";
+import { Invalid } from "../faults.ts";
 
 /**
  * How far somebody has read the log of changes: all that was committed as of a snapshot, and of what was committed from

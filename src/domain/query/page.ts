@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { Invalid } from "./faults.ts";
-import { weigh } from "./weight.ts";
+import { Invalid } from "../faults.ts";
+import { weigh } from "./size.ts";
 
 /** How many a page holds, and after which row's keys it begins. */
 export type Page = { readonly limit: number; readonly after?: readonly string[] };

@@ -1,5 +1,5 @@
-import type { Json } from "./json.ts";
-import { parseType, type Type } from "./type.ts";
+import type { Json } from "../json.ts";
+import { parseType, type Type } from "../signature/type.ts";
 
 /** A setting that a caller may send: its type in DSPy's notation, and its bounds. */
 export type Parameter = {
