@@ -1,6 +1,6 @@
 import { ToBeContinued } from "../actions/optimizations/attempt.ts";
 import { Stopping, StoreUnavailable } from "../domain/faults.ts";
-import type { Queue } from "../store/queue.ts";
+import type { Queue } from "../store/optimizations/queue.ts";
 import type { Logger } from "../telemetry.ts";
 
 type Options = { queue: Queue; attempt(project: string, id: string, stopping: AbortSignal): Promise<void>; log: Logger };

@@ -1,4 +1,4 @@
-import type { ChangeLog } from "../store/change-log.ts";
+import type { ChangeLog } from "../store/changes/log.ts";
 import type { Logger } from "../telemetry.ts";
 
 /** Between two marks, so that no watcher looks at more than what changes in that time to find what comes next. */

@@ -1,4 +1,4 @@
-import type { ExecutionChangeStore } from "../store/execution-changes.ts";
+import type { ExecutionChangeStore } from "../store/executions/changes.ts";
 import type { Logger } from "../telemetry.ts";
 
 const periodMs = 60_000;

@@ -1,25 +1,25 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Logger } from "../telemetry.ts";
-import { createAnnouncer } from "./announcer.ts";
-import { type AttemptStore, createAttemptStore } from "./attempts.ts";
-import { type ChangeLog, createChangeLog } from "./change-log.ts";
+import { type ChangeLog, createChangeLog } from "./changes/log.ts";
 import { createDatabase, type Database } from "./database.ts";
-import { createEvaluationStore, type EvaluationStore } from "./evaluations.ts";
-import { createExecutionChanges, type ExecutionChangeStore } from "./execution-changes.ts";
-import { defineExecutionRows } from "./execution-row.ts";
-import { createExecutionStore, type ExecutionStore } from "./executions.ts";
+import { createExecutionChanges, type ExecutionChangeStore } from "./executions/changes.ts";
+import { createExecutionStore, type ExecutionStore } from "./executions/executions.ts";
+import { createRecorder, type Recorder } from "./executions/recorder.ts";
+import { defineExecutionRows } from "./executions/row.ts";
 import { createLeases, type Leases } from "./leases.ts";
 import { migrate } from "./migrate.ts";
-import { createNotices, type Notices } from "./notices.ts";
-import { defineOptimizationRows } from "./optimization-row.ts";
-import { createOptimizationStore, type OptimizationStore } from "./optimizations.ts";
-import { createPerformanceStore, type PerformanceStore } from "./performance.ts";
-import { createProgramChanges, type ProgramChanges } from "./program-changes.ts";
-import { createProgramStore, type ProgramStore } from "./programs.ts";
-import { openQueue, type Queue } from "./queue.ts";
-import { createRecorder, type Recorder } from "./recorder.ts";
-import { createRevisionStore, type RevisionStore } from "./revisions.ts";
-import { createSignatureStore, type SignatureStore } from "./signatures.ts";
+import { createAnnouncer } from "./notifications/announcer.ts";
+import { createNotices, type Notices } from "./notifications/notices.ts";
+import { type AttemptStore, createAttemptStore } from "./optimizations/attempts.ts";
+import { createEvaluationStore, type EvaluationStore } from "./optimizations/evaluations.ts";
+import { createOptimizationStore, type OptimizationStore } from "./optimizations/optimizations.ts";
+import { openQueue, type Queue } from "./optimizations/queue.ts";
+import { defineOptimizationRows } from "./optimizations/row.ts";
+import { createProgramChanges, type ProgramChanges } from "./programs/changes.ts";
+import { createPerformanceStore, type PerformanceStore } from "./programs/performance.ts";
+import { createProgramStore, type ProgramStore } from "./programs/programs.ts";
+import { createRevisionStore, type RevisionStore } from "./programs/revisions.ts";
+import { createSignatureStore, type SignatureStore } from "./programs/signatures.ts";
 
 /** The rows of one gateway process. */
 export type Store = {

@@ -1,5 +1,5 @@
 import test from "ava";
-import { createAnnouncer } from "../../src/store/announcer.ts";
+import { createAnnouncer } from "../../src/store/notifications/announcer.ts";
 import { until } from "../_wait.ts";
 
 /** Keeps what is sent, and may do something when it is; the first is lost on its way. */

@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import test from "ava";
 import type { Database } from "../../src/store/database.ts";
-import { createNotices } from "../../src/store/notices.ts";
+import { createNotices } from "../../src/store/notifications/notices.ts";
 import { createLogger } from "../../src/telemetry.ts";
 import { until } from "../_wait.ts";
 

@@ -4,7 +4,7 @@ import { readCondition } from "../../domain/query/condition.ts";
 import { pageBytes } from "../../domain/query/page.ts";
 import { executionFields } from "../../domain/query/queryable.ts";
 import { weigh } from "../../domain/query/size.ts";
-import type { ExecutionStore } from "../../store/executions.ts";
+import type { ExecutionStore } from "../../store/executions/executions.ts";
 
 /** What an aggregate's numbers take in a message, at most. */
 const numbersBytes = 160;

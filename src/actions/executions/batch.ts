@@ -3,7 +3,7 @@ import { DeadlineExceeded, Invalid } from "../../domain/faults.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { checkLm } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
-import type { ProgramStore } from "../../store/programs.ts";
+import type { ProgramStore } from "../../store/programs/programs.ts";
 import { asTheyEnd } from "../pool.ts";
 import type { Run } from "./run.ts";
 

@@ -3,9 +3,9 @@ import type { Execution } from "../../domain/execution.ts";
 import { Cancelled, NotFound } from "../../domain/faults.ts";
 import { executionConflict, executionStep } from "../../domain/lifecycle.ts";
 import { checkUuid } from "../../domain/uuid.ts";
-import type { ExecutionChangeStore } from "../../store/execution-changes.ts";
-import type { ExecutionStore } from "../../store/executions.ts";
-import type { Notices } from "../../store/notices.ts";
+import type { ExecutionChangeStore } from "../../store/executions/changes.ts";
+import type { ExecutionStore } from "../../store/executions/executions.ts";
+import type { Notices } from "../../store/notifications/notices.ts";
 import type { LiveRuns } from "./live.ts";
 
 export type CancelKey = { readonly id: string } | { readonly requestId: string };

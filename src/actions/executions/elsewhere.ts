@@ -7,9 +7,9 @@ import { type ExecutionEvent, executionConflict, executionStep } from "../../dom
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
 import { checkUuid } from "../../domain/uuid.ts";
-import type { ExecutionChangeStore, ExecutionChanges } from "../../store/execution-changes.ts";
-import type { ExecutionStore } from "../../store/executions.ts";
-import type { ProgramStore } from "../../store/programs.ts";
+import type { ExecutionChangeStore, ExecutionChanges } from "../../store/executions/changes.ts";
+import type { ExecutionStore } from "../../store/executions/executions.ts";
+import type { ProgramStore } from "../../store/programs/programs.ts";
 import { checkInputs } from "./inputs.ts";
 
 /** A run elsewhere that is to be recorded here. */

@@ -1,6 +1,6 @@
 import type { Execution } from "../../domain/execution.ts";
 import { checkUuid } from "../../domain/uuid.ts";
-import type { ExecutionStore } from "../../store/executions.ts";
+import type { ExecutionStore } from "../../store/executions/executions.ts";
 
 /** Gives the record of a run. */
 export function createGetExecution({ executions }: { executions: ExecutionStore }) {

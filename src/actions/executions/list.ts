@@ -1,7 +1,7 @@
 import type { Execution } from "../../domain/execution.ts";
 import type { AskedList } from "../../domain/query/listing.ts";
 import { executionFields } from "../../domain/query/queryable.ts";
-import type { ExecutionStore } from "../../store/executions.ts";
+import type { ExecutionStore } from "../../store/executions/executions.ts";
 import { type List, list } from "../list.ts";
 
 /** Gives a page of the executions, with their values only where these are wanted. */

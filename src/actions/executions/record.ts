@@ -1,7 +1,7 @@
 import { type Execution, noTrace, type Trace, type Values } from "../../domain/execution.ts";
 import type { Fault } from "../../domain/faults.ts";
 import { timeOf } from "../../domain/uuid.ts";
-import type { End, Start } from "../../store/recorder.ts";
+import type { End, Start } from "../../store/executions/recorder.ts";
 
 /** What a run came to. */
 export type Outcome = { readonly outputs: Values; readonly trace: Trace } | { readonly fault: Fault; readonly trace: Trace };

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Execution } from "../../domain/execution.ts";
 import { RequestIdReused } from "../../domain/faults.ts";
 import type { RequestKey } from "../../domain/request.ts";
-import type { ExecutionStore } from "../../store/executions.ts";
-import type { Notices } from "../../store/notices.ts";
+import type { ExecutionStore } from "../../store/executions/executions.ts";
+import type { Notices } from "../../store/notifications/notices.ts";
 import type { LiveRuns } from "./live.ts";
 import type { RunCaller } from "./run.ts";
 

@@ -2,8 +2,8 @@ import { type Execution, executionEtag } from "../../domain/execution.ts";
 import { EtagMismatch, Invalid } from "../../domain/faults.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { checkUuid } from "../../domain/uuid.ts";
-import type { ExecutionChangeStore } from "../../store/execution-changes.ts";
-import type { ExecutionStore } from "../../store/executions.ts";
+import type { ExecutionChangeStore } from "../../store/executions/changes.ts";
+import type { ExecutionStore } from "../../store/executions/executions.ts";
 
 export type ExecutionUpdate = {
   readonly id: string;

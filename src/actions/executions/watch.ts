@@ -5,8 +5,8 @@ import { Overloaded, Stopping } from "../../domain/faults.ts";
 import { readCondition } from "../../domain/query/condition.ts";
 import { readCursor, writeCursor } from "../../domain/query/cursor.ts";
 import { executionFields } from "../../domain/query/queryable.ts";
-import type { ChangeLog } from "../../store/change-log.ts";
-import type { Notices } from "../../store/notices.ts";
+import type { ChangeLog } from "../../store/changes/log.ts";
+import type { Notices } from "../../store/notifications/notices.ts";
 import { patiently } from "../patiently.ts";
 
 export type WatchRequest = { readonly filter: string; readonly resumeToken: string };

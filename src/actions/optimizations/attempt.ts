@@ -4,9 +4,9 @@ import { budgetLeft, mostAttempts } from "../../domain/optimization/optimization
 import { dspyProgramId } from "../../domain/program/program.ts";
 import type { Sidecar } from "../../sidecar/client.ts";
 import type { OptimizeEvent } from "../../sidecar/optimize.ts";
-import type { Attempt, AttemptStore } from "../../store/attempts.ts";
-import type { Notices } from "../../store/notices.ts";
-import type { RevisionDraft, RevisionStore } from "../../store/revisions.ts";
+import type { Notices } from "../../store/notifications/notices.ts";
+import type { Attempt, AttemptStore } from "../../store/optimizations/attempts.ts";
+import type { RevisionDraft, RevisionStore } from "../../store/programs/revisions.ts";
 import type { Logger } from "../../telemetry.ts";
 import { patiently, untilThere } from "../patiently.ts";
 

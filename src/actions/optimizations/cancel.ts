@@ -1,8 +1,8 @@
 import { StatusConflict } from "../../domain/faults.ts";
 import type { Optimization } from "../../domain/optimization/optimization.ts";
 import { checkUuid } from "../../domain/uuid.ts";
-import type { Notices } from "../../store/notices.ts";
-import type { OptimizationStore } from "../../store/optimizations.ts";
+import type { Notices } from "../../store/notifications/notices.ts";
+import type { OptimizationStore } from "../../store/optimizations/optimizations.ts";
 
 /** Ends an optimization early, on whichever gateway it is under way; the program stays as it was. */
 export function createCancelOptimization({ optimizations, notices }: { optimizations: OptimizationStore; notices: Notices }) {

@@ -1,7 +1,7 @@
 import type { Optimization } from "../../domain/optimization/optimization.ts";
 import type { AskedList } from "../../domain/query/listing.ts";
 import { optimizationFields } from "../../domain/query/queryable.ts";
-import type { OptimizationStore } from "../../store/optimizations.ts";
+import type { OptimizationStore } from "../../store/optimizations/optimizations.ts";
 import { type List, list } from "../list.ts";
 
 /** Gives a page of the optimizations. */

@@ -16,8 +16,8 @@ import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
 import type { CallLimits } from "../../sidecar/channel.ts";
 import type { Sidecar } from "../../sidecar/client.ts";
-import type { OptimizationDraft, OptimizationStore } from "../../store/optimizations.ts";
-import type { ProgramStore } from "../../store/programs.ts";
+import type { OptimizationDraft, OptimizationStore } from "../../store/optimizations/optimizations.ts";
+import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { Build } from "../programs/build.ts";
 import { readMetrics } from "./metrics.ts";
 

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Overloaded, Stopping } from "../../domain/faults.ts";
 import type { Optimization } from "../../domain/optimization/optimization.ts";
 import { checkUuid } from "../../domain/uuid.ts";
-import type { Notices } from "../../store/notices.ts";
-import type { OptimizationStore } from "../../store/optimizations.ts";
+import type { Notices } from "../../store/notifications/notices.ts";
+import type { OptimizationStore } from "../../store/optimizations/optimizations.ts";
 import { patiently } from "../patiently.ts";
 
 type Deps = { optimizations: OptimizationStore; notices: Notices };

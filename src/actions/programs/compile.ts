@@ -1,6 +1,6 @@
 import type { Program } from "../../domain/program/revision.ts";
 import type { CallLimits } from "../../sidecar/channel.ts";
-import type { ProgramStore } from "../../store/programs.ts";
+import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { Build } from "./build.ts";
 
 /** Builds the newest revision of a program, without running it. */

@@ -5,8 +5,8 @@ import { definePipeline } from "../../domain/program/pipeline.ts";
 import { type Definition, dspyProgramId } from "../../domain/program/program.ts";
 import type { Program } from "../../domain/program/revision.ts";
 import { requestKey } from "../../domain/request.ts";
-import type { ProgramDraft, ProgramStore } from "../../store/programs.ts";
-import type { SignatureStore } from "../../store/signatures.ts";
+import type { ProgramDraft, ProgramStore } from "../../store/programs/programs.ts";
+import type { SignatureStore } from "../../store/programs/signatures.ts";
 import { type CallerProgram, collect, signatureOf, wordViolations } from "./define.ts";
 import type { createOffer } from "./offer.ts";
 

@@ -5,7 +5,7 @@ import type { ModuleDraft } from "../../domain/program/pipeline.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
 import { defineSignature, type Signature, type SignatureDraft, signatureHash } from "../../domain/signature/signature.ts";
 import { isUuid } from "../../domain/uuid.ts";
-import type { SignatureStore } from "../../store/signatures.ts";
+import type { SignatureStore } from "../../store/programs/signatures.ts";
 
 /** A program as a caller writes it. */
 export type CallerProgram = {

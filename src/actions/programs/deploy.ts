@@ -1,6 +1,6 @@
 import { checkProgramStep } from "../../domain/lifecycle.ts";
 import { type Program, type Revision, statusOfRevision } from "../../domain/program/revision.ts";
-import type { ProgramChanges } from "../../store/program-changes.ts";
+import type { ProgramChanges } from "../../store/programs/changes.ts";
 
 /** Makes a revision the one that callers get, and takes that back. */
 export function createDeploy({ changes }: { changes: ProgramChanges }) {

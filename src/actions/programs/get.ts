@@ -1,7 +1,7 @@
 import type { Performance } from "../../domain/program/performance.ts";
 import type { Program } from "../../domain/program/revision.ts";
-import type { PerformanceStore } from "../../store/performance.ts";
-import type { ProgramStore } from "../../store/programs.ts";
+import type { PerformanceStore } from "../../store/programs/performance.ts";
+import type { ProgramStore } from "../../store/programs/programs.ts";
 
 type Deps = { programs: ProgramStore; performances: PerformanceStore };
 

@@ -5,9 +5,9 @@ import type { Program } from "../../domain/program/revision.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { CallLimits } from "../../sidecar/channel.ts";
 import type { Sidecar } from "../../sidecar/client.ts";
-import type { ProgramChanges } from "../../store/program-changes.ts";
-import type { ProgramStore } from "../../store/programs.ts";
-import type { RevisionStore } from "../../store/revisions.ts";
+import type { ProgramChanges } from "../../store/programs/changes.ts";
+import type { ProgramStore } from "../../store/programs/programs.ts";
+import type { RevisionStore } from "../../store/programs/revisions.ts";
 
 export type ImportRequest = {
   readonly programId: string;

@@ -4,8 +4,8 @@ import { shownSignatures } from "../../domain/program/program.ts";
 import type { AskedList } from "../../domain/query/listing.ts";
 import { programFields } from "../../domain/query/queryable.ts";
 import { weigh, weighTexts } from "../../domain/query/size.ts";
-import type { PerformanceStore } from "../../store/performance.ts";
-import type { ListedProgram, ProgramStore } from "../../store/programs.ts";
+import type { PerformanceStore } from "../../store/programs/performance.ts";
+import type { ListedProgram, ProgramStore } from "../../store/programs/programs.ts";
 import { type List, list } from "../list.ts";
 
 const mostLatest = 100;

@@ -5,9 +5,9 @@ import type { AskedList, Listing } from "../../domain/query/listing.ts";
 import { revisionFields } from "../../domain/query/queryable.ts";
 import { weigh, weighTexts } from "../../domain/query/size.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
-import type { ProgramChanges } from "../../store/program-changes.ts";
-import type { ProgramStore } from "../../store/programs.ts";
-import type { RevisionStore } from "../../store/revisions.ts";
+import type { ProgramChanges } from "../../store/programs/changes.ts";
+import type { ProgramStore } from "../../store/programs/programs.ts";
+import type { RevisionStore } from "../../store/programs/revisions.ts";
 import { type List, list } from "../list.ts";
 
 type Deps = { programs: ProgramStore; revisions: RevisionStore; changes: ProgramChanges };

@@ -7,10 +7,10 @@ import { type Definition, dspyProgramId } from "../../domain/program/program.ts"
 import { redraftModules } from "../../domain/program/redraft.ts";
 import type { Program, Revision } from "../../domain/program/revision.ts";
 import type { Signature } from "../../domain/signature/signature.ts";
-import type { ProgramChange, ProgramChanges } from "../../store/program-changes.ts";
-import type { ProgramStore } from "../../store/programs.ts";
-import type { RevisionDraft } from "../../store/revisions.ts";
-import type { SignatureStore } from "../../store/signatures.ts";
+import type { ProgramChange, ProgramChanges } from "../../store/programs/changes.ts";
+import type { ProgramStore } from "../../store/programs/programs.ts";
+import type { RevisionDraft } from "../../store/programs/revisions.ts";
+import type { SignatureStore } from "../../store/programs/signatures.ts";
 import { type CallerProgram, signatureOf, wordViolations } from "./define.ts";
 import type { createOffer } from "./offer.ts";
 

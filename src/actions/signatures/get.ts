@@ -1,5 +1,5 @@
 import { checkUuid } from "../../domain/uuid.ts";
-import type { SignatureStore, StoredSignature } from "../../store/signatures.ts";
+import type { SignatureStore, StoredSignature } from "../../store/programs/signatures.ts";
 
 export type SignatureKey = { readonly id: string } | { readonly name: string };
 

@@ -1,7 +1,7 @@
 import type { AskedList } from "../../domain/query/listing.ts";
 import { signatureFields } from "../../domain/query/queryable.ts";
 import { weigh, weighTexts } from "../../domain/query/size.ts";
-import type { SignatureStore, StoredSignature } from "../../store/signatures.ts";
+import type { SignatureStore, StoredSignature } from "../../store/programs/signatures.ts";
 import { type List, list } from "../list.ts";
 
 /** Gives a page of the signatures. */

@@ -1,8 +1,8 @@
 import type { Values } from "../../domain/execution.ts";
 import type { Checked, SchemaCache } from "../../domain/signature/schema.ts";
 import { checkUuid } from "../../domain/uuid.ts";
-import type { ProgramStore } from "../../store/programs.ts";
-import type { SignatureStore } from "../../store/signatures.ts";
+import type { ProgramStore } from "../../store/programs/programs.ts";
+import type { SignatureStore } from "../../store/programs/signatures.ts";
 
 /** Whose fields values are held against. */
 export type ValidationKey = { readonly id: string } | { readonly name: string } | { readonly programId: string };

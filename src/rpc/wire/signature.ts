@@ -11,7 +11,7 @@ import type {
   Signature as SignatureMessage,
   SignatureSchema,
 } from "../../gen/sigrun/v1/signature_service_pb.ts";
-import type { StoredSignature } from "../../store/signatures.ts";
+import type { StoredSignature } from "../../store/programs/signatures.ts";
 
 /** What a Struct holds; nothing where it was left out. */
 export const valuesOf = (struct: JsonObject | undefined): Values => struct ?? {};

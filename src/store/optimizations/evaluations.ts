@@ -1,7 +1,7 @@
 import { QueryTypes } from "sequelize";
-import type { TokenUsage } from "../domain/execution.ts";
-import type { Metric } from "../domain/optimization/optimization.ts";
-import type { Database } from "./database.ts";
+import type { TokenUsage } from "../../domain/execution.ts";
+import type { Metric } from "../../domain/optimization/optimization.ts";
+import type { Database } from "../database.ts";
 
 /** An evaluation that is about to begin. */
 export type EvaluationDraft = {

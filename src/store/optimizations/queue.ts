@@ -1,7 +1,7 @@
 import { PgBoss } from "pg-boss";
 import { QueryTypes, type Transaction } from "sequelize";
-import type { Logger } from "../telemetry.ts";
-import type { Database } from "./database.ts";
+import type { Logger } from "../../telemetry.ts";
+import type { Database } from "../database.ts";
 
 /** What is to be done without a caller. */
 export type Job = { readonly project: string; readonly id: string };

@@ -1,20 +1,14 @@
 import { ForeignKeyConstraintError, Op, UniqueConstraintError } from "sequelize";
-import { Cancelled, NotFound } from "../domain/faults.ts";
-import { optimizationStep } from "../domain/lifecycle.ts";
-import type { Optimization, OptimizationTask } from "../domain/optimization/optimization.ts";
-import type { Listing } from "../domain/query/listing.ts";
-import type { Found } from "../domain/query/page.ts";
-import type { RequestKey } from "../domain/request.ts";
-import type { Database } from "./database.ts";
-import {
-  type OptimizationRow,
-  type OptimizationRows,
-  optimizationOf,
-  optimizationSelect,
-  queryableOptimizations,
-} from "./optimization-row.ts";
-import { countRows, findRows } from "./query.ts";
+import { Cancelled, NotFound } from "../../domain/faults.ts";
+import { optimizationStep } from "../../domain/lifecycle.ts";
+import type { Optimization, OptimizationTask } from "../../domain/optimization/optimization.ts";
+import type { Listing } from "../../domain/query/listing.ts";
+import type { Found } from "../../domain/query/page.ts";
+import type { RequestKey } from "../../domain/request.ts";
+import type { Database } from "../database.ts";
+import { countRows, findRows } from "../query/query.ts";
 import type { Queue } from "./queue.ts";
+import { type OptimizationRow, type OptimizationRows, optimizationOf, optimizationSelect, queryableOptimizations } from "./row.ts";
 
 /** An optimization that is to be recorded. */
 export type OptimizationDraft = Pick<

@@ -1,9 +1,9 @@
 import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, type Sequelize } from "sequelize";
-import type { TokenUsage } from "../domain/execution.ts";
-import type { Labels } from "../domain/labels.ts";
-import type { OptimizationStatus } from "../domain/lifecycle.ts";
-import type { Optimization, OptimizationTask } from "../domain/optimization/optimization.ts";
-import type { Queryable } from "./query.ts";
+import type { TokenUsage } from "../../domain/execution.ts";
+import type { Labels } from "../../domain/labels.ts";
+import type { OptimizationStatus } from "../../domain/lifecycle.ts";
+import type { Optimization, OptimizationTask } from "../../domain/optimization/optimization.ts";
+import type { Queryable } from "../query/query.ts";
 
 export class OptimizationRow extends Model<InferAttributes<OptimizationRow>, InferCreationAttributes<OptimizationRow>> {
   declare projectId: string;

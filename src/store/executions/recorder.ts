@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Trace, Values } from "../domain/execution.ts";
-import { NotFound, StoreUnavailable, type Violation } from "../domain/faults.ts";
-import type { RequestKey } from "../domain/request.ts";
-import type { Logger } from "../telemetry.ts";
-import type { Announce } from "./announcer.ts";
-import { createBatch } from "./batch.ts";
-import { type Database, sqlStateOf } from "./database.ts";
+import type { Trace, Values } from "../../domain/execution.ts";
+import { NotFound, StoreUnavailable, type Violation } from "../../domain/faults.ts";
+import type { RequestKey } from "../../domain/request.ts";
+import type { Logger } from "../../telemetry.ts";
+import { createBatch } from "../batch.ts";
+import { type Database, sqlStateOf } from "../database.ts";
+import type { Announce } from "../notifications/announcer.ts";
 
 /** A run that is about to begin. */
 export type Start = {

@@ -1,6 +1,6 @@
-import type { Comparison, Condition, Operand } from "../domain/query/condition.ts";
-import type { Kind, Target } from "../domain/query/queryable.ts";
-import { firstId, isUuid, lastId } from "../domain/uuid.ts";
+import type { Comparison, Condition, Operand } from "../../domain/query/condition.ts";
+import type { Kind, Target } from "../../domain/query/queryable.ts";
+import { firstId, isUuid, lastId } from "../../domain/uuid.ts";
 
 /** What stands for a field in SQL. */
 export type Column = {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import type { Logger } from "../telemetry.ts";
-import type { Database } from "./database.ts";
+import type { Logger } from "../../telemetry.ts";
+import type { Database } from "../database.ts";
 
 /** What one gateway tells the others. */
 export type Notice = {

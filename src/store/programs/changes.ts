@@ -1,8 +1,8 @@
 import { QueryTypes, type Transaction, UniqueConstraintError } from "sequelize";
-import { EtagMismatch, InUse, NotFound } from "../domain/faults.ts";
-import type { Program, Revision } from "../domain/program/revision.ts";
-import type { RequestKey } from "../domain/request.ts";
-import type { Database } from "./database.ts";
+import { EtagMismatch, InUse, NotFound } from "../../domain/faults.ts";
+import type { Program, Revision } from "../../domain/program/revision.ts";
+import type { RequestKey } from "../../domain/request.ts";
+import type { Database } from "../database.ts";
 import type { ProgramStore } from "./programs.ts";
 import type { RevisionDraft, RevisionStore } from "./revisions.ts";
 import type { SignatureStore } from "./signatures.ts";

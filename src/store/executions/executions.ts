@@ -1,15 +1,15 @@
-import type { Execution } from "../domain/execution.ts";
-import { NotFound } from "../domain/faults.ts";
-import type { Aggregate, Grouping } from "../domain/query/aggregate.ts";
-import type { Condition } from "../domain/query/condition.ts";
-import type { Listing } from "../domain/query/listing.ts";
-import type { Found } from "../domain/query/page.ts";
-import type { RequestKey } from "../domain/request.ts";
+import type { Execution } from "../../domain/execution.ts";
+import { NotFound } from "../../domain/faults.ts";
+import type { Aggregate, Grouping } from "../../domain/query/aggregate.ts";
+import type { Condition } from "../../domain/query/condition.ts";
+import type { Listing } from "../../domain/query/listing.ts";
+import type { Found } from "../../domain/query/page.ts";
+import type { RequestKey } from "../../domain/request.ts";
+import type { Database } from "../database.ts";
+import { countRows, findRows } from "../query/query.ts";
 import { aggregateExecutions } from "./aggregates.ts";
-import type { Database } from "./database.ts";
-import { queryableExecutions } from "./execution-columns.ts";
-import { type ExecutionRow, type ExecutionRows, executionOf, executionSelect, valueBytes } from "./execution-row.ts";
-import { countRows, findRows } from "./query.ts";
+import { queryableExecutions } from "./columns.ts";
+import { type ExecutionRow, type ExecutionRows, executionOf, executionSelect, valueBytes } from "./row.ts";
 
 export type ExecutionStore = {
   get(project: string, id: string): Promise<Execution>;

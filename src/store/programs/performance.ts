@@ -1,6 +1,6 @@
 import { QueryTypes } from "sequelize";
-import { type Performance, performanceWindow } from "../domain/program/performance.ts";
-import type { Database } from "./database.ts";
+import { type Performance, performanceWindow } from "../../domain/program/performance.ts";
+import type { Database } from "../database.ts";
 
 export type PerformanceStore = {
   /** By program; all of them by one statement. */

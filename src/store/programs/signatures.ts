@@ -8,12 +8,12 @@ import {
   type Transaction,
 } from "sequelize";
 import { v7 as uuidv7 } from "uuid";
-import { AlreadyExists, InUse, NotFound } from "../domain/faults.ts";
-import type { Listing } from "../domain/query/listing.ts";
-import type { Found } from "../domain/query/page.ts";
-import { type Field, isSignatureName, type Signature, signatureHash } from "../domain/signature/signature.ts";
-import type { Database } from "./database.ts";
-import { countRows, findRows, type Queryable } from "./query.ts";
+import { AlreadyExists, InUse, NotFound } from "../../domain/faults.ts";
+import type { Listing } from "../../domain/query/listing.ts";
+import type { Found } from "../../domain/query/page.ts";
+import { type Field, isSignatureName, type Signature, signatureHash } from "../../domain/signature/signature.ts";
+import type { Database } from "../database.ts";
+import { countRows, findRows, type Queryable } from "../query/query.ts";
 
 /** A signature under its id. */
 export type StoredSignature = Signature & { readonly id: string; readonly createdAt: Date; readonly updatedAt: Date };

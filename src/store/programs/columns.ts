@@ -1,4 +1,4 @@
-import type { Queryable } from "./query.ts";
+import type { Queryable } from "../query/query.ts";
 
 /** A program with its newest revision and that one's signature: one join in place of three queries a program. */
 export const programFrom = `programs AS p

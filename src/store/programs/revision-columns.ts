@@ -1,6 +1,6 @@
-import type { Condition } from "../domain/query/condition.ts";
-import type { Listing } from "../domain/query/listing.ts";
-import type { Queryable } from "./query.ts";
+import type { Condition } from "../../domain/query/condition.ts";
+import type { Listing } from "../../domain/query/listing.ts";
+import type { Queryable } from "../query/query.ts";
 
 /** A revision with its signature. */
 export const revisionFrom = "program_revisions AS r JOIN signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id";

@@ -1,13 +1,13 @@
 import { ForeignKeyConstraintError, Op, QueryTypes, UniqueConstraintError } from "sequelize";
-import { type Execution, executionEtag, type TokenUsage, type Values } from "../domain/execution.ts";
-import { EtagMismatch, NotFound, StatusConflict } from "../domain/faults.ts";
-import type { Labels } from "../domain/labels.ts";
-import type { ExecutionStatus } from "../domain/lifecycle.ts";
-import type { RequestKey } from "../domain/request.ts";
-import { firstId } from "../domain/uuid.ts";
-import type { Announce } from "./announcer.ts";
-import type { Database } from "./database.ts";
-import { type ExecutionRows, executionOf } from "./execution-row.ts";
+import { type Execution, executionEtag, type TokenUsage, type Values } from "../../domain/execution.ts";
+import { EtagMismatch, NotFound, StatusConflict } from "../../domain/faults.ts";
+import type { Labels } from "../../domain/labels.ts";
+import type { ExecutionStatus } from "../../domain/lifecycle.ts";
+import type { RequestKey } from "../../domain/request.ts";
+import { firstId } from "../../domain/uuid.ts";
+import type { Database } from "../database.ts";
+import type { Announce } from "../notifications/announcer.ts";
+import { type ExecutionRows, executionOf } from "./row.ts";
 
 /** A run that goes on elsewhere: no gateway's, so under no lease. */
 export type ElsewhereRow = {

@@ -1,8 +1,8 @@
-import type { Condition } from "../domain/query/condition.ts";
-import type { Cursor } from "../domain/query/cursor.ts";
-import { queryableExecutions } from "./execution-columns.ts";
-import { type ExecutionRows, executionSelect, valueBytes } from "./execution-row.ts";
-import { type Binds, whereSql } from "./where.ts";
+import type { Condition } from "../../domain/query/condition.ts";
+import type { Cursor } from "../../domain/query/cursor.ts";
+import { queryableExecutions } from "../executions/columns.ts";
+import { type ExecutionRows, executionSelect, valueBytes } from "../executions/row.ts";
+import { type Binds, whereSql } from "../query/where.ts";
 
 export type Reading = {
   readonly project: string;

@@ -8,15 +8,15 @@ import {
   QueryTypes,
   type Transaction,
 } from "sequelize";
-import { NotFound } from "../domain/faults.ts";
-import { programStep } from "../domain/lifecycle.ts";
-import type { Definition } from "../domain/program/program.ts";
-import type { Origin, Revision } from "../domain/program/revision.ts";
-import type { Listing } from "../domain/query/listing.ts";
-import type { Found } from "../domain/query/page.ts";
-import type { RequestKey } from "../domain/request.ts";
-import type { Database } from "./database.ts";
-import { countRows, findRows } from "./query.ts";
+import { NotFound } from "../../domain/faults.ts";
+import { programStep } from "../../domain/lifecycle.ts";
+import type { Definition } from "../../domain/program/program.ts";
+import type { Origin, Revision } from "../../domain/program/revision.ts";
+import type { Listing } from "../../domain/query/listing.ts";
+import type { Found } from "../../domain/query/page.ts";
+import type { RequestKey } from "../../domain/request.ts";
+import type { Database } from "../database.ts";
+import { countRows, findRows } from "../query/query.ts";
 import { listedRevision, ofProgram, queryableRevisions, revisionBytes, revisionColumns, revisionFrom } from "./revision-columns.ts";
 
 export class RevisionRow extends Model<InferAttributes<RevisionRow>, InferCreationAttributes<RevisionRow>> {

@@ -1,7 +1,7 @@
 import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, type Sequelize } from "sequelize";
-import type { Execution, Step, Values } from "../domain/execution.ts";
-import type { Violation } from "../domain/faults.ts";
-import type { ExecutionStatus } from "../domain/lifecycle.ts";
+import type { Execution, Step, Values } from "../../domain/execution.ts";
+import type { Violation } from "../../domain/faults.ts";
+import type { ExecutionStatus } from "../../domain/lifecycle.ts";
 
 export class ExecutionRow extends Model<InferAttributes<ExecutionRow>, InferCreationAttributes<ExecutionRow>> {
   declare projectId: string;

@@ -1,4 +1,4 @@
-import type { Queryable } from "./query.ts";
+import type { Queryable } from "../query/query.ts";
 
 const noTime = "'-infinity'::timestamptz";
 const steps = "steps::jsonb";

@@ -8,22 +8,22 @@ import {
   type Transaction,
   UniqueConstraintError,
 } from "sequelize";
-import type { Execution } from "../domain/execution.ts";
-import { NotFound } from "../domain/faults.ts";
-import { isHandle } from "../domain/program/handle.ts";
-import type { Program, Revision } from "../domain/program/revision.ts";
-import type { Listing } from "../domain/query/listing.ts";
-import type { Found } from "../domain/query/page.ts";
-import { isUuid } from "../domain/uuid.ts";
-import type { Database } from "./database.ts";
-import { type ExecutionRow, type ExecutionRows, executionOfJson, executionSelect } from "./execution-row.ts";
-import { programFrom, queryablePrograms } from "./program-columns.ts";
-import { countRows, findRows } from "./query.ts";
+import type { Execution } from "../../domain/execution.ts";
+import { NotFound } from "../../domain/faults.ts";
+import { isHandle } from "../../domain/program/handle.ts";
+import type { Program, Revision } from "../../domain/program/revision.ts";
+import type { Listing } from "../../domain/query/listing.ts";
+import type { Found } from "../../domain/query/page.ts";
+import { isUuid } from "../../domain/uuid.ts";
+import type { Database } from "../database.ts";
+import { type ExecutionRow, type ExecutionRows, executionOfJson, executionSelect } from "../executions/row.ts";
+import { countRows, findRows } from "../query/query.ts";
+import type { Binds } from "../query/where.ts";
+import { createSharedRead } from "../shared-read.ts";
+import { programFrom, queryablePrograms } from "./columns.ts";
 import { listedRevision, revisionBytes, revisionColumns } from "./revision-columns.ts";
 import { type RevisionColumns, type RevisionDraft, type RevisionStore, revisionOf } from "./revisions.ts";
-import { createSharedRead } from "./shared-read.ts";
 import type { SignatureStore } from "./signatures.ts";
-import type { Binds } from "./where.ts";
 
 export class ProgramRow extends Model<InferAttributes<ProgramRow>, InferCreationAttributes<ProgramRow>> {
   declare projectId: string;

@@ -1,13 +1,13 @@
 import pLimit from "p-limit";
 import { QueryTypes } from "sequelize";
-import type { Execution } from "../domain/execution.ts";
-import type { Condition } from "../domain/query/condition.ts";
-import { type Cursor, cursorFault } from "../domain/query/cursor.ts";
-import { changesSql, forgetChangesSql, forgetMarksSql } from "./change-sql.ts";
-import { type Database, sqlStateOf } from "./database.ts";
-import { type ExecutionRow, type ExecutionRows, executionOf } from "./execution-row.ts";
-import { askRows } from "./query.ts";
-import { Binds } from "./where.ts";
+import type { Execution } from "../../domain/execution.ts";
+import type { Condition } from "../../domain/query/condition.ts";
+import { type Cursor, cursorFault } from "../../domain/query/cursor.ts";
+import { type Database, sqlStateOf } from "../database.ts";
+import { type ExecutionRow, type ExecutionRows, executionOf } from "../executions/row.ts";
+import { askRows } from "../query/query.ts";
+import { Binds } from "../query/where.ts";
+import { changesSql, forgetChangesSql, forgetMarksSql } from "./sql.ts";
 
 /** A change, and the cursor of who has seen it: the execution as it was then, or the id of one that was deleted. */
 export type Change = { readonly cursor: Cursor } & ({ readonly execution: Execution } | { readonly deletedId: string });

@@ -1,12 +1,12 @@
 import { col, fn, literal, Op } from "sequelize";
-import type { TokenUsage } from "../domain/execution.ts";
-import { type Fault, NotFound } from "../domain/faults.ts";
-import { type OptimizationEvent, optimizationStep } from "../domain/lifecycle.ts";
-import type { Optimization, OptimizationTask, Progress } from "../domain/optimization/optimization.ts";
-import type { Database } from "./database.ts";
-import { type OptimizationRow, type OptimizationRows, optimizationOf } from "./optimization-row.ts";
-import type { ProgramChanges } from "./program-changes.ts";
-import type { RevisionDraft } from "./revisions.ts";
+import type { TokenUsage } from "../../domain/execution.ts";
+import { type Fault, NotFound } from "../../domain/faults.ts";
+import { type OptimizationEvent, optimizationStep } from "../../domain/lifecycle.ts";
+import type { Optimization, OptimizationTask, Progress } from "../../domain/optimization/optimization.ts";
+import type { Database } from "../database.ts";
+import type { ProgramChanges } from "../programs/changes.ts";
+import type { RevisionDraft } from "../programs/revisions.ts";
+import { type OptimizationRow, type OptimizationRows, optimizationOf } from "./row.ts";
 
 /** An optimization in the hands of one gateway. Its attempt is the fence: who comes after it has a higher one. */
 export type Attempt = Optimization & OptimizationTask & { readonly project: string; readonly handedOver: number };

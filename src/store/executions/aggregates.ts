@@ -1,9 +1,9 @@
-import { type Aggregate, type Grouping, mostGroups } from "../domain/query/aggregate.ts";
-import type { Condition } from "../domain/query/condition.ts";
-import type { Database } from "./database.ts";
-import { queryableExecutions } from "./execution-columns.ts";
-import { askRows, keyOf } from "./query.ts";
-import { Binds, type Columns, columnOf, whereSql } from "./where.ts";
+import { type Aggregate, type Grouping, mostGroups } from "../../domain/query/aggregate.ts";
+import type { Condition } from "../../domain/query/condition.ts";
+import type { Database } from "../database.ts";
+import { askRows, keyOf } from "../query/query.ts";
+import { Binds, type Columns, columnOf, whereSql } from "../query/where.ts";
+import { queryableExecutions } from "./columns.ts";
 
 const utc = (unit: string, format: string) => ({ sql: `to_char(date_trunc('${unit}', created_at AT TIME ZONE 'UTC'), '${format}')` });
 
