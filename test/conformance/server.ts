@@ -5,8 +5,8 @@ import { create, createFileRegistry, type DescMessage, type DescService, fromBin
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { createPort } from "../../src/rpc/port.ts";
-import { createUnaryCalls } from "../../src/rpc/unary.ts";
+import { createPort } from "../../src/rpc/server/port.ts";
+import { createUnaryCalls } from "../../src/rpc/server/unary.ts";
 import { createLogger } from "../../src/telemetry.ts";
 import { conformanceMethods } from "./service.ts";
 

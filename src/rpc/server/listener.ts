@@ -1,11 +1,11 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { type ConnectRouter, cors } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import type { Logger } from "../telemetry.ts";
-import { explainEarly, refuseAtTheGate } from "./early.ts";
-import { connectErrorOf, explainFaults, faultOf } from "./faults.ts";
+import type { Logger } from "../../telemetry.ts";
+import { connectErrorOf, explainFaults, faultOf } from "../faults.ts";
+import { explainEarly, refuseAtTheGate } from "./decode-errors.ts";
 import type { HealthReport } from "./health.ts";
-import { answerOthers } from "./others.ts";
+import { answerOthers } from "./not-found.ts";
 import { createPort, type NodeHandler, type Port } from "./port.ts";
 import { reflect } from "./reflection.ts";
 import { createUnaryCalls } from "./unary.ts";

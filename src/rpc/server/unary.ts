@@ -2,9 +2,9 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from
 import { create, type DescMessage, type DescMethodUnary, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, createServiceImplSpec, type MethodImplSpec } from "@connectrpc/connect";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import type { Logger } from "../telemetry.ts";
+import type { Logger } from "../../telemetry.ts";
+import { longestMs } from "../caller.ts";
 import { createCall } from "./call.ts";
-import { longestMs } from "./caller.ts";
 import { enveloped, gzipped, readMessage } from "./envelope.ts";
 
 type UnarySpec = Extract<MethodImplSpec, { kind: "unary" }>;

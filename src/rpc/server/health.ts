@@ -1,7 +1,7 @@
 import { EventEmitter, on } from "node:events";
 import type { ConnectRouter } from "@connectrpc/connect";
-import { NotFound } from "../domain/faults.ts";
-import { Health, HealthCheckResponse_ServingStatus as Status } from "../gen/grpc/health/v1/health_pb.ts";
+import { NotFound } from "../../domain/faults.ts";
+import { Health, HealthCheckResponse_ServingStatus as Status } from "../../gen/grpc/health/v1/health_pb.ts";
 
 export type HealthReport = {
   /** Says whether a service serves; "" is all of it. */

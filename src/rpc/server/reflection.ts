@@ -1,14 +1,14 @@
 import { create, createRegistry, type DescFile, type DescService, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectRouter } from "@connectrpc/connect";
-import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
-import { Health } from "../gen/grpc/health/v1/health_pb.ts";
+import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
+import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import {
   type ServerReflectionRequest,
   ServerReflectionResponseSchema,
   ServerReflection as V1,
-} from "../gen/grpc/reflection/v1/reflection_pb.ts";
-import { ServerReflection as V1Alpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+} from "../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as V1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
 

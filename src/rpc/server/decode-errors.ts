@@ -3,8 +3,8 @@ import type { UniversalHandler, UniversalServerRequest, UniversalServerResponse 
 import { endStreamFromJson, errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerParse } from "@connectrpc/connect/protocol-grpc-web";
-import type { Logger } from "../telemetry.ts";
-import { arrived, connectErrorOf, faultOf } from "./faults.ts";
+import type { Logger } from "../../telemetry.ts";
+import { arrived, connectErrorOf, faultOf } from "../faults.ts";
 
 const refusal = createContextKey<ConnectError | undefined>(undefined);
 

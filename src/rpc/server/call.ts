@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
-import { Cancelled, DeadlineExceeded } from "../domain/faults.ts";
+import { Cancelled, DeadlineExceeded } from "../../domain/faults.ts";
 
 /** A call by gRPC over HTTP/2, as its implementation sees it and as its answer needs it. */
 export type Call = {
