@@ -37,6 +37,7 @@ import { type Config, shownSettings } from "./config.ts";
 import type { Execution } from "./domain/execution.ts";
 import { offeredModules } from "./domain/program/capabilities.ts";
 import { createSchemaCache } from "./domain/signature/schema.ts";
+import type { Sidecar } from "./dspy/client.ts";
 import { adminService } from "./rpc/admin.ts";
 import { catalogService } from "./rpc/catalogue.ts";
 import { executionService } from "./rpc/executions.ts";
@@ -45,7 +46,6 @@ import { programService } from "./rpc/programs.ts";
 import { createRoutes } from "./rpc/router.ts";
 import { runMethods } from "./rpc/runs.ts";
 import { signatureService } from "./rpc/signatures.ts";
-import type { Sidecar } from "./sidecar/client.ts";
 import type { Store } from "./store/store.ts";
 import type { Logger } from "./telemetry.ts";
 

@@ -12,7 +12,7 @@ const floors: Record<string, number> = {
   jobs: 4,
   actions: 3,
   store: 2,
-  sidecar: 2,
+  dspy: 2,
   domain: 1,
   "config.ts": 1,
   "telemetry.ts": 1,
@@ -62,7 +62,7 @@ test("no import runs up, or across to another room of the same floor", (t) => {
   t.deepEqual(wrong.map(say), []);
 });
 
-test("actions know the store and the sidecar by their types alone", (t) => {
+test("actions know the store and DSPy by their types alone", (t) => {
   const wrong = ours.filter(({ from, to, isType }) => roomOf(from) === "actions" && floors[roomOf(to)] === 2 && !isType);
   t.deepEqual(wrong.map(say), []);
 });
@@ -72,11 +72,11 @@ test("the domain imports nothing but itself, Node, yup and re2js", (t) => {
   t.deepEqual(wrong.map(say), []);
 });
 
-test("generated code is known to rpc and sidecar alone, Sequelize to store, grpc-js to sidecar, Connect to rpc", (t) => {
+test("generated code is known to rpc and dspy alone, Sequelize to store, grpc-js to dspy, Connect to rpc", (t) => {
   const rooms: [RegExp, string[]][] = [
-    [/^gen\//, ["rpc", "sidecar"]],
+    [/^gen\//, ["rpc", "dspy"]],
     [/^(sequelize|umzug|pg|pg-boss)$/, ["store"]],
-    [/^@grpc\/grpc-js$/, ["sidecar"]],
+    [/^@grpc\/grpc-js$/, ["dspy"]],
     [/^@connectrpc\//, ["rpc"]],
   ];
   const wrong = imports.filter(({ from, to }) => rooms.some(([pattern, allowed]) => pattern.test(to) && !allowed.includes(roomOf(from))));

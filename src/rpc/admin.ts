@@ -1,9 +1,9 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { SchemaCache } from "../domain/signature/schema.ts";
+import type { CallLimits } from "../dspy/channel.ts";
+import type { SidecarInfo } from "../dspy/worker.ts";
 import type { AdminService } from "../gen/sigrun/v1/admin_service_pb.ts";
-import type { CallLimits } from "../sidecar/channel.ts";
-import type { SidecarInfo } from "../sidecar/worker.ts";
 import { callerOf, usualMs } from "./caller.ts";
 
 type Held = {

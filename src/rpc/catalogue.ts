@@ -5,8 +5,8 @@ import type { CatalogueEntry, Parameter } from "../domain/catalogue/modules.ts";
 import { optimizers } from "../domain/catalogue/optimizers.ts";
 import { metrics } from "../domain/optimization/metrics.ts";
 import type { Tools } from "../domain/program/capabilities.ts";
+import type { CallLimits } from "../dspy/channel.ts";
 import type { CatalogEntrySchema, CatalogService, ParameterSchema } from "../gen/sigrun/v1/catalog_service_pb.ts";
-import type { CallLimits } from "../sidecar/channel.ts";
 import { callerOf, usualMs } from "./caller.ts";
 
 type Known = { readonly modules: readonly CatalogueEntry[]; tools(limits: CallLimits): Promise<Tools> };

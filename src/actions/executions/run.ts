@@ -7,7 +7,7 @@ import type { LmSettings } from "../../domain/program/program.ts";
 import type { Revision } from "../../domain/program/revision.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
-import type { ChunkEvent, Sidecar } from "../../sidecar/client.ts";
+import type { ChunkEvent, Sidecar } from "../../dspy/client.ts";
 import type { Recorder, Start } from "../../store/executions/recorder.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import { checkInputs } from "./inputs.ts";

@@ -1,6 +1,6 @@
 import type { Execution } from "../../domain/execution.ts";
 import { Cancelled } from "../../domain/faults.ts";
-import type { ChunkEvent } from "../../sidecar/client.ts";
+import type { ChunkEvent } from "../../dspy/client.ts";
 import { createHandoff } from "./handoff.ts";
 import type { Run, RunCaller, RunRequest } from "./run.ts";
 

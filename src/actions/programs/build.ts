@@ -1,7 +1,7 @@
 import { Fault } from "../../domain/faults.ts";
 import type { Revision } from "../../domain/program/revision.ts";
-import type { CallLimits } from "../../sidecar/channel.ts";
-import type { Sidecar } from "../../sidecar/client.ts";
+import type { CallLimits } from "../../dspy/channel.ts";
+import type { Sidecar } from "../../dspy/client.ts";
 import type { RevisionStore } from "../../store/programs/revisions.ts";
 
 export type Build = (project: string, revision: Revision, limits: CallLimits) => Promise<void>;

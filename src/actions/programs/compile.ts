@@ -1,5 +1,5 @@
 import type { Program } from "../../domain/program/revision.ts";
-import type { CallLimits } from "../../sidecar/channel.ts";
+import type { CallLimits } from "../../dspy/channel.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { Build } from "./build.ts";
 

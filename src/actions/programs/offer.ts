@@ -1,6 +1,6 @@
 import type { Offer, Tools } from "../../domain/program/capabilities.ts";
 import type { ModuleDraft } from "../../domain/program/pipeline.ts";
-import type { CallLimits } from "../../sidecar/channel.ts";
+import type { CallLimits } from "../../dspy/channel.ts";
 
 type Deps = {
   sidecar: { tools(limits: CallLimits): Promise<Tools> };
