@@ -1,5 +1,5 @@
 import test from "ava";
-import { createRecentPrograms, type ProgramRevision } from "../src/actions/executions/recent-programs.ts";
+import { createRecentPrograms, type ProgramRevision } from "../src/actions/executions/program-cache.ts";
 
 const read = (id: string, compiledState = "") =>
   ({ program: { id }, revision: { definition: { compiledState } } }) as unknown as ProgramRevision;

@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { createAggregateExecutions } from "../actions/executions/aggregate.ts";
 import type { createCancel } from "../actions/executions/cancel.ts";
-import type { createElsewhere, ElsewhereRequest } from "../actions/executions/elsewhere.ts";
+import type { createElsewhere, ElsewhereRequest } from "../actions/executions/external-runs.ts";
 import type { createGetExecution } from "../actions/executions/get.ts";
 import type { createListExecutions } from "../actions/executions/list.ts";
 import type { createUpdateExecution } from "../actions/executions/update.ts";

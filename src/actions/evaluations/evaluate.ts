@@ -23,8 +23,8 @@ import type { EvaluationStore } from "../../store/optimizations/evaluations.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { Logger } from "../../telemetry.ts";
 import { readMetrics } from "../optimizations/metrics.ts";
-import { untilThere } from "../patiently.ts";
 import { asTheyEnd } from "../pool.ts";
+import { untilThere } from "../retry.ts";
 
 export type EvaluateRequest = {
   readonly programId: string;

@@ -6,7 +6,7 @@ import { checkUuid } from "../../domain/uuid.ts";
 import type { ExecutionChangeStore } from "../../store/executions/changes.ts";
 import type { ExecutionStore } from "../../store/executions/executions.ts";
 import type { Notices } from "../../store/notifications/notices.ts";
-import type { LiveRuns } from "./live.ts";
+import type { LiveRuns } from "./in-flight.ts";
 
 export type CancelKey = { readonly id: string } | { readonly requestId: string };
 

@@ -10,7 +10,7 @@ import type { ExecutionStore } from "../../store/executions/executions.ts";
 import type { Recorder, Start } from "../../store/executions/recorder.ts";
 import type { RevisionStore } from "../../store/programs/revisions.ts";
 import type { Logger } from "../../telemetry.ts";
-import type { RecentPrograms } from "./recent-programs.ts";
+import type { RecentPrograms } from "./program-cache.ts";
 import { endedRecord, endOf, type Outcome } from "./record.ts";
 
 /** A run that stands on record as running. */

@@ -4,7 +4,7 @@ import { RequestIdReused } from "../../domain/faults.ts";
 import type { RequestKey } from "../../domain/request.ts";
 import type { ExecutionStore } from "../../store/executions/executions.ts";
 import type { Notices } from "../../store/notifications/notices.ts";
-import type { LiveRuns } from "./live.ts";
+import type { LiveRuns } from "./in-flight.ts";
 import type { RunCaller } from "./run.ts";
 
 /** The result of the run that stands under a request_id, once it has one; undefined where none stands. */

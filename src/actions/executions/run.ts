@@ -10,10 +10,10 @@ import type { SchemaCache } from "../../domain/signature/schema.ts";
 import type { ChunkEvent, Sidecar } from "../../dspy/client.ts";
 import type { Recorder, Start } from "../../store/executions/recorder.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
+import type { LiveRuns } from "./in-flight.ts";
 import { checkInputs } from "./inputs.ts";
-import type { LiveRuns } from "./live.ts";
 import type { createPerform } from "./perform.ts";
-import type { ProgramRevision, RecentPrograms } from "./recent-programs.ts";
+import type { ProgramRevision, RecentPrograms } from "./program-cache.ts";
 import { runningRecord } from "./record.ts";
 import type { Replay } from "./replay.ts";
 

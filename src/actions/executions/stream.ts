@@ -1,7 +1,7 @@
 import type { Execution } from "../../domain/execution.ts";
 import { Cancelled } from "../../domain/faults.ts";
 import type { ChunkEvent } from "../../dspy/client.ts";
-import { createHandoff } from "./handoff.ts";
+import { createHandoff } from "./chunk-queue.ts";
 import type { Run, RunCaller, RunRequest } from "./run.ts";
 
 export type StreamEvent =

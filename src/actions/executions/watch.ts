@@ -7,7 +7,7 @@ import { readCursor, writeCursor } from "../../domain/query/cursor.ts";
 import { executionFields } from "../../domain/query/queryable.ts";
 import type { ChangeLog } from "../../store/changes/log.ts";
 import type { Notices } from "../../store/notifications/notices.ts";
-import { patiently } from "../patiently.ts";
+import { patiently } from "../retry.ts";
 
 export type WatchRequest = { readonly filter: string; readonly resumeToken: string };
 

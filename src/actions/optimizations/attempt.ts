@@ -8,7 +8,7 @@ import type { Notices } from "../../store/notifications/notices.ts";
 import type { Attempt, AttemptStore } from "../../store/optimizations/attempts.ts";
 import type { RevisionDraft, RevisionStore } from "../../store/programs/revisions.ts";
 import type { Logger } from "../../telemetry.ts";
-import { patiently, untilThere } from "../patiently.ts";
+import { patiently, untilThere } from "../retry.ts";
 
 type Deps = { attempts: AttemptStore; revisions: RevisionStore; sidecar: Sidecar; notices: Notices; log: Logger };
 

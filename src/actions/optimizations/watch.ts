@@ -5,7 +5,7 @@ import type { Optimization } from "../../domain/optimization/optimization.ts";
 import { checkUuid } from "../../domain/uuid.ts";
 import type { Notices } from "../../store/notifications/notices.ts";
 import type { OptimizationStore } from "../../store/optimizations/optimizations.ts";
-import { patiently } from "../patiently.ts";
+import { patiently } from "../retry.ts";
 
 type Deps = { optimizations: OptimizationStore; notices: Notices };
 

@@ -7,8 +7,8 @@ import type { Program } from "../../domain/program/revision.ts";
 import { requestKey } from "../../domain/request.ts";
 import type { ProgramDraft, ProgramStore } from "../../store/programs/programs.ts";
 import type { SignatureStore } from "../../store/programs/signatures.ts";
+import type { createOffer } from "./capabilities.ts";
 import { type CallerProgram, collect, signatureOf, wordViolations } from "./define.ts";
-import type { createOffer } from "./offer.ts";
 
 type Deps = { programs: ProgramStore; signatures: SignatureStore; offerTo: ReturnType<typeof createOffer> };
 

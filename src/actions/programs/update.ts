@@ -11,8 +11,8 @@ import type { ProgramChange, ProgramChanges } from "../../store/programs/changes
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { RevisionDraft } from "../../store/programs/revisions.ts";
 import type { SignatureStore } from "../../store/programs/signatures.ts";
+import type { createOffer } from "./capabilities.ts";
 import { type CallerProgram, signatureOf, wordViolations } from "./define.ts";
-import type { createOffer } from "./offer.ts";
 
 const updatable = ["name", "description", "labels", "signature", "signature_id", "modules", "lm"] as const;
 type Part = (typeof updatable)[number];
