@@ -1,0 +1,74 @@
+import { Code } from "@connectrpc/connect";
+import anyTest, { type ExecutionContext, type TestFn } from "ava";
+import { ProgramStatus } from "../../../src/gen/sigrun/v1/program_service_pb.ts";
+import { failure } from "../../_errors.ts";
+import { type Gateway, shared, startGateway, startScripted } from "../../_gateway.ts";
+import type { ScriptedModel } from "../../_model.ts";
+
+// A gateway runs a program as it read it last, where the other has not changed it since.
+type Context = { one: Gateway; two: Gateway; model: ScriptedModel };
+const test = anyTest as TestFn<Context>;
+const file = shared(test);
+test.before(async (t) => {
+  const schema = { SIGRUN_DATABASE_SCHEMA: "recalled" };
+  const { gateway, model, env } = await startScripted(file, schema);
+  model.script({ fields: { answer: "here", place: "there" } });
+  t.context = { one: gateway, two: await startGateway(file, { ...env, ...schema }), model };
+});
+type T = ExecutionContext<Context>;
+
+const inputs = { question: "Where?" };
+
+/** A program that the first gateway has run. */
+async function known({ context: { one } }: T) {
+  const { program } = await one.programs.createProgram({ program: { name: "Known", signature: { text: "question -> answer" } } });
+  const { id = "", handle = "" } = program ?? {};
+  await one.programs.executeProgram({ programId: id, inputs });
+  await one.programs.executeProgram({ programId: handle, inputs });
+  return { id, handle };
+}
+
+const revisionOf = async ({ context: { one } }: T, programId: string) =>
+  (await one.programs.executeProgram({ programId, inputs })).execution?.revision;
+
+test("what another gateway deploys and undeploys is what the next call runs, by id and by handle", async (t) => {
+  const { id, handle } = await known(t);
+  const { two } = t.context;
+  const both = async () => [await revisionOf(t, id), await revisionOf(t, handle)];
+  await two.programs.deployProgram({ programId: id });
+  await two.programs.updateProgram({ program: { id, lm: { maxTokens: 50 } } });
+  t.deepEqual(await both(), [1, 1]);
+  await two.programs.undeployProgram({ programId: id });
+  t.deepEqual(await both(), [2, 2]);
+  t.is((await t.context.one.programs.executeProgram({ programId: id, revision: 1, inputs })).execution?.revision, 1);
+});
+
+test("inputs are checked by the signature that another gateway has given the program", async (t) => {
+  const { id } = await known(t);
+  const { one, two } = t.context;
+  await two.programs.updateProgram({ program: { id, signature: { text: "city -> place" } } });
+  const { outputs } = await one.programs.executeProgram({ programId: id, inputs: { city: "Paris" } });
+  t.deepEqual(outputs, { place: "there" });
+  const fault = await failure(t, one.programs.executeProgram({ programId: id, inputs }));
+  t.is(fault.reason, "INPUT_INVALID");
+});
+
+test("a program that another gateway deletes is not found, and one that has got its handle is", async (t) => {
+  const { id, handle } = await known(t);
+  const { one, two } = t.context;
+  await two.programs.deleteProgram({ id, force: true });
+  t.is((await failure(t, one.programs.executeProgram({ programId: id, inputs }))).code, Code.NotFound);
+  t.is((await failure(t, one.programs.executeProgram({ programId: handle, inputs }))).code, Code.NotFound);
+  const again = await two.programs.createProgram({ program: { name: "Again", handle, signature: { text: "question -> place" } } });
+  const { execution, outputs } = await one.programs.executeProgram({ programId: handle, inputs });
+  t.is(execution?.programId, again.program?.id);
+  t.deepEqual(outputs, { place: "there" });
+});
+
+test("the first run makes a draft ready, whichever gateway has read it as a draft", async (t) => {
+  const { one, two } = t.context;
+  const { program } = await one.programs.createProgram({ program: { name: "Draft", signature: { text: "question -> answer" } } });
+  const id = program?.id ?? "";
+  for (const gateway of [one, two, one, two]) await gateway.programs.executeProgram({ programId: id, inputs });
+  t.is((await two.programs.getProgram({ id })).program?.status, ProgramStatus.READY);
+});

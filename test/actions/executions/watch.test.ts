@@ -1,0 +1,174 @@
+import { readFileSync } from "node:fs";
+import { Code } from "@connectrpc/connect";
+import anyTest, { type TestFn } from "ava";
+import pg from "pg";
+import { ExecutionStatus, ExecutionView } from "../../../src/gen/sigrun/v1/execution_service_pb.ts";
+import { failure } from "../../_errors.ts";
+import { shared, startGateway, type Teardown } from "../../_gateway.ts";
+import { startProxy } from "../../_proxy.ts";
+import { until } from "../../_wait.ts";
+import { begin, complete, createProgram, startTwo, type TwoGateways, watch } from "../../_watching.ts";
+
+const test = anyTest as TestFn<TwoGateways>;
+const file = shared(anyTest);
+const schema = "watched";
+
+test.before(async (t) => {
+  t.context = await startTwo(file, schema);
+});
+
+test("every change of the executions that match is told in order, whichever gateway made it", async (t) => {
+  const { one, two } = t.context;
+  const { programId, filter } = await createProgram(t.context, "Told");
+  const { events, told } = await watch(t, one, { filter, view: ExecutionView.FULL });
+  t.is(events[0]?.event.case, "heartbeat");
+  const { execution } = await two.executions.createExecution({ programId, inputs: { question: "Where?" } });
+  const id = execution?.id ?? "";
+  await one.executions.startExecution({ id });
+  await two.executions.updateExecution({ execution: { id, labels: { team: "a" } }, updateMask: { paths: ["labels"] } });
+  await complete(one, id, "here");
+  await two.executions.deleteExecution({ id });
+  const other = await begin(two, programId);
+  await until(() => told().length >= 2 && told().includes(`${other} RUNNING`));
+  // Of an execution that is deleted before it was read, only that is told; so nothing is asked of what came before.
+  t.deepEqual(told().slice(-2), [`${id} deleted`, `${other} RUNNING`]);
+});
+
+test("an execution is told as it was at each change, and not as it is by now", async (t) => {
+  const { one, two } = t.context;
+  const { programId, filter } = await createProgram(t.context, "As it was");
+  const { events: begun, leave } = await watch(t, one, { filter });
+  leave();
+  const { execution } = await two.executions.createExecution({ programId, inputs: { question: "Where?" } });
+  const id = execution?.id ?? "";
+  await two.executions.startExecution({ id });
+  await two.executions.completeExecution({ id, outputs: { answer: "here" }, durationMs: 7n, tokenUsage: { inputTokens: 3n } });
+  await two.executions.updateExecution({ execution: { id, labels: { team: "a" } }, updateMask: { paths: ["labels"] } });
+  const { events } = await watch(t, one, { filter, resumeToken: begun[0]?.resumeToken ?? "", view: ExecutionView.FULL });
+  await until(() => events.length >= 4);
+  const seen = events.map(({ event }) => (event.case === "execution" ? event.value : undefined));
+  t.like(seen[0], { id, status: ExecutionStatus.PENDING, inputs: { question: "Where?" }, labels: {} });
+  t.deepEqual([seen[0]?.startedAt, seen[0]?.outputs, seen[0]?.durationMs], [undefined, undefined, undefined]);
+  t.like(seen[1], { status: ExecutionStatus.RUNNING, completedAt: undefined, outputs: undefined });
+  t.truthy(seen[1]?.startedAt);
+  t.like(seen[2], { status: ExecutionStatus.COMPLETED, outputs: { answer: "here" }, durationMs: 7n, labels: {} });
+  t.like(seen[3], { status: ExecutionStatus.COMPLETED, labels: { team: "a" } });
+  const { execution: now } = await one.executions.getExecution({ id });
+  t.deepEqual(seen[3], now);
+});
+
+test("a watch tells of what its filter matches at that time", async (t) => {
+  const { one, two } = t.context;
+  const { programId, filter } = await createProgram(t.context, "Filtered");
+  const watched = await watch(t, one, {
+    filter: `${filter} AND status = COMPLETED AND outputs.answer : "yes" AND inputs.question : "rain"`,
+  });
+  const stepless = await watch(t, one, { filter: `${filter} AND status = COMPLETED AND NOT steps.module:*` });
+  const ids: string[] = [];
+  for (const [question, answer] of [
+    ["Rain?", "yes"],
+    ["Rain?", "no"],
+    ["Sun?", "yes"],
+    ["rain", "Yes!"],
+  ] as const) {
+    const id = await begin(two, programId, question);
+    await complete(two, id, answer);
+    ids.push(id);
+  }
+  await until(() => watched.told().length >= 2);
+  t.deepEqual(watched.told(), [`${ids[0]} COMPLETED`, `${ids[3]} COMPLETED`]);
+  await until(() => stepless.told().length >= 4);
+  t.deepEqual(
+    stepless.told(),
+    ids.map((id) => `${id} COMPLETED`),
+  );
+  t.like(await failure(t, watch(t, one, { filter: "nothing = 1" })), { code: Code.InvalidArgument, reason: "FILTER_INVALID" });
+});
+
+test("a change that is committed after a later one is not missed", async (t) => {
+  const { one, url } = t.context;
+  const { programId, filter } = await createProgram(t.context, "Late");
+  const [early, late] = [await begin(one, programId), await begin(one, programId)];
+  const { told } = await watch(t, one, { filter });
+  const [first, second] = await Promise.all([connect(t, url), connect(t, url)]);
+  const change = (client: pg.Client, id: string) => client.query('UPDATE executions SET labels = \'{"a": "b"}\' WHERE id = $1', [id]);
+  await first.query("BEGIN");
+  await change(first, early);
+  await change(second, late);
+  await until(() => told().length === 1);
+  t.deepEqual(told(), [`${late} RUNNING`]);
+  await first.query("COMMIT");
+  await until(() => told().length === 2);
+  t.deepEqual(told(), [`${late} RUNNING`, `${early} RUNNING`]);
+});
+
+async function connect(t: Teardown, url: string): Promise<pg.Client> {
+  const client = new pg.Client(url);
+  await client.connect();
+  t.teardown(() => client.end());
+  await client.query(`SET search_path TO ${schema}`);
+  return client;
+}
+
+test("a watch and a writer in another process stay together over a lost connection to the database", async (t) => {
+  const { env, two, url } = t.context;
+  const proxy = await startProxy(Number(new URL(url).port));
+  t.teardown(proxy.close);
+  const through = new URL(url);
+  through.port = String(proxy.port);
+  const gateway = await startGateway(t, { ...env, DATABASE_URL: through.href });
+  const { programId, filter } = await createProgram(t.context, "Lost");
+  const { told } = await watch(t, gateway, { filter });
+  const ids = [await begin(two, programId)];
+  await until(() => told().length === 1);
+  proxy.cut();
+  for (let left = 20; left > 0; left--) ids.push(await begin(two, programId));
+  proxy.mend();
+  ids.push(await begin(two, programId));
+  await until(() => told().length >= 22);
+  t.deepEqual(
+    told(),
+    ids.map((id) => `${id} RUNNING`),
+  );
+});
+
+// Alone, since it looks at the memory of a whole gateway.
+test.serial("a slow reader costs no memory, and is told all of it", async (t) => {
+  t.timeout(300_000);
+  const { one, two } = t.context;
+  const { programId, filter } = await createProgram(t.context, "Slow");
+  const rss = () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${one.process.pid}/status`, "utf8"))?.[1]) / 1024;
+  const leave = new AbortController();
+  t.teardown(() => leave.abort());
+  const changes = one.executions.watchExecutions({ filter, view: ExecutionView.FULL }, { signal: leave.signal })[Symbol.asyncIterator]();
+  await changes.next();
+  const before = rss();
+  const question = "x".repeat(200_000);
+  for (let left = 120; left > 0; left--) await Promise.all(Array.from({ length: 10 }, () => begin(two, programId, question)));
+  const behind = rss();
+  const seen = new Set<string>();
+  while (seen.size < 1_200) {
+    const { value } = await changes.next();
+    if (value?.event.case === "execution") seen.add(value.event.value.id);
+  }
+  t.log(`${Math.round(before)} MiB before, ${Math.round(behind)} MiB while 240 MB wait, ${Math.round(rss())} MiB after`);
+  t.true(behind - before < 160, `${before} to ${behind}`);
+});
+
+test("a gateway that stops ends what watches it at once, and says how to go on", async (t) => {
+  const gateway = await startGateway(t, t.context.env);
+  const { ended } = await watch(t, gateway);
+  const [told, code] = await Promise.all([failure(t, ended), gateway.stop()]);
+  t.like(told, { code: Code.Unavailable, reason: "INTERRUPTED" });
+  t.is(code, 0);
+});
+
+test("no more than a hundred watch one gateway, and whoever leaves makes room", async (t) => {
+  const gateway = await startGateway(t, t.context.env);
+  const watches = await Promise.all(Array.from({ length: 100 }, () => watch(t, gateway)));
+  const told = await failure(t, watch(t, gateway));
+  t.like(told, { code: Code.ResourceExhausted, reason: "OVERLOADED", retrySeconds: 10 });
+  for (const { leave } of watches) leave();
+  await until(() => watch(t, gateway).catch(() => undefined));
+  t.pass();
+});

@@ -1,0 +1,145 @@
+import anyTest, { type TestFn } from "ava";
+import pg from "pg";
+import { OptimizationStatus } from "../../../src/gen/sigrun/v1/optimization_service_pb.ts";
+import { failure } from "../../_errors.ts";
+import { type Gateway, shared, startGateway, startScripted } from "../../_gateway.ts";
+import type { Reply, ScriptedModel } from "../../_model.ts";
+import { createMoods, ended, learning, sentences } from "../../_moods.ts";
+import { startProxy } from "../../_proxy.ts";
+import { until } from "../../_wait.ts";
+
+type Proxy = Awaited<ReturnType<typeof startProxy>>;
+type Line = { level: string; msg: string; optimization?: string };
+
+const test = anyTest.serial as TestFn<{ gateway: Gateway; model: ScriptedModel; proxy: Proxy; url: string; programId: string }>;
+const file = shared(anyTest);
+test.before(async (t) => {
+  const { env, model } = await startScripted(file);
+  const url = new URL(env.DATABASE_URL);
+  const proxy = await startProxy(Number(url.port));
+  file.teardown(proxy.close);
+  url.port = String(proxy.port);
+  const gateway = await startGateway(file, { ...env, DATABASE_URL: url.href, SIGRUN_DATABASE_SCHEMA: "public" });
+  t.context = { gateway, model, proxy, url: env.DATABASE_URL, programId: await createMoods(gateway) };
+});
+
+/** What a gateway has logged of an optimization. */
+function linesOf(gateway: Gateway, id: string): Line[] {
+  const lines = gateway.log().split("\n").slice(0, -1);
+  return lines.map((line) => JSON.parse(line) as Line).filter(({ optimization }) => optimization === id);
+}
+
+for (const [what, later, end] of [
+  ["an optimization that succeeds", undefined, { status: OptimizationStatus.COMPLETED, score: 1, errorReason: "" }],
+  [
+    "an optimization that fails",
+    { status: 401, error: { message: "no such key", code: "invalid_api_key" } },
+    { status: OptimizationStatus.FAILED, errorReason: "LM_AUTH_FAILED" },
+  ],
+] as const)
+  test(`${what} while the database is away has that end on record when it is back, and is not run again`, async (t) => {
+    const { gateway, model, proxy, programId } = t.context;
+    let open = () => {};
+    const after = new Promise<void>((resolve) => (open = resolve));
+    const before = model.requests.length;
+    // The scores before are of three examples.
+    model.answer((asked) => (later && model.requests.length > before + 3 ? later : ({ ...learning(asked), after } as Reply)));
+    const { optimization } = await gateway.programs.optimizeProgram({ programId, dataset: sentences, baseRevision: 1 });
+    const id = optimization?.id ?? "";
+    await until(() => model.requests.length > before);
+    proxy.cut();
+    open();
+    await until(() => linesOf(gateway, id).some(({ msg }) => msg.includes("the end of an optimization waits")));
+    proxy.mend();
+    await until(() => gateway.optimizations.getOptimization({ id }).catch(() => undefined));
+    t.like(await ended(gateway, id), { ...end, attempt: 1 });
+  });
+
+test("an evaluation that ends while the database is away is on record when it is back, and its caller is told at once", async (t) => {
+  const { gateway, model, proxy, programId } = t.context;
+  let open = () => {};
+  const after = new Promise<void>((resolve) => (open = resolve));
+  const before = model.requests.length;
+  model.answer((asked) => ({ ...learning(asked), after }) as Reply);
+  const call = failure(
+    t,
+    (async () => {
+      for await (const _ of gateway.programs.evaluateProgram({ programId, dataset: sentences, revision: 1 }));
+    })(),
+  );
+  await until(() => model.requests.length > before);
+  proxy.cut();
+  open();
+  t.is((await call).reason, "STORE_UNAVAILABLE");
+  proxy.mend();
+  const metrics = await until(async () => {
+    const { program } = await gateway.programs.getProgram({ id: programId }).catch(() => ({ program: undefined }));
+    return program?.performanceMetrics?.evaluation;
+  });
+  t.like(metrics, { revision: 1, score: 0.5, examples: 12 });
+});
+
+test("the job queue tells of a database that is away, but not at each try, and without a stack", async (t) => {
+  const { gateway, proxy } = t.context;
+  const told = () =>
+    gateway
+      .log()
+      .split("\n")
+      .filter((line) => line.includes("the job queue has trouble"));
+  const away = () =>
+    gateway
+      .log()
+      .split("\n")
+      .filter((line) => line.includes("the lease could not be renewed")).length;
+  const [before, began] = [away(), performance.now()];
+  proxy.cut();
+  await until(() => away() > before);
+  proxy.mend();
+  await until(() => gateway.optimizations.listOptimizations({}).catch(() => undefined));
+  t.true(told().length > 0);
+  // The tests before had two short outages.
+  t.true(told().length <= 3 + (performance.now() - began) / 10_000);
+  t.false(told().some((line) => line.includes("    at ")));
+});
+
+test("what ends an optimization is one line in the log, with its reason and without a stack", async (t) => {
+  const { gateway, model, programId } = t.context;
+  const begin = async () => (await gateway.programs.optimizeProgram({ programId, dataset: sentences })).optimization?.id ?? "";
+  model.script({ status: 401, error: { message: "no such key sk-1234", code: "invalid_api_key" } });
+  const failed = await begin();
+  await ended(gateway, failed);
+  const attempt = 1;
+  t.like(linesOf(gateway, failed).slice(1), [
+    { level: "warn", attempt, reason: "LM_AUTH_FAILED", msg: "an optimization failed, and is not tried again" },
+  ]);
+
+  model.script({ hang: true });
+  const cancelled = await begin();
+  const before = model.requests.length;
+  await until(() => model.requests.length > before);
+  await gateway.optimizations.cancelOptimization({ id: cancelled });
+  await until(() => linesOf(gateway, cancelled).length > 1);
+  t.like(linesOf(gateway, cancelled).slice(1), [{ level: "info", attempt }]);
+  for (const noise of ["Sentence", "sk-1234"]) t.false(gateway.log().includes(noise));
+  for (const id of [failed, cancelled]) t.false(linesOf(gateway, id).some((line) => JSON.stringify(line).includes("    at ")));
+});
+
+test("who watches an optimization is told of its end, also where that has the time of the step before it", async (t) => {
+  const { gateway, model, url, programId } = t.context;
+  model.script({ hang: true });
+  const { optimization } = await gateway.programs.optimizeProgram({ programId, dataset: sentences });
+  const id = optimization?.id ?? "";
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  t.teardown(() => client.end());
+  let last: OptimizationStatus | undefined;
+  for await (const { event } of gateway.optimizations.watchOptimization({ id })) {
+    if (event.case !== "optimization") continue;
+    last = event.value.status;
+    if (last === OptimizationStatus.RUNNING)
+      await client.query("UPDATE optimizations SET status = 'cancelled', completed_at = now(), error_reason = 'CANCELLED' WHERE id = $1", [
+        id,
+      ]);
+  }
+  t.is(last, OptimizationStatus.CANCELLED);
+});

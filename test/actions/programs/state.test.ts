@@ -1,0 +1,80 @@
+import { randomUUID } from "node:crypto";
+import { Code } from "@connectrpc/connect";
+import anyTest, { type TestFn } from "ava";
+import { ProgramStatus } from "../../../src/gen/sigrun/v1/program_service_pb.ts";
+import { failure } from "../../_errors.ts";
+import { type Gateway, shared, startScripted } from "../../_gateway.ts";
+import type { ScriptedModel } from "../../_model.ts";
+import { createMoods, learning } from "../../_moods.ts";
+
+const test = anyTest.serial as TestFn<{ gateway: Gateway; model: ScriptedModel; programId: string }>;
+const file = shared(anyTest);
+let count = 0;
+test.before(async (t) => {
+  t.context = { ...(await startScripted(file)), programId: "" };
+});
+test.beforeEach(async ({ context }) => {
+  context.model.answer(learning);
+  context.programId = await createMoods(context.gateway, `Moods ${++count}`);
+});
+
+/** What DSPy's save() writes of a Predict over "text -> mood", with an example and a model that nobody allows. */
+const saved = (mood: string) =>
+  JSON.stringify({
+    traces: [],
+    train: [],
+    demos: [{ text: "All is glad.", mood }],
+    signature: {
+      instructions: "Say the mood.",
+      fields: [
+        { prefix: "Text:", description: "the text" },
+        { prefix: "Mood:", description: "the mood" },
+      ],
+    },
+    lm: { model: "openai/elsewhere", api_base: "http://127.0.0.1:1/v1", temperature: null },
+    metadata: { dependency_versions: { python: "3.11", dspy: "3.4.1", cloudpickle: "3.1" } },
+  });
+
+test("a state that DSPy saved is a revision that can be served and read back to the byte", async (t) => {
+  const { gateway, model, programId } = t.context;
+  const compiledState = saved("glad");
+  const { program } = await gateway.programs.importProgramState({ programId, compiledState });
+  t.like(program, { revision: 2, status: ProgramStatus.OPTIMIZED });
+  const { revision } = await gateway.programs.getRevision({ programId, revision: 2 });
+  t.like(revision, { origin: "imported", compiledState });
+  const { outputs } = await gateway.programs.executeProgram({ programId, inputs: { text: "This is glad." } });
+  t.deepEqual(outputs, { mood: "glad" });
+  const [system, example] = model.requests.at(-1)?.messages ?? [];
+  t.true(system?.content.includes("Say the mood."));
+  t.true(example?.content.includes("All is glad."));
+  t.is(model.requests.at(-1)?.model, "scripted");
+});
+
+test("a state that is none, or another program's, is refused with its path, and makes no revision", async (t) => {
+  const { gateway, programId } = t.context;
+  const refused = async (compiledState: string) => {
+    const { code, reason, paths } = await failure(t, gateway.programs.importProgramState({ programId, compiledState }));
+    t.is(code, Code.InvalidArgument);
+    return [reason, ...paths];
+  };
+  t.deepEqual(await refused(""), ["REQUEST_INVALID", "compiled_state"]);
+  for (const state of ["no JSON", "[]", "{}", '{"other": {"demos": []}}', saved("glad").replace('"demos":[{', '"demos":[7,{'), "a\0b"])
+    t.deepEqual(await refused(state), ["PROGRAM_INVALID", "compiled_state"], state);
+  t.is((await gateway.programs.getProgram({ id: programId })).program?.revision, 1);
+});
+
+test("an import holds to its etag and its request_id", async (t) => {
+  const { gateway, programId } = t.context;
+  const { program } = await gateway.programs.getProgram({ id: programId });
+  const etag = program?.etag ?? "";
+  const requestId = randomUUID();
+  const ask = (mood: string, more: object) => gateway.programs.importProgramState({ programId, compiledState: saved(mood), ...more });
+  const both = await Promise.all(
+    [ask("glad", { etag, requestId }), ask("glad", { etag, requestId })].map((call) => call.catch(() => undefined)),
+  );
+  t.true(both.some((answer) => answer?.program?.revision === 2));
+  t.is((await ask("glad", { requestId })).program?.revision, 2);
+  t.is((await failure(t, ask("sad", { requestId }))).reason, "REQUEST_ID_REUSED");
+  t.is((await failure(t, ask("sad", { etag }))).reason, "ETAG_MISMATCH");
+  t.is((await gateway.programs.getProgram({ id: programId })).program?.revision, 2);
+});

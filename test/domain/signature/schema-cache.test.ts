@@ -1,0 +1,21 @@
+import test from "ava";
+import { createSchemaCache } from "../../../src/domain/signature/schema.ts";
+import { defineSignature } from "../../../src/domain/signature/signature.ts";
+
+const signature = (text: string) => defineSignature({ name: "", instructions: "", text, inputs: [], outputs: [] }, "signature");
+
+test("schemas are compiled once for what signatures say, and those used longest ago are given up first", (t) => {
+  const cache = createSchemaCache(2);
+  const [a, b, c] = ["a -> x", "b -> x", "c -> x"].map(signature) as [never, never, never];
+  const first = cache.of(a);
+  cache.of(b);
+  t.is(cache.of(signature("a -> x")), first);
+  t.deepEqual(cache.stats(), { entries: 2, hits: 1, misses: 2 });
+  cache.of(c);
+  t.is(cache.of(a), first);
+  t.deepEqual(cache.stats(), { entries: 2, hits: 2, misses: 3 });
+  cache.of(b);
+  t.is(cache.stats().misses, 4);
+  t.is(cache.clear(), 2);
+  t.is(cache.stats().entries, 0);
+});

@@ -1,0 +1,81 @@
+import test from "ava";
+import fc from "fast-check";
+import { formatType, parseType, type Type, TypeNotationError } from "../../../src/domain/signature/type.ts";
+
+const types: fc.Arbitrary<Type> = fc.letrec<{ type: Type }>((tie) => ({
+  type: fc.oneof(
+    { maxDepth: 5 },
+    fc.record({ kind: fc.constantFrom("str", "int", "float", "bool") }),
+    fc.record({ kind: fc.constant("literal"), values: fc.uniqueArray(fc.string({ unit: "binary" }), { minLength: 1, maxLength: 4 }) }),
+    fc.record({ kind: fc.constant("list"), element: tie("type") }),
+    fc.record({ kind: fc.constant("dict"), key: fc.constantFrom("str", "int"), value: tie("type") }),
+    fc.record({ kind: fc.constant("optional"), of: tie("type").filter(({ kind }) => kind !== "optional") }),
+  ) as fc.Arbitrary<Type>,
+})).type;
+
+test("what is formatted is parsed as the same type", (t) => {
+  fc.assert(
+    fc.property(types, (type) => {
+      const notation = formatType(type);
+      fc.pre(notation.length <= 2000);
+      t.deepEqual(parseType(notation), type);
+    }),
+  );
+});
+
+const notations: [notation: string, formatted: string][] = [
+  ["", "str"],
+  ["string", "str"],
+  ["integer", "int"],
+  ["boolean", "bool"],
+  ["float", "float"],
+  ["List[str]", "list[str]"],
+  ["typing.Dict[str, typing.List[int]]", "dict[str, list[int]]"],
+  ["dict[ int ,float ]", "dict[int, float]"],
+  ["int | None", "Optional[int]"],
+  ["None | int", "Optional[int]"],
+  ["Optional[Optional[str]]", "Optional[str]"],
+  ["Literal['a', \"b\", 'a']", 'Literal["a", "b"]'],
+  ["Literal['it\\'s', '[', ',', '\\u00e9']", 'Literal["it\'s", "[", ",", "é"]'],
+  ["list[Literal['x'] | None]", 'list[Optional[Literal["x"]]]'],
+];
+for (const [notation, formatted] of notations)
+  test(`${JSON.stringify(notation)} is ${formatted}`, (t) => t.is(formatType(parseType(notation)), formatted));
+
+const faults: [notation: string, says: RegExp][] = [
+  ["strr", /"strr" is no type; there are str, int/],
+  ["list", /expected "\[" after list: say of what, as in list\[str\]/],
+  ["list[str", /at character 9: expected "\]", found its end/],
+  ["list[str]]", /at character 10: expected the end/],
+  ["dict[float, str]", /str or int as the type of keys/],
+  ["dict[str]", /expected ","/],
+  ["Literal[1]", /expected a string, as in Literal/],
+  ["Literal[]", /expected a string/],
+  ["int | str", /a union of one type and None/],
+  ["int | None | str", /a union of one type and None/],
+  ["None", /a type beside None/],
+  ["Any", /"Any" is kept for a later version/],
+  ["dspy.Image", /"dspy.Image" is no type/],
+  ["Image", /kept for a later version/],
+  ["datetime", /kept for a later version/],
+  ["constructor", /is no type/],
+  [`${"list[".repeat(40)}str${"]".repeat(40)}`, /nests deeper than 32 levels/],
+  [`Literal["${"x".repeat(2000)}"]`, /longer than 2000 characters/],
+];
+for (const [notation, says] of faults)
+  test(`${JSON.stringify(notation.slice(0, 40))} is refused with where and why`, (t) => {
+    t.throws(() => parseType(notation), { instanceOf: TypeNotationError, message: says });
+  });
+
+test("any text is a type or is refused, and takes no time", (t) => {
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom(..."lisdctrn[],|\"'\\ OptionalNoneLiteral"), maxLength: 200 }), (notation) => {
+      try {
+        formatType(parseType(notation));
+      } catch (error) {
+        if (!(error instanceof TypeNotationError)) throw error;
+      }
+    }),
+  );
+  t.pass();
+});

@@ -1,0 +1,196 @@
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import test from "ava";
+import { SidecarUnavailable, TooLarge } from "../../src/domain/faults.ts";
+import { startSidecarChild } from "../../src/dspy/child.ts";
+import { createWorkers } from "../../src/dspy/workers.ts";
+import { Scalar } from "../../src/gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
+import { createLogger } from "../../src/telemetry.ts";
+import { type Gateway, startGateway, startPostgres, startScripted } from "../_gateway.ts";
+import { startModel } from "../_model.ts";
+import { until } from "../_wait.ts";
+
+const signature = { text: "question -> answer" };
+const inputs = { question: "?" };
+const paris = { fields: { answer: "Paris" } };
+const dir = fileURLToPath(new URL("../../sidecar", import.meta.url));
+
+async function create({ programs }: Gateway): Promise<string> {
+  const { program } = await programs.createProgram({ program: { name: "Capital", signature } });
+  return program?.id ?? "";
+}
+
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
+
+const isSidecar = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("dspy_sidecar");
+
+/** The processes that serve, below the one that keeps them alive. */
+function workersOf(gateway: Gateway): number[] {
+  const parent = childrenOf(gateway.process.pid ?? 0).find(isSidecar);
+  return parent === undefined ? [] : childrenOf(parent);
+}
+
+/** How often a worker has come, so far. */
+const arrivals = (gateway: Gateway) => gateway.log().split("a sidecar worker is here").length - 1;
+
+const workersHere = async ({ admin }: Gateway) => (await admin.getServerInfo({})).sidecarWorkers;
+
+test("a worker that dies fails no call, since the others take its calls, and another takes its place", async (t) => {
+  const { gateway, model } = await startScripted(t, { SIGRUN_WORKERS: "3" });
+  await until(async () => (await workersHere(gateway)) === 3);
+  let answer = () => {};
+  model.script({ ...paris, after: new Promise<void>((resolve) => (answer = resolve)) });
+  const programId = await create(gateway);
+  const calls = Array.from({ length: 9 }, () => gateway.programs.executeProgram({ programId, inputs }));
+  await until(() => model.requests.length === 9);
+
+  const [first = 0, ...others] = workersOf(gateway);
+  process.kill(first, "SIGKILL");
+  // Its three calls are made again on the others.
+  await until(() => model.requests.length === 12);
+  answer();
+  for (const { outputs } of await Promise.all(calls)) t.deepEqual(outputs, { answer: "Paris" });
+
+  await until(() => arrivals(gateway) === 4);
+  t.is(await workersHere(gateway), 3);
+  const now = workersOf(gateway);
+  t.is(now.length, 3);
+  t.deepEqual(
+    others.filter((pid) => !now.includes(pid)),
+    [],
+  );
+});
+
+test("while workers die one after another, every call is answered", async (t) => {
+  const { gateway, model } = await startScripted(t, { SIGRUN_WORKERS: "2" });
+  await until(async () => (await workersHere(gateway)) === 2);
+  model.script(paris);
+  const programId = await create(gateway);
+  let done = 0;
+  let dying = true;
+  const caller = async () => {
+    for (; dying; done++) await gateway.programs.executeProgram({ programId, inputs });
+  };
+  let fault: unknown;
+  const callers = Promise.all(Array.from({ length: 8 }, caller)).catch((error: unknown) => {
+    fault = error;
+  });
+  for (let round = 0; round < 4; round++) {
+    const before = done;
+    await until(() => done > before + 10 || fault);
+    process.kill(workersOf(gateway)[round % 2] ?? 0, "SIGKILL");
+    await until(() => arrivals(gateway) === 3 + round);
+  }
+  dying = false;
+  await callers;
+  t.is(fault, undefined);
+});
+
+test("calls go to the worker that has the fewest, and from one that is lost to one other", async (t) => {
+  const model = await startModel();
+  t.teardown(model.close);
+  Object.assign(process.env, { SIGRUN_LM: "openai/scripted", SIGRUN_LM_API_BASE: model.url, OPENAI_API_KEY: "test" });
+  const log = createLogger("error");
+  const child = await startSidecarChild({ dir, workers: 3, mcpServers: undefined, log });
+  t.teardown(child.stop);
+  const workers = createWorkers({ targets: child.targets, log, onChange: () => {} });
+  t.teardown(workers.close);
+  await until(() => workers.here().length === 3);
+  t.is(workers.info()?.workers, 3);
+
+  model.script({ hang: true });
+  const end = new AbortController();
+  const ask = {
+    inputs: Buffer.from("{}"),
+    program: { id: "p", signature: {}, modules: [{ name: "m", type: "Predict", signature: one() }] },
+  };
+  const limits = { timeoutMs: 30_000, signal: end.signal };
+  const runs = Array.from({ length: 9 }, () => workers.call((worker) => worker.run(ask, () => undefined, limits)));
+  await until(() => model.requests.length === 9);
+  t.deepEqual(
+    workers.here().map((worker) => worker.busy()),
+    [3, 3, 3],
+  );
+
+  // What is too large for the wire is refused before it is sent: on it, it would end the others' runs.
+  const large = { ...ask, inputs: Buffer.alloc(17 * 2 ** 20, " ") };
+  await t.throwsAsync(
+    workers.call((worker) => worker.run(large, () => undefined, limits)),
+    { instanceOf: TooLarge },
+  );
+  t.is(
+    workers.here().reduce((sum, worker) => sum + worker.busy(), 0),
+    9,
+  );
+  end.abort();
+  await Promise.allSettled(runs);
+
+  // It may be the call that ends workers: it gets two of them, and no more.
+  const asked: string[] = [];
+  const deadly = async ({ target }: { target: string }) => {
+    asked.push(target);
+    throw new SidecarUnavailable();
+  };
+  await t.throwsAsync(workers.call(deadly), { instanceOf: SidecarUnavailable });
+  t.is(asked.length, 2);
+  t.is(new Set(asked).size, 2);
+  t.deepEqual(
+    workers.here().map((worker) => worker.busy()),
+    [0, 0, 0],
+  );
+});
+
+const one = () => ({ name: "S", outputs: [{ name: "answer", type: { kind: { case: "scalar" as const, value: Scalar.STR } } }] });
+
+test("a program that only one worker holds is given to the next one that is asked, and is listed once", async (t) => {
+  const { gateway, model } = await startScripted(t, { SIGRUN_WORKERS: "2" });
+  await until(async () => (await workersHere(gateway)) === 2);
+  model.script(paris);
+  const programId = await create(gateway);
+  for (let n = 0; n < 4; n++) t.deepEqual((await gateway.programs.executeProgram({ programId, inputs })).outputs, { answer: "Paris" });
+  const other = await create(gateway);
+  await gateway.programs.executeProgram({ programId: other, inputs });
+  const { programs } = await gateway.admin.listLoadedPrograms({});
+  t.deepEqual(
+    programs.map(({ type }) => type),
+    ["Predict"],
+  );
+});
+
+test("a sidecar that runs elsewhere is reached by a target for each of its workers", async (t) => {
+  const model = await startModel();
+  t.teardown(model.close);
+  const lm = { SIGRUN_LM: "openai/scripted", SIGRUN_LM_API_BASE: model.url, OPENAI_API_KEY: "test" };
+  const port = await twoFreePorts();
+  const sidecar = spawn(join(dir, ".venv/bin/python"), ["-m", "dspy_sidecar", "--listen", `127.0.0.1:${port}`, "--exit-with-stdin"], {
+    cwd: dir,
+    env: { ...process.env, ...lm, SIGRUN_WORKERS: "2" },
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  t.teardown(() => sidecar.stdin?.end());
+  const targets = `127.0.0.1:${port}, 127.0.0.1:${port + 1}`;
+  const gateway = await startGateway(t, { ...lm, DATABASE_URL: await startPostgres(t), SIGRUN_SIDECAR: targets });
+  await until(async () => (await workersHere(gateway)) === 2);
+  model.script(paris);
+  t.deepEqual((await gateway.programs.executeProgram({ programId: await create(gateway), inputs })).outputs, { answer: "Paris" });
+});
+
+/** The first of two ports that nobody has. */
+async function twoFreePorts(): Promise<number> {
+  const listen = (port: number) =>
+    new Promise<number | undefined>((resolve) => {
+      const server = createServer().once("error", () => resolve(undefined));
+      server.listen(port, "127.0.0.1", () => {
+        const { port: got } = server.address() as { port: number };
+        server.close(() => resolve(got));
+      });
+    });
+  for (;;) {
+    const port = (await listen(0)) ?? 0;
+    if (await listen(port + 1)) return port;
+  }
+}
