@@ -19,7 +19,7 @@ OURS = {
 
 def table() -> dict[str, dict]:
     """The gateway's table."""
-    script = 'import("./src/domain/optimizers.ts").then((t) => console.log(JSON.stringify(t.optimizers)))'
+    script = 'import("./src/domain/catalogue/optimizers.ts").then((t) => console.log(JSON.stringify(t.optimizers)))'
     node = ROOT / "node_modules" / ".bin" / "node"
     done = subprocess.run([node, "-e", script], cwd=ROOT, capture_output=True, text=True, check=True)
     return {entry["name"]: entry for entry in json.loads(done.stdout)}
