@@ -21,7 +21,7 @@ from programs import STR, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from worker import Worker
 
-from dspy_sidecar.workers import addresses
+from dspy_sidecar.serving.workers import addresses
 
 SIDECAR = Path(__file__).parent.parent
 INPUTS = orjson.dumps({"question": "What is the capital of France?", "context": "France is in Europe. " * 20})
@@ -49,7 +49,7 @@ def state(made: pb.Program, demos: int) -> str:
     """What DSPy would save of the program with its demos."""
     import dspy
 
-    from dspy_sidecar.programs import build
+    from dspy_sidecar.programs.programs import build
 
     predict: dspy.Predict = build(made).steps[0].module
     predict.demos = [

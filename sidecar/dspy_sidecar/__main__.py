@@ -12,10 +12,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "gen"))
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
 
 from dspy_sidecar import log
-from dspy_sidecar.embedded import EmbeddedModel
-from dspy_sidecar.mcp_servers import read_servers
+from dspy_sidecar.models.embedded import EmbeddedModel
+from dspy_sidecar.serving.workers import Workers, addresses
 from dspy_sidecar.settings import Settings, SettingsError
-from dspy_sidecar.workers import Workers, addresses
+from dspy_sidecar.tools.mcp_servers import read_servers
 
 
 def arguments() -> argparse.Namespace:
@@ -47,7 +47,7 @@ def main() -> None:
         sys.exit(2)
     embedded = EmbeddedModel.start() if settings.wants_embedded else None
     try:
-        from dspy_sidecar.server import prepare, serve
+        from dspy_sidecar.serving.server import prepare, serve
 
         prepare()
         listening = addresses(args.listen, settings.workers)

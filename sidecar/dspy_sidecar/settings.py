@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dspy_sidecar.workers import usual_count
+from dspy_sidecar.serving.workers import usual_count
 
 EMBEDDED = "embedded/smollm2"
 

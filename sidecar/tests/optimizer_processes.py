@@ -12,7 +12,7 @@ def optimizers(url: str) -> list[int]:
             command, environ = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
         except OSError:
             continue
-        if b"dspy_sidecar.optimizer" in command and url.encode() in environ:
+        if b"dspy_sidecar.optimizing.main" in command and url.encode() in environ:
             found.append(int(folder.name))
     return found
 

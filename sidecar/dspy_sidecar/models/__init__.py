@@ -1,0 +1,1 @@
+"""Language models: which, by which adapter, and what they cost."""

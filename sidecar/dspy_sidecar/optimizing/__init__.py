@@ -1,0 +1,1 @@
+"""Optimizations: the parent's side, and the process of each."""

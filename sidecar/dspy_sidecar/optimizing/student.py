@@ -1,0 +1,107 @@
+"""A program as DSPy's optimizers take it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import dspy
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+
+from dspy_sidecar.programs import states
+from dspy_sidecar.programs.programs import LoadedProgram
+
+RUNS: ContextVar[bool] = ContextVar("runs", default=False)
+"""Whether this thread runs a program now."""
+
+RAN: ContextVar["Student | None"] = ContextVar("ran", default=None)
+"""The program that this thread ran last."""
+
+
+class Student(dspy.Module):  # type: ignore[misc]
+    """A program whose modules run one after another, each on the program's inputs and the outputs of those before it."""
+
+    def __init__(self, program: LoadedProgram, own: "OwnModels") -> None:
+        super().__init__()
+        for step in program.steps:
+            setattr(self, step.name, step.module)
+        self._own = own
+        self._wiring = Wiring(program)
+
+    def forward(self, **inputs: Any) -> dspy.Prediction:
+        """Runs each module on what it is wired to."""
+        values = {"": inputs}
+        running = RUNS.set(True)
+        try:
+            for name, wires in self._wiring.steps:
+                taken = {field: values[module][source] for field, module, source in wires}
+                with self._own.around(name):
+                    values[name] = dict(getattr(self, name)(**taken).items())
+        finally:
+            RUNS.reset(running)
+            RAN.set(self)
+        return filled(dspy.Prediction(), {name: values[module][field] for name, module, field in self._wiring.outputs})
+
+    def state(self) -> str:
+        """What DSPy's save() writes: of the one module where there is one, since it is what is served."""
+        names = [name for name, _ in self._wiring.steps]
+        return states.dump(getattr(self, names[0]) if len(names) == 1 else self)
+
+    def set_lm(self, lm: dspy.LM) -> None:
+        """Gives its modules a model; those that have one of their own get that one, as it would be drawn from for this one."""
+        drawn = {key: lm.kwargs[key] for key in ("rollout_id", "temperature") if key in lm.kwargs}
+        for name, _ in self._wiring.steps:
+            own = self._own.lm(name)
+            getattr(self, name).set_lm(own.copy(**drawn) if own else lm)
+
+    def get_lm(self) -> dspy.LM | None:
+        """The model of its modules, less those that have one of their own."""
+        lms = [getattr(self, name).get_lm() for name, _ in self._wiring.steps if not self._own.lm(name)]
+        return lms[0] if lms else None
+
+
+class Wiring:
+    """Where a program's modules take their inputs from; copies of a program share it."""
+
+    def __init__(self, program: LoadedProgram) -> None:
+        self.steps = [(step.name, step.wires) for step in program.steps]
+        self.outputs = program.outputs
+
+    def __deepcopy__(self, memo: Any) -> "Wiring":
+        """Itself."""
+        return self
+
+
+class OwnModels:
+    """The models and adapters of the modules that have settings of their own; the others take what they are run with."""
+
+    def __init__(self, program: LoadedProgram, choose: Callable[[pb.LmSettings], tuple[dspy.LM, dspy.Adapter]]) -> None:
+        self._settings: dict[str, dict[str, Any]] = {}
+        for step in program.steps:
+            asked = pb.LmSettings()
+            asked.CopyFrom(step.lm)
+            asked.ClearField("adapter")
+            lm, adapter = choose(step.lm)
+            own = {"lm": lm} if asked.ByteSize() > 0 else {}
+            self._settings[step.name] = {**own, **({"adapter": adapter} if step.lm.adapter else {})}
+
+    def __deepcopy__(self, memo: Any) -> "OwnModels":
+        """Itself: copies of a program share it."""
+        return self
+
+    def lm(self, name: str) -> dspy.LM | None:
+        """A module's own model, if it has one."""
+        return self._settings[name].get("lm")
+
+    @contextmanager
+    def around(self, name: str) -> Iterator[None]:
+        """What a module runs in."""
+        with dspy.context(**self._settings[name]):
+            yield
+
+
+def filled(empty: Any, values: dict[str, Any]) -> Any:
+    """An example or a prediction with these fields: DSPy takes a keyword called `base` for another one to copy."""
+    for name, value in values.items():
+        empty[name] = value
+    return empty

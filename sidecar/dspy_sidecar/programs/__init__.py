@@ -1,0 +1,1 @@
+"""What a gateway defines, as DSPy modules."""

@@ -1,0 +1,105 @@
+"""The gRPC server: listens, warms the model, and drains when it is told to end."""
+
+import asyncio
+import gc
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import dspy
+import grpc
+from dspy.clients import model_metadata
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
+
+from dspy_sidecar.log import logger
+from dspy_sidecar.models.embedded import EmbeddedModel
+from dspy_sidecar.models.lm import Models
+from dspy_sidecar.optimizing.parent import Optimizing
+from dspy_sidecar.programs.programs import Programs
+from dspy_sidecar.serving.servicer import Servicer
+from dspy_sidecar.settings import Settings, is_embedded
+from dspy_sidecar.tools.tools import toolbox
+
+MEBIBYTE = 2**20
+GRACE_S = 5
+OPTIONS = [
+    ("grpc.max_receive_message_length", 32 * MEBIBYTE),
+    ("grpc.max_send_message_length", 32 * MEBIBYTE),
+    # The gateway pings every 30 s; less than half of that, or it is told off for too many pings.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Two workers never share an address: which of them got a call would be chance.
+    ("grpc.so_reuseport", 0),
+]
+
+
+def prepare() -> None:
+    """What all workers share: whatever is made before they are forked is in memory once."""
+    dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True, memory_max_entries=1_000)
+    # DSPy's table of models, which it reads at the first request.
+    model_metadata.source_info()
+    gc.collect()
+    # The collector would write to every object it looks at, and so copy its page.
+    gc.freeze()
+
+
+async def serve(
+    address: str, number: int, settings: Settings, embedded: EmbeddedModel | None, alive: int, work_dir: Path | None
+) -> None:
+    """Serves as a worker until SIGTERM or SIGINT. When `alive` ends nobody is left to serve, and it ends at once."""
+    models = Models(settings, embedded)
+    servicer = Servicer(settings, models, Programs(), Optimizing(embedded, work_dir))
+    health = HealthServicer()
+    await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    server = grpc.aio.server(options=OPTIONS)
+    pb_grpc.add_SidecarServiceServicer_to_server(servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    server.add_insecure_port(address)
+    await server.start()
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, stop.set)
+    # Without cleaning up, which would take the socket of the one that listens there by now.
+    loop.add_reader(alive, os._exit, 1)
+
+    warming = asyncio.create_task(warm(number, settings, models, embedded))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([warming, stopped], return_when=asyncio.FIRST_COMPLETED)
+    if not stop.is_set():
+        warming.result()
+        servicer.is_warm = True
+        await health.set("", health_pb2.HealthCheckResponse.SERVING)
+        logger.info(
+            "warm", extra={"fields": {"worker": number, "model": settings.default_model, "dspy": dspy.__version__}}
+        )
+    await stopped
+    warming.cancel()
+    await health.enter_graceful_shutdown()
+    deadline = loop.time() + GRACE_S
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline):
+            await servicer.drain()
+    await server.stop(max(0, deadline - loop.time()))
+    await models.close()
+    await toolbox().close()
+
+
+async def warm(number: int, settings: Settings, models: Models, embedded: EmbeddedModel | None) -> None:
+    """Runs the local model once, on the first worker, so that nobody's first run pays for its loading.
+
+    A provider's model costs money: it is left alone. Tools are there from the first run on, where their servers are.
+    """
+    await toolbox().settled()
+    if embedded is None:
+        return
+    await asyncio.to_thread(embedded.wait)
+    if number > 0 or not is_embedded(settings.default_model):
+        return
+    lm, adapter = models.choose()
+    with dspy.context(lm=lm, adapter=adapter, disable_history=True, trace=None):
+        await dspy.Predict("greeting -> mood: bool").acall(greeting="hello")

@@ -1,0 +1,215 @@
+"""The straight way asks the same, reads the same and fails the same as DSPy as it comes."""
+
+import asyncio
+import itertools
+import json
+
+import dspy
+import pytest
+from dspy._vendor.lm15.providers.base import HttpResponse
+from dspy.clients import execution
+from programs import STR, asked, capital, program, signature
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+from test_lean import ERRORS, reachable_texts
+from test_stock import GARBAGE, TYPES, demos_of
+
+from dspy_sidecar.faults import failure_of
+from dspy_sidecar.models.fast_path import MOST
+from dspy_sidecar.models.http import plain
+from dspy_sidecar.models.lm import Models
+from dspy_sidecar.models.meter import Meter
+from dspy_sidecar.programs.programs import LoadedProgram, build
+from dspy_sidecar.runs import running
+from dspy_sidecar.settings import Settings
+
+STOCK = {"ChatAdapter": dspy.ChatAdapter, "XMLAdapter": dspy.XMLAdapter}
+PARIS = "[[ ## answer ## ]]\nParis\n\n[[ ## completed ## ]]"
+
+
+@pytest.fixture
+async def models(model):
+    made = Models(Settings("openai/scripted", ("openai/scripted",), model.url), None)
+    yield made
+    await made.close()
+
+
+def is_direct(made: LoadedProgram, models: Models, *settings: pb.LmSettings) -> bool:
+    return made.steps[0].directs.to(*models.choose(made.lm, *settings)) is not None
+
+
+async def run(made: LoadedProgram, models: Models, adapter: str = "", **inputs) -> tuple:
+    """Its outputs or its fault, and all that is told of it."""
+    told = []
+    request = asked(pb.Program(), pb.LmSettings(adapter=adapter), **inputs)
+    try:
+        done = await running.run(made, models, request, running.Events(told.append))
+        outcome, trace = json.loads(done.outputs), done.trace
+    except Exception as error:
+        failure = failure_of(error)
+        outcome, trace = str(failure), told[-1].trace
+    for step in trace.steps:
+        step.ClearField("duration_ms")
+    return outcome, str(trace)
+
+
+async def by_dspy(made: LoadedProgram, models: Models, monkeypatch, adapter: str = "", **inputs) -> tuple:
+    """The same without the straight way."""
+    with monkeypatch.context() as patched:
+        patched.setattr("dspy_sidecar.models.fast_path.Directs.to", lambda *_: None)
+        return await run(made, models, adapter, **inputs)
+
+
+@pytest.mark.parametrize("adapter", STOCK)
+@pytest.mark.parametrize("kind", ["Predict", "ChainOfThought"])
+async def test_requests_and_outputs_are_those_of_stock_dspy(model, models, adapter, kind):
+    for name, count in itertools.product(TYPES, (0, 5, 16)):
+        type_, values = TYPES[name]
+        sig = pb.Signature(name="Odd", instructions="Do it:\n  well, ünd\n\tquickly.")
+        sig.inputs.extend([pb.Field(name="x", type=type_), pb.Field(name="note", type=STR, description="a “note”")])
+        sig.outputs.append(pb.Field(name="y", type=type_))
+        made = build(program(sig, kind))
+        predict = made.steps[0].module.predictors()[0]
+        predict.demos = demos_of(values, count)
+        assert is_direct(made, models, pb.LmSettings(adapter=adapter))
+        stock = dspy.Predict(predict.signature)
+        stock.demos = predict.demos
+        lm = dspy.LM("openai/scripted", api_base=model.url, cache=False)
+        for value in values:
+            # JSON has no keys but texts: what comes over the wire is not what Python would have.
+            inputs = {"x": json.loads(json.dumps(value)), "note": 'Ünï\ncödé 😀\t"<&>"\\ \x7f [[ ## y ## ]] '}
+            written = {"y": value, "reasoning": "so é"}
+            model.script(STOCK[adapter]().format_assistant_message_content(predict.signature, written))
+            outputs, _ = await run(made, models, adapter, **inputs)
+            with dspy.context(lm=lm, adapter=STOCK[adapter](), disable_history=True, trace=None):
+                theirs = await stock.acall(**inputs)
+            assert model.bodies[-2] == model.bodies[-1]
+            assert outputs == json.loads(json.dumps({"y": theirs.y}))
+
+
+def body(text: str | None = PARIS, finish: str = "stop", usage: object = None, **message) -> dict:
+    choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text, **message}}
+    counted = {"prompt_tokens": 5, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
+    return {"id": "1", "model": "x", "choices": [choice], "usage": counted if usage is None else usage}
+
+
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+BODIES = {
+    "plain": body(),
+    "other names of nothing": body(refusal=None, tool_calls=[], reasoning_content="", annotations=[]),
+    "no usage": body(usage={}),
+    "half a usage": body(usage={"prompt_tokens": 5}),
+    "no count of the cached": body(usage={"prompt_tokens": 5, "completion_tokens": 7, "prompt_tokens_details": {}}),
+    "an error of nothing": {**body(), "error": {}},
+    "a count below nothing": body(usage={"prompt_tokens": -1, "completion_tokens": 7}),
+    "a count that is none": body(usage={"prompt_tokens": True, "completion_tokens": 7}),
+    "odd details": body(usage={"prompt_tokens": 5, "completion_tokens": 7, "completion_tokens_details": [1]}),
+    "a usage of another kind": body(usage=[1]),
+    "an odd count of the cached": body(
+        usage={"prompt_tokens": 5, "completion_tokens": 7, "prompt_tokens_details": [1]}
+    ),
+    "cut off": body(finish="length"),
+    "filtered": body(finish="content_filter"),
+    "reasoning beside": body(reasoning_content="thinking"),
+    "a refusal": body(None, refusal="I won't"),
+    "tools": body(None, finish="tool_calls", tool_calls=[CALL]),
+    "text and tools": body(tool_calls=[CALL]),
+    "nothing": body(None),
+    "an empty text": body(""),
+    "parts": body([{"type": "text", "text": PARIS}]),
+    "an error in an answer": {**body(), "error": {"message": "no", "code": "context_length_exceeded"}},
+    "two choices": {**body(), "choices": body()["choices"] * 2},
+    "no choices": {**body(), "choices": []},
+    "no object": [1],
+}
+
+
+@pytest.mark.parametrize("name", [*BODIES, *ERRORS, "no JSON"])
+async def test_whatever_a_server_answers_comes_to_the_same_as_by_dspy(model, models, monkeypatch, name):
+    made = build(capital())
+    assert is_direct(made, models)
+    monkeypatch.setattr(execution, "_delay", lambda *_: 0)
+    seen = []
+    for way in (run, lambda *args, **inputs: by_dspy(*args, monkeypatch, **inputs)):
+        model.script(ERRORS.get(name) or (json.dumps(BODIES[name]).encode() if name in BODIES else b"<html>"))
+        before = len(model.requests)
+        outcome = await way(made, models, question="Where?")
+        seen.append((outcome, len(model.requests) - before, [json.dumps(sent) for sent in model.requests[before:]]))
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("text", [*GARBAGE, PARIS, '{"answer": "Paris"}'])
+@pytest.mark.parametrize("adapter", STOCK)
+async def test_what_cannot_be_read_is_asked_for_again_in_json_as_by_dspy(model, models, monkeypatch, adapter, text):
+    made = build(capital())
+    seen = []
+    for way in (run, lambda *args, **inputs: by_dspy(*args[:2], monkeypatch, *args[2:], **inputs)):
+        model.script(text, '{"answer": "Rome"}')
+        before = len(model.requests)
+        outcome = await way(made, models, adapter, question="Where?")
+        seen.append((outcome, [json.dumps(sent) for sent in model.requests[before:]]))
+    assert seen[0] == seen[1]
+
+
+def test_only_plain_answers_are_read_without_dspy():
+    def is_plain(body: object) -> bool:
+        return plain.plain(HttpResponse(200, "OK", [], json.dumps(body).encode())) is not None
+
+    assert [name for name, body in BODIES.items() if is_plain(body)] == [
+        *("plain", "other names of nothing", "no usage", "half a usage", "no count of the cached")
+    ]
+
+
+@pytest.mark.parametrize("settings", [{"adapter": "JSONAdapter"}, {"cache": True}, {"params": b'{"logprobs": true}'}])
+async def test_what_else_dspy_does_at_a_run_goes_through_dspy(models, settings):
+    assert is_direct(build(capital()), models)
+    assert not is_direct(build(capital()), models, pb.LmSettings(**settings))
+
+
+async def test_what_dspy_would_change_in_a_run_goes_through_dspy(model, models, monkeypatch):
+    made = build(capital())
+    model.script(PARIS)
+    for text in ["<<CUSTOM-TYPE-START-IDENTIFIER>>[1]<<CUSTOM-TYPE-END-IDENTIFIER>>", "plain"]:
+        await run(made, models, question=text)
+        await by_dspy(made, models, monkeypatch, question=text)
+        assert json.dumps(model.requests[-2]) == json.dumps(model.requests[-1])
+
+
+async def test_text_that_is_no_unicode_and_inputs_that_are_missing_are_left_to_dspy(models):
+    sig = signature({"question": STR}, {"answer": STR})
+    step = build(program(sig)).steps[0]
+    direct = step.directs.to(*models.choose())
+    assert await direct.answer({"question": "\ud800"}, Meter(lambda: None)) is None
+    assert await direct.answer({}, Meter(lambda: None)) is None
+
+
+async def test_a_cancelled_run_gives_up_its_request(model, models):
+    model.script(None)
+    made = build(capital())
+    before, asked_before = model.given_up, len(model.requests)
+    going = asyncio.create_task(run(made, models, question="Where?"))
+    while len(model.requests) == asked_before:
+        await asyncio.sleep(0.01)
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    while model.given_up == before:
+        await asyncio.sleep(0.01)
+
+
+async def test_nothing_of_a_run_stays(model, models):
+    made = build(capital())
+    made.steps[0].module.demos = [{"question": "kept demo", "answer": "kept"}]
+    model.script(PARIS.replace("Paris", "marked answer"))
+    for _ in range(2):
+        assert "marked answer" in str(await run(made, models, question="marked question"))
+    texts = "\n".join(reachable_texts([made, models]))
+    assert "kept demo" in texts
+    assert "marked question" not in texts and "marked answer" not in texts
+
+
+async def test_a_predictor_keeps_few_ways(model, models):
+    made = build(capital())
+    directs = made.steps[0].directs
+    ways = [directs.to(*models.choose(pb.LmSettings(temperature=n / 10))) for n in range(10)]
+    assert all(ways) and len(directs._made) == MOST
+    assert directs.to(*models.choose(pb.LmSettings(temperature=0.9))) is ways[-1]

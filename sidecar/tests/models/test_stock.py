@@ -1,0 +1,221 @@
+"""Prompts, requests and parsed answers are those of DSPy as it comes, byte for byte."""
+
+import itertools
+import json
+from contextlib import contextmanager
+
+import dspy
+import dspy.adapters.utils
+import dspy.adapters.xml_adapter
+import pydantic
+import pytest
+from dspy.utils.exceptions import AdapterParseError
+from programs import STR
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+
+from dspy_sidecar.models import adapters, small_model_adapter
+from dspy_sidecar.models.cached_lm import LM
+from dspy_sidecar.models.http import type_adapters
+from dspy_sidecar.models.http.engine import Engines
+from dspy_sidecar.models.lm import register_embedded
+from dspy_sidecar.programs.annotations import signature_class
+
+INT, FLOAT, BOOL = (pb.Type(scalar=kind) for kind in (pb.SCALAR_INT, pb.SCALAR_FLOAT, pb.SCALAR_BOOL))
+
+
+def literal(*values: str) -> pb.Type:
+    return pb.Type(literal=pb.LiteralType(values=values))
+
+
+def listed(of: pb.Type) -> pb.Type:
+    return pb.Type(list=pb.ListType(element=of))
+
+
+def keyed(of: pb.Type, key=pb.SCALAR_STR) -> pb.Type:
+    return pb.Type(dict=pb.DictType(key=key, value=of))
+
+
+def optional(of: pb.Type) -> pb.Type:
+    return pb.Type(optional=pb.OptionalType(of=of))
+
+
+TYPES = {
+    "str": (STR, ["", "plain", 'Ünï\ncödé 😀 "<&>" [[ ## y ## ]]', "3"]),
+    "int": (INT, [0, -7]),
+    "float": (FLOAT, [0.5, 3.0, 1e-9]),
+    "bool": (BOOL, [True, False]),
+    "Literal": (literal("a b", "it's", 'say "hi"', "é", "1"), ["é", "it's"]),
+    "list[str]": (listed(STR), [[], ["one"], ["a\nb", "«c»"]]),
+    "list[int]": (listed(INT), [[1, 2]]),
+    "list[bool]": (listed(BOOL), [[True]]),
+    "list[Literal]": (listed(literal("x", "y")), [["x"]]),
+    "list[list[float]]": (listed(listed(FLOAT)), [[[1.5], []]]),
+    "dict[str, int]": (keyed(INT), [{"ключ": 1, "b-c.d": 2}, {}]),
+    "dict[int, str]": (keyed(STR, pb.SCALAR_INT), [{1: "один"}]),
+    "dict[str, list[str]]": (keyed(listed(STR)), [{"a": ["b"]}]),
+    "Optional[str]": (optional(STR), [None, "x"]),
+    "Optional[int]": (optional(INT), [None, 4]),
+    "Optional[Literal]": (optional(literal("p", "q")), [None, "p"]),
+    "Optional[list[dict]]": (optional(listed(keyed(FLOAT))), [None, [{"a": 0.25}]]),
+    "list[Optional[int]]": (listed(optional(INT)), [[1, None]]),
+}
+PAIRS = {
+    "chat": (adapters.ChatAdapter(), dspy.ChatAdapter()),
+    "json": (adapters.JSONAdapter(), dspy.JSONAdapter()),
+    "xml": (adapters.XMLAdapter(), dspy.XMLAdapter()),
+}
+GARBAGE = [
+    "",
+    "no fields",
+    "[[ ## y ## ]]\n\n[[ ## note ## ]]\nx",
+    "[[ ## y ## ]]\nNone\n[[ ## note ## ]] 1",
+    '{"y": null, "note": "n"}',
+    '{"y": "1", "note": 2}',
+    '{"y": [1, "a"], "note": "n"}',
+    '{"y": {"1": "a"}, "note": "n"',
+    "<y>1</y><note>n</note>",
+    "<y><item>1</item><item>é</item></y><note/>",
+    '<y><a>1</a><entry key="b c">2</entry></y><note>&lt;</note>',
+    "<y>",
+]
+
+
+@contextmanager
+def stock():
+    """DSPy with its own TypeAdapters."""
+    patched = (dspy.adapters.utils, dspy.adapters.xml_adapter)
+    for module in patched:
+        assert module.TypeAdapter is type_adapters.type_adapter
+        module.TypeAdapter = pydantic.TypeAdapter
+    try:
+        yield
+    finally:
+        type_adapters.install()
+
+
+def signature_of(kind: pb.Type, described: bool, constrained: bool) -> type[dspy.Signature]:
+    fields = [pb.Field(name="x", type=kind), pb.Field(name="y", type=kind), pb.Field(name="note", type=STR)]
+    if described:
+        for field in fields:
+            field.description = f"what {field.name} is: “so”\nand so"
+    if constrained:
+        fields[0].constraints.pattern = "[a-z]+"
+        fields[1].constraints.min, fields[1].constraints.max = -10, 10
+        fields[2].constraints.max_length = 99
+    instructions = "Do it:\n  well, ünd  \n\tquickly." if described else ""
+    return signature_class(pb.Signature(name="Odd", instructions=instructions, inputs=fields[:1], outputs=fields[1:]))
+
+
+def demos_of(values: list, count: int) -> list[dict]:
+    """Complete ones, and those that lack an input, an output, everything, or have more than they should."""
+    shapes = [
+        lambda value: {"x": value, "y": value, "note": "ok é"},
+        lambda value: {"augmented": True, "x": value, "note": "n"},
+        lambda value: dspy.Example(x=value, y=value, note=None, other="?"),
+        lambda value: {"y": value, "note": "no input"},
+        lambda value: dspy.Example(x=value, y=value, note="<&>").with_inputs("x"),
+    ]
+    return [shapes[n % len(shapes)](values[n % len(values)]) for n in range(count)]
+
+
+def test_dspy_is_the_version_that_this_was_written_for():
+    look_at = (
+        "type_adapters.py (where adapters call TypeAdapter), memo.py (what adapters format and when), "
+        "lean.py (dspy/clients/execution.py: aexecute; capabilities.py: prepare_async), "
+        "engine.py (lm15's router and transports), "
+        "direct.py (predict.py, adapters/base.py and chat_adapter.py), plain.py (openai_chat.py: _response_from_chat_body)"
+    )
+    assert dspy.__version__ == "3.4.1", f"read again, and run these tests: {look_at}"
+
+
+@pytest.mark.parametrize("adapter", PAIRS)
+@pytest.mark.parametrize("name", TYPES)
+def test_prompts_and_parsed_answers_are_those_of_stock_dspy(adapter, name):
+    kind, values = TYPES[name]
+    ours, theirs = PAIRS[adapter]
+    for described, constrained, count in itertools.product((False, True), (False, True), (0, 1, 5, 16)):
+        signature, demos = signature_of(kind, described, constrained), demos_of(values, count)
+        for value in [*values, *values]:
+            written = ours.format(signature, demos, {"x": value})
+            with stock():
+                assert json.dumps(written) == json.dumps(theirs.format(signature, demos, {"x": value}))
+        for completion in [*GARBAGE, *answers(theirs, signature, values)]:
+            parsed = outcome(ours, signature, completion)
+            with stock():
+                assert parsed == outcome(theirs, signature, completion)
+
+
+def answers(adapter, signature, values) -> list[str]:
+    """As the adapter itself would write them."""
+    return [adapter.format_assistant_message_content(signature, {"y": value, "note": "é"}) for value in values]
+
+
+def outcome(adapter, signature, completion) -> str:
+    """With the types of all values, since `1 == True`."""
+    try:
+        return repr(adapter.parse(signature, completion))
+    except AdapterParseError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("adapter", PAIRS)
+async def test_the_request_that_is_sent_is_that_of_stock_dspy(model, adapter):
+    ours, theirs = PAIRS[adapter]
+    engines = Engines()
+    settings = [
+        {},
+        {"temperature": 0.3, "max_tokens": 77, "stop": ["x", "y"], "seed": 3, "top_p": 0.5},
+        {"presence_penalty": 0.5, "frequency_penalty": -1.0},
+        # Not on the lean way.
+        {"reasoning_effort": "low"},
+    ]
+    cases = [
+        *itertools.product(TYPES, (0, 5), settings[:1]),
+        *itertools.product(["str", "dict[str, int]"], [5], settings),
+    ]
+    for name, count, given in cases:
+        kind, values = TYPES[name]
+        predict = dspy.Predict(signature_of(kind, True, True))
+        predict.demos = demos_of(values, count)
+        model.script(answers(theirs, predict.signature, values)[0])
+        where = {"api_base": model.url, "cache": False}
+        lean = LM("openai/scripted", engines=engines, **given, **where)
+        outputs, sent = [], []
+        for lm, adapter in ((lean, ours), (lean, ours), (dspy.LM("openai/scripted", **given, **where), theirs)):
+            with dspy.context(lm=lm, adapter=adapter, disable_history=True, trace=None):
+                outputs.append(repr((await predict.acall(x=values[-1])).toDict()))
+            sent.append(json.dumps(model.requests[-1]))
+        assert sent[0] == sent[1] == sent[2]
+        assert outputs[0] == outputs[1] == outputs[2]
+    await engines.transport.close()
+
+
+def test_equal_annotations_that_pydantic_tells_apart_have_adapters_of_their_own():
+    assert (int | str) == (str | int)
+    assert type_adapters.type_adapter(float | str).core_schema != type_adapters.type_adapter(str | float).core_schema
+    assert type_adapters.type_adapter(list[str]) is type_adapters.type_adapter(list[str])
+
+
+async def test_the_local_models_requests_go_the_same_way_and_are_those_of_stock_dspy(model):
+    register_embedded(model.url)
+    engines = Engines()
+    kind, values = TYPES["list[str]"]
+    predict = dspy.Predict(signature_of(kind, True, True))
+    model.script('{"y": ["a"], "note": "n"}')
+    lean = LM("embedded/smollm2", engines=engines, cache=False, temperature=0.0, max_tokens=99)
+    assert lean.way is not None
+    sent = []
+    for lm, adapter in (
+        (lean, adapters.SmallModelAdapter()),
+        (lean, adapters.SmallModelAdapter()),
+        (
+            dspy.LM("embedded/smollm2", cache=False, temperature=0.0, max_tokens=99),
+            small_model_adapter.SmallModelAdapter(),
+        ),
+    ):
+        with dspy.context(lm=lm, adapter=adapter, disable_history=True, trace=None):
+            assert (await predict.acall(x=values[-1])).y == ["a"]
+        sent.append(json.dumps(model.requests[-1]))
+    assert sent[0] == sent[1] == sent[2]
+    assert "json_schema" in sent[0]
+    await engines.transport.close()

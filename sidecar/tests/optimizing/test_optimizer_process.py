@@ -1,0 +1,194 @@
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+
+import grpc
+import pytest
+from optimizer_processes import optimizers, until
+from process import SIDECAR
+from pupil import CAPITALS, pupil, request
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+from test_budgets import failure_of
+from test_optimizing import optimized
+from worker import Worker
+
+from dspy_sidecar.optimizing.folders import OLD_S, Folders
+from dspy_sidecar.optimizing.parent import GRACE_S
+
+
+async def drain(call) -> None:
+    async for _ in call:
+        pass
+
+
+async def test_cancelling_the_call_ends_the_process_and_its_requests(sidecar, model):
+    model.script(None)
+    given_up = model.given_up
+    before = len(model.requests)
+    call = sidecar.OptimizeProgram(request("COPRO"))
+    reading = asyncio.ensure_future(drain(call))
+    await until(lambda: len(model.requests) > before)
+    assert len(optimizers(model.url)) == 1
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await until(lambda: not optimizers(model.url), 5)
+    await until(lambda: model.given_up > given_up, 5)
+
+
+async def test_cancelling_while_it_starts_ends_the_process(sidecar, model):
+    call = sidecar.OptimizeProgram(request("COPRO"))
+    await call.read()
+    call.cancel()
+    await until(lambda: not optimizers(model.url), 5)
+
+
+async def test_a_process_that_is_killed_is_an_interruption(sidecar, model):
+    model.script(None)
+    before = len(model.requests)
+    call = sidecar.OptimizeProgram(request("COPRO"))
+    failing = asyncio.ensure_future(failure_of(call))
+    await until(lambda: len(model.requests) > before)
+    (process,) = optimizers(model.url)
+    os.kill(process, signal.SIGKILL)
+    code, reason, *_ = await failing
+    assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "INTERRUPTED")
+
+
+async def test_the_process_is_nice_and_in_a_group_of_its_own(sidecar, model):
+    model.script(None)
+    before = len(model.requests)
+    call = sidecar.OptimizeProgram(request("COPRO"))
+    reading = asyncio.ensure_future(drain(call))
+    await until(lambda: len(model.requests) > before)
+    (process,) = optimizers(model.url)
+    assert os.getpriority(os.PRIO_PROCESS, process) >= 10
+    assert os.getpgid(process) == process
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
+async def test_a_process_that_does_not_end_in_its_time_is_killed_and_told_of_each_second_until_then(sidecar, model):
+    model.script(None)
+    before = len(model.requests)
+    asked = request("COPRO")
+    asked.budget.time_ms = 4000
+    began = time.monotonic()
+    failing = asyncio.ensure_future(failure_of(sidecar.OptimizeProgram(asked)))
+    await until(lambda: len(model.requests) > before)
+    (process,) = optimizers(model.url)
+    os.kill(process, signal.SIGSTOP)
+    code, reason, *_, told = await failing
+    assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXCEEDED")
+    assert 4 + GRACE_S <= time.monotonic() - began < 4 + GRACE_S + 3
+    assert len(told) >= 4 + GRACE_S - 2
+    assert optimizers(model.url) == []
+
+
+async def test_the_process_dies_with_the_sidecar(model, tmp_path):
+    address = f"unix:{tmp_path}/sidecar.sock"
+    env = {**os.environ, "SIGRUN_LM": "openai/scripted", "SIGRUN_LM_API_BASE": model.url, "OPENAI_API_KEY": "test"}
+    model.script(None)
+    before = len(model.requests)
+    args = ["-m", "dspy_sidecar", "--listen", address, "--work-dir", str(tmp_path)]
+    own = await asyncio.create_subprocess_exec(sys.executable, *args, cwd=SIDECAR, env=env)
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = Worker(channel)
+        reading = asyncio.ensure_future(drain(stub.OptimizeProgram(request("GEPA"), wait_for_ready=True)))
+        await until(lambda: len(model.requests) > before)
+        assert len(optimizers(model.url)) == 1
+        own.kill()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await reading
+    await own.wait()
+    await until(lambda: not optimizers(model.url), 5)
+
+
+async def test_gepa_goes_on_from_where_a_killed_process_was(sidecar, model, work_dir):
+    def halting(asked: dict):
+        """Proposes what helps with five of ten, and then has no answer to the second reflection."""
+        system, *others = asked["messages"]
+        if "new_instruction" in str(system):
+            reflections.append(asked)
+            return json.dumps({"new_instruction": "Be halfway sure."}) if len(reflections) == 1 else None
+        knows = "halfway" in str(system) and any(name in str(others) for name in list(CAPITALS)[:5])
+        return pupil(
+            {**asked, "messages": [{**system, "content": f"careful {system['content']}"}, *others]} if knows else asked
+        )
+
+    reflections: list[dict] = []
+    model.script(halting)
+    asked = request("GEPA", max_metric_calls=60)
+    call = sidecar.OptimizeProgram(asked)
+    failing = asyncio.ensure_future(failure_of(call))
+    await until(lambda: len(reflections) == 2)
+    folder = work_dir / "optimizations" / asked.optimization_id
+    assert folder.stat().st_mode & 0o777 == 0o700
+    kept = json.loads((folder / "candidates.json").read_text())
+    (process,) = optimizers(model.url)
+    os.kill(process, signal.SIGKILL)
+    assert (await failing)[1] == "INTERRUPTED"
+
+    before = len(model.requests)
+    model.script(pupil)
+    result, _ = await optimized(sidecar, asked)
+    assert result.score == 1
+    assert "Be halfway sure." in str(kept[1:])
+    # The first thing to reflect on is what the killed process had found.
+    first = next(one for one in model.requests[before:] if "new_instruction" in str(one["messages"]))
+    assert "Be halfway sure." in str(first["messages"])
+    assert not folder.exists()
+
+
+async def test_a_folder_that_is_not_private_is_not_used(tmp_path):
+    (tmp_path / "optimizations").mkdir(mode=0o755)
+    assert Folders(tmp_path).of("a-1") is None
+    (tmp_path / "optimizations").rmdir()
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "optimizations").symlink_to(tmp_path / "elsewhere")
+    assert Folders(tmp_path).of("a-1") is None
+    (tmp_path / "optimizations").unlink()
+    assert Folders(tmp_path).of("../a") is None
+    assert Folders(tmp_path).of("a-1") == tmp_path / "optimizations" / "a-1"
+
+
+async def test_the_usual_folder_is_not_used_where_somebody_else_made_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    usual = tmp_path / f"sigrun-sidecar-{os.getuid()}"
+    assert Folders(None).of("a-1") == usual / "optimizations" / "a-1"
+    usual.chmod(0o777)
+    assert Folders(None).of("a-1") is None
+
+
+async def test_folders_that_nobody_came_back_to_are_removed(tmp_path):
+    folders = Folders(tmp_path)
+    old, new = folders.of("old"), folders.of("new")
+    os.utime(old, (0, time.time() - OLD_S - 1))
+    folders.of("other")
+    assert not old.exists()
+    assert new.exists()
+
+
+async def test_no_word_of_an_example_stands_in_the_log(model, tmp_path):
+    address = f"unix:{tmp_path}/sidecar.sock"
+    env = {**os.environ, "SIGRUN_LM": "openai/scripted", "SIGRUN_LM_API_BASE": model.url, "OPENAI_API_KEY": "test"}
+    model.script(lambda asked: "unreadable" if "Spain" in str(asked["messages"][-1]) else pupil(asked))
+    args = ["-m", "dspy_sidecar", "--listen", address, "--work-dir", str(tmp_path)]
+    own = await asyncio.create_subprocess_exec(
+        sys.executable, *args, cwd=SIDECAR, env=env, stderr=asyncio.subprocess.PIPE
+    )
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = Worker(channel)
+        await stub.GetInfo(pb.GetInfoRequest(), wait_for_ready=True)
+        for optimizer in ("MIPROv2", "GEPA"):
+            await drain(stub.OptimizeProgram(request(optimizer)))
+    own.terminate()
+    _, log = await own.communicate()
+    lines = log.decode().splitlines()
+    assert [line for line in lines if not line.startswith("{")] == []
+    assert "Capital" not in log.decode()

@@ -1,0 +1,34 @@
+import re
+from pathlib import Path
+
+import dspy
+import pydantic
+
+SOURCE = Path(__file__).parents[3] / "src" / "domain"
+
+
+def names(file: str, constant: str) -> set[str]:
+    """The names that a constant of the gateway's lists."""
+    text = (SOURCE / file).read_text()
+    body = text[text.index(constant) :].split(");", 1)[0].split("=", 1)[1]
+    quoted = re.findall(r'"([a-z_]+)"', body)
+    return set(quoted or re.findall(r"[a-z_]+", body.split("`")[1]))
+
+
+def test_every_member_of_a_dspy_module_is_a_name_that_no_module_of_a_program_may_have():
+    members = {name for name in dir(dspy.Module()) if not name.startswith("_")}
+    assert members - names("program/pipeline.ts", "takenModuleNames") == set()
+
+
+def test_every_member_of_a_pydantic_model_that_begins_with_model_is_a_name_that_no_field_may_have():
+    members = {name for name in dir(pydantic.BaseModel) if name.startswith("model_")}
+    assert members - names("signature/fields.ts", "takenNames") == set()
+
+
+def test_every_name_that_a_signature_class_has_for_its_own_fields_is_taken():
+    own = {
+        name
+        for name in dir(type(dspy.Signature))
+        if name in ("fields", "input_fields", "output_fields", "instructions", "signature")
+    }
+    assert own <= names("signature/fields.ts", "takenNames")

@@ -1,0 +1,218 @@
+import json
+from pathlib import Path
+
+import dspy
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from programs import STR, asked, capital, signature
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+from test_runs import done
+
+from dspy_sidecar.programs import states
+from dspy_sidecar.programs.programs import build
+
+QUESTION = {"question": "Capital of Spain?"}
+TRAINSET = [
+    dspy.Example(question=f"Capital of {country}?", answer=city).with_inputs("question")
+    for country, city in [("France", "Paris"), ("Italy", "Rome")]
+]
+
+
+class Two(dspy.Module):
+    """A program of a notebook's."""
+
+    def __init__(self):
+        super().__init__()
+        self.think = dspy.ChainOfThought("question -> draft")
+        self.say = dspy.Predict("draft -> answer")
+
+    def forward(self, question):
+        return self.say(draft=self.think(question=question).draft)
+
+
+class One(dspy.Module):
+    """A program of a notebook's with one module, named as the server's."""
+
+    def __init__(self, only):
+        super().__init__()
+        self.only = only
+
+    def forward(self, question):
+        return self.only(question=question)
+
+
+def two() -> pb.Program:
+    """The same as the notebook's, as the gateway sends it."""
+    made = capital()
+    think, say = signature({"question": STR}, {"draft": STR}), signature({"draft": STR}, {"answer": STR})
+    del made.modules[:]
+    made.modules.add(name="think", type="ChainOfThought", signature=think).wires.add(input="question", field="question")
+    made.modules.add(name="say", type="Predict", signature=say).wires.add(input="draft", module="think", field="draft")
+    made.outputs[0].module = "say"
+    return made
+
+
+PROGRAMS = {
+    "Predict": (lambda: dspy.Predict("question -> answer"), capital),
+    "ChainOfThought": (lambda: dspy.ChainOfThought("question -> answer"), lambda: capital("ChainOfThought")),
+    "Predict in a class": (lambda: One(dspy.Predict("question -> answer")), capital),
+    "ChainOfThought in a class": (
+        lambda: One(dspy.ChainOfThought("question -> answer")),
+        lambda: capital("ChainOfThought"),
+    ),
+    "a pipeline": (Two, two),
+}
+REPLY = {"reasoning": "I know.", "draft": "a draft", "answer": "Paris"}
+
+
+def saved(program: dspy.Module, folder: Path) -> str:
+    program.save(folder / "x.json")
+    return (folder / "x.json").read_text()
+
+
+def prompts(model, before: int) -> list:
+    return [request["messages"] for request in model.requests[before:]]
+
+
+async def plain(program: dspy.Module, model) -> list:
+    """The prompts that DSPy itself makes."""
+    before = len(model.requests)
+    with dspy.context(
+        lm=dspy.LM("openai/scripted", api_base=model.url, api_key="test", cache=False), disable_history=True
+    ):
+        await dspy.asyncify(program)(**QUESTION)
+    return prompts(model, before)
+
+
+async def served(made: pb.Program, sidecar, model) -> list:
+    before = len(model.requests)
+    await done(sidecar.run(asked(made, **QUESTION)))
+    return prompts(model, before)
+
+
+async def optimized(program: dspy.Module, model) -> dspy.Module:
+    """What a notebook makes of it: demos that the program made, others that were given, instructions and a prefix."""
+    optimizer = dspy.BootstrapFewShot(metric=lambda *_: True, max_bootstrapped_demos=1, max_labeled_demos=2)
+    with dspy.context(
+        lm=dspy.LM("openai/scripted", api_base=model.url, api_key="test", cache=False), disable_history=True
+    ):
+        made = await dspy.asyncify(optimizer.compile)(program, trainset=TRAINSET)
+    for predictor in made.predictors():
+        last = list(predictor.signature.output_fields)[-1]
+        signature = predictor.signature.with_instructions('Be "brief".\n\nSay naïve words.')
+        predictor.signature = signature.with_updated_fields(last, prefix="So:", desc="as short as can be")
+    return made
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+async def test_what_dspy_optimized_and_saved_is_served_with_the_same_prompts(sidecar, model, tmp_path, kind):
+    notebooks, ours = PROGRAMS[kind]
+    model.script(REPLY)
+    program = await optimized(notebooks(), model)
+    made = ours()
+    made.compiled_state = saved(program, tmp_path)
+    expected = await plain(program, model)
+    assert await served(made, sidecar, model) == expected
+    assert "Say naïve words." in str(expected)
+    assert "Capital of France?" in str(expected)
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+async def test_what_is_served_is_saved_as_dspy_loads_it(sidecar, model, tmp_path, kind):
+    notebooks, ours = PROGRAMS[kind]
+    model.script(REPLY)
+    made = ours()
+    made.compiled_state = saved(await optimized(notebooks(), model), tmp_path)
+    held = build(made)
+    (tmp_path / "ours.json").write_text(states.dump(held.module))
+    bare = notebooks().only if "class" in kind else notebooks()
+    bare.load(tmp_path / "ours.json")
+    assert await plain(bare, model) == await served(made, sidecar, model)
+    # To the letter what DSPy saves of what it loaded.
+    assert saved(bare, tmp_path) == states.dump(held.module)
+
+
+async def test_a_model_in_a_state_is_never_asked(sidecar, model, tmp_path):
+    model.script(REPLY)
+    program = dspy.Predict("question -> answer")
+    program.set_lm(dspy.LM("openai/costly", temperature=0.9, api_base="http://127.0.0.1:1/v1"))
+    made = capital()
+    made.compiled_state = saved(program, tmp_path)
+    assert "costly" in made.compiled_state
+    await done(sidecar.run(asked(made, **QUESTION)))
+    assert model.requests[-1]["model"] == "scripted"
+    assert "temperature" not in model.requests[-1]
+    # Not even a class of one's own, which DSPy would refuse.
+    state = json.loads(made.compiled_state)
+    state["lm"]["_dspy_lm_class"] = "os.system"
+    made = capital(compiled_state=json.dumps(state))
+    await done(sidecar.run(asked(made, **QUESTION)))
+
+
+def changed(kind: str, change) -> pb.Program:
+    """A program with a state of its own that is changed."""
+    made = two() if kind == "two" else capital(kind)
+    state = json.loads(states.dump(build(made).module))
+    changed = change(state)
+    made.compiled_state = json.dumps(state if changed is None else changed)
+    return made
+
+
+def put(state: dict, path: str, value) -> None:
+    *parents, last = path.split("/")
+    for key in parents:
+        state = state[int(key) if key.isdigit() else key]
+    if value is None:
+        del state[last]
+    else:
+        state[last] = value
+
+
+WRONG = [
+    ("Predict", lambda s: ["x"], "the state is no JSON object"),
+    (
+        "ChainOfThought",
+        lambda s: put(s, "predict", None),
+        "has nothing for the predictor predict; the program has predict",
+    ),
+    ("ChainOfThought", lambda s: put(s, "other", {}), "has an unknown predictor other; the program has predict"),
+    ("Predict", lambda s: {"other": s}, "has nothing for the predictor only; the program has only"),
+    ("Predict", lambda s: {"only": s, "second": s}, "has an unknown predictor second"),
+    ("two", lambda s: put(s, "say", None), "has nothing for the predictor say; the program has say, think.predict"),
+    ("two", lambda s: put(s, "say", [1]), "the predictor say is no JSON object"),
+    ("two", lambda s: put(s, "say/config", {"api_base": "http://x"}), "the predictor say has 'config'"),
+    ("two", lambda s: put(s, "say/forward", "x"), "the predictor say has 'forward'"),
+    ("two", lambda s: put(s, "say/extended_signature", {}), "the predictor say has 'extended_signature'"),
+    ("two", lambda s: put(s, "say/signature", None), "the predictor say has no signature with instructions"),
+    ("two", lambda s: put(s, "say/signature/instructions", 7), "the predictor say has no signature with instructions"),
+    ("two", lambda s: put(s, "say/signature/fields", []), "has 0 fields, and its signature has 2: draft, answer"),
+    ("two", lambda s: s["say"]["signature"]["fields"].pop(), "has 1 fields, and its signature has 2"),
+    ("two", lambda s: put(s, "say/signature/fields/1/prefix", None), "no prefix and description for the field answer"),
+    ("two", lambda s: put(s, "think.predict/demos", ["x"]), "the predictor think.predict has demos that are no JSON"),
+    ("two", lambda s: put(s, "think.predict/demos", {}), "the predictor think.predict has demos that are no JSON"),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "why"), WRONG)
+async def test_a_state_of_another_program_is_refused_by_the_predictor(sidecar, kind, change, why):
+    def keep(state):
+        done = change(state)
+        return done if isinstance(done, list) or (isinstance(done, dict) and done.keys() & {"other", "only"}) else None
+
+    made = changed(kind, keep)
+    assert why in await refusal(sidecar, made)
+
+
+async def test_what_is_no_json_is_refused(sidecar):
+    assert "the state is no JSON: " in await refusal(sidecar, capital(compiled_state="\x80\x04pickle"))
+
+
+async def refusal(sidecar, made: pb.Program) -> str:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await sidecar.LoadProgram(pb.LoadProgramRequest(program=made))
+    info = error_details_pb2.ErrorInfo()
+    rpc_status.from_call(raised.value).details[0].Unpack(info)
+    assert info.reason == "BUILD_FAILED"
+    return raised.value.details()

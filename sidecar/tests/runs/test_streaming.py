@@ -1,0 +1,116 @@
+import json
+import logging
+
+import dspy
+import pytest
+from programs import QUESTION, STR, asked, capital, program, signature
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+
+from dspy_sidecar.models.adapters import ChatAdapter, JSONAdapter, SmallModelAdapter, XMLAdapter
+from dspy_sidecar.runs.streaming import Streaming, chat_fields, json_fields, xml_fields
+
+ANSWER = 'Paris, on the Seine.\n\nIt has [[brackets]], # signs and "quotes" <b>&amp;</b>.\n[ not a header'
+
+
+async def streamed(call) -> tuple[list[pb.RunEvent], pb.Done]:
+    events = [event async for event in call]
+    return events, events[-1].done
+
+
+def told(events) -> dict[str, str]:
+    """What the chunks since the last reset add up to."""
+    fields: dict[str, str] = {}
+    for event in events:
+        if event.HasField("reset"):
+            fields = {}
+        if event.HasField("chunk"):
+            fields[event.chunk.field] = fields.get(event.chunk.field, "") + event.chunk.text
+    return fields
+
+
+def with_chunks(made: pb.Program, lm: pb.LmSettings | None = None) -> pb.Run:
+    request = asked(made, lm, **QUESTION)
+    request.chunks = True
+    return request
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7, 50, 10_000])
+async def test_the_chunks_of_a_text_field_add_up_to_its_value_however_the_answer_is_cut(sidecar, model, piece):
+    model.piece = piece
+    model.script({"reasoning": "I think.", "answer": ANSWER})
+    events, done = await streamed(sidecar.run(with_chunks(capital("ChainOfThought"))))
+    assert json.loads(done.outputs) == {"answer": ANSWER}
+    assert told(events) == {"reasoning": "I think.", "answer": ANSWER}
+    assert not any(event.HasField("reset") for event in events)
+    if piece < 10:
+        assert sum(event.HasField("chunk") for event in events) > 5
+    assert done.trace.token_usage.output_tokens == 12
+
+
+@pytest.mark.parametrize("piece", [1, 7, 10_000])
+async def test_the_same_in_json_and_in_xml(sidecar, model, piece):
+    model.piece = piece
+    text = 'Paris, "on" the Seine.\nÉté 😀 \\'
+    model.script(json.dumps({"answer": text}))
+    events, done = await streamed(sidecar.run(with_chunks(capital(), pb.LmSettings(adapter="JSONAdapter"))))
+    assert json.loads(done.outputs) == {"answer": text} == told(events)
+    model.script("<answer>Paris &amp; the Seine</answer>")
+    events, done = await streamed(sidecar.run(with_chunks(capital(), pb.LmSettings(adapter="XMLAdapter"))))
+    assert json.loads(done.outputs) == told(events)
+
+
+async def test_a_module_that_is_asked_again_is_reset(sidecar, model):
+    model.piece = 7
+    model.script("[[ ## answr ## ]]\nnothing to read here", json.dumps({"answer": "Paris"}))
+    events, done = await streamed(sidecar.run(with_chunks(capital())))
+    assert json.loads(done.outputs) == {"answer": "Paris"} == told(events)
+    resets = [event.reset for event in events if event.HasField("reset")]
+    assert [(reset.module, reset.attempt) for reset in resets] == [("only", 2)]
+
+
+async def test_only_text_fields_come_in_chunks(sidecar, model):
+    sig = signature({"question": STR}, {"count": pb.Type(scalar=pb.SCALAR_INT), "answer": STR})
+    model.script({"count": 3, "answer": "Paris"})
+    events, _ = await streamed(sidecar.run(with_chunks(program(sig))))
+    assert told(events) == {"answer": "Paris"}
+
+
+async def test_a_cached_answer_comes_in_chunks_too(sidecar, model):
+    model.script({"answer": "Paris"})
+    request = with_chunks(capital(), pb.LmSettings(cache=True, temperature=0.25))
+    asked_before = len(model.requests)
+    first, _ = await streamed(sidecar.run(request))
+    second, done = await streamed(sidecar.run(request))
+    assert len(model.requests) == asked_before + 1
+    assert told(first) == told(second) == {"answer": "Paris"} == json.loads(done.outputs)
+
+
+@pytest.mark.parametrize("adapter", [ChatAdapter, JSONAdapter, XMLAdapter, SmallModelAdapter])
+def test_what_dspy_tells_of_a_prompt_is_understood_of_each_adapter(adapter, caplog):
+    log = logging.getLogger("dspy.utils.callback")
+    log.addHandler(caplog.handler)
+    streaming = Streaming(send=None, tell=None)
+    streaming.begin("only", ["answer"])
+    try:
+        with dspy.context(callbacks=[streaming]):
+            adapter().format(dspy.Signature("question -> answer"), [], QUESTION)
+    finally:
+        log.removeHandler(caplog.handler)
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "field"),
+    [
+        (chat_fields, f"[[ ## answer ## ]] {ANSWER}\n[[ ## completed ## ]]", ANSWER),
+        (json_fields, "Sure! " + json.dumps({"answer": ANSWER, "x": [1]}), ANSWER),
+        (xml_fields, "<x>1</x><answer>a &lt; b &amp; c</answer>", "a < b & c"),
+    ],
+)
+def test_what_is_read_so_far_only_grows(read, text, field):
+    so_far = ""
+    for end in range(len(text) + 1):
+        now = read(text[:end]).get("answer", "")
+        assert now.startswith(so_far), (so_far, now)
+        so_far = now
+    assert so_far == field

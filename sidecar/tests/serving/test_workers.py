@@ -1,0 +1,151 @@
+"""Forked workers: all serve, a dead one is replaced, none outlives its parent."""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from process import SIDECAR
+from programs import QUESTION, asked, capital
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+from worker import Worker
+
+from dspy_sidecar.serving.workers import addresses
+from dspy_sidecar.settings import Settings
+
+
+@asynccontextmanager
+async def started(model, tmp_path, workers: int):
+    """The process, and a stub for each worker."""
+    first = f"unix:{tmp_path}/sidecar.sock"
+    env = {**os.environ, "SIGRUN_LM": "openai/scripted", "SIGRUN_LM_API_BASE": model.url, "OPENAI_API_KEY": "test"}
+    env["SIGRUN_WORKERS"] = str(workers)
+    args = ["-m", "dspy_sidecar", "--listen", first, "--exit-with-stdin"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *args, cwd=SIDECAR, env=env, stdin=asyncio.subprocess.PIPE
+    )
+    channels = [grpc.aio.insecure_channel(address) for address in addresses(first, workers)]
+    try:
+        stubs = [Worker(channel) for channel in channels]
+        for stub in stubs:
+            await info(stub)
+        yield process, stubs
+    finally:
+        for channel in channels:
+            await channel.close()
+        if process.returncode is None:
+            process.stdin.close()
+            await process.wait()
+
+
+async def info(stub) -> pb.GetInfoResponse:
+    """Once it is there."""
+    while True:
+        try:
+            return await stub.GetInfo(pb.GetInfoRequest(), wait_for_ready=True)
+        except grpc.aio.AioRpcError as error:
+            assert error.code() is grpc.StatusCode.UNAVAILABLE
+            await asyncio.sleep(0.02)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def gone(pids: list[int]) -> None:
+    while any(is_alive(pid) for pid in pids):
+        await asyncio.sleep(0.02)
+
+
+def own_megabytes(pid: int) -> float:
+    """The pages that a process shares with nobody."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
+
+
+def test_the_first_worker_listens_where_it_is_told_and_the_others_beside_it():
+    assert addresses("127.0.0.1:50051", 3) == ["127.0.0.1:50051", "127.0.0.1:50052", "127.0.0.1:50053"]
+    assert addresses("[::1]:7", 2) == ["[::1]:7", "[::1]:8"]
+    assert addresses("unix:/run/a.b/side.sock", 2) == ["unix:/run/a.b/side.sock", "unix:/run/a.b/side-1.sock"]
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5"])
+def test_a_number_of_workers_that_is_none_is_refused(wrong):
+    with pytest.raises(ValueError, match="SIGRUN_WORKERS"):
+        Settings.read({"SIGRUN_WORKERS": wrong})
+    assert Settings.read({}).workers >= 1
+
+
+async def test_all_workers_serve_and_each_further_one_takes_less_than_30_megabytes(model, tmp_path):
+    model.script({"answer": "Paris"})
+    made = capital()
+    async with started(model, tmp_path, 4) as (process, stubs):
+        told = [await info(stub) for stub in stubs]
+        assert [one.workers for one in told] == [4] * 4
+        assert len({one.boot_id for one in told}) == 4
+        for stub in stubs:
+            await asyncio.gather(*(run(stub, made) for _ in range(50)))
+        own = [own_megabytes(pid) for pid in children(process.pid)]
+        assert len(own) == 4
+        assert max(own) < 30, own
+
+
+async def run(stub, made) -> pb.RunEvent:
+    return [event async for event in stub.run(asked(made, **QUESTION))][-1]
+
+
+async def test_a_worker_that_is_killed_is_replaced_and_the_others_go_on(model, tmp_path):
+    async with started(model, tmp_path, 2) as (process, stubs):
+        before = [await info(stub) for stub in stubs]
+        first, second = children(process.pid)
+        os.kill(first, signal.SIGKILL)
+        await gone([first])
+        assert (await info(stubs[1])).boot_id == before[1].boot_id
+        replaced = await info(stubs[0])
+        assert replaced.boot_id != before[0].boot_id
+        assert second in children(process.pid)
+        model.script({"answer": "Paris"})
+        assert (await run(stubs[0], capital())).done.trace.token_usage.lm_calls == 1
+
+
+async def test_no_worker_outlives_a_parent_that_is_killed(model, tmp_path):
+    async with started(model, tmp_path, 2) as (process, _):
+        workers = children(process.pid)
+        assert len(workers) == 2
+        process.kill()
+        await process.wait()
+        await gone(workers)
+
+
+@pytest.mark.parametrize("how", ["the end of stdin", "SIGTERM"])
+async def test_told_to_end_they_let_runs_end(model, tmp_path, how):
+    async with started(model, tmp_path, 2) as (process, stubs):
+        workers = children(process.pid)
+        answer = asyncio.Event()
+        model.hold = answer
+        model.script({"answer": "Paris"})
+        asked_before = len(model.requests)
+        runs = [asyncio.create_task(run(stub, capital())) for stub in stubs]
+        while len(model.requests) < asked_before + 2:
+            await asyncio.sleep(0.01)
+        if how == "SIGTERM":
+            process.terminate()
+        else:
+            process.stdin.close()
+        answer.set()
+        for event in await asyncio.gather(*runs):
+            assert event.HasField("done")
+        assert await process.wait() == 0
+        await gone(workers)
+    model.hold = None
