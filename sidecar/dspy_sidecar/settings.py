@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dspy_sidecar.serving.workers import usual_count
+from dspy_sidecar.cores import usable_cores
 
 EMBEDDED = "embedded/smollm2"
 
@@ -32,7 +32,7 @@ class Settings:
         workers = environ.get("SIGRUN_WORKERS")
         if workers and not (workers.isdecimal() and int(workers) > 0):
             raise ValueError("SIGRUN_WORKERS must be a whole number from 1")
-        count = int(workers) if workers else usual_count()
+        count = int(workers) if workers else usable_cores()
         return Settings(default, allowed, environ.get("SIGRUN_LM_API_BASE") or None, count)
 
     @property

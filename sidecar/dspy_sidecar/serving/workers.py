@@ -124,14 +124,3 @@ def addresses(first: str, count: int) -> list[str]:
         return [first, *(f"{stem}-{number}{dot}{end}" for number in range(1, count))]
     host, _, port = first.rpartition(":")
     return [f"{host}:{int(port) + number}" for number in range(count)]
-
-
-def usual_count() -> int:
-    """One a core that this process may use, by its affinity and, in a container, its share."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        with open("/sys/fs/cgroup/cpu.max") as limits:
-            quota, period = limits.read().split()
-    except (OSError, ValueError):
-        return cores
-    return cores if quota == "max" else max(1, min(cores, round(int(quota) / int(period))))

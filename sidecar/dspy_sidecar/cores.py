@@ -1,0 +1,14 @@
+"""The processor cores that this process may use."""
+
+import os
+
+
+def usable_cores() -> int:
+    """The cores of this process: its CPU affinity and, in a container, its CPU quota, rounded."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as limits:
+            quota, period = limits.read().split()
+    except (OSError, ValueError):
+        return cores
+    return cores if quota == "max" else max(1, min(cores, round(int(quota) / int(period))))
