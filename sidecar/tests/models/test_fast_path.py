@@ -10,7 +10,7 @@ from dspy._vendor.lm15.providers.base import HttpResponse
 from dspy.clients import execution
 from programs import STR, asked, capital, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from test_lean import ERRORS, reachable_texts
+from test_cached_lm import ERRORS, reachable_texts
 from test_stock import GARBAGE, TYPES, demos_of
 
 from dspy_sidecar.faults import failure_of

@@ -19,12 +19,13 @@ from test_runs import done, failure
 from test_streaming import streamed, told
 
 from dspy_sidecar.faults import NotEnabledError
+from dspy_sidecar.interpreter import interpreter as interpreter_module
 from dspy_sidecar.interpreter.interpreter import (
     FOLDER,
     MOST_CHARACTERS,
+    PYODIDE,
     RUNNER,
     Interpreter,
-    interpreter,
     killed_at_the_end,
 )
 from dspy_sidecar.programs.annotations import signature_class
@@ -146,7 +147,7 @@ async def test_a_run_that_waits_for_a_free_interpreter_can_be_cancelled_and_othe
 
 OUTSIDE = {
     "a file": "js.Deno.readTextFileSync('/etc/passwd')",
-    "a file of Pyodide's": f"js.Deno.readTextFileSync('{interpreter.PYODIDE}/package.json')",
+    "a file of Pyodide's": f"js.Deno.readTextFileSync('{PYODIDE}/package.json')",
     "the network": "await js.fetch('http://127.0.0.1:8080')",
     "the environment": "js.Deno.env.get('HOME')",
     "a process": "js.Deno.Command.new('/bin/ls').outputSync()",
@@ -211,7 +212,7 @@ async def test_they_are_not_enabled_until_they_are_switched_on(sidecar, kind):
 )
 def test_they_are_not_enabled_where_the_interpreter_is_missing(monkeypatch, what, value, says):
     monkeypatch.setenv("SIGRUN_GENERATED_CODE", "on")
-    monkeypatch.setattr(interpreter, what, value)
+    monkeypatch.setattr(interpreter_module, what, value)
     with pytest.raises(NotEnabledError, match=f"{says} missing"):
         coding("RLM", signature_class(signature({"q": STR}, {"a": STR})), {})
 

@@ -13,10 +13,10 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from test_runs import done, failure
 from test_streaming import streamed, told
 
+from dspy_sidecar.programs import react
 from dspy_sidecar.programs.annotations import signature_class
-from dspy_sidecar.programs.programs import react
+from dspy_sidecar.tools import tools
 from dspy_sidecar.tools.mcp_servers import Http, Stdio
-from dspy_sidecar.tools.tools import tools
 
 SERVER = str(Path(__file__).parents[1] / "mcp_server.py")
 WHERE = {"question": "Rain in Oslo?"}
