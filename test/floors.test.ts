@@ -18,6 +18,25 @@ const floors: Record<string, number> = {
   "telemetry.ts": 1,
   "supervise.ts": 1,
 };
+/** The floors inside a room, from the ground up: the files that begin so. Those on one floor do not know each other. */
+const innerFloors: Record<string, string[][]> = {
+  domain: [["domain/[^/]+$"], ["domain/signature/"], ["domain/catalogue/"], ["domain/program/"], ["domain/query/", "domain/optimization/"]],
+  store: [
+    ["store/(?!store)[^/]+$"],
+    ["store/query/", "store/notifications/", "store/migrations/"],
+    ["store/executions/"],
+    ["store/programs/", "store/changes/"],
+    ["store/optimizations/"],
+    ["store/store.ts$"],
+  ],
+  rpc: [["rpc/(faults|caller).ts$"], ["rpc/wire/", "rpc/server/"], ["rpc/(?!faults|caller)[^/]+$"]],
+  actions: [
+    ["actions/[^/]+$"],
+    ["actions/signatures/", "actions/programs/", "actions/executions/"],
+    ["actions/optimizations/"],
+    ["actions/evaluations/"],
+  ],
+};
 const roomOf = (file: string) => file.split("/")[0] as string;
 
 type Import = { from: string; to: string; isType: boolean };
@@ -60,6 +79,40 @@ test("no import runs up, or across to another room of the same floor", (t) => {
     return floor(to) > floor(from) || (isAcross && !isWithinGround);
   });
   t.deepEqual(wrong.map(say), []);
+});
+
+test("inside a room no import runs up, or across to another part of the same floor", (t) => {
+  const place = (file: string): [floor: number, part: string] => {
+    for (const [floor, parts] of (innerFloors[roomOf(file)] ?? []).entries())
+      for (const part of parts) if (new RegExp(`^${part}`).test(file)) return [floor, part];
+    return [-1, file];
+  };
+  const inside = ours.filter(({ from, to }) => innerFloors[roomOf(from)] && roomOf(from) === roomOf(to));
+  const wrong = inside.filter(({ from, to }) => {
+    const [[fromFloor, fromPart], [toFloor, toPart]] = [place(from), place(to)];
+    return fromFloor < 0 || toFloor > fromFloor || (toFloor === fromFloor && toPart !== fromPart);
+  });
+  t.deepEqual(wrong.map(say), []);
+  t.true(inside.length > 100);
+});
+
+test("no files import each other in a circle, types included", (t) => {
+  const next = Map.groupBy(ours, ({ from }) => from);
+  const done = new Set<string>();
+  const circleFrom = (file: string, way: string[]): string[] | undefined => {
+    if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
+    if (done.has(file)) return undefined;
+    for (const { to } of next.get(file) ?? []) {
+      const circle = circleFrom(to, [...way, file]);
+      if (circle) return circle;
+    }
+    done.add(file);
+    return undefined;
+  };
+  t.deepEqual(
+    files.flatMap((file) => circleFrom(file, [])?.join(" -> ") ?? []),
+    [],
+  );
 });
 
 test("actions know the store and DSPy by their types alone", (t) => {

@@ -1,6 +1,7 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { BatchAnswer, createBatch } from "../actions/executions/batch.ts";
-import type { Run, RunRequest } from "../actions/executions/run.ts";
+import type { Run } from "../actions/executions/run.ts";
+import type { RunRequest } from "../actions/executions/run-request.ts";
 import type { createStream } from "../actions/executions/stream.ts";
 import type { Execution } from "../domain/execution.ts";
 import { Fault, type Reason } from "../domain/faults.ts";

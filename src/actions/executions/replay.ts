@@ -5,7 +5,7 @@ import type { RequestKey } from "../../domain/request.ts";
 import type { ExecutionStore } from "../../store/executions/executions.ts";
 import type { Notices } from "../../store/notifications/notices.ts";
 import type { LiveRuns } from "./in-flight.ts";
-import type { RunCaller } from "./run.ts";
+import type { RunCaller } from "./run-request.ts";
 
 /** The result of the run that stands under a request_id, once it has one; undefined where none stands. */
 export type Replay = (project: string, key: RequestKey, caller: RunCaller) => Promise<Execution | undefined>;

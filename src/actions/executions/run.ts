@@ -1,13 +1,13 @@
 import { v7 as uuidv7 } from "uuid";
-import type { Execution, Values } from "../../domain/execution.ts";
+import type { Execution } from "../../domain/execution.ts";
 import { Invalid, SidecarUnavailable } from "../../domain/faults.ts";
-import { checkLabels, type Labels } from "../../domain/labels.ts";
+import { checkLabels } from "../../domain/labels.ts";
 import { checkLm } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
 import type { Revision } from "../../domain/program/revision.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
-import type { ChunkEvent, Sidecar } from "../../dspy/client.ts";
+import type { Sidecar } from "../../dspy/client.ts";
 import type { Recorder, Start } from "../../store/executions/recorder.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { LiveRuns } from "./in-flight.ts";
@@ -16,31 +16,7 @@ import type { createPerform } from "./perform.ts";
 import type { ProgramRevision, RecentPrograms } from "./program-cache.ts";
 import { runningRecord } from "./record.ts";
 import type { Replay } from "./replay.ts";
-
-/** What a caller wants run. */
-export type RunRequest = {
-  /** UUID or handle. */
-  readonly programId: string;
-  /** 0: the deployed one where there is one, else the newest. */
-  readonly revision: number;
-  readonly inputs: Values;
-  readonly labels: Labels;
-  readonly lm: LmSettings;
-  /** Empty for none. */
-  readonly requestId: string;
-};
-
-export type RunCaller = {
-  /** Aborted, with a fault as its reason, when the caller has gone or its time is up. */
-  readonly signal: AbortSignal;
-  readonly timeoutMs: number;
-  /** Told as soon as the run is on record; where it was made under the same request_id, as it is then. */
-  onRecord(execution: Execution): void;
-  readonly onChunk?: (event: ChunkEvent) => Promise<void>;
-};
-
-/** A request_id belongs to one of them. */
-export type RunMethod = "execute" | "stream" | "batch";
+import type { RunCaller, RunMethod, RunRequest } from "./run-request.ts";
 
 /** Runs a program and gives the record of the run, however it ended. */
 export type Run = (project: string, method: RunMethod, request: RunRequest, caller: RunCaller) => Promise<Execution>;

@@ -2,7 +2,8 @@ import type { Execution } from "../../domain/execution.ts";
 import { Cancelled } from "../../domain/faults.ts";
 import type { ChunkEvent } from "../../dspy/client.ts";
 import { createHandoff } from "./chunk-queue.ts";
-import type { Run, RunCaller, RunRequest } from "./run.ts";
+import type { Run } from "./run.ts";
+import type { RunCaller, RunRequest } from "./run-request.ts";
 
 export type StreamEvent =
   | { readonly kind: "started"; readonly execution: Execution }

@@ -1,5 +1,5 @@
 import type { Offer, Tools } from "../../domain/program/capabilities.ts";
-import type { ModuleDraft } from "../../domain/program/pipeline.ts";
+import type { ModuleDraft } from "../../domain/program/program.ts";
 import type { CallLimits } from "../../dspy/channel.ts";
 
 type Deps = {

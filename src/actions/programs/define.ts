@@ -1,9 +1,9 @@
 import { Invalid, type Violation } from "../../domain/faults.ts";
 import { textFault } from "../../domain/json.ts";
 import { type Labels, labelViolations } from "../../domain/labels.ts";
-import type { ModuleDraft } from "../../domain/program/pipeline.ts";
-import type { LmSettings } from "../../domain/program/program.ts";
-import { defineSignature, type Signature, type SignatureDraft, signatureHash } from "../../domain/signature/signature.ts";
+import type { LmSettings, ModuleDraft } from "../../domain/program/program.ts";
+import { defineSignature } from "../../domain/signature/define.ts";
+import { type Signature, type SignatureDraft, signatureHash } from "../../domain/signature/signature.ts";
 import { isUuid } from "../../domain/uuid.ts";
 import type { SignatureStore } from "../../store/programs/signatures.ts";
 

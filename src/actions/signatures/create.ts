@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
-import { defineSignature, type SignatureDraft } from "../../domain/signature/signature.ts";
+import { defineSignature } from "../../domain/signature/define.ts";
+import type { SignatureDraft } from "../../domain/signature/signature.ts";
 import type { SignatureStore, StoredSignature } from "../../store/programs/signatures.ts";
 
 /** Creates a signature, or gives the one of that name where it says the same; validateOnly writes nothing. */

@@ -1,27 +1,14 @@
 import { type CatalogueEntry, modules as catalogue } from "../catalogue/modules.ts";
 import { Invalid, type Violation } from "../faults.ts";
-import { type Json, maxViolations } from "../json.ts";
+import { maxViolations } from "../json.ts";
+import { defineSignature } from "../signature/define.ts";
 import { isKeyword } from "../signature/fields.ts";
-import { defineSignature, type Signature, type SignatureDraft } from "../signature/signature.ts";
+import type { Signature } from "../signature/signature.ts";
 import { assertEnabled, type Offer, offeredModules, toolViolations } from "./capabilities.ts";
 import { lmViolations, parameterViolations } from "./lm.ts";
-import type { Definition, LmSettings, Module } from "./program.ts";
+import type { Definition, LmSettings, Module, ModuleDraft } from "./program.ts";
 import { type Wired, wireInputs, wireOutputs } from "./wiring.ts";
 import { checkReward, defineWrapped, withDefaults } from "./wrapping.ts";
-
-/** A module as a caller writes it. */
-export type ModuleDraft = {
-  readonly name: string;
-  readonly type: string;
-  /** The program's own where undefined. */
-  readonly signature: SignatureDraft | undefined;
-  readonly params: { readonly [name: string]: Json };
-  readonly lm: LmSettings;
-  /** Input name -> "field" or "module.field". */
-  readonly inputFrom: readonly (readonly [input: string, from: string])[];
-  readonly modules: readonly ModuleDraft[];
-  readonly tools: readonly string[];
-};
 
 const mostModules = 50;
 const names = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { canonicalJson, type Json } from "../json.ts";
-import { isSameSignature, type Signature } from "../signature/signature.ts";
+import { isSameSignature, type Signature, type SignatureDraft } from "../signature/signature.ts";
 
 /** The settings of a model call; those left out are the server's. */
 export type LmSettings = {
@@ -55,3 +55,17 @@ export function shownSignatures({ signature, modules }: Pick<Definition, "signat
 export function dspyProgramId(definition: Definition): string {
   return `p_${createHash("sha256").update(canonicalJson(definition)).digest("hex")}`;
 }
+
+/** A module as a caller writes it. */
+export type ModuleDraft = {
+  readonly name: string;
+  readonly type: string;
+  /** The program's own where undefined. */
+  readonly signature: SignatureDraft | undefined;
+  readonly params: { readonly [name: string]: Json };
+  readonly lm: LmSettings;
+  /** Input name -> "field" or "module.field". */
+  readonly inputFrom: readonly (readonly [input: string, from: string])[];
+  readonly modules: readonly ModuleDraft[];
+  readonly tools: readonly string[];
+};

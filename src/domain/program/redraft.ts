@@ -1,7 +1,6 @@
 import { type Field, type FieldDraft, isSameSignature, type Signature, type SignatureDraft } from "../signature/signature.ts";
 import { formatType } from "../signature/type.ts";
-import type { ModuleDraft } from "./pipeline.ts";
-import type { Definition, Module } from "./program.ts";
+import type { Definition, Module, ModuleDraft } from "./program.ts";
 
 /** The modules of a program as a caller would write them, to be wired anew; those over the program's own signature follow it. */
 export function redraftModules({ modules, signature }: Pick<Definition, "modules" | "signature">): ModuleDraft[] {

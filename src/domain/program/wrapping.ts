@@ -1,10 +1,10 @@
 import { type CatalogueEntry, modules as catalogue, type Parameter } from "../catalogue/modules.ts";
 import type { Violation } from "../faults.ts";
 import type { Json } from "../json.ts";
-import { defineSignature, type Signature, signatureHash } from "../signature/signature.ts";
+import { defineSignature } from "../signature/define.ts";
+import { type Signature, signatureHash } from "../signature/signature.ts";
 import { parameterViolations } from "./lm.ts";
-import type { ModuleDraft } from "./pipeline.ts";
-import type { Module } from "./program.ts";
+import type { Module, ModuleDraft } from "./program.ts";
 
 type Params = { readonly [name: string]: Json };
 

@@ -11,7 +11,8 @@ import { v7 as uuidv7 } from "uuid";
 import { AlreadyExists, InUse, NotFound } from "../../domain/faults.ts";
 import type { Listing } from "../../domain/query/listing.ts";
 import type { Found } from "../../domain/query/page.ts";
-import { type Field, isSignatureName, type Signature, signatureHash } from "../../domain/signature/signature.ts";
+import { isSignatureName } from "../../domain/signature/define.ts";
+import { type Field, type Signature, signatureHash } from "../../domain/signature/signature.ts";
 import type { Database } from "../database.ts";
 import { countRows, findRows, type Queryable } from "../query/query.ts";
 

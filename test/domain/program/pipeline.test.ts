@@ -1,8 +1,9 @@
 import test, { type ExecutionContext } from "ava";
 import { NotEnabled } from "../../../src/domain/faults.ts";
-import { definePipeline, type ModuleDraft } from "../../../src/domain/program/pipeline.ts";
-import { dspyProgramId } from "../../../src/domain/program/program.ts";
-import { defineSignature, type SignatureDraft } from "../../../src/domain/signature/signature.ts";
+import { definePipeline } from "../../../src/domain/program/pipeline.ts";
+import { dspyProgramId, type ModuleDraft } from "../../../src/domain/program/program.ts";
+import { defineSignature } from "../../../src/domain/signature/define.ts";
+import type { SignatureDraft } from "../../../src/domain/signature/signature.ts";
 import { refused } from "../_refused.ts";
 
 const text = (text: string): SignatureDraft => ({ name: "", instructions: "", text, inputs: [], outputs: [] });

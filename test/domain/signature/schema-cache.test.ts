@@ -1,6 +1,6 @@
 import test from "ava";
+import { defineSignature } from "../../../src/domain/signature/define.ts";
 import { createSchemaCache } from "../../../src/domain/signature/schema.ts";
-import { defineSignature } from "../../../src/domain/signature/signature.ts";
 
 const signature = (text: string) => defineSignature({ name: "", instructions: "", text, inputs: [], outputs: [] }, "signature");
 

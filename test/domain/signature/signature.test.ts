@@ -1,7 +1,8 @@
 import test from "ava";
 import fc from "fast-check";
+import { defineSignature } from "../../../src/domain/signature/define.ts";
 import { takenNames } from "../../../src/domain/signature/fields.ts";
-import { defineSignature, type FieldDraft, type SignatureDraft, signatureHash } from "../../../src/domain/signature/signature.ts";
+import { type FieldDraft, type SignatureDraft, signatureHash } from "../../../src/domain/signature/signature.ts";
 import { formatSignatureText } from "../../../src/domain/signature/text.ts";
 import { refused } from "../_refused.ts";
 
