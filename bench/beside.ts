@@ -33,7 +33,8 @@ async function optimize({ transport }: Gateway, programId: string): Promise<() =
   while ((await state())?.progress?.phase !== "search") await sleep(50);
   return async () => {
     const now = await state();
-    if (now?.status !== OptimizationStatus.RUNNING) throw new Error(`the optimization did not outlast the round: ${now?.errorMessage}`);
+    if (now?.status !== OptimizationStatus.RUNNING)
+      throw new Error(`the optimization did not outlast the round: ${now?.errorMessage}`);
     await optimizations.cancelOptimization({ id });
     return now.progress?.lmCalls ?? 0n;
   };
@@ -55,7 +56,8 @@ await withRig(async ({ scratch, model, measure }) => {
       seen.beside.push(await measure(served, call, callers, { seconds }));
       console.log(`round ${round + 1}: the optimization asked the model ${await end()} times`);
     }
-    const of = (way: keyof typeof seen, amount: (measure: Measure) => number) => median(seen[way].map(amount));
+    const of = (way: keyof typeof seen, amount: (measure: Measure) => number) =>
+      median(seen[way].map(amount));
     for (const [name, amount] of [
       ["executions/s", (one: Measure) => one.perSecond],
       ["p50 ms", (one: Measure) => one.p50Ms],
@@ -67,7 +69,9 @@ await withRig(async ({ scratch, model, measure }) => {
       );
     }
     const failed = [...seen.alone, ...seen.beside].reduce((sum, { failed }) => sum + failed, 0);
-    console.log(`${failed} executions failed; other processes kept ${of("beside", ({ cores }) => cores.others).toFixed(1)} cores busy`);
+    console.log(
+      `${failed} executions failed; other processes kept ${of("beside", ({ cores }) => cores.others).toFixed(1)} cores busy`,
+    );
   } finally {
     await gateway.child.stop();
   }

@@ -22,7 +22,11 @@ export type Child = {
 };
 
 /** A process of the bench's, in a group of its own, that ends with it and as a group; what it writes goes to a file. */
-export function startChild(command: string, args: string[], { log, ...options }: SpawnOptions & { log: string }): Child {
+export function startChild(
+  command: string,
+  args: string[],
+  { log, ...options }: SpawnOptions & { log: string },
+): Child {
   const child = spawn("setpriv", ["--pdeathsig", "TERM", "--", command, ...args], {
     ...options,
     detached: true,
@@ -44,7 +48,9 @@ export function startChild(command: string, args: string[], { log, ...options }:
   const ended = () => {
     if (child.pid === undefined) return `${command} can't be started`;
     const { exitCode, signalCode } = child;
-    return exitCode === null && signalCode === null ? undefined : `${command} ended with ${exitCode ?? signalCode}; see ${log}`;
+    return exitCode === null && signalCode === null
+      ? undefined
+      : `${command} ended with ${exitCode ?? signalCode}; see ${log}`;
   };
   return {
     pid: child.pid as number,

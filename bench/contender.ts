@@ -47,7 +47,11 @@ export async function firstAnswer(child: Child, { targets: [target], path, body 
     if (end) throw new Error(end);
     try {
       const headers = { "content-type": "application/json" };
-      const response = await fetch(`http://${target}${path}`, { method: "POST", headers, body: Buffer.from(body) });
+      const response = await fetch(`http://${target}${path}`, {
+        method: "POST",
+        headers,
+        body: Buffer.from(body),
+      });
       said = await response.text();
       if (response.ok && said.includes(expected)) return;
     } catch (error) {

@@ -23,6 +23,9 @@ export async function query<Row>(url: string, sql: string, values: unknown[] = [
 
 /** How many completed executions stand on record. */
 export async function completedExecutions(url: string): Promise<number> {
-  const [row] = await query<{ count: string }>(url, "SELECT count(*) FROM executions WHERE status = 'completed'");
+  const [row] = await query<{ count: string }>(
+    url,
+    "SELECT count(*) FROM executions WHERE status = 'completed'",
+  );
   return Number(row?.count);
 }

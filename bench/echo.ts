@@ -3,9 +3,17 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
-import { ExecutionService, GetExecutionRequestSchema, GetExecutionResponseSchema } from "../src/gen/sigrun/v1/execution_service_pb.ts";
+import {
+  ExecutionService,
+  GetExecutionRequestSchema,
+  GetExecutionResponseSchema,
+} from "../src/gen/sigrun/v1/execution_service_pb.ts";
 import { ProgramService } from "../src/gen/sigrun/v1/program_service_pb.ts";
-import { SignatureService, ValidateInputsRequestSchema, ValidateInputsResponseSchema } from "../src/gen/sigrun/v1/signature_service_pb.ts";
+import {
+  SignatureService,
+  ValidateInputsRequestSchema,
+  ValidateInputsResponseSchema,
+} from "../src/gen/sigrun/v1/signature_service_pb.ts";
 import { inputs } from "./asked.ts";
 import { startChild } from "./child.ts";
 import type { Served } from "./contender.ts";
@@ -31,11 +39,17 @@ await withRig(async ({ scratch, model, measure }) => {
       writeFileSync(file, answer);
       return file;
     });
-    const echo = startChild(process.execPath, [join(root, "bench/echo-server.ts"), ...files], { log: join(scratch, "echo.log") });
+    const echo = startChild(process.execPath, [join(root, "bench/echo-server.ts"), ...files], {
+      log: join(scratch, "echo.log"),
+    });
     try {
       const target = (await echo.line(/^ready (.*)$/))[1] as string;
       const servers: [string, string, Served][] = [
-        ["gateway", gateway.target, { pids: [gateway.child.pid], calls, partOf: sigrunPart, stop: gateway.child.stop }],
+        [
+          "gateway",
+          gateway.target,
+          { pids: [gateway.child.pid], calls, partOf: sigrunPart, stop: gateway.child.stop },
+        ],
         ["echo", target, { pids: [echo.pid], calls, partOf: () => "echo", stop: echo.stop }],
       ];
       for (const call of calls) {

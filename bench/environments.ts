@@ -9,7 +9,11 @@ export const root = fileURLToPath(new URL("..", import.meta.url));
 const bench = join(root, "bench");
 const installed = join(bench, ".envs");
 const run = (command: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = {}) =>
-  execFileSync(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "inherit"] });
+  execFileSync(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
 
 /** The Python environment of a peer, made what its lock file says. */
 export function pythonEnvironment(peer: string): string {
@@ -23,7 +27,10 @@ export function pythonEnvironment(peer: string): string {
   console.log(`installing ${peer} ...`);
   // Compiled now, or the first start would pay for it.
   const flags = ["sync", "--frozen", "--compile-bytecode", "--quiet"];
-  run(join(root, "sidecar/.uv/bin/uv"), flags, folder, { UV_PROJECT_ENVIRONMENT: into, UV_PYTHON_DOWNLOADS: "never" });
+  run(join(root, "sidecar/.uv/bin/uv"), flags, folder, {
+    UV_PROJECT_ENVIRONMENT: into,
+    UV_PYTHON_DOWNLOADS: "never",
+  });
   writeFileSync(stamp, wanted);
   return into;
 }
@@ -35,7 +42,8 @@ export function goPrograms(): { load: string; model: string; floor: string } {
   try {
     run("go", ["build", "-o", `${bin}/`, "./..."], join(bench, "go"));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") throw new Error("the bench needs Go 1.26 or later");
+    if ((error as NodeJS.ErrnoException).code === "ENOENT")
+      throw new Error("the bench needs Go 1.26 or later");
     throw error;
   }
   return { load: join(bin, "load"), model: join(bin, "model"), floor: join(bin, "floor") };

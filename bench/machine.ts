@@ -15,7 +15,8 @@ export function machine(): string[] {
   ];
 }
 
-const versionOf = (command: string, ...args: string[]) => execFileSync(command, args, { cwd: root, encoding: "utf8" }).trim();
+const versionOf = (command: string, ...args: string[]) =>
+  execFileSync(command, args, { cwd: root, encoding: "utf8" }).trim();
 
 const goVersion = () => versionOf("go", "env", "GOVERSION").replace(/^go/, "Go ");
 
@@ -31,4 +32,5 @@ function peers(): string[] {
     .map(({ name }) => `${name} ${pin(`${folder}/${name}/pyproject.toml`, name)}`);
 }
 
-const pin = (file: string, name: string) => new RegExp(`"${name}==([^"]+)"`).exec(readFileSync(join(root, file), "utf8"))?.[1];
+const pin = (file: string, name: string) =>
+  new RegExp(`"${name}==([^"]+)"`).exec(readFileSync(join(root, file), "utf8"))?.[1];

@@ -29,13 +29,28 @@ export function createMeasure({ load, model }: { load: ReturnType<typeof createL
     at: performance.now(),
   });
 
-  return async function measure(served: Served, call: Call, callers: number, extent: Extent): Promise<Measure> {
+  return async function measure(
+    served: Served,
+    call: Call,
+    callers: number,
+    extent: Extent,
+  ): Promise<Measure> {
     const before = await look(served);
-    const { ok, failed, failure, seconds, p50Ms, p99Ms, cpuSeconds: generator } = await load(call, callers, extent);
+    const {
+      ok,
+      failed,
+      failure,
+      seconds,
+      p50Ms,
+      p99Ms,
+      cpuSeconds: generator,
+    } = await load(call, callers, extent);
     const after = await look(served);
 
     const elapsed = (after.at - before.at) / 1000;
-    const cpu = Object.fromEntries(Object.entries(after.contender).map(([part, amount]) => [part, amount - (before.contender[part] ?? 0)]));
+    const cpu = Object.fromEntries(
+      Object.entries(after.contender).map(([part, amount]) => [part, amount - (before.contender[part] ?? 0)]),
+    );
     const modelCpu = after.model.cpuSeconds - before.model.cpuSeconds;
     const ours = (after.ours.user + after.ours.system - before.ours.user - before.ours.system) / 1e6;
     const contender = served.pids.includes(model.pid) ? 0 : total(cpu);
@@ -47,9 +62,15 @@ export function createMeasure({ load, model }: { load: ReturnType<typeof createL
       perSecond: ok / seconds,
       p50Ms,
       p99Ms,
-      cpuMs: Object.fromEntries(Object.entries(cpu).map(([part, amount]) => [part, (amount * 1000) / Math.max(1, ok)])),
+      cpuMs: Object.fromEntries(
+        Object.entries(cpu).map(([part, amount]) => [part, (amount * 1000) / Math.max(1, ok)]),
+      ),
       modelCalls: (after.model.calls - before.model.calls) / Math.max(1, ok),
-      cores: { generator: generator / elapsed, model: modelCpu / elapsed, others: Math.max(0, others) / elapsed },
+      cores: {
+        generator: generator / elapsed,
+        model: modelCpu / elapsed,
+        others: Math.max(0, others) / elapsed,
+      },
     };
   };
 }

@@ -12,7 +12,9 @@ const callers = 64;
 const mostPer10k = 1;
 
 const each = Math.round(executions / steps);
-console.log(`${executions} executions, ${callers} at a time, at about 100 to 500 a second; memory is read every ${each}.`);
+console.log(
+  `${executions} executions, ${callers} at a time, at about 100 to 500 a second; memory is read every ${each}.`,
+);
 
 await withRig(async ({ scratch, model, load }) => {
   const gateway = await startGateway(model.url, join(scratch, "sigrun"));
@@ -31,12 +33,18 @@ await withRig(async ({ scratch, model, load }) => {
         samples.set(name, [...(samples.get(name) ?? []), memoryOf(pid)]);
         said.push(`${name}: ${memoryOf(pid).toFixed(1)}`);
       }
-      console.log(`${String(done).padStart(7)} executions, ${(ok / seconds).toFixed(0)}/s; MiB of ${said.join(", ")}`);
+      console.log(
+        `${String(done).padStart(7)} executions, ${(ok / seconds).toFixed(0)}/s; MiB of ${said.join(", ")}`,
+      );
     }
-    console.log(`\nMiB more per 10,000 executions after the first ${warmUpSteps * each}; at most ${mostPer10k} is the goal:`);
+    console.log(
+      `\nMiB more per 10,000 executions after the first ${warmUpSteps * each}; at most ${mostPer10k} is the goal:`,
+    );
     for (const [name, amounts] of samples) {
       const per10k = (slope(amounts.slice(warmUpSteps)) / each) * 10_000;
-      console.log(`${name.padEnd(20)}${per10k.toFixed(2).padStart(8)}  ${per10k <= mostPer10k ? "met" : "not met"}`);
+      console.log(
+        `${name.padEnd(20)}${per10k.toFixed(2).padStart(8)}  ${per10k <= mostPer10k ? "met" : "not met"}`,
+      );
     }
   } finally {
     await gateway.child.stop();

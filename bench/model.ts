@@ -2,7 +2,10 @@ import { join } from "node:path";
 import { type Child, startChild } from "./child.ts";
 import type { Call } from "./load.ts";
 
-const asked = { model: "bench", messages: [{ role: "user", content: "What is the capital of France? (asked as number 00000000)" }] };
+const asked = {
+  model: "bench",
+  messages: [{ role: "user", content: "What is the capital of France? (asked as number 00000000)" }],
+};
 
 export type Model = {
   readonly pid: number;

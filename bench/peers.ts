@@ -28,7 +28,16 @@ const fastapi = (name: string, workers: number, env: Record<string, string> = {}
   env,
   command: (port) => [
     "uvicorn",
-    ...["--app-dir", join(folder, "fastapi"), "server:app", "--port", String(port), "--workers", String(workers), ...logLevel],
+    ...[
+      "--app-dir",
+      join(folder, "fastapi"),
+      "server:app",
+      "--port",
+      String(port),
+      "--workers",
+      String(workers),
+      ...logLevel,
+    ],
   ],
 });
 
@@ -70,10 +79,24 @@ const all: readonly Peer[] = [
     path: "/invocations",
     body: { inputs },
     prepare: (bin, env, scratch) =>
-      execFileSync(join(bin, "python"), [join(folder, "mlflow/save.py"), join(scratch, "saved")], { env, stdio: "ignore" }),
+      execFileSync(join(bin, "python"), [join(folder, "mlflow/save.py"), join(scratch, "saved")], {
+        env,
+        stdio: "ignore",
+      }),
     command: (port, scratch) => [
       "mlflow",
-      ...["models", "serve", "-m", join(scratch, "saved"), "--env-manager", "local", "-h", "127.0.0.1", "-p", String(port)],
+      ...[
+        "models",
+        "serve",
+        "-m",
+        join(scratch, "saved"),
+        "--env-manager",
+        "local",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        String(port),
+      ],
     ],
   },
 ];
@@ -108,7 +131,11 @@ async function start(peer: Peer, setting: Setting): Promise<Served> {
   const port = await freePort();
   const [program, ...args] = peer.command(port, scratch);
   const env = { ...environment(peer, setting), BENCH_PORT: String(port) };
-  const child = startChild(join(binOf(peer), program), args, { env, cwd: scratch, log: join(scratch, "log") });
+  const child = startChild(join(binOf(peer), program), args, {
+    env,
+    cwd: scratch,
+    log: join(scratch, "log"),
+  });
   const call: Call = {
     label: peer.name,
     protocol: "http",

@@ -20,7 +20,9 @@ const cell = (demos: number, delayMs: number, callers: number): Cell => ({ demos
 /** Every contender in every cell. */
 const whole: Plan = {
   minutes: 40,
-  cells: [0, 16].flatMap((demos) => [50, 0].flatMap((delayMs) => [64, 256, 1].map((callers) => cell(demos, delayMs, callers)))),
+  cells: [0, 16].flatMap((demos) =>
+    [50, 0].flatMap((delayMs) => [64, 256, 1].map((callers) => cell(demos, delayMs, callers))),
+  ),
   rounds: 3,
   seconds: 3,
   firstSeconds: 6,
@@ -37,9 +39,13 @@ const quick: Plan = {
   firstSeconds: 1,
   warmUpSeconds: 0.6,
   isWanted: (label) =>
-    ["the model alone", "FastAPI asyncify, 1 worker", "FastAPI acall, 1 worker", "FastAPI acall, 2 workers", "sigrun, gRPC"].includes(
-      label,
-    ),
+    [
+      "the model alone",
+      "FastAPI asyncify, 1 worker",
+      "FastAPI acall, 1 worker",
+      "FastAPI acall, 2 workers",
+      "sigrun, gRPC",
+    ].includes(label),
 };
 
 /** What the command line asks for: --quick, and --only with names of families by commas. */

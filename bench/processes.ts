@@ -32,16 +32,19 @@ export function treeOf(roots: readonly number[]): Process[] {
     const pid = left.shift() as number;
     left.push(...(children.get(pid) ?? []));
     const cpuSeconds = cpu.get(pid);
-    if (cpuSeconds !== undefined) tree.push({ pid, cpuSeconds, command: read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim() });
+    if (cpuSeconds !== undefined)
+      tree.push({ pid, cpuSeconds, command: read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim() });
   }
   return tree;
 }
 
 /** CPU seconds so far of each part of some process trees. */
-export const cpuSeconds = (roots: readonly number[], partOf: PartOf): Parts => sum(treeOf(roots), partOf, (process) => process.cpuSeconds);
+export const cpuSeconds = (roots: readonly number[], partOf: PartOf): Parts =>
+  sum(treeOf(roots), partOf, (process) => process.cpuSeconds);
 
 /** Memory of each part in MiB, as memoryOf counts it. */
-export const memoryMiB = (roots: readonly number[], partOf: PartOf): Parts => sum(treeOf(roots), partOf, ({ pid }) => memoryOf(pid));
+export const memoryMiB = (roots: readonly number[], partOf: PartOf): Parts =>
+  sum(treeOf(roots), partOf, ({ pid }) => memoryOf(pid));
 
 /**
  * Proportional set size of one process without the files that it maps: what processes share counts once, and libraries do not
@@ -54,8 +57,13 @@ export function memoryOf(pid: number): number {
 
 /** Seconds that the machine's cores have been busy, for whomever, since it started. */
 export function busySeconds(): number {
-  const [, user, nice, system, , , irq, softirq, steal] = (read("/proc/stat").split("\n", 1)[0] as string).split(/\s+/).map(Number);
-  return [user, nice, system, irq, softirq, steal].reduce<number>((sum, ticks) => sum + (ticks ?? 0), 0) / ticksPerSecond;
+  const [, user, nice, system, , , irq, softirq, steal] = (read("/proc/stat").split("\n", 1)[0] as string)
+    .split(/\s+/)
+    .map(Number);
+  return (
+    [user, nice, system, irq, softirq, steal].reduce<number>((sum, ticks) => sum + (ticks ?? 0), 0) /
+    ticksPerSecond
+  );
 }
 
 /** All parts together. */

@@ -3,7 +3,12 @@ import type { Cell } from "./plan.ts";
 import { type Parts, total } from "./processes.ts";
 
 /** All rounds of one way to call one contender in one cell. */
-export type Row = { readonly cell: Cell; readonly label: string; readonly family: string; readonly rounds: Measure[] };
+export type Row = {
+  readonly cell: Cell;
+  readonly label: string;
+  readonly family: string;
+  readonly rounds: Measure[];
+};
 
 /** What a contender takes before and beside its work; of several starts the quickest. */
 export type Cost = { readonly name: string; readonly family: string; startSeconds: number; memoryMiB: Parts };
@@ -16,12 +21,17 @@ const p99 = (row: Row) => middle(row, ({ p99Ms }) => p99Ms);
 const failed = ({ rounds }: Row) => rounds.reduce((sum, measure) => sum + measure.failed, 0);
 
 /** FastAPI's best amount among rows without a failure. */
-function best(rows: readonly Row[], of: (row: Row) => number, choose: (...amounts: number[]) => number): number | undefined {
+function best(
+  rows: readonly Row[],
+  of: (row: Row) => number,
+  choose: (...amounts: number[]) => number,
+): number | undefined {
   const sound = rows.filter((row) => row.family === "fastapi" && failed(row) === 0);
   return sound.length > 0 ? choose(...sound.map(of)) : undefined;
 }
 
-const digits = (amount: number) => (amount >= 100 ? amount.toFixed(0) : amount >= 10 ? amount.toFixed(1) : amount.toFixed(2));
+const digits = (amount: number) =>
+  amount >= 100 ? amount.toFixed(0) : amount >= 10 ? amount.toFixed(1) : amount.toFixed(2);
 const compared = (amount: number, to: number | undefined) =>
   `${digits(amount)}${to === undefined ? "" : ` (${(amount / to).toFixed(2)}x)`}`;
 const line = (...fields: string[]) => `| ${fields.join(" | ")} |`;
@@ -47,11 +57,23 @@ export function cellTable(cell: Cell, rows: readonly Row[]): string[] {
       return line(row.label, `${failed(row)} failed`, "", "", "", "", `${first}`);
     }
     const { cpuMs, modelCalls } = row.rounds[0] as Measure;
-    const averaged = Object.fromEntries(Object.keys(cpuMs).map((part) => [part, middle(row, (measure) => measure.cpuMs[part] ?? 0)]));
+    const averaged = Object.fromEntries(
+      Object.keys(cpuMs).map((part) => [part, middle(row, (measure) => measure.cpuMs[part] ?? 0)]),
+    );
     const again = modelCalls > 1.01 ? `${modelCalls.toFixed(2)} model calls an execution` : "";
     const adds = alone && row !== alone ? digits(p50(row) - p50(alone)) : "";
-    const amounts = [compared(rate(row), bestRate), compared(p50(row), bestP50), compared(p99(row), bestP99), adds];
-    return line(row.label, ...amounts, compared(cpu(row), bestCpu), [parts(averaged), again].filter(Boolean).join("; "));
+    const amounts = [
+      compared(rate(row), bestRate),
+      compared(p50(row), bestP50),
+      compared(p99(row), bestP99),
+      adds,
+    ];
+    return line(
+      row.label,
+      ...amounts,
+      compared(cpu(row), bestCpu),
+      [parts(averaged), again].filter(Boolean).join("; "),
+    );
   });
   const all = here.flatMap(({ rounds }) => rounds);
   const others = median(all.map(({ cores }) => cores.others));
@@ -69,47 +91,85 @@ export function cellTable(cell: Cell, rows: readonly Row[]): string[] {
 }
 
 /** How many cores were busy with what is none of the bench's; the median of all rounds. */
-export const foreignCores = (rows: readonly Row[]) => median(rows.flatMap(({ rounds }) => rounds.map(({ cores }) => cores.others)));
+export const foreignCores = (rows: readonly Row[]) =>
+  median(rows.flatMap(({ rounds }) => rounds.map(({ cores }) => cores.others)));
 
 /** Start and memory, beside FastAPI's best. */
 export function costTable(costs: readonly Cost[]): string[] {
   const fastapi = costs.filter(({ family }) => family === "fastapi");
-  const least = (of: (cost: Cost) => number) => (fastapi.length > 0 ? Math.min(...fastapi.map(of)) : undefined);
+  const least = (of: (cost: Cost) => number) =>
+    fastapi.length > 0 ? Math.min(...fastapi.map(of)) : undefined;
   const memory = ({ memoryMiB }: Cost) => total(memoryMiB);
   const [start, used] = [least(({ startSeconds }) => startSeconds), least(memory)];
   return [
     line("", "s to the first answer", "MiB after the load", "of which"),
     "|---|---|---|---|",
-    ...costs.map((cost) => line(cost.name, compared(cost.startSeconds, start), compared(memory(cost), used), parts(cost.memoryMiB))),
+    ...costs.map((cost) =>
+      line(
+        cost.name,
+        compared(cost.startSeconds, start),
+        compared(memory(cost), used),
+        parts(cost.memoryMiB),
+      ),
+    ),
   ];
 }
 
 /** The goals, each with what was measured, where the run had what it takes. */
 export function goals(rows: readonly Row[]): string[] {
   const at = (demos: number, delayMs: number, callers: number) =>
-    rows.filter(({ cell, label }) => cell.demos === demos && cell.delayMs === delayMs && cell.callers === callers && label !== "");
+    rows.filter(
+      ({ cell, label }) =>
+        cell.demos === demos && cell.delayMs === delayMs && cell.callers === callers && label !== "",
+    );
   const ours = (here: Row[]) => here.find((row) => row.label === "sigrun, gRPC" && failed(row) === 0);
-  const goal = (what: string, measured: number | undefined, isMet: (amount: number) => boolean, unit = "x") =>
-    measured === undefined ? [] : [line(what, `${digits(measured)}${unit}`, isMet(measured) ? "met" : "not met")];
+  const goal = (
+    what: string,
+    measured: number | undefined,
+    isMet: (amount: number) => boolean,
+    unit = "x",
+  ) =>
+    measured === undefined
+      ? []
+      : [line(what, `${digits(measured)}${unit}`, isMet(measured) ? "met" : "not met")];
   const against = (here: Row[], of: (row: Row) => number, choose: typeof Math.max, less = 0) => {
     const [own, other] = [ours(here), best(here, of, choose)];
     return own && other ? (of(own) - less) / (other - less) : undefined;
   };
-  const [plain, demos, one, fast, many] = [at(0, 50, 64), at(16, 50, 64), at(0, 50, 1), at(0, 0, 64), at(0, 0, 256)];
+  const [plain, demos, one, fast, many] = [
+    at(0, 50, 64),
+    at(16, 50, 64),
+    at(0, 50, 1),
+    at(0, 0, 64),
+    at(0, 0, 256),
+  ];
   const alone = one.find(({ family }) => family === "model");
   const [of64, of256] = [ours(fast), ours(many)];
   return [
     line("goal", "measured", ""),
     "|---|---|---|",
-    ...goal("50 ms, 64 callers, 0 demos: at least 3x FastAPI's best executions/s", against(plain, rate, Math.max), (x) => x >= 3),
+    ...goal(
+      "50 ms, 64 callers, 0 demos: at least 3x FastAPI's best executions/s",
+      against(plain, rate, Math.max),
+      (x) => x >= 3,
+    ),
     ...goal("the same: at most half its CPU an execution", against(plain, cpu, Math.min), (x) => x <= 0.5),
-    ...goal("50 ms, 64 callers, 16 demos: at least 5x FastAPI's best executions/s", against(demos, rate, Math.max), (x) => x >= 5),
+    ...goal(
+      "50 ms, 64 callers, 16 demos: at least 5x FastAPI's best executions/s",
+      against(demos, rate, Math.max),
+      (x) => x >= 5,
+    ),
     ...goal(
       "50 ms, 1 caller: less added to the model's time than FastAPI adds",
       alone && against(one, p50, Math.min, p50(alone)),
       (x) => x < 1,
     ),
-    ...goal("0 ms, 64 callers: at least 300 recorded executions/s", of64 && rate(of64), (x) => x >= 300, "/s"),
+    ...goal(
+      "0 ms, 64 callers: at least 300 recorded executions/s",
+      of64 && rate(of64),
+      (x) => x >= 300,
+      "/s",
+    ),
     ...goal("0 ms: 256 callers no slower than 64", of64 && of256 && rate(of256) / rate(of64), (x) => x >= 1),
   ];
 }

@@ -15,7 +15,9 @@ import { sigrun } from "./sigrun.ts";
 
 const args = process.argv.slice(2);
 const { plan, isChosen } = readPlan(args);
-console.log(`This takes about ${plan.minutes} minutes, and longer the first time, when it installs what it compares with.`);
+console.log(
+  `This takes about ${plan.minutes} minutes, and longer the first time, when it installs what it compares with.`,
+);
 
 type Started = { served: Served; family: string; cost?: Cost; ok: number };
 const rows: Row[] = [];
@@ -23,7 +25,11 @@ const costs: Cost[] = [];
 const records: string[] = [];
 
 /** One after the other, so that none waits for another's start. */
-async function startAll({ scratch, model, floor: program }: Rig, demos: number, into: Started[]): Promise<void> {
+async function startAll(
+  { scratch, model, floor: program }: Rig,
+  demos: number,
+  into: Started[],
+): Promise<void> {
   const state = demos > 0 ? join(scratch, `state-${demos}.json`) : undefined;
   if (state) writeState(demos, state);
   await model.delay(0);
@@ -38,7 +44,12 @@ async function startAll({ scratch, model, floor: program }: Rig, demos: number, 
     contender.prepare?.(setting);
     const began = performance.now();
     const served = await contender.start(setting);
-    const cost = { name: contender.name, family: contender.family, startSeconds: (performance.now() - began) / 1000, memoryMiB: {} };
+    const cost = {
+      name: contender.name,
+      family: contender.family,
+      startSeconds: (performance.now() - began) / 1000,
+      memoryMiB: {},
+    };
     console.log(`${contender.name} gave its first answer after ${cost.startSeconds.toFixed(1)} s`);
     into.push({ served, family: contender.family, cost, ok: 1 });
   }
@@ -46,7 +57,8 @@ async function startAll({ scratch, model, floor: program }: Rig, demos: number, 
 
 /** A contender in use, before anything is measured. */
 async function warmUp({ load }: Rig, one: Started): Promise<void> {
-  for (const call of one.served.calls) if (plan.isWanted(call.label)) one.ok += (await load(call, 64, { seconds: plan.firstSeconds })).ok;
+  for (const call of one.served.calls)
+    if (plan.isWanted(call.label)) one.ok += (await load(call, 64, { seconds: plan.firstSeconds })).ok;
 }
 
 async function rounds(rig: Rig, cell: Cell, started: Started[]): Promise<void> {
@@ -72,7 +84,9 @@ function turn({ load, measure }: Rig, cell: Cell, one: Started, call: Call) {
       row.rounds.push(measured);
       const { perSecond, p50Ms, cpuMs, failed } = measured;
       const said = `${perSecond.toFixed(0)}/s, p50 ${p50Ms.toFixed(1)} ms, ${total(cpuMs).toFixed(2)} ms of CPU, ${failed} failed`;
-      console.log(`${cell.demos} demos, ${cell.delayMs} ms, c=${cell.callers}, round ${round}: ${call.label.padEnd(28)} ${said}`);
+      console.log(
+        `${cell.demos} demos, ${cell.delayMs} ms, c=${cell.callers}, round ${round}: ${call.label.padEnd(28)} ${said}`,
+      );
     },
   };
 }
@@ -85,7 +99,9 @@ async function look({ served, cost, ok }: Started, demos: number): Promise<void>
   else if (cost) costs.push(cost);
   const recorded = await served.recorded?.();
   if (recorded !== undefined)
-    records.push(`With ${demos} demos sigrun answered ${ok} executions; ${recorded} stand on record as completed.`);
+    records.push(
+      `With ${demos} demos sigrun answered ${ok} executions; ${recorded} stand on record as completed.`,
+    );
 }
 
 await withRig(async (rig) => {

@@ -22,12 +22,18 @@ console.log("This takes about 7 minutes.");
 
 async function point(rig: Rig, gateways: number, workers: number): Promise<Point | undefined> {
   const scratch = join(rig.scratch, `${gateways}-${workers}`);
-  const postgres = await startEmbeddedPostgres({ dataDir: join(scratch, "data"), log: createLogger("error") });
-  const postgresPid = Number(readFileSync(join(scratch, "data/postgres/postmaster.pid"), "utf8").split("\n", 1)[0]);
+  const postgres = await startEmbeddedPostgres({
+    dataDir: join(scratch, "data"),
+    log: createLogger("error"),
+  });
+  const postgresPid = Number(
+    readFileSync(join(scratch, "data/postgres/postmaster.pid"), "utf8").split("\n", 1)[0],
+  );
   const started: Gateway[] = [];
   try {
     const env = { DATABASE_URL: postgres.url, SIGRUN_WORKERS: String(workers) };
-    for (let left = gateways; left > 0; left--) started.push(await startGateway(rig.model.url, join(scratch, String(left)), env));
+    for (let left = gateways; left > 0; left--)
+      started.push(await startGateway(rig.model.url, join(scratch, String(left)), env));
     const first = started[0] as Gateway;
     const reported = await workersOf(first, workers);
     if (reported !== workers) {
@@ -49,7 +55,8 @@ async function point(rig: Rig, gateways: number, workers: number): Promise<Point
 
     const before = await readCounters(postgres.url);
     const measures: Measure[] = [];
-    for (let round = 0; round < rounds; round++) measures.push(await rig.measure(served, call, callers, { seconds }));
+    for (let round = 0; round < rounds; round++)
+      measures.push(await rig.measure(served, call, callers, { seconds }));
     const held = await connections(postgres.url);
     const after = await readCounters(postgres.url);
 
@@ -64,7 +71,9 @@ async function point(rig: Rig, gateways: number, workers: number): Promise<Point
       perSecond: middle(({ perSecond }) => perSecond),
       p50Ms: middle(({ p50Ms }) => p50Ms),
       p99Ms: middle(({ p99Ms }) => p99Ms),
-      cpuMs: Object.fromEntries(["gateway", "sidecar", "PostgreSQL"].map((part) => [part, middle(({ cpuMs }) => cpuMs[part] ?? 0)])),
+      cpuMs: Object.fromEntries(
+        ["gateway", "sidecar", "PostgreSQL"].map((part) => [part, middle(({ cpuMs }) => cpuMs[part] ?? 0)]),
+      ),
       othersCores: middle(({ cores }) => cores.others),
       memoryMiB: memoryMiB(served.pids, sigrunPart),
       connections: held / gateways,
@@ -76,7 +85,9 @@ async function point(rig: Rig, gateways: number, workers: number): Promise<Point
       executionBytes: each("executionBytes"),
       changeBytes: each("changeBytes"),
     };
-    console.log(`${gateways} x ${workers}: ${found.perSecond.toFixed(0)}/s, ${total(found.cpuMs).toFixed(2)} ms of CPU an execution`);
+    console.log(
+      `${gateways} x ${workers}: ${found.perSecond.toFixed(0)}/s, ${total(found.cpuMs).toFixed(2)} ms of CPU an execution`,
+    );
     return found;
   } finally {
     await Promise.all(started.map(({ child }) => child.stop()));
@@ -92,9 +103,16 @@ await withRig(async (rig) => {
       if (!found) break;
       points.push(found);
     }
-  const text = measuredText(points, [`${callers} callers, a model that takes ${delayMs} ms, 0 demos`, ...machine()]);
+  const text = measuredText(points, [
+    `${callers} callers, a model that takes ${delayMs} ms, 0 demos`,
+    ...machine(),
+  ]);
   console.log(`\n${text}`);
   const file = join(root, "bench/SCALING.md");
-  const [before, , after] = readFileSync(file, "utf8").split(/<!-- (?:measured|end) -->/) as [string, string, string];
+  const [before, , after] = readFileSync(file, "utf8").split(/<!-- (?:measured|end) -->/) as [
+    string,
+    string,
+    string,
+  ];
   writeFileSync(file, `${before}<!-- measured -->\n\n${text}\n<!-- end -->${after}`);
 });

@@ -31,7 +31,8 @@ const daySeconds = 86_400;
 const logSeconds = 900;
 
 const line = (...fields: (string | number)[]) => `| ${fields.join(" | ")} |`;
-const rounded = (amount: number) => (amount >= 99.5 ? Math.round(amount).toLocaleString("en") : amount.toPrecision(2));
+const rounded = (amount: number) =>
+  amount >= 99.5 ? Math.round(amount).toLocaleString("en") : amount.toPrecision(2);
 
 /** The part of SCALING.md that is measured and what follows from it by multiplication. */
 export function measuredText(points: readonly Point[], facts: readonly string[]): string {
@@ -57,7 +58,13 @@ export function measuredText(points: readonly Point[], facts: readonly string[])
     `|${"---|".repeat(12)}`,
     ...points.map((point) =>
       line(
-        ...[point.gateways, point.workers, rounded(point.perSecond), rounded(point.p50Ms), rounded(point.p99Ms)],
+        ...[
+          point.gateways,
+          point.workers,
+          rounded(point.perSecond),
+          rounded(point.p50Ms),
+          rounded(point.p99Ms),
+        ],
         ...["gateway", "sidecar", "PostgreSQL"].map((part) => rounded(point.cpuMs[part] as number)),
         ...[
           rounded(total(point.cpuMs)),
@@ -86,7 +93,11 @@ function costs(one: Point): string[] {
   const gigabytes = (bytes: number) => rounded((bytes * goal) / 1e9);
   return [
     ...["gateway", "sidecar", "PostgreSQL"].map((part) =>
-      line(`CPU of ${part}`, `${rounded(one.cpuMs[part] as number)} ms`, `${rounded(cores(part))} cores busy`),
+      line(
+        `CPU of ${part}`,
+        `${rounded(one.cpuMs[part] as number)} ms`,
+        `${rounded(cores(part))} cores busy`,
+      ),
     ),
     line(`processes that are ${busy * 100} % busy`, "", `${gateways} gateways, ${workers} sidecar workers`),
     line(
@@ -96,8 +107,16 @@ function costs(one: Point): string[] {
     ),
     line("rows inserted (execution, log of changes)", rounded(one.inserted), `${perSecond(one.inserted)}/s`),
     line("rows updated", rounded(one.updated), `${perSecond(one.updated)}/s`),
-    line("commits", rounded(one.commits), `${perSecond(one.commits)}/s; fewer, since fuller batches share one`),
-    line("WAL forced to disk", `${rounded(one.walSyncs)} times`, `${perSecond(one.walSyncs)}/s; fewer, likewise`),
+    line(
+      "commits",
+      rounded(one.commits),
+      `${perSecond(one.commits)}/s; fewer, since fuller batches share one`,
+    ),
+    line(
+      "WAL forced to disk",
+      `${rounded(one.walSyncs)} times`,
+      `${perSecond(one.walSyncs)}/s; fewer, likewise`,
+    ),
     line("WAL written", `${rounded(one.walBytes)} bytes`, `${rounded((one.walBytes * goal) / 1e6)} MB/s`),
     line(
       "table and indexes of executions",

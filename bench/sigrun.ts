@@ -26,7 +26,11 @@ export type Gateway = {
 const workersMs = 20_000;
 
 /** Starts one on a free port; its data are in the scratch folder. */
-export async function startGateway(model: string, scratch: string, env: Record<string, string> = {}): Promise<Gateway> {
+export async function startGateway(
+  model: string,
+  scratch: string,
+  env: Record<string, string> = {},
+): Promise<Gateway> {
   mkdirSync(scratch, { recursive: true });
   const dataDir = join(scratch, "data");
   const child = startChild(process.execPath, [join(root, "src/main.ts")], {
@@ -51,7 +55,9 @@ export async function startGateway(model: string, scratch: string, env: Record<s
 /** Registers the program, with the demos of a state that DSPy saved where there is one; gives its id. */
 export async function createProgram({ transport }: Gateway, state: string | undefined): Promise<string> {
   const programs = createClient(ProgramService, transport);
-  const { program } = await programs.createProgram({ program: { name: "Bench", signature: { text: signature } } });
+  const { program } = await programs.createProgram({
+    program: { name: "Bench", signature: { text: signature } },
+  });
   const programId = program?.id as string;
   if (state) await programs.importProgramState({ programId, compiledState: readFileSync(state, "utf8") });
   return programId;
@@ -63,8 +69,18 @@ export function runCalls(targets: string[], programId: string): [grpc: Call, jso
   const message = create(ExecuteProgramRequestSchema, { programId, inputs });
   const shared = { targets, path, expect: expected };
   return [
-    { ...shared, label: "sigrun, gRPC", protocol: "grpc", body: toBinary(ExecuteProgramRequestSchema, message) },
-    { ...shared, label: "sigrun, JSON", protocol: "http", body: Buffer.from(JSON.stringify({ program_id: programId, inputs })) },
+    {
+      ...shared,
+      label: "sigrun, gRPC",
+      protocol: "grpc",
+      body: toBinary(ExecuteProgramRequestSchema, message),
+    },
+    {
+      ...shared,
+      label: "sigrun, JSON",
+      protocol: "http",
+      body: Buffer.from(JSON.stringify({ program_id: programId, inputs })),
+    },
   ];
 }
 

@@ -20,7 +20,12 @@ for (const name of Object.keys(env)) if (/^npm_(?!config_cache$)/.test(name)) de
 /** Seconds from npm start to the ready line, and from Ctrl-C to the end. */
 async function start() {
   const began = performance.now();
-  const npm = spawn("npm", ["start"], { cwd: clone, env, detached: true, stdio: ["ignore", "pipe", "inherit"] });
+  const npm = spawn("npm", ["start"], {
+    cwd: clone,
+    env,
+    detached: true,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const exited = new Promise((resolve) => npm.on("exit", resolve));
   const ready = new Promise((resolve) => {
     createInterface({ input: npm.stdout }).on("line", (line) => {

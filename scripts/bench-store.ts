@@ -57,7 +57,13 @@ async function fill(size: number): Promise<Filled> {
 async function createPrograms(store: Store): Promise<string[]> {
   const signature = { name: "Asked", instructions: "", inputs: [], outputs: [] };
   const definition = { signature, modules: [], outputs: [], lm: {}, compiledState: "" };
-  const revision = { origin: "created", status: "ready", definition, dspyProgramId: "", score: null } as never;
+  const revision = {
+    origin: "created",
+    status: "ready",
+    definition,
+    dspyProgramId: "",
+    score: null,
+  } as never;
   const ids = Array.from({ length: 20 }, () => uuidv7());
   for (const [place, id] of ids.entries()) {
     const words = { handle: `program-${place}`, name: "Asked", description: "", labels: {} };
@@ -78,7 +84,10 @@ async function list({ executions }: Store, more: Partial<AskedList> = {}): Promi
 }
 
 async function listPrograms({ programs }: Store): Promise<void> {
-  await programs.find(project, readListing(asked, programFields, []).listing, { withState: false, latest: 5 });
+  await programs.find(project, readListing(asked, programFields, []).listing, {
+    withState: false,
+    latest: 5,
+  });
 }
 
 const began = Date.now() - 90 * 86_400_000;
@@ -98,7 +107,11 @@ async function questions({ size, store, programs }: Filled): Promise<Question[]>
   for (let page = 1; page < 100; page++) hundredth = await list(store, { pageToken: hundredth });
   const aggregate = (filter: string, ...names: string[]) =>
     store.executions.aggregate(project, readCondition(filter, executionFields), readGroupings(names));
-  const filtered = (kind: string, filter: string, isFlat = flat): Question => [kind, isFlat, () => list(store, { filter })];
+  const filtered = (kind: string, filter: string, isFlat = flat): Question => [
+    kind,
+    isFlat,
+    () => list(store, { filter }),
+  ];
   return [
     ["by key", flat, () => store.executions.get(project, id)],
     ["first page", flat, () => list(store)],
@@ -116,7 +129,11 @@ async function questions({ size, store, programs }: Filled): Promise<Question[]>
     filtered("outputs.answer =", `outputs.answer = "${answer}"`),
     filtered("inputs.n =", "inputs.n = 4711"),
     ["by duration_ms", flat, () => list(store, { orderBy: "duration_ms desc" })],
-    ["duration_ms >, by duration_ms", flat, () => list(store, { filter: "duration_ms > 4s", orderBy: "duration_ms" })],
+    [
+      "duration_ms >, by duration_ms",
+      flat,
+      () => list(store, { filter: "duration_ms > 4s", orderBy: "duration_ms" }),
+    ],
     ["programs, 5 executions of each", flat, () => listPrograms(store)],
     filtered("duration_ms >, newest first", "duration_ms > 4.99s", grows),
     filtered("outputs.confidence >", "outputs.confidence > 0.9", grows),
@@ -135,7 +152,11 @@ async function questions({ size, store, programs }: Filled): Promise<Question[]>
 async function medians(asks: readonly (() => Promise<unknown>)[]): Promise<number[]> {
   const times: number[][] = asks.map(() => []);
   const began = performance.now();
-  for (let round = 0; round < rounds && (round < 2 * warmUps || performance.now() - began < longestMs); round++)
+  for (
+    let round = 0;
+    round < rounds && (round < 2 * warmUps || performance.now() - began < longestMs);
+    round++
+  )
     for (const [place, ask] of asks.entries()) {
       const from = performance.now();
       await ask();
@@ -153,10 +174,14 @@ try {
     const filled = await fill(size);
     stores.push(filled.store);
     kinds.push(await questions(filled));
-    console.error(`${size.toLocaleString("en")} executions, filled in ${Math.round((performance.now() - began) / 1000)} s`);
+    console.error(
+      `${size.toLocaleString("en")} executions, filled in ${Math.round((performance.now() - began) / 1000)} s`,
+    );
   }
   await admin.query("CHECKPOINT");
-  console.log(`${"median ms".padEnd(34)}${sizes.map((size) => size.toLocaleString("en").padStart(12)).join("")}${"growth".padStart(10)}`);
+  console.log(
+    `${"median ms".padEnd(34)}${sizes.map((size) => size.toLocaleString("en").padStart(12)).join("")}${"growth".padStart(10)}`,
+  );
   for (const [place, [kind, isFlat]] of (kinds[0] ?? []).entries()) {
     const times = await medians(kinds.map((of) => of[place]?.[2] as Question[2]));
     const growth = (times.at(-1) as number) / (times[0] as number);

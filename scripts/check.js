@@ -10,7 +10,12 @@ const checks = [
   ["TypeScript lint and format", "biome", ["ci", "."]],
   ["TypeScript types", "tsc", []],
   ["Python lint", python, ["-m", "ruff", "check", "--config", "ruff.toml", ".", "../bench/peers"], "sidecar"],
-  ["Python format", python, ["-m", "ruff", "format", "--check", "--config", "ruff.toml", ".", "../bench/peers"], "sidecar"],
+  [
+    "Python format",
+    python,
+    ["-m", "ruff", "format", "--check", "--config", "ruff.toml", ".", "../bench/peers"],
+    "sidecar",
+  ],
   ["Python types", python, ["-m", "mypy", "dspy_sidecar"], "sidecar"],
   ["proto lint", "buf", ["lint"]],
   ["proto format", "buf", ["format", "--diff", "--exit-code"]],
@@ -19,7 +24,11 @@ const checks = [
 
 let failed = 0;
 for (const [name, command, args, folder = "."] of checks) {
-  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd: join(root, folder), env, encoding: "utf8" });
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd: join(root, folder),
+    env,
+    encoding: "utf8",
+  });
   console.log(`${status === 0 ? "ok    " : "FAILED"} ${name}`);
   if (status === 0) continue;
   failed += 1;

@@ -20,11 +20,19 @@ if (!existsSync(runner)) {
   });
 }
 if (!existsSync(protos)) {
-  const { Dir } = JSON.parse(execFileSync("go", ["mod", "download", "-json", `${module}@${version}`], { encoding: "utf8" }));
+  const { Dir } = JSON.parse(
+    execFileSync("go", ["mod", "download", "-json", `${module}@${version}`], { encoding: "utf8" }),
+  );
   const flags = ["build", join(Dir, "proto"), "--as-file-descriptor-set", "-o", protos];
   execFileSync(join(root, "node_modules/.bin/buf"), flags, { cwd: root, stdio: "inherit" });
 }
 const server = [node, join(root, "test/conformance/server.ts"), protos];
-const flags = ["--mode", "server", "--conf", join(root, "test/conformance/config.yaml"), ...process.argv.slice(2)];
+const flags = [
+  "--mode",
+  "server",
+  "--conf",
+  join(root, "test/conformance/config.yaml"),
+  ...process.argv.slice(2),
+];
 const { status } = spawnSync(runner, [...flags, "--", ...server], { cwd: root, stdio: "inherit" });
 process.exit(status ?? 1);

@@ -37,7 +37,11 @@ let failed = 0;
 for (const [file, command, args] of examples) {
   console.log(`\n== ${file}`);
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` };
-  const { status } = spawnSync(command, [join(root, file), ...args], { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
+  const { status } = spawnSync(command, [join(root, file), ...args], {
+    cwd: root,
+    env,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   if (status !== 0) failed += 1;
 }
 gateway.kill("SIGTERM");

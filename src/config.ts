@@ -30,22 +30,32 @@ export type Config = Readonly<{
   logLevel: string | undefined;
 }>;
 
-const model = string().matches(/^[^/\s,]+\/[^\s,]+$/, ({ path }) => `${path} must be provider/model, such as openai/gpt-5-mini`);
+const model = string().matches(
+  /^[^/\s,]+\/[^\s,]+$/,
+  ({ path }) => `${path} must be provider/model, such as openai/gpt-5-mini`,
+);
 
 const whole = (min: number, max: number) => {
   const says = ({ path }: { path: string }) => `${path} must be a whole number from ${min} to ${max}`;
   return number().typeError(says).integer(says).min(min, says).max(max, says);
 };
 
-const oneOf = (...words: string[]) => string().oneOf(words, ({ path }) => `${path} must be one of ${words.join(", ")}`);
+const oneOf = (...words: string[]) =>
+  string().oneOf(words, ({ path }) => `${path} must be one of ${words.join(", ")}`);
 
 const environment = object({
   SIGRUN_HOST: string().default("127.0.0.1"),
   SIGRUN_PORT: whole(0, 65535),
-  DATABASE_URL: string().matches(/^postgres(ql)?:\/\//, ({ path }) => `${path} must begin with postgres:// or postgresql://`),
+  DATABASE_URL: string().matches(
+    /^postgres(ql)?:\/\//,
+    ({ path }) => `${path} must begin with postgres:// or postgresql://`,
+  ),
   // PostgreSQL cuts names at 63, and the job queue's schema is this one's name and _jobs.
   SIGRUN_DATABASE_SCHEMA: string()
-    .matches(/^[a-z_][a-z0-9_]{0,57}$/, ({ path }) => `${path} must be a name of lower-case letters, digits and _, 58 at most`)
+    .matches(
+      /^[a-z_][a-z0-9_]{0,57}$/,
+      ({ path }) => `${path} must be a name of lower-case letters, digits and _, 58 at most`,
+    )
     .default("public"),
   SIGRUN_DATABASE_POOL: whole(1, 1000).default(10),
   SIGRUN_DATA_DIR: string().default(".sigrun"),
@@ -55,7 +65,10 @@ const environment = object({
   SIGRUN_LM_ALLOWED: string().default(""),
   SIGRUN_MCP_SERVERS: string(),
   SIGRUN_GENERATED_CODE: oneOf("on", "off").default("off"),
-  SIGRUN_RETENTION: string().matches(/^[1-9]\d{0,5}[mhd]$/, ({ path }) => `${path} must be a time such as 30d, 12h or 90m`),
+  SIGRUN_RETENTION: string().matches(
+    /^[1-9]\d{0,5}[mhd]$/,
+    ({ path }) => `${path} must be a time such as 30d, 12h or 90m`,
+  ),
   SIGRUN_LOG_LEVEL: oneOf("trace", "debug", "info", "warn", "error", "fatal"),
 });
 
@@ -83,7 +96,8 @@ export function shownSettings(config: Config) {
     SIGRUN_LM_ALLOWED: config.lmAllowed.slice(1).join(","),
     SIGRUN_MCP_SERVERS: config.mcpServers === undefined ? "not set: no tools" : "set",
     SIGRUN_GENERATED_CODE: config.generatedCode ? "on" : "off",
-    SIGRUN_RETENTION: config.retentionMs === undefined ? "not set: executions are kept" : `${config.retentionMs / unitMs.m}m`,
+    SIGRUN_RETENTION:
+      config.retentionMs === undefined ? "not set: executions are kept" : `${config.retentionMs / unitMs.m}m`,
     SIGRUN_LOG_LEVEL: config.logLevel ?? "warn on a terminal, else info",
   };
 }

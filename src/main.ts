@@ -29,9 +29,13 @@ type Closing = { name: string; close(): Promise<unknown> | unknown }[];
 async function start(config: Config, log: Logger, closing: Closing): Promise<string> {
   const onClose = (name: string, close: () => Promise<unknown> | unknown) => closing.unshift({ name, close });
 
-  const postgres = config.databaseUrl ? undefined : await startEmbeddedPostgres({ dataDir: config.dataDir, log });
+  const postgres = config.databaseUrl
+    ? undefined
+    : await startEmbeddedPostgres({ dataDir: config.dataDir, log });
   if (postgres) onClose("postgres", postgres.stop);
-  const child = config.sidecar ? undefined : await startSidecarChild({ dir: join(root, "sidecar"), ...config, log });
+  const child = config.sidecar
+    ? undefined
+    : await startSidecarChild({ dir: join(root, "sidecar"), ...config, log });
   if (child) onClose("sidecar process", child.stop);
 
   const store = await openStore({
@@ -47,13 +51,15 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   const pruning = await startPruning({ changeLog: store.changeLog, log });
   onClose("change log", pruning.stop);
   const { retentionMs } = config;
-  if (retentionMs !== undefined) onClose("retention", startRetention({ executions: store.executionChanges, retentionMs, log }).stop);
+  if (retentionMs !== undefined)
+    onClose("retention", startRetention({ executions: store.executionChanges, retentionMs, log }).stop);
   onClose("records", store.recorder.idle);
 
   const up = { store: true, sidecar: false };
   const health = createHealth(contract.map(({ typeName }) => typeName));
   const publish = () => {
-    for (const { typeName } of contract) health.set(typeName, up.store && (up.sidecar || typeName !== "sigrun.v1.ProgramService"));
+    for (const { typeName } of contract)
+      health.set(typeName, up.store && (up.sidecar || typeName !== "sigrun.v1.ProgramService"));
     health.set("", up.store && up.sidecar);
   };
   let arrive = () => {};
@@ -86,14 +92,20 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
     await listener.drain(drainMs);
   });
   // Ended first, so that another gateway may go on at once.
-  onClose("optimizations", (await startOptimizer({ queue: store.queue, attempt: services.attempt, log })).stop);
+  onClose(
+    "optimizations",
+    (await startOptimizer({ queue: store.queue, attempt: services.attempt, log })).stop,
+  );
   const port = await listenSomewhere(listener, config);
   await sidecarIsHere;
   return `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
 }
 
 /** Where the operator chose no port: 8080, or the next one that is free. */
-async function listenSomewhere(listener: { listen(host: string, port: number): Promise<number> }, { host, port }: Config): Promise<number> {
+async function listenSomewhere(
+  listener: { listen(host: string, port: number): Promise<number> },
+  { host, port }: Config,
+): Promise<number> {
   if (port !== undefined) return listener.listen(host, port);
   for (let candidate = 8080; ; candidate++) {
     try {
@@ -147,9 +159,11 @@ async function main(): Promise<void> {
 /** What the operator can mend, in words; the stack of anything else goes to the log. */
 function reasonOf(error: unknown): string | undefined {
   if (error instanceof EmbeddedPostgresError) return error.message;
-  if (error instanceof StoreUnavailable) return [error.message, (error.cause as Error | undefined)?.message].filter(Boolean).join(": ");
+  if (error instanceof StoreUnavailable)
+    return [error.message, (error.cause as Error | undefined)?.message].filter(Boolean).join(": ");
   const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
-  if (code === "EADDRINUSE") return `${address}:${port} is taken; set SIGRUN_PORT to another port, or not at all for the next free one`;
+  if (code === "EADDRINUSE")
+    return `${address}:${port} is taken; set SIGRUN_PORT to another port, or not at all for the next free one`;
   return undefined;
 }
 

@@ -63,7 +63,18 @@ export type Services = {
 
 /** Builds every action and the services over them; main.ts has what they stand on. */
 export function createServices({ config, version, store, sidecar, log }: Ground): Services {
-  const { programs, revisions, changes, signatures, executions, executionChanges, recorder, notices, optimizations, performances } = store;
+  const {
+    programs,
+    revisions,
+    changes,
+    signatures,
+    executions,
+    executionChanges,
+    recorder,
+    notices,
+    optimizations,
+    performances,
+  } = store;
   const schemas = createSchemaCache(1_000);
   const recent = createRecentPrograms(64 * 2 ** 20);
   const live = createLiveRuns<Execution>();
@@ -76,7 +87,18 @@ export function createServices({ config, version, store, sidecar, log }: Ground)
   const models = { allowedModels: config.lmAllowed };
   const { generatedCode } = config;
   const offerTo = createOffer({ sidecar, generatedCode, ...models });
-  const run = createRun({ programs, recent, recorder, sidecar, schemas, live, perform, replay, defaultModel: config.lm, ...models });
+  const run = createRun({
+    programs,
+    recent,
+    recorder,
+    sidecar,
+    schemas,
+    live,
+    perform,
+    replay,
+    defaultModel: config.lm,
+    ...models,
+  });
   const routes = createRoutes({
     signatures: signatureService({
       createSignature: createCreateSignature({ signatures }),
@@ -94,11 +116,30 @@ export function createServices({ config, version, store, sidecar, log }: Ground)
       deploy: createDeploy({ changes }),
       revisions: createRevisions({ programs, revisions, changes }),
       compileProgram: createCompileProgram({ programs, build }),
-      optimizeProgram: createStartOptimization({ programs, optimizations, sidecar, schemas, build, ...models }),
-      evaluateProgram: createEvaluate({ programs, evaluations: store.evaluations, sidecar, schemas, log, ...models }),
+      optimizeProgram: createStartOptimization({
+        programs,
+        optimizations,
+        sidecar,
+        schemas,
+        build,
+        ...models,
+      }),
+      evaluateProgram: createEvaluate({
+        programs,
+        evaluations: store.evaluations,
+        sidecar,
+        schemas,
+        log,
+        ...models,
+      }),
       importState: createImportState({ programs, revisions, changes, sidecar }),
       log,
-      runs: runMethods({ run, stream: createStream({ run }), batch: createBatch({ run, programs, ...models }), log }),
+      runs: runMethods({
+        run,
+        stream: createStream({ run }),
+        batch: createBatch({ run, programs, ...models }),
+        log,
+      }),
     }),
     executions: executionService({
       getExecution: createGetExecution({ executions }),

@@ -60,8 +60,14 @@ function forward(child: ChildProcess, log: Logger): void {
   if (!child.stderr) return;
   createInterface(child.stderr).on("line", (line) => {
     try {
-      const { level, time: _, msg, ...rest } = JSON.parse(line) as { level: string; time?: string; msg: string };
-      if (level === "error" || level === "warn" || level === "info" || level === "debug") return log[level](rest, msg);
+      const {
+        level,
+        time: _,
+        msg,
+        ...rest
+      } = JSON.parse(line) as { level: string; time?: string; msg: string };
+      if (level === "error" || level === "warn" || level === "info" || level === "debug")
+        return log[level](rest, msg);
     } catch {
       // Text, then.
     }

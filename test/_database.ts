@@ -3,7 +3,12 @@ import type { Teardown } from "./_gateway.ts";
 import { until } from "./_wait.ts";
 
 /** Runs SQL beside the gateway, as an operator would. */
-export async function runSql(url: string, schema: string, sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+export async function runSql(
+  url: string,
+  schema: string,
+  sql: string,
+  values: unknown[] = [],
+): Promise<Record<string, unknown>[]> {
   const client = new pg.Client(url);
   await client.connect();
   try {
@@ -15,7 +20,11 @@ export async function runSql(url: string, schema: string, sql: string, values: u
 }
 
 /** Hears what gateways tell each other; gives a wait for a notice that holds some text. */
-export async function listen(t: Teardown, url: string, channel: string): Promise<(text: string) => Promise<void>> {
+export async function listen(
+  t: Teardown,
+  url: string,
+  channel: string,
+): Promise<(text: string) => Promise<void>> {
   const client = new pg.Client(url);
   const heard: string[] = [];
   client.on("notification", ({ payload = "" }) => heard.push(payload));

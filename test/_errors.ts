@@ -1,6 +1,10 @@
 import { type Code, ConnectError } from "@connectrpc/connect";
 import type { ExecutionContext } from "ava";
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../src/gen/google/rpc/error_details_pb.ts";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "../src/gen/google/rpc/error_details_pb.ts";
 
 /** What a failed call said: its code, its reason, the paths of wrong values, and what came beside. */
 export async function failure(t: ExecutionContext<unknown>, call: Promise<unknown>) {

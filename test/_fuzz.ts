@@ -33,8 +33,28 @@ export function createHostility(random: Random, known: readonly string[]) {
       "ChainOfThought",
       "BestOfN",
     ],
-    ...["00000000-0000-0000-0000-000000000000", "openai/scripted", "openai/other", "embedded/smollm2", 'program_id = "x"', "-1", "NaN"],
-    ...["__proto__", "constructor", "toString", "hasOwnProperty", "config", "self", "\0", "a\0b", "\ud800", "x\udfffy", "😀".repeat(50)],
+    ...[
+      "00000000-0000-0000-0000-000000000000",
+      "openai/scripted",
+      "openai/other",
+      "embedded/smollm2",
+      'program_id = "x"',
+      "-1",
+      "NaN",
+    ],
+    ...[
+      "__proto__",
+      "constructor",
+      "toString",
+      "hasOwnProperty",
+      "config",
+      "self",
+      "\0",
+      "a\0b",
+      "\ud800",
+      "x\udfffy",
+      "😀".repeat(50),
+    ],
     ...[
       "'; DROP TABLE executions; --",
       "#{jndi:ldap://x}",
@@ -77,7 +97,9 @@ export function createHostility(random: Random, known: readonly string[]) {
         return Array.from({ length: random.below(4) }, () => json(depth - 1));
       case 5: {
         const members = Array.from({ length: random.below(4) }, () => [text(), json(depth - 1)] as const);
-        return JSON.parse(`{${members.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(",")}}`);
+        return JSON.parse(
+          `{${members.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(",")}}`,
+        );
       }
       default:
         return nested(random.pick([5, 31, 32, 33, 60, 90]));
@@ -129,7 +151,8 @@ function fieldValue(field: DescField, random: Random, hostility: Hostility, dept
       ).filter((value) => value !== undefined);
     case "map": {
       const entries = Array.from({ length: random.below(4) }, () => {
-        const value = field.mapKind === "message" ? messageOf(field.message, random, hostility, depth) : hostility.text();
+        const value =
+          field.mapKind === "message" ? messageOf(field.message, random, hostility, depth) : hostility.text();
         return [hostility.text(), value] as const;
       });
       return Object.fromEntries(entries.filter(([, value]) => value !== undefined));

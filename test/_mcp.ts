@@ -12,7 +12,11 @@ const python = join(sidecar, ".venv/bin/python");
 const script = join(sidecar, "tests/mcp_server.py");
 
 /** A real MCP server as the sidecar starts it; it leaves files in the folder. */
-export const stdioServer = (dir: string) => ({ command: python, args: [script, "stdio"], env: { MCP_TEST_DIR: dir } });
+export const stdioServer = (dir: string) => ({
+  command: python,
+  args: [script, "stdio"],
+  env: { MCP_TEST_DIR: dir },
+});
 
 /** A file as MCP clients share it, and the folder that it is in. */
 export function mcpFile(t: Teardown, servers: (dir: string) => object): { file: string; dir: string } {

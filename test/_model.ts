@@ -66,7 +66,9 @@ export async function startModel(): Promise<ScriptedModel> {
       return;
     }
     const choices = [{ index: 0, finish_reason: "stop", message: { role: "assistant", content } }];
-    response.end(JSON.stringify({ id: "1", object: "chat.completion", created: 1, model: "scripted", choices, usage }));
+    response.end(
+      JSON.stringify({ id: "1", object: "chat.completion", created: 1, model: "scripted", choices, usage }),
+    );
   }
 
   /** Server-sent events, no faster than they are read. */
@@ -78,7 +80,9 @@ export async function startModel(): Promise<ScriptedModel> {
       sent += 1;
     };
     for (let at = 0; at < content.length && !response.closed; at += piece)
-      await send({ choices: [{ index: 0, delta: { content: content.slice(at, at + piece) }, finish_reason: null }] });
+      await send({
+        choices: [{ index: 0, delta: { content: content.slice(at, at + piece) }, finish_reason: null }],
+      });
     await send({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
     await send({ choices: [], usage });
     response.end("data: [DONE]\n\n");

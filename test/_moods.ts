@@ -13,7 +13,9 @@ export const sentences = Array.from({ length: 12 }, (_, n) => ({
 
 /** A program that says the mood of a sentence. */
 export async function createMoods({ programs }: Gateway, name = "Moods"): Promise<string> {
-  const { program } = await programs.createProgram({ program: { name, signature: { text: 'text -> mood: Literal["glad", "sad"]' } } });
+  const { program } = await programs.createProgram({
+    program: { name, signature: { text: 'text -> mood: Literal["glad", "sad"]' } },
+  });
   return program?.id ?? "";
 }
 

@@ -3,7 +3,11 @@ import type { Gateway } from "./_gateway.ts";
 type Recorded = { inputs: { question: string }; outputs?: object; labels?: Record<string, string> };
 
 /** Records a run that went on elsewhere. */
-export async function record({ executions }: Gateway, programId: string, { inputs, outputs, labels = {} }: Recorded): Promise<string> {
+export async function record(
+  { executions }: Gateway,
+  programId: string,
+  { inputs, outputs, labels = {} }: Recorded,
+): Promise<string> {
   const { execution } = await executions.startExecution({ programId, inputs, labels });
   const id = execution?.id ?? "";
   if (outputs) await executions.completeExecution({ id, outputs: outputs as never, durationMs: 1500n });
@@ -13,6 +17,8 @@ export async function record({ executions }: Gateway, programId: string, { input
 /** Creates a program that answers a question, and perhaps says how sure it is. */
 export async function createProgram({ programs }: Gateway, name: string): Promise<string> {
   const text = "question -> answer, confidence: Optional[float], sources: Optional[list[str]]";
-  const { program } = await programs.createProgram({ program: { name, signature: { text, name: `Asks${name}` } } });
+  const { program } = await programs.createProgram({
+    program: { name, signature: { text, name: `Asks${name}` } },
+  });
   return program?.id ?? "";
 }

@@ -1,4 +1,8 @@
-import { ExecutionStatus, type ExecutionView, type WatchExecutionsResponse } from "../src/gen/sigrun/v1/execution_service_pb.ts";
+import {
+  ExecutionStatus,
+  type ExecutionView,
+  type WatchExecutionsResponse,
+} from "../src/gen/sigrun/v1/execution_service_pb.ts";
 import { type Gateway, startGateway, startScripted, type Teardown } from "./_gateway.ts";
 import { until } from "./_wait.ts";
 
@@ -43,12 +47,18 @@ export async function watch(t: Teardown, { executions }: Gateway, asked: Asked =
 }
 
 /** A program of the test's own, so that no other's executions come in between. */
-export async function createProgram({ one }: Pick<TwoGateways, "one">, name: string): Promise<{ programId: string; filter: string }> {
-  const { program } = await one.programs.createProgram({ program: { name, signature: { text: "question -> answer" } } });
+export async function createProgram(
+  { one }: Pick<TwoGateways, "one">,
+  name: string,
+): Promise<{ programId: string; filter: string }> {
+  const { program } = await one.programs.createProgram({
+    program: { name, signature: { text: "question -> answer" } },
+  });
   return { programId: program?.id ?? "", filter: `program_id = ${program?.id}` };
 }
 
 export async function begin({ executions }: Gateway, programId: string, question = "?"): Promise<string> {
   return (await executions.startExecution({ programId, inputs: { question } })).execution?.id ?? "";
 }
-export const complete = ({ executions }: Gateway, id: string, answer = "!") => executions.completeExecution({ id, outputs: { answer } });
+export const complete = ({ executions }: Gateway, id: string, answer = "!") =>
+  executions.completeExecution({ id, outputs: { answer } });

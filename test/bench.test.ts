@@ -10,7 +10,17 @@ const cell = { demos: 0, delayMs: 50, callers: 64 };
 
 function row(label: string, family: string, perSecond: number, measured: Partial<Measure> = {}): Row {
   const cores = { generator: 0.1, model: 0.1, others: 0 };
-  const sound = { ok: 100, failed: 0, failure: "", perSecond, p50Ms: 60, p99Ms: 90, cpuMs: { server: 4 }, modelCalls: 1, cores };
+  const sound = {
+    ok: 100,
+    failed: 0,
+    failure: "",
+    perSecond,
+    p50Ms: 60,
+    p99Ms: 90,
+    cpuMs: { server: 4 },
+    modelCalls: 1,
+    cores,
+  };
   return { cell, label, family, rounds: [{ ...sound, ...measured }] };
 }
 
@@ -27,16 +37,34 @@ test("a contender whose calls fail gets no ratio, and is nobody's best", (t) => 
 });
 
 test("a goal is met by FastAPI's best, and is left out where sigrun's own calls failed", (t) => {
-  const peers = [row("FastAPI acall, 1 worker", "fastapi", 100), row("FastAPI acall, 2 workers", "fastapi", 150)];
-  t.true(goals([...peers, row("sigrun, gRPC", "sigrun", 300)]).some((line) => /at least 3x .*\| 2\.00x \| not met/.test(line)));
-  t.true(goals([...peers, row("sigrun, gRPC", "sigrun", 450)]).some((line) => /at least 3x .*\| 3\.00x \| met/.test(line)));
-  t.false(goals([...peers, row("sigrun, gRPC", "sigrun", 450, { failed: 1 })]).some((line) => line.includes("at least 3x")));
+  const peers = [
+    row("FastAPI acall, 1 worker", "fastapi", 100),
+    row("FastAPI acall, 2 workers", "fastapi", 150),
+  ];
+  t.true(
+    goals([...peers, row("sigrun, gRPC", "sigrun", 300)]).some((line) =>
+      /at least 3x .*\| 2\.00x \| not met/.test(line),
+    ),
+  );
+  t.true(
+    goals([...peers, row("sigrun, gRPC", "sigrun", 450)]).some((line) =>
+      /at least 3x .*\| 3\.00x \| met/.test(line),
+    ),
+  );
+  t.false(
+    goals([...peers, row("sigrun, gRPC", "sigrun", 450, { failed: 1 })]).some((line) =>
+      line.includes("at least 3x"),
+    ),
+  );
 });
 
 // The bench reads /proc: elsewhere it does not run.
 if (process.platform === "linux")
   test("the CPU of a process that has ended counts with the one that started it", async (t) => {
-    const shell = spawn("sh", ["-c", "(i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done); echo done; read end"]);
+    const shell = spawn("sh", [
+      "-c",
+      "(i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done); echo done; read end",
+    ]);
     t.teardown(() => shell.kill());
     const used = () => treeOf([shell.pid as number]).reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
     await once(shell.stdout, "data");

@@ -37,13 +37,17 @@ test("a sidecar that is killed is away at once, comes back by itself, and needs 
   process.kill(childOf(gateway.process.pid, "dspy_sidecar") ?? 0, "SIGKILL");
   const away = await until(async () => {
     const began = Date.now();
-    const outcome = await gateway.programs.executeProgram({ programId, inputs }).catch((error: unknown) => error);
+    const outcome = await gateway.programs
+      .executeProgram({ programId, inputs })
+      .catch((error: unknown) => error);
     return outcome instanceof Error && { error: outcome, tookMs: Date.now() - began };
   });
   t.is((await failure(t, Promise.reject(away.error))).reason, "SIDECAR_UNAVAILABLE");
   t.true(away.tookMs < 2_000);
 
-  const { outputs } = await until(() => gateway.programs.executeProgram({ programId, inputs }).catch(() => undefined));
+  const { outputs } = await until(() =>
+    gateway.programs.executeProgram({ programId, inputs }).catch(() => undefined),
+  );
   t.deepEqual(outputs, { answer: "Paris" });
 });
 

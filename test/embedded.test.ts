@@ -12,10 +12,16 @@ test("with nothing set, a program runs on the model that comes along, and its re
   t.teardown(() => rmSync(dataDir, { recursive: true, force: true }));
   const { programs, executions } = await startGateway(t, { SIGRUN_DATA_DIR: dataDir });
 
-  const signature = { name: "ComplexSignature", text: "question, context -> answer, confidence: float, sources: list[str]" };
+  const signature = {
+    name: "ComplexSignature",
+    text: "question, context -> answer, confidence: float, sources: list[str]",
+  };
   const { program } = await programs.createProgram({ program: { name: "Complex QA Program", signature } });
   const inputs = { question: "What is the capital of France?", context: "Paris is the capital of France." };
-  const { outputs, execution } = await programs.executeProgram({ programId: program?.handle ?? "", inputs }, { timeoutMs: 60_000 });
+  const { outputs, execution } = await programs.executeProgram(
+    { programId: program?.handle ?? "", inputs },
+    { timeoutMs: 60_000 },
+  );
 
   t.is(typeof outputs?.answer, "string");
   t.is(typeof outputs?.confidence, "number");

@@ -19,16 +19,28 @@ test.before(async (t) => {
 
 test("the TypeScript example does what it says, also a second time", async (t) => {
   for (let time = 1; time <= 2; time++) {
-    const { stdout } = await run(process.execPath, [join(root, "examples/typescript/first-program.ts"), t.context.url]);
-    t.regex(stdout, /^program {3}capital-by-typescript\nanswer {4}Paris\non record completed, 42 tokens, \d+ ms\n$/);
+    const { stdout } = await run(process.execPath, [
+      join(root, "examples/typescript/first-program.ts"),
+      t.context.url,
+    ]);
+    t.regex(
+      stdout,
+      /^program {3}capital-by-typescript\nanswer {4}Paris\non record completed, 42 tokens, \d+ ms\n$/,
+    );
   }
 });
 
 test("the Python example does what it says, also a second time", async (t) => {
   const python = join(root, "sidecar/.venv/bin/python");
   for (let time = 1; time <= 2; time++) {
-    const { stdout } = await run(python, [join(root, "examples/python/first_program.py"), new URL(t.context.url).host]);
-    t.regex(stdout, /^program {3}capital-by-python\nanswer {4}Paris\non record completed, 42 tokens, \d+ ms\n$/);
+    const { stdout } = await run(python, [
+      join(root, "examples/python/first_program.py"),
+      new URL(t.context.url).host,
+    ]);
+    t.regex(
+      stdout,
+      /^program {3}capital-by-python\nanswer {4}Paris\non record completed, 42 tokens, \d+ ms\n$/,
+    );
   }
 });
 
@@ -38,7 +50,11 @@ test("the grpcurl example does what it says, also a second time", async (t) => {
   if (folder === undefined) return t.pass("not run: neither grpcurl nor go is on this machine");
   const env = { ...process.env, PATH: `${folder}${delimiter}${process.env.PATH}` };
   for (let time = 1; time <= 2; time++) {
-    const { stdout } = await run("bash", [join(root, "examples/grpcurl/first-program.sh"), new URL(t.context.url).host], { env });
+    const { stdout } = await run(
+      "bash",
+      [join(root, "examples/grpcurl/first-program.sh"), new URL(t.context.url).host],
+      { env },
+    );
     t.regex(stdout, /"capital": "Paris"/);
     t.regex(stdout, /On record:[\s\S]*"status": "EXECUTION_STATUS_COMPLETED"/);
   }

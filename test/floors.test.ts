@@ -4,7 +4,9 @@ import { fileURLToPath } from "node:url";
 import test from "ava";
 
 const src = fileURLToPath(new URL("../src", import.meta.url));
-const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts") && !file.startsWith("gen/"));
+const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(
+  (file) => file.endsWith(".ts") && !file.startsWith("gen/"),
+);
 const floors: Record<string, number> = {
   "main.ts": 5,
   "services.ts": 5,
@@ -20,7 +22,13 @@ const floors: Record<string, number> = {
 };
 /** The floors inside a room, from the ground up: the files that begin so. Those on one floor do not know each other. */
 const innerFloors: Record<string, string[][]> = {
-  domain: [["domain/[^/]+$"], ["domain/signature/"], ["domain/catalogue/"], ["domain/program/"], ["domain/query/", "domain/optimization/"]],
+  domain: [
+    ["domain/[^/]+$"],
+    ["domain/signature/"],
+    ["domain/catalogue/"],
+    ["domain/program/"],
+    ["domain/query/", "domain/optimization/"],
+  ],
   store: [
     ["store/(?!store)[^/]+$"],
     ["store/query/", "store/notifications/", "store/migrations/"],
@@ -116,12 +124,16 @@ test("no files import each other in a circle, types included", (t) => {
 });
 
 test("actions know the store and DSPy by their types alone", (t) => {
-  const wrong = ours.filter(({ from, to, isType }) => roomOf(from) === "actions" && floors[roomOf(to)] === 2 && !isType);
+  const wrong = ours.filter(
+    ({ from, to, isType }) => roomOf(from) === "actions" && floors[roomOf(to)] === 2 && !isType,
+  );
   t.deepEqual(wrong.map(say), []);
 });
 
 test("the domain imports nothing but itself, Node, yup and re2js", (t) => {
-  const wrong = imports.filter(({ from, to }) => roomOf(from) === "domain" && !/^(domain\/|node:|yup$|re2js$)/.test(to));
+  const wrong = imports.filter(
+    ({ from, to }) => roomOf(from) === "domain" && !/^(domain\/|node:|yup$|re2js$)/.test(to),
+  );
   t.deepEqual(wrong.map(say), []);
 });
 
@@ -132,6 +144,8 @@ test("generated code is known to rpc and dspy alone, Sequelize to store, grpc-js
     [/^@grpc\/grpc-js$/, ["dspy"]],
     [/^@connectrpc\//, ["rpc"]],
   ];
-  const wrong = imports.filter(({ from, to }) => rooms.some(([pattern, allowed]) => pattern.test(to) && !allowed.includes(roomOf(from))));
+  const wrong = imports.filter(({ from, to }) =>
+    rooms.some(([pattern, allowed]) => pattern.test(to) && !allowed.includes(roomOf(from))),
+  );
   t.deepEqual(wrong.map(say), []);
 });

@@ -1,7 +1,11 @@
 import { readFileSync } from "node:fs";
 import { type DescMethod, toBinary, toJson } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
-import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
 import test from "ava";
 import { ErrorInfoSchema } from "../src/gen/google/rpc/error_details_pb.ts";
 import { Health } from "../src/gen/grpc/health/v1/health_pb.ts";
@@ -15,7 +19,14 @@ import { runSql } from "./_database.ts";
 import { createHostility, createRandom, hostileMessage } from "./_fuzz.ts";
 import { startScripted } from "./_gateway.ts";
 
-const services = [SignatureService, ProgramService, ExecutionService, OptimizationService, CatalogService, AdminService];
+const services = [
+  SignatureService,
+  ProgramService,
+  ExecutionService,
+  OptimizationService,
+  CatalogService,
+  AdminService,
+];
 const requests = Number(process.env.SIGRUN_FUZZ_REQUESTS ?? 5_000);
 const seed = Number(process.env.SIGRUN_FUZZ_SEED ?? 1);
 const atATime = 16;
@@ -29,8 +40,18 @@ test(`${requests} hostile requests over every RPC and all four protocols leave t
   const { program } = await gateway.programs.createProgram({
     program: { name: "Target", signature: { name: "Target", text: "question -> answer" } },
   });
-  const { execution } = await gateway.programs.executeProgram({ programId: "target", inputs: { question: "?" } });
-  const known = ["target", "Target", program?.id ?? "", program?.signatureId ?? "", execution?.id ?? "", program?.etag ?? ""];
+  const { execution } = await gateway.programs.executeProgram({
+    programId: "target",
+    inputs: { question: "?" },
+  });
+  const known = [
+    "target",
+    "Target",
+    program?.id ?? "",
+    program?.signatureId ?? "",
+    execution?.id ?? "",
+    program?.etag ?? "",
+  ];
 
   const random = createRandom(seed);
   const hostility = createHostility(random, known);
@@ -51,11 +72,16 @@ test(`${requests} hostile requests over every RPC and all four protocols leave t
     const isModels = code === Code.Internal && reason === "OUTPUT_INVALID";
     if ((code === Code.Internal || code === Code.Unknown || code === Code.Unavailable) && !isModels)
       wrong.push(`${what}: ${key} ${message.slice(0, 300)}`);
-    if (code !== undefined && reason === "") wrong.push(`${what}: ${key} without a reason: ${message.slice(0, 300)}`);
+    if (code !== undefined && reason === "")
+      wrong.push(`${what}: ${key} without a reason: ${message.slice(0, 300)}`);
   }
 
   /** A request whose types are right, by a client of one of the protocols. */
-  async function call(service: (typeof services)[number], method: DescMethod, protocol: string): Promise<void> {
+  async function call(
+    service: (typeof services)[number],
+    method: DescMethod,
+    protocol: string,
+  ): Promise<void> {
     const message = hostileMessage(method.input, random, hostility);
     const what = `${protocol} ${method.name} ${describe(method, message)}`;
     // A client that can't write the message sends none.
@@ -95,14 +121,22 @@ test(`${requests} hostile requests over every RPC and all four protocols leave t
     const { code, error, message = "", details = [] } = isUnary && response.ok ? {} : parse(end);
     const named = error ?? { code, message, details };
     if (named.code === undefined) return judge(`${type} ${method.name}`, undefined, "", "");
-    const reason = (named.details ?? []).find(({ type }: { type: string }) => type === "google.rpc.ErrorInfo")?.debug?.reason ?? "";
-    judge(`${type} ${method.name} ${body.toString().slice(0, 200)}`, codeOf(named.code), reason, named.message ?? "");
+    const reason =
+      (named.details ?? []).find(({ type }: { type: string }) => type === "google.rpc.ErrorInfo")?.debug
+        ?.reason ?? "";
+    judge(
+      `${type} ${method.name} ${body.toString().slice(0, 200)}`,
+      codeOf(named.code),
+      reason,
+      named.message ?? "",
+    );
   }
 
   function brokenBytes(method: DescMethod): Buffer {
     const message = hostileMessage(method.input, random, hostility);
     const bytes = Buffer.from(isWritable(method, message) ? toBinary(method.input, message) : [8, 1, 255]);
-    for (let flips = random.below(6); flips > 0 && bytes.length > 0; flips--) bytes[random.below(bytes.length)] = random.below(256);
+    for (let flips = random.below(6); flips > 0 && bytes.length > 0; flips--)
+      bytes[random.below(bytes.length)] = random.below(256);
     return random.chance(0.2) ? bytes.subarray(0, random.below(bytes.length + 1)) : bytes;
   }
 
@@ -160,7 +194,8 @@ test(`${requests} hostile requests over every RPC and all four protocols leave t
     "SELECT status, count(*) FROM executions WHERE runner_id IS NOT NULL AND completed_at IS NULL GROUP BY status",
   );
   t.deepEqual(left, []);
-  const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${gateway.process.pid}/status`, "utf8"))?.[1]) / 1024;
+  const rss =
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${gateway.process.pid}/status`, "utf8"))?.[1]) / 1024;
   t.log(`${Math.round(rss)} MiB`);
   t.true(rss < 700);
 });
@@ -200,5 +235,7 @@ function parse(text: string): any {
 /** "invalid_argument" as a code. */
 function codeOf(name: string): Code {
   const wanted = name.replaceAll("_", "");
-  return Number(Object.entries(Code).find(([key]) => key.toLowerCase() === wanted)?.[1] ?? Code.Unknown) as Code;
+  return Number(
+    Object.entries(Code).find(([key]) => key.toLowerCase() === wanted)?.[1] ?? Code.Unknown,
+  ) as Code;
 }

@@ -11,7 +11,11 @@ test("10,000 hostile strings in filter, order_by, page_token and distinct_on are
   const { signatures, programs, executions, optimizations } = gateway;
   const programId = await createProgram(gateway, "Asked");
   for (const team of ["search", "ads", "ads"])
-    await record(gateway, programId, { inputs: { question: "Will it rain?" }, outputs: { answer: "yes" }, labels: { team } });
+    await record(gateway, programId, {
+      inputs: { question: "Will it rain?" },
+      outputs: { answer: "yes" },
+      labels: { team },
+    });
   const random = createRandom(11);
   const hostility = createHostility(random, [
     "status",
@@ -49,15 +53,26 @@ test("10,000 hostile strings in filter, order_by, page_token and distinct_on are
     " ",
   ];
   const text = () =>
-    Array.from({ length: 1 + random.below(8) }, () => (random.chance(0.5) ? random.pick(parts) : hostility.text())).join("");
+    Array.from({ length: 1 + random.below(8) }, () =>
+      random.chance(0.5) ? random.pick(parts) : hostility.text(),
+    ).join("");
   // Tokens of sound queries, with other keys in them.
-  const orders = ["", "duration_ms", "created_at, status", "inputs.question desc, id", "labels.team", "completed_at, id desc"];
+  const orders = [
+    "",
+    "duration_ms",
+    "created_at, status",
+    "inputs.question desc, id",
+    "labels.team",
+    "completed_at, id desc",
+  ];
   const forgeries = await Promise.all(
     orders.map(async (orderBy) => {
       const { nextPageToken } = await executions.listExecutions({ orderBy, pageSize: 1 });
       const [hash, ...keys] = JSON.parse(Buffer.from(nextPageToken, "base64url").toString()) as string[];
       const token = () =>
-        Buffer.from(JSON.stringify([hash, ...keys.map((key) => (random.chance(0.4) ? key : text()))])).toString("base64url");
+        Buffer.from(
+          JSON.stringify([hash, ...keys.map((key) => (random.chance(0.4) ? key : text()))]),
+        ).toString("base64url");
       return () => ({ orderBy, pageToken: token(), pageSize: 1 });
     }),
   );

@@ -29,8 +29,15 @@ const programId = program?.handle ?? "";
 console.log(`program    ${programId}`);
 
 // BootstrapFewShot with up to 4 demos of its own and 16 in all, scored by exact match.
-const { optimization } = await programs.optimizeProgram({ programId, dataset, baseRevision: 1, keepWorse: false });
-console.log(`learns from ${optimization?.trainsetSize} examples, is scored on ${optimization?.valsetSize} others\n`);
+const { optimization } = await programs.optimizeProgram({
+  programId,
+  dataset,
+  baseRevision: 1,
+  keepWorse: false,
+});
+console.log(
+  `learns from ${optimization?.trainsetSize} examples, is scored on ${optimization?.valsetSize} others\n`,
+);
 
 let done = optimization;
 let last = "";
@@ -42,15 +49,23 @@ for await (const { event } of optimizations.watchOptimization({ id: optimization
   if (`${phase} ${step}` === last) continue;
   last = `${phase} ${step}`;
   const part = fraction === undefined ? "" : `${Math.round(fraction * 100)} %`;
-  console.log(`${part.padStart(6)}  ${phase.padEnd(9)}  ${message || (phase ? "" : "waiting for its turn")} (${lmCalls} calls)`);
+  console.log(
+    `${part.padStart(6)}  ${phase.padEnd(9)}  ${message || (phase ? "" : "waiting for its turn")} (${lmCalls} calls)`,
+  );
 }
-if (done?.status !== OptimizationStatus.COMPLETED) throw new Error(`${done?.errorReason}: ${done?.errorMessage}`);
+if (done?.status !== OptimizationStatus.COMPLETED)
+  throw new Error(`${done?.errorReason}: ${done?.errorMessage}`);
 
 const percent = (score: number | undefined) => `${Math.round((score ?? 0) * 100)} %`;
-console.log(`\nscore      ${percent(done.baselineScore)} before, ${percent(done.score)} after (${done.tokenUsage?.totalTokens} tokens)`);
+console.log(
+  `\nscore      ${percent(done.baselineScore)} before, ${percent(done.score)} after (${done.tokenUsage?.totalTokens} tokens)`,
+);
 if (done.revision === 0) throw new Error("it was not better, so there is no new revision");
 await programs.deployProgram({ programId, revision: done.revision });
 console.log(`deployed   revision ${done.revision}; DeployProgram with revision 1 goes back`);
 
-const { outputs } = await programs.executeProgram({ programId, inputs: { message: "Where does my parcel stay so long?" } });
+const { outputs } = await programs.executeProgram({
+  programId,
+  inputs: { message: "Where does my parcel stay so long?" },
+});
 console.log(`a new one  "Where does my parcel stay so long?" -> ${outputs?.intent}`);

@@ -22,7 +22,10 @@ const { program } = await programs.createProgram({
 });
 console.log(`program   ${program?.handle}`);
 
-const { outputs, execution } = await programs.executeProgram({ programId: program?.handle ?? "", inputs: { country: "France" } });
+const { outputs, execution } = await programs.executeProgram({
+  programId: program?.handle ?? "",
+  inputs: { country: "France" },
+});
 console.log(`answer    ${outputs?.capital}`);
 
 const { execution: record } = await executions.getExecution({ id: execution?.id ?? "" });

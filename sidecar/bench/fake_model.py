@@ -19,11 +19,26 @@ Paris is the capital of France, a city on the Seine.
 
 def response() -> bytes:
     """The same answer to everybody."""
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": ANSWER}}
+    choice = {
+        "index": 0,
+        "finish_reason": "stop",
+        "message": {"role": "assistant", "content": ANSWER},
+    }
     usage = {"prompt_tokens": 300, "completion_tokens": 40, "total_tokens": 340}
-    whole = {"id": "1", "object": "chat.completion", "created": 1, "model": "fake", "choices": [choice], "usage": usage}
+    whole = {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "fake",
+        "choices": [choice],
+        "usage": usage,
+    }
     body = json.dumps(whole).encode()
-    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    return (
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        % len(body)
+        + body
+    )
 
 
 class Connection(asyncio.Protocol):
@@ -55,7 +70,9 @@ class Connection(asyncio.Protocol):
 async def main(port: int, delay_ms: float) -> None:
     """Serves until it is killed."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(delay_ms / 1000), "127.0.0.1", port, backlog=1024)
+    server = await loop.create_server(
+        lambda: Connection(delay_ms / 1000), "127.0.0.1", port, backlog=1024
+    )
     await server.serve_forever()
 
 

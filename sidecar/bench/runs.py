@@ -24,7 +24,9 @@ from worker import Worker
 from dspy_sidecar.serving.workers import addresses
 
 SIDECAR = Path(__file__).parent.parent
-INPUTS = orjson.dumps({"question": "What is the capital of France?", "context": "France is in Europe. " * 20})
+INPUTS = orjson.dumps(
+    {"question": "What is the capital of France?", "context": "France is in Europe. " * 20}
+)
 OPTIONS = [("grpc.use_local_subchannel_pool", 1)]
 
 
@@ -106,11 +108,19 @@ def started(args: argparse.Namespace) -> Iterator[tuple[int, list[str]]]:
         port = free.getsockname()[1]
     folder = tempfile.mkdtemp()
     target = f"unix:{folder}/sidecar.sock"
-    env = {**os.environ, "SIGRUN_LM": "openai/fake", "SIGRUN_LM_API_BASE": f"http://127.0.0.1:{port}/v1"}
+    env = {
+        **os.environ,
+        "SIGRUN_LM": "openai/fake",
+        "SIGRUN_LM_API_BASE": f"http://127.0.0.1:{port}/v1",
+    }
     env |= {"OPENAI_API_KEY": "none", "SIGRUN_WORKERS": str(args.workers)}
     command = [sys.executable, "-m", "dspy_sidecar", "--listen", target, "--exit-with-stdin"]
-    model = subprocess.Popen([sys.executable, SIDECAR / "bench/fake_model.py", str(port), str(args.delay_ms)])
-    sidecar = subprocess.Popen(command, cwd=SIDECAR, env=env, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    model = subprocess.Popen(
+        [sys.executable, SIDECAR / "bench/fake_model.py", str(port), str(args.delay_ms)]
+    )
+    sidecar = subprocess.Popen(
+        command, cwd=SIDECAR, env=env, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     try:
         yield sidecar.pid, addresses(target, args.workers)
     finally:
@@ -121,7 +131,10 @@ def started(args: argparse.Namespace) -> Iterator[tuple[int, list[str]]]:
 async def measure(args: argparse.Namespace, sidecar: int, targets: list[str]) -> None:
     """Prints a line for each combination of demos and runs at once."""
     async with AsyncExitStack() as stack:
-        channels = [await stack.enter_async_context(grpc.aio.insecure_channel(target, OPTIONS)) for target in targets]
+        channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(target, OPTIONS))
+            for target in targets
+        ]
         workers = [Worker(channel) for channel in channels]
         began = time.monotonic()
         for worker in workers:
@@ -165,8 +178,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--delay-ms", type=int, default=50)
-    parser.add_argument("--concurrency", type=lambda text: [int(part) for part in text.split(",")], default=[64])
-    parser.add_argument("--demos", type=lambda text: [int(part) for part in text.split(",")], default=[0, 16])
+    parser.add_argument(
+        "--concurrency", type=lambda text: [int(part) for part in text.split(",")], default=[64]
+    )
+    parser.add_argument(
+        "--demos", type=lambda text: [int(part) for part in text.split(",")], default=[0, 16]
+    )
     args = parser.parse_args()
     with started(args) as (sidecar, targets):
         asyncio.run(measure(args, sidecar, targets))

@@ -20,11 +20,15 @@ from dspy_sidecar.tools.mcp_servers import read_servers
 
 def arguments() -> argparse.Namespace:
     """What the command line says."""
-    parser = argparse.ArgumentParser(prog="dspy_sidecar", description="Runs DSPy programs for a sigrun gateway.")
+    parser = argparse.ArgumentParser(
+        prog="dspy_sidecar", description="Runs DSPy programs for a sigrun gateway."
+    )
     listening = "where the first worker listens, unix:/path.sock or host:port; the others at /path-1.sock or the next port (default: %(default)s)"
     parser.add_argument("--listen", default="127.0.0.1:50051", help=listening)
     parser.add_argument(
-        "--exit-with-stdin", action="store_true", help="end when stdin ends, as it does when the parent dies"
+        "--exit-with-stdin",
+        action="store_true",
+        help="end when stdin ends, as it does when the parent dies",
     )
     parser.add_argument(
         "--work-dir",

@@ -5,7 +5,9 @@ import os
 
 def usable_cores() -> int:
     """The cores of this process: its CPU affinity and, in a container, its CPU quota, rounded."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     try:
         with open("/sys/fs/cgroup/cpu.max") as limits:
             quota, period = limits.read().split()

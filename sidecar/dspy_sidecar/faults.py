@@ -77,25 +77,70 @@ TABLE: list[tuple[type[BaseException], grpc.StatusCode, str, str | None]] = [
     (ProgramNotLoadedError, PRECONDITION, "PROGRAM_NOT_LOADED", None),
     (BuildFailedError, INVALID, "BUILD_FAILED", None),
     (NotEnabledError, PRECONDITION, "NOT_ENABLED", None),
-    (CodeFailedError, INTERNAL, "OUTPUT_INVALID", "the code that the model wrote can't be run to its end"),
+    (
+        CodeFailedError,
+        INTERNAL,
+        "OUTPUT_INVALID",
+        "the code that the model wrote can't be run to its end",
+    ),
     (ModelNotAllowedError, PRECONDITION, "LM_NOT_CONFIGURED", None),
     (NotWarmError, UNAVAILABLE, "SIDECAR_UNAVAILABLE", "the default model is still loading"),
-    (OutputUnreadableError, INTERNAL, "OUTPUT_INVALID", "the model's answer can't be read as the signature's outputs"),
+    (
+        OutputUnreadableError,
+        INTERNAL,
+        "OUTPUT_INVALID",
+        "the model's answer can't be read as the signature's outputs",
+    ),
     (BudgetExceededError, EXHAUSTED, "BUDGET_EXCEEDED", None),
     (InterruptedRunError, UNAVAILABLE, "INTERRUPTED", None),
-    (dspy_errors.LMRateLimitError, EXHAUSTED, "LM_RATE_LIMITED", "the model's provider limits the rate of requests"),
-    (dspy_errors.LMBillingError, EXHAUSTED, "LM_RATE_LIMITED", "the account at the model's provider has run out"),
-    (dspy_errors.LMAuthError, PRECONDITION, "LM_AUTH_FAILED", "the model's provider refuses the server's key"),
-    (dspy_errors.LMConfigurationError, PRECONDITION, "LM_NOT_CONFIGURED", "the model is not configured on the server"),
-    (dspy_errors.LMUnsupportedModelError, PRECONDITION, "LM_NOT_CONFIGURED", "the model's provider does not have it"),
+    (
+        dspy_errors.LMRateLimitError,
+        EXHAUSTED,
+        "LM_RATE_LIMITED",
+        "the model's provider limits the rate of requests",
+    ),
+    (
+        dspy_errors.LMBillingError,
+        EXHAUSTED,
+        "LM_RATE_LIMITED",
+        "the account at the model's provider has run out",
+    ),
+    (
+        dspy_errors.LMAuthError,
+        PRECONDITION,
+        "LM_AUTH_FAILED",
+        "the model's provider refuses the server's key",
+    ),
+    (
+        dspy_errors.LMConfigurationError,
+        PRECONDITION,
+        "LM_NOT_CONFIGURED",
+        "the model is not configured on the server",
+    ),
+    (
+        dspy_errors.LMUnsupportedModelError,
+        PRECONDITION,
+        "LM_NOT_CONFIGURED",
+        "the model's provider does not have it",
+    ),
     (
         dspy_errors.ContextWindowExceededError,
         INVALID,
         "CONTEXT_WINDOW_EXCEEDED",
         "the prompt is longer than the model takes",
     ),
-    (dspy_errors.LMInvalidRequestError, PRECONDITION, "LM_REFUSED", "the model's provider refuses the request"),
-    (dspy_errors.LMUnsupportedFeatureError, PRECONDITION, "LM_REFUSED", "the model can't do what the request asks for"),
+    (
+        dspy_errors.LMInvalidRequestError,
+        PRECONDITION,
+        "LM_REFUSED",
+        "the model's provider refuses the request",
+    ),
+    (
+        dspy_errors.LMUnsupportedFeatureError,
+        PRECONDITION,
+        "LM_REFUSED",
+        "the model can't do what the request asks for",
+    ),
     (dspy_errors.LMTimeoutError, UNAVAILABLE, "LM_UNAVAILABLE", "the model did not answer in time"),
     (dspy_errors.LMTransportError, UNAVAILABLE, "LM_UNAVAILABLE", "the model can't be reached"),
     (dspy_errors.LMServerError, UNAVAILABLE, "LM_UNAVAILABLE", "the model's provider failed"),
@@ -110,10 +155,17 @@ def fault_of(error: BaseException) -> Fault:
     for kind, code, reason, message in TABLE:
         if isinstance(error, kind):
             if kind.__module__.startswith("dspy."):
-                logger.warning("the model failed", extra={"fields": {"reason": reason, "error": type(error).__name__}})
+                logger.warning(
+                    "the model failed",
+                    extra={"fields": {"reason": reason, "error": type(error).__name__}},
+                )
             return Fault(code, reason, message or str(error), getattr(error, "retry_after", None))
     incident = secrets.token_hex(4)
-    logger.error("a call failed in a way nobody foresaw", exc_info=error, extra={"fields": {"incident": incident}})
+    logger.error(
+        "a call failed in a way nobody foresaw",
+        exc_info=error,
+        extra={"fields": {"incident": incident}},
+    )
     return Fault(INTERNAL, "INTERNAL", f"internal error; the sidecar's log has it under {incident}")
 
 
@@ -121,7 +173,10 @@ def failure_of(error: BaseException) -> pb.Failure:
     """The same as a run's end."""
     fault = fault_of(error)
     return pb.Failure(
-        code=fault.code.value[0], reason=fault.reason, message=fault.message, retry_after_s=fault.retry_after_s
+        code=fault.code.value[0],
+        reason=fault.reason,
+        message=fault.message,
+        retry_after_s=fault.retry_after_s,
     )
 
 

@@ -15,7 +15,12 @@ class JsonLines(logging.Formatter):
         """The line of one record."""
         level = "warn" if record.levelname == "WARNING" else record.levelname.lower()
         time = datetime.fromtimestamp(record.created, UTC).isoformat()
-        line = {"level": level, "time": time, **getattr(record, "fields", {}), "msg": record.getMessage()}
+        line = {
+            "level": level,
+            "time": time,
+            **getattr(record, "fields", {}),
+            "msg": record.getMessage(),
+        }
         if record.exc_info:
             line["stack"] = self.formatException(record.exc_info)
         return json.dumps(line)

@@ -22,7 +22,11 @@ async def running(env: dict[str, str], *more: str) -> AsyncIterator[Worker]:
         address = f"unix:{folder}/sidecar.sock"
         args = ["-m", "dspy_sidecar", "--listen", address, "--exit-with-stdin", *more]
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *args, cwd=SIDECAR, env={**os.environ, **env}, stdin=asyncio.subprocess.PIPE
+            sys.executable,
+            *args,
+            cwd=SIDECAR,
+            env={**os.environ, **env},
+            stdin=asyncio.subprocess.PIPE,
         )
         async with grpc.aio.insecure_channel(address) as channel:
             stub = Worker(channel)
@@ -40,4 +44,9 @@ async def running(env: dict[str, str], *more: str) -> AsyncIterator[Worker]:
 
 def scripted(url: str) -> dict[str, str]:
     """The settings that lead to a scripted model."""
-    return {"SIGRUN_LM": "openai/scripted", "SIGRUN_LM_API_BASE": url, "OPENAI_API_KEY": "test", "SIGRUN_WORKERS": "1"}
+    return {
+        "SIGRUN_LM": "openai/scripted",
+        "SIGRUN_LM_API_BASE": url,
+        "OPENAI_API_KEY": "test",
+        "SIGRUN_WORKERS": "1",
+    }

@@ -22,7 +22,9 @@ def program(sig: pb.Signature, kind: str = "Predict", **settings: Any) -> pb.Pro
     wires = [pb.Wire(input=field.name, field=field.name) for field in sig.inputs]
     outputs = [pb.Wire(input=field.name, module="only", field=field.name) for field in sig.outputs]
     module = pb.Module(name="only", type=kind, signature=sig, wires=wires)
-    return pb.Program(id=uuid.uuid4().hex, signature=sig, modules=[module], outputs=outputs, **settings)
+    return pb.Program(
+        id=uuid.uuid4().hex, signature=sig, modules=[module], outputs=outputs, **settings
+    )
 
 
 def capital(kind: str = "Predict", **settings: Any) -> pb.Program:

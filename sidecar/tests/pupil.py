@@ -23,7 +23,12 @@ SAYS: dict[str, Any] = {
     "natural_language_rules": ADVICE,
     "new_instruction": ADVICE,
     "improved_instruction": ADVICE,
-    "module_advice": {"only": ADVICE, "only.predict": ADVICE, "think.predict": ADVICE, "say": ADVICE},
+    "module_advice": {
+        "only": ADVICE,
+        "only.predict": ADVICE,
+        "think.predict": ADVICE,
+        "say": ADVICE,
+    },
     "score": 1.0,
 }
 
@@ -38,11 +43,16 @@ def pupil(request: dict[str, Any]) -> str:
     """The answer to a prompt of ChatAdapter's or JSONAdapter's."""
     system, *messages = request["messages"]
     last = str(messages[-1]["content"])
-    is_taught = "careful" in str(system["content"]) or any(message["role"] == "assistant" for message in messages)
+    is_taught = "careful" in str(system["content"]) or any(
+        message["role"] == "assistant" for message in messages
+    )
     country = next((name for name in CAPITALS if name in last), None)
     answer = CAPITALS[country] if country and is_taught else "dunno"
     names = fields_asked_for(str(system["content"]))
-    said = {name: SAYS.get(name, answer if name in ("answer", "draft") else f"some {name}") for name in names}
+    said = {
+        name: SAYS.get(name, answer if name in ("answer", "draft") else f"some {name}")
+        for name in names
+    }
     if "draft" in last and "answer" in names:
         said["answer"] = next((city for city in CAPITALS.values() if city in last), "dunno")
     return json.dumps(said) if "JSON" in str(system["content"]) else chat(said)
@@ -57,7 +67,9 @@ def wavering() -> Callable[[dict[str, Any]], str]:
         if not is_right:
             return pupil(asked)
         system, *others = asked["messages"]
-        return pupil({**asked, "messages": [{**system, "content": "careful " + system["content"]}, *others]})
+        return pupil(
+            {**asked, "messages": [{**system, "content": "careful " + system["content"]}, *others]}
+        )
 
     return answer
 
@@ -72,7 +84,9 @@ def examples(begin: int, end: int) -> list[pb.Example]:
     ]
 
 
-def request(optimizer: str, made: pb.Program | None = None, **config: Any) -> pb.OptimizeProgramRequest:
+def request(
+    optimizer: str, made: pb.Program | None = None, **config: Any
+) -> pb.OptimizeProgramRequest:
     """Ten examples to learn from, six for the scores."""
     made = made or capital()
     return pb.OptimizeProgramRequest(

@@ -55,9 +55,20 @@ class ScriptedModel:
         text = reply if isinstance(reply, str) else chat(reply)
         if asked.get("stream"):
             return await self.stream(request, text)
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        choice = {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": text},
+        }
         return web.json_response(
-            {"id": "1", "object": "chat.completion", "created": 1, "model": "x", "choices": [choice], "usage": USAGE}
+            {
+                "id": "1",
+                "object": "chat.completion",
+                "created": 1,
+                "model": "x",
+                "choices": [choice],
+                "usage": USAGE,
+            }
         )
 
     async def stream(self, request: web.Request, text: str) -> web.StreamResponse:
@@ -67,7 +78,13 @@ class ScriptedModel:
         pieces = [text[at : at + self.piece] for at in range(0, len(text), self.piece)]
         for number, piece in enumerate(pieces):
             finish = "stop" if number == len(pieces) - 1 else None
-            choices = [{"index": 0, "delta": {"role": "assistant", "content": piece}, "finish_reason": finish}]
+            choices = [
+                {
+                    "index": 0,
+                    "delta": {"role": "assistant", "content": piece},
+                    "finish_reason": finish,
+                }
+            ]
             await response.write(event({"choices": choices}))
             self.pieces_sent += 1
         await response.write(event({"choices": [], "usage": USAGE}) + b"data: [DONE]\n\n")
@@ -89,5 +106,8 @@ def chat(fields: dict[str, Any]) -> str:
         return value if isinstance(value, str) else json.dumps(value)
 
     return "\n\n".join(
-        [*(f"[[ ## {name} ## ]]\n{said(value)}" for name, value in fields.items()), "[[ ## completed ## ]]"]
+        [
+            *(f"[[ ## {name} ## ]]\n{said(value)}" for name, value in fields.items()),
+            "[[ ## completed ## ]]",
+        ]
     )

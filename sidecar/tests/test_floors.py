@@ -21,7 +21,9 @@ MODULES = {
 
 def imported(path: Path) -> set[str]:
     """The modules of this package that a file imports, also inside its functions."""
-    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    nodes = [
+        node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)
+    ]
     names = chain.from_iterable(
         [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         for node in nodes

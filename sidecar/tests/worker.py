@@ -57,7 +57,9 @@ class Worker:
         finally:
             # To a gateway that is what a lost worker looks like.
             for events in self._runs.values():
-                events.put_nowait(pb.RunEvent(failure=pb.Failure(code=grpc.StatusCode.UNAVAILABLE.value[0])))
+                events.put_nowait(
+                    pb.RunEvent(failure=pb.Failure(code=grpc.StatusCode.UNAVAILABLE.value[0]))
+                )
 
 
 class Run:

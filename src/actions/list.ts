@@ -2,7 +2,11 @@ import { type AskedList, type KeyField, type Listing, readListing } from "../dom
 import { type Found, turnPage } from "../domain/query/page.ts";
 import type { Fields } from "../domain/query/queryable.ts";
 
-export type List<Row> = { readonly rows: readonly Row[]; readonly nextPageToken: string; readonly total?: number };
+export type List<Row> = {
+  readonly rows: readonly Row[];
+  readonly nextPageToken: string;
+  readonly total?: number;
+};
 
 /** Where a noun's rows come from. */
 export type Source<Row> = {

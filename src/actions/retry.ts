@@ -14,7 +14,10 @@ export async function patiently<T>(work: () => Promise<T>): Promise<T | undefine
 const retryMs = 500;
 
 /** Does it again and again until the database is there; `away` is told the first time that it is not. */
-export async function untilThere<T>(work: () => Promise<T>, away: (error: StoreUnavailable) => void): Promise<T> {
+export async function untilThere<T>(
+  work: () => Promise<T>,
+  away: (error: StoreUnavailable) => void,
+): Promise<T> {
   for (let isTold = false; ; isTold = true) {
     try {
       return await work();

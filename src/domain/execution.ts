@@ -33,7 +33,11 @@ export type Step = {
 };
 
 /** What a run has done and spent so far. */
-export type Trace = { readonly steps: readonly Step[]; readonly tokenUsage: TokenUsage; readonly model: string };
+export type Trace = {
+  readonly steps: readonly Step[];
+  readonly tokenUsage: TokenUsage;
+  readonly model: string;
+};
 
 export const noTrace: Trace = { steps: [], tokenUsage: noTokens, model: "" };
 

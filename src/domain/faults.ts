@@ -76,7 +76,9 @@ type InvalidReason =
 export class Invalid extends Fault {
   constructor(reason: InvalidReason, found: readonly Violation[]) {
     const violations = onePerPath(found);
-    super(reason, violations.map(({ field, description }) => `${field}: ${description}`).join("; "), { violations });
+    super(reason, violations.map(({ field, description }) => `${field}: ${description}`).join("; "), {
+      violations,
+    });
   }
 }
 
@@ -86,7 +88,8 @@ function onePerPath(violations: readonly Violation[]): Violation[] {
   for (const violation of violations) {
     const earlier = told.get(violation.field);
     if (!earlier) told.set(violation.field, { ...violation });
-    else if (!earlier.description.includes(violation.description)) earlier.description += `; ${violation.description}`;
+    else if (!earlier.description.includes(violation.description))
+      earlier.description += `; ${violation.description}`;
   }
   return [...told.values()];
 }
@@ -143,7 +146,9 @@ export class Unsupported extends Fault {
 /** Thrown when a program needs what the operator has not switched on. */
 export class NotEnabled extends Fault {
   constructor(violations: readonly Violation[]) {
-    super("NOT_ENABLED", violations.map(({ field, description }) => `${field}: ${description}`).join("; "), { violations });
+    super("NOT_ENABLED", violations.map(({ field, description }) => `${field}: ${description}`).join("; "), {
+      violations,
+    });
   }
 }
 
@@ -182,7 +187,10 @@ export class Interrupted extends Fault {
 /** Thrown when whatever does it dies again and again. */
 export class AttemptsExhausted extends Fault {
   constructor(attempts: number) {
-    super("ATTEMPTS_EXHAUSTED", `${attempts} attempts died under it; see the logs of the gateway and the sidecar`);
+    super(
+      "ATTEMPTS_EXHAUSTED",
+      `${attempts} attempts died under it; see the logs of the gateway and the sidecar`,
+    );
   }
 }
 

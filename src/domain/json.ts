@@ -38,7 +38,8 @@ export function checkJson(value: unknown, path: string, depth = maxDepth): Viola
 
 function visit(value: unknown, path: string, depth: number, violations: Violation[]): void {
   if (violations.length >= maxViolations) return;
-  const refuse = (description: string, reason: string) => violations.push({ field: path, description, reason });
+  const refuse = (description: string, reason: string) =>
+    violations.push({ field: path, description, reason });
   switch (typeof value) {
     case "boolean":
       return;
@@ -62,7 +63,8 @@ function visit(value: unknown, path: string, depth: number, violations: Violatio
     return;
   }
   if (Array.isArray(value)) {
-    for (const [index, element] of value.entries()) visit(element, pathTo(path, index), depth - 1, violations);
+    for (const [index, element] of value.entries())
+      visit(element, pathTo(path, index), depth - 1, violations);
     return;
   }
   for (const [key, member] of Object.entries(value)) {

@@ -11,11 +11,14 @@ const longest = 256;
 export function labelViolations(labels: Labels, path: string): Violation[] {
   const entries = Object.entries(labels);
   const violations: Violation[] = [];
-  if (entries.length > most) violations.push({ field: path, description: `has more than ${most} labels`, reason: "length" });
+  if (entries.length > most)
+    violations.push({ field: path, description: `has more than ${most} labels`, reason: "length" });
   for (const [key, value] of entries.slice(0, most)) {
     const field = keys.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
-    if (!keys.test(key)) violations.push({ field, description: `the key must match ${keys.source}`, reason: "pattern" });
-    else if ([...value].length > longest) violations.push({ field, description: `is longer than ${longest} characters`, reason: "length" });
+    if (!keys.test(key))
+      violations.push({ field, description: `the key must match ${keys.source}`, reason: "pattern" });
+    else if ([...value].length > longest)
+      violations.push({ field, description: `is longer than ${longest} characters`, reason: "length" });
     else {
       const fault = textFault(value);
       if (fault) violations.push({ field, description: fault, reason: "text" });

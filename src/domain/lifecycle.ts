@@ -45,11 +45,18 @@ export const optimizationStep = (event: OptimizationEvent) => optimizations[even
 /** Refuses an event that may not follow; `what` says whose status it is. */
 export function checkProgramStep(event: ProgramEvent, status: ProgramStatus, what: string): void {
   const { from } = programs[event];
-  if (!from.includes(status)) throw new StatusConflict(`can't ${event} ${what}: it is ${status}, and must be ${from.join(" or ")}`);
+  if (!from.includes(status))
+    throw new StatusConflict(`can't ${event} ${what}: it is ${status}, and must be ${from.join(" or ")}`);
 }
 
 /** The same for a run's record. */
-export function executionConflict(event: ExecutionEvent, status: ExecutionStatus, id: string): StatusConflict {
+export function executionConflict(
+  event: ExecutionEvent,
+  status: ExecutionStatus,
+  id: string,
+): StatusConflict {
   const { from, to } = executions[event];
-  return new StatusConflict(`execution ${id} can't become ${to}: it is ${status}, and must be ${from.join(" or ")}`);
+  return new StatusConflict(
+    `execution ${id} can't become ${to}: it is ${status}, and must be ${from.join(" or ")}`,
+  );
 }

@@ -6,8 +6,17 @@ import { checkUuid } from "./uuid.ts";
 export type RequestKey = { readonly method: string; readonly id: string; readonly hash: string };
 
 /** The key of a call, by what it asks for; null where its caller sent no request_id. */
-export function requestKey(method: string, id: string, asked: object, field = "request_id"): RequestKey | null {
+export function requestKey(
+  method: string,
+  id: string,
+  asked: object,
+  field = "request_id",
+): RequestKey | null {
   if (id === "") return null;
   checkUuid(id, field);
-  return { method, id: id.toLowerCase(), hash: createHash("sha256").update(canonicalJson(asked)).digest("hex") };
+  return {
+    method,
+    id: id.toLowerCase(),
+    hash: createHash("sha256").update(canonicalJson(asked)).digest("hex"),
+  };
 }

@@ -7,7 +7,8 @@ export function isUuid(text: string): boolean {
 
 /** Refuses what is no UUID. */
 export function checkUuid(text: string, field: string): void {
-  if (!isUuid(text)) throw new Invalid("REQUEST_INVALID", [{ field, description: "must be a UUID", reason: "type" }]);
+  if (!isUuid(text))
+    throw new Invalid("REQUEST_INVALID", [{ field, description: "must be a UUID", reason: "type" }]);
 }
 
 /** The time that a UUIDv7 was made at. */

@@ -57,7 +57,8 @@ export function createChannel(target: string): Channel {
     "grpc.max_reconnect_backoff_ms": 1_000,
     "grpc.service_config_disable_resolution": 1,
   });
-  const path = (method: { parent: { typeName: string }; name: string }) => `/${method.parent.typeName}/${method.name}`;
+  const path = (method: { parent: { typeName: string }; name: string }) =>
+    `/${method.parent.typeName}/${method.name}`;
   const writer =
     <T extends DescMessage>(schema: T) =>
     (message: MessageShape<T>) => {
@@ -111,13 +112,19 @@ export function createChannel(target: string): Channel {
       }
     },
 
-    duplex: (method) => client.makeBidiStreamRequest(path(method), (bytes: Uint8Array) => bytes as Buffer, reader(method.output)),
+    duplex: (method) =>
+      client.makeBidiStreamRequest(
+        path(method),
+        (bytes: Uint8Array) => bytes as Buffer,
+        reader(method.output),
+      ),
 
     disconnected: () =>
       new Promise((resolve) => {
         const channel = client.getChannel();
         if (channel.getConnectivityState(false) !== connectivityState.READY) resolve();
-        else channel.watchConnectivityState(connectivityState.READY, Number.POSITIVE_INFINITY, () => resolve());
+        else
+          channel.watchConnectivityState(connectivityState.READY, Number.POSITIVE_INFINITY, () => resolve());
       }),
 
     close: () => client.close(),

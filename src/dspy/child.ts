@@ -28,15 +28,23 @@ export async function startSidecarChild(options: {
     name: "sidecar",
     log,
     start: () =>
-      spawn(join(dir, ".venv/bin/python"), ["-m", "dspy_sidecar", "--listen", socket(""), "--exit-with-stdin"], {
-        cwd: dir,
-        // Its folder is not ours, so a file's address must be whole.
-        env: { ...process.env, SIGRUN_WORKERS: String(workers), ...(mcpServers && { SIGRUN_MCP_SERVERS: mcpServers }) },
-        // Ctrl-C on the terminal goes to the whole group; the sidecar must outlive the runs that drain.
-        detached: true,
-        // Its stdin ends when we die, however we die, and so does it.
-        stdio: ["pipe", "ignore", "pipe"],
-      }),
+      spawn(
+        join(dir, ".venv/bin/python"),
+        ["-m", "dspy_sidecar", "--listen", socket(""), "--exit-with-stdin"],
+        {
+          cwd: dir,
+          // Its folder is not ours, so a file's address must be whole.
+          env: {
+            ...process.env,
+            SIGRUN_WORKERS: String(workers),
+            ...(mcpServers && { SIGRUN_MCP_SERVERS: mcpServers }),
+          },
+          // Ctrl-C on the terminal goes to the whole group; the sidecar must outlive the runs that drain.
+          detached: true,
+          // Its stdin ends when we die, however we die, and so does it.
+          stdio: ["pipe", "ignore", "pipe"],
+        },
+      ),
   });
   return {
     // As the sidecar names them, after the first one's.

@@ -3,7 +3,11 @@ import { SidecarUnavailable } from "../domain/faults.ts";
 import type { Metric } from "../domain/optimization/optimization.ts";
 import type { Tools } from "../domain/program/capabilities.ts";
 import type { Definition, LmSettings } from "../domain/program/program.ts";
-import { type Done, SidecarService, type Trace as TraceMessage } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
+import {
+  type Done,
+  SidecarService,
+  type Trace as TraceMessage,
+} from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 import type { CallLimits } from "./channel.ts";
 import { lmMessage, metricMessage, programMessage } from "./definition.ts";
@@ -37,7 +41,11 @@ export type RunListener = {
   readonly onChunk?: ((event: ChunkEvent) => Promise<void>) | undefined;
 };
 
-export type Answer = { readonly outputs: Values; readonly trace: Trace; readonly metricScores: readonly number[] };
+export type Answer = {
+  readonly outputs: Values;
+  readonly trace: Trace;
+  readonly metricScores: readonly number[];
+};
 
 export type Sidecar = {
   /** What the last handshake said; undefined while the sidecar is away. */
@@ -55,32 +63,64 @@ export type Sidecar = {
 };
 
 /** Talks to the sidecar's workers, each at a gRPC target of its own. */
-export function createSidecar(options: { targets: readonly string[]; log: Logger; onChange(up: boolean): void }): Sidecar {
+export function createSidecar(options: {
+  targets: readonly string[];
+  log: Logger;
+  onChange(up: boolean): void;
+}): Sidecar {
   const workers = createWorkers(options);
 
   /** A worker that does not hold the program gets it with the next call. */
-  async function runOn(worker: Worker, call: RunCall, { onTrace, onChunk }: RunListener, limits: CallLimits): Promise<Answer> {
+  async function runOn(
+    worker: Worker,
+    call: RunCall,
+    { onTrace, onChunk }: RunListener,
+    limits: CallLimits,
+  ): Promise<Answer> {
     const { scoring } = call;
-    const scored = scoring && { scoring: { expected: bytesOf(scoring.expected), metrics: scoring.metrics.map(metricMessage) } };
-    const asked = { inputs: bytesOf(call.inputs), lm: lmMessage(call.lm), chunks: onChunk !== undefined, ...scored };
+    const scored = scoring && {
+      scoring: { expected: bytesOf(scoring.expected), metrics: scoring.metrics.map(metricMessage) },
+    };
+    const asked = {
+      inputs: bytesOf(call.inputs),
+      lm: lmMessage(call.lm),
+      chunks: onChunk !== undefined,
+      ...scored,
+    };
     const onTold = ({ case: kind, value }: Told) => {
       if (kind === "trace") onTrace(traceOf(value));
-      else if (kind === "chunk") return onChunk?.({ kind, module: value.module, field: value.field, text: value.text });
+      else if (kind === "chunk")
+        return onChunk?.({ kind, module: value.module, field: value.field, text: value.text });
       else return onChunk?.({ kind, module: value.module, attempt: value.attempt });
     };
     try {
       return answerOf(await worker.run({ ...asked, programId: call.dspyProgramId }, onTold, limits));
     } catch (error) {
       if (!(error instanceof ProgramNotLoaded)) throw error;
-      return answerOf(await worker.run({ ...asked, program: programMessage(call.dspyProgramId, call.definition) }, onTold, limits));
+      return answerOf(
+        await worker.run(
+          { ...asked, program: programMessage(call.dspyProgramId, call.definition) },
+          onTold,
+          limits,
+        ),
+      );
     }
   }
 
-  async function* optimizeOn(worker: Worker, call: OptimizeCall, limits: CallLimits): AsyncGenerator<OptimizeEvent> {
+  async function* optimizeOn(
+    worker: Worker,
+    call: OptimizeCall,
+    limits: CallLimits,
+  ): AsyncGenerator<OptimizeEvent> {
     try {
-      for await (const { event } of worker.stream(SidecarService.method.optimizeProgram, optimizeMessage(call), limits)) {
+      for await (const { event } of worker.stream(
+        SidecarService.method.optimizeProgram,
+        optimizeMessage(call),
+        limits,
+      )) {
         if (event.case === "progress") yield { kind: "progress", ...progressOf(event.value) };
-        if (event.case === "result") yield { kind: "result", ...event.value, tokenUsage: usageOf(event.value.tokenUsage) };
+        if (event.case === "result")
+          yield { kind: "result", ...event.value, tokenUsage: usageOf(event.value.tokenUsage) };
       }
     } catch (error) {
       throw faultOf(error, limits.signal);
@@ -110,7 +150,9 @@ export function createSidecar(options: { targets: readonly string[]; log: Logger
 
     async load(dspyProgramId, definition, limits) {
       const request = { program: programMessage(dspyProgramId, definition) };
-      await workers.call((worker) => asked(worker.unary(SidecarService.method.loadProgram, request, limits), limits));
+      await workers.call((worker) =>
+        asked(worker.unary(SidecarService.method.loadProgram, request, limits), limits),
+      );
     },
 
     run: (call, { onTrace, onChunk }, limits) =>
@@ -133,16 +175,29 @@ export function createSidecar(options: { targets: readonly string[]; log: Logger
     optimize: (call, limits) => workers.stream((worker) => optimizeOn(worker, call, limits)),
 
     async tools(limits) {
-      const infos = await each((worker) => asked(worker.unary(SidecarService.method.getInfo, {}, limits), limits));
+      const infos = await each((worker) =>
+        asked(worker.unary(SidecarService.method.getInfo, {}, limits), limits),
+      );
       // Each has sessions of its own: one that has just been started may know less, and a server that one lacks is away for some runs.
-      const tools = new Map(infos.flatMap((info) => info.tools.map(({ name, description }) => [name, { name, description }] as const)));
-      return { tools: [...tools.values()], serversAway: [...new Set(infos.flatMap((info) => info.toolServersAway))] };
+      const tools = new Map(
+        infos.flatMap((info) =>
+          info.tools.map(({ name, description }) => [name, { name, description }] as const),
+        ),
+      );
+      return {
+        tools: [...tools.values()],
+        serversAway: [...new Set(infos.flatMap((info) => info.toolServersAway))],
+      };
     },
 
     async loaded(limits) {
-      const lists = await each((worker) => asked(worker.unary(SidecarService.method.listPrograms, {}, limits), limits));
+      const lists = await each((worker) =>
+        asked(worker.unary(SidecarService.method.listPrograms, {}, limits), limits),
+      );
       // Most programs are held by more than one of them.
-      const programs = new Map(lists.flatMap(({ programs }) => programs.map((program) => [program.id, program] as const)));
+      const programs = new Map(
+        lists.flatMap(({ programs }) => programs.map((program) => [program.id, program] as const)),
+      );
       return [...programs.values()];
     },
 
@@ -152,7 +207,9 @@ export function createSidecar(options: { targets: readonly string[]; log: Logger
 
 /** Each worker has a cache of its own: what may be cached is asked of the same one again. */
 function cacheKey({ dspyProgramId, definition, inputs, lm }: RunCall): string | undefined {
-  const isCached = [lm, definition.lm, ...definition.modules.map((module) => module.lm)].some(({ cache }) => cache);
+  const isCached = [lm, definition.lm, ...definition.modules.map((module) => module.lm)].some(
+    ({ cache }) => cache,
+  );
   return isCached ? `${dspyProgramId} ${JSON.stringify(inputs)}` : undefined;
 }
 

@@ -1,7 +1,14 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Metadata, status } from "@grpc/grpc-js";
-import { Cancelled, DeadlineExceeded, Fault, type Reason, SidecarUnavailable, TooLarge } from "../domain/faults.ts";
+import {
+  Cancelled,
+  DeadlineExceeded,
+  Fault,
+  type Reason,
+  SidecarUnavailable,
+  TooLarge,
+} from "../domain/faults.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import type { Failure } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
@@ -13,7 +20,8 @@ export class ProgramNotLoaded extends Error {}
 export function faultOf(error: unknown, signal: AbortSignal | undefined): Error {
   if (signal?.aborted) return signal.reason instanceof Fault ? signal.reason : new Cancelled();
   const { code, details, metadata } = error as { code?: unknown; details?: unknown; metadata?: unknown };
-  if (typeof code !== "number" || !(metadata instanceof Metadata)) return error instanceof Error ? error : new Error(String(error));
+  if (typeof code !== "number" || !(metadata instanceof Metadata))
+    return error instanceof Error ? error : new Error(String(error));
   const message = typeof details === "string" ? details : "";
   return faultFor({ code, message, ...readStatus(metadata) }, error);
 }
@@ -27,8 +35,13 @@ type Told = { code: number; reason: string; message: string; retryAfterMs: numbe
 
 function faultFor({ code, message, reason, retryAfterMs }: Told, cause: unknown): Error {
   if (reason === "PROGRAM_NOT_LOADED") return new ProgramNotLoaded(message);
-  if (reason === "BUILD_FAILED") return new Fault("PROGRAM_INVALID", `DSPy can't build the program: ${message}`, { cause });
-  if (reason) return new Fault(reason as Reason, message, { cause, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  if (reason === "BUILD_FAILED")
+    return new Fault("PROGRAM_INVALID", `DSPy can't build the program: ${message}`, { cause });
+  if (reason)
+    return new Fault(reason as Reason, message, {
+      cause,
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    });
   // Without a reason it is not the sidecar's own word but grpc-js's.
   switch (code) {
     case status.UNAVAILABLE:

@@ -2,7 +2,10 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { TokenUsage, Values } from "../domain/execution.ts";
 import type { Budget, Example, Metric, Progress } from "../domain/optimization/optimization.ts";
 import type { Definition, LmSettings } from "../domain/program/program.ts";
-import type { OptimizationProgress, OptimizeProgramRequestSchema } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
+import type {
+  OptimizationProgress,
+  OptimizeProgramRequestSchema,
+} from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import { lmMessage, metricMessage, programMessage } from "./definition.ts";
 import { usageOf } from "./usage.ts";
 import { bytesOf } from "./values.ts";
@@ -23,7 +26,11 @@ export type OptimizeCall = {
 };
 
 export type OptimizeEvent =
-  | ({ readonly kind: "progress"; readonly baselineScore: number | null; readonly tokenUsage: TokenUsage } & Progress)
+  | ({
+      readonly kind: "progress";
+      readonly baselineScore: number | null;
+      readonly tokenUsage: TokenUsage;
+    } & Progress)
   | {
       readonly kind: "result";
       readonly compiledState: string;
@@ -49,7 +56,14 @@ export function optimizeMessage(call: OptimizeCall): MessageInitShape<typeof Opt
   };
 }
 
-export function progressOf({ phase, message, fraction, bestScore, baselineScore, tokenUsage }: OptimizationProgress) {
+export function progressOf({
+  phase,
+  message,
+  fraction,
+  bestScore,
+  baselineScore,
+  tokenUsage,
+}: OptimizationProgress) {
   return {
     phase,
     message,
@@ -60,4 +74,7 @@ export function progressOf({ phase, message, fraction, bestScore, baselineScore,
   };
 }
 
-const exampleMessage = ({ inputs, outputs }: Example) => ({ inputs: bytesOf(inputs), outputs: bytesOf(outputs) });
+const exampleMessage = ({ inputs, outputs }: Example) => ({
+  inputs: bytesOf(inputs),
+  outputs: bytesOf(outputs),
+});

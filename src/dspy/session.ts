@@ -18,7 +18,11 @@ export type Told = Extract<RunEvent["event"], { case: "trace" | "chunk" | "reset
 
 export type Session = {
   /** Runs a program. What is told of it comes in order; the model waits while a chunk is waited for. */
-  run(asked: MessageInitShape<typeof RunSchema>, onTold: (told: Told) => Promise<void> | undefined, limits: CallLimits): Promise<Done>;
+  run(
+    asked: MessageInitShape<typeof RunSchema>,
+    onTold: (told: Told) => Promise<void> | undefined,
+    limits: CallLimits,
+  ): Promise<Done>;
   close(): void;
 };
 
@@ -84,7 +88,8 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
         last = (last + 1) >>> 0;
         const number = last;
         const start = encode(number, { case: "start", value: asked });
-        if (start.length > mostBytes) throw new TooLarge("the program and its values are larger than the sidecar takes (16 MiB)");
+        if (start.length > mostBytes)
+          throw new TooLarge("the program and its values are larger than the sidecar takes (16 MiB)");
 
         const timer = setTimeout(() => giveUp(new DeadlineExceeded()), timeoutMs);
         const leave = () => giveUp(reasonOf(signal as AbortSignal));
@@ -124,7 +129,9 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
             } else if (event.case === "chunk" || event.case === "reset") {
               handedOn = (handedOn ?? Promise.resolve()).then(() => onTold(event));
               if (event.case === "chunk")
-                handedOn = handedOn.then(() => runs.has(number) && send(encode(number, { case: "taken", value: 1 }))).then(() => {});
+                handedOn = handedOn
+                  .then(() => runs.has(number) && send(encode(number, { case: "taken", value: 1 })))
+                  .then(() => {});
               handedOn.catch(giveUp);
             } else if (event.case === "trace") onTold(event);
           },

@@ -26,7 +26,15 @@ const handshakeTimeoutMs = 2_000;
 const handshakeRetryMs = 100;
 
 /** Talks to the worker at a gRPC target, and keeps shaking hands with it whenever it was away. */
-export function createWorker({ target, log, onChange }: { target: string; log: Logger; onChange(): void }): Worker {
+export function createWorker({
+  target,
+  log,
+  onChange,
+}: {
+  target: string;
+  log: Logger;
+  onChange(): void;
+}): Worker {
   const channel = createChannel(target);
   const session = createSession(channel);
   let info: SidecarInfo | undefined;

@@ -19,7 +19,11 @@ export type Workers = {
 };
 
 /** The sidecar's workers, over which calls are balanced, and not connections: each call goes to the one that has the fewest. */
-export function createWorkers(options: { targets: readonly string[]; log: Logger; onChange(up: boolean): void }): Workers {
+export function createWorkers(options: {
+  targets: readonly string[];
+  log: Logger;
+  onChange(up: boolean): void;
+}): Workers {
   const { targets, log, onChange } = options;
   let up = false;
 
@@ -29,7 +33,8 @@ export function createWorkers(options: { targets: readonly string[]; log: Logger
     up = now;
     if (!up) log.warn("the sidecar is away");
     const there = here()[0]?.info()?.workers ?? 0;
-    if (there > targets.length) log.warn({ workers: there, targets }, "the sidecar has workers that SIGRUN_SIDECAR does not name");
+    if (there > targets.length)
+      log.warn({ workers: there, targets }, "the sidecar has workers that SIGRUN_SIDECAR does not name");
     onChange(up);
   }
 
@@ -52,7 +57,8 @@ export function createWorkers(options: { targets: readonly string[]; log: Logger
   }
 
   function first(key?: string): Worker {
-    const own = key === undefined ? undefined : workers[hash("sha1", key, "buffer").readUInt32LE() % workers.length];
+    const own =
+      key === undefined ? undefined : workers[hash("sha1", key, "buffer").readUInt32LE() % workers.length];
     const worker = own?.info() ? own : pick(new Set());
     if (!worker) throw new SidecarUnavailable();
     return worker;

@@ -3,7 +3,11 @@ import { Stopping, StoreUnavailable } from "../domain/faults.ts";
 import type { Queue } from "../store/optimizations/queue.ts";
 import type { Logger } from "../telemetry.ts";
 
-type Options = { queue: Queue; attempt(project: string, id: string, stopping: AbortSignal): Promise<void>; log: Logger };
+type Options = {
+  queue: Queue;
+  attempt(project: string, id: string, stopping: AbortSignal): Promise<void>;
+  log: Logger;
+};
 
 /** Works on optimizations as they come; stop() gives those under way to whichever gateway comes next. */
 export async function startOptimizer({ queue, attempt, log }: Options): Promise<{ stop(): Promise<void> }> {
@@ -14,7 +18,8 @@ export async function startOptimizer({ queue, attempt, log }: Options): Promise<
     } catch (error) {
       // The queue itself tells of a database that is away.
       const isForeseen = error instanceof ToBeContinued || error instanceof StoreUnavailable;
-      if (!isForeseen) log.error({ optimization: id, err: error }, "an attempt failed in a way nobody foresaw");
+      if (!isForeseen)
+        log.error({ optimization: id, err: error }, "an attempt failed in a way nobody foresaw");
       throw error;
     }
   });

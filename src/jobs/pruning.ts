@@ -7,7 +7,13 @@ const periodMs = 10_000;
 const keepMs = 15 * 60_000;
 
 /** Marks the log of changes as it grows, and forgets what is old. */
-export async function startPruning({ changeLog, log }: { changeLog: ChangeLog; log: Logger }): Promise<{ stop(): Promise<void> }> {
+export async function startPruning({
+  changeLog,
+  log,
+}: {
+  changeLog: ChangeLog;
+  log: Logger;
+}): Promise<{ stop(): Promise<void> }> {
   let isStopping = false;
 
   async function prune(): Promise<void> {
@@ -20,7 +26,9 @@ export async function startPruning({ changeLog, log }: { changeLog: ChangeLog; l
   const timer = setInterval(() => {
     pruning = pruning
       .then(prune)
-      .catch((error: unknown) => log.warn({ err: error }, "the log of changes could not be pruned; trying again"));
+      .catch((error: unknown) =>
+        log.warn({ err: error }, "the log of changes could not be pruned; trying again"),
+      );
   }, periodMs);
 
   return {

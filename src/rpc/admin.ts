@@ -18,7 +18,12 @@ type Held = {
 };
 
 /** What this process and its sidecar hold; what the sidecar would say of itself is empty while it is away. */
-export function adminService({ version, settings, schemas, sidecar }: Held): ServiceImpl<typeof AdminService> {
+export function adminService({
+  version,
+  settings,
+  schemas,
+  sidecar,
+}: Held): ServiceImpl<typeof AdminService> {
   return {
     getServerInfo() {
       const { dspyVersion = "", defaultModel = "", workers = 0 } = sidecar.info() ?? {};

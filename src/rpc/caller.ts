@@ -40,7 +40,8 @@ export function callerOf(context: HandlerContext, defaultMs: number): Caller {
     const controller = new AbortController();
     end = controller;
     const leftMs = Math.max(0, timeoutMs - (performance.now() - calledAt));
-    const timer = timeoutMs <= longestMs ? setTimeout(() => controller.abort(new DeadlineExceeded()), leftMs) : undefined;
+    const timer =
+      timeoutMs <= longestMs ? setTimeout(() => controller.abort(new DeadlineExceeded()), leftMs) : undefined;
     const leave = () => {
       clearTimeout(timer);
       const leftMs = context.timeoutMs() ?? Number.POSITIVE_INFINITY;
@@ -61,10 +62,16 @@ export function callerOf(context: HandlerContext, defaultMs: number): Caller {
 }
 
 /** What a run's headers say where the message says nothing: the way in for services that have no envelope. */
-export function headersOf({ requestHeader }: HandlerContext): { requestId: string; revision: number; labels: Labels } {
+export function headersOf({ requestHeader }: HandlerContext): {
+  requestId: string;
+  revision: number;
+  labels: Labels;
+} {
   const revision = requestHeader.get("sigrun-revision") ?? "0";
   if (!/^\d{1,9}$/.test(revision))
-    throw new Invalid("REQUEST_INVALID", [{ field: "header sigrun-revision", description: "must be a whole number", reason: "type" }]);
+    throw new Invalid("REQUEST_INVALID", [
+      { field: "header sigrun-revision", description: "must be a whole number", reason: "type" },
+    ]);
   const labels: Record<string, string> = {};
   requestHeader.forEach((value, name) => {
     if (name.startsWith("sigrun-label-")) labels[name.slice("sigrun-label-".length)] = value;

@@ -6,7 +6,11 @@ import { optimizers } from "../domain/catalogue/optimizers.ts";
 import { metrics } from "../domain/optimization/metrics.ts";
 import type { Tools } from "../domain/program/capabilities.ts";
 import type { CallLimits } from "../dspy/channel.ts";
-import type { CatalogEntrySchema, CatalogService, ParameterSchema } from "../gen/sigrun/v1/catalog_service_pb.ts";
+import type {
+  CatalogEntrySchema,
+  CatalogService,
+  ParameterSchema,
+} from "../gen/sigrun/v1/catalog_service_pb.ts";
 import { callerOf, usualMs } from "./caller.ts";
 
 type Known = { readonly modules: readonly CatalogueEntry[]; tools(limits: CallLimits): Promise<Tools> };
@@ -20,17 +24,34 @@ export function catalogService({ modules, tools }: Known): ServiceImpl<typeof Ca
     async listTools(_, context) {
       const { project: _project, ...limits } = callerOf(context, usualMs.read);
       const { tools: known, serversAway } = await tools(limits);
-      return { tools: known.map(({ name, description }) => ({ name, description })), serversAway: [...serversAway] };
+      return {
+        tools: known.map(({ name, description }) => ({ name, description })),
+        serversAway: [...serversAway],
+      };
     },
   };
 }
 
-type Entry = Pick<CatalogueEntry, "name" | "description" | "parameters" | "refused"> & { readonly lms?: readonly string[] };
+type Entry = Pick<CatalogueEntry, "name" | "description" | "parameters" | "refused"> & {
+  readonly lms?: readonly string[];
+};
 
-function entryMessage({ name, description, parameters, refused, lms = [] }: Entry): MessageInitShape<typeof CatalogEntrySchema> {
+function entryMessage({
+  name,
+  description,
+  parameters,
+  refused,
+  lms = [],
+}: Entry): MessageInitShape<typeof CatalogEntrySchema> {
   return { name, description, parameters: parameters.map(parameterMessage), refused, lms: [...lms] };
 }
 
-function parameterMessage({ defaultValue, ...parameter }: Parameter): MessageInitShape<typeof ParameterSchema> {
-  return { ...parameter, ...(defaultValue !== undefined && { defaultValue: fromJson(ValueSchema, defaultValue as JsonValue) }) };
+function parameterMessage({
+  defaultValue,
+  ...parameter
+}: Parameter): MessageInitShape<typeof ParameterSchema> {
+  return {
+    ...parameter,
+    ...(defaultValue !== undefined && { defaultValue: fromJson(ValueSchema, defaultValue as JsonValue) }),
+  };
 }

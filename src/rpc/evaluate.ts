@@ -13,7 +13,10 @@ import { lmSettings } from "./wire/program.ts";
 
 /** Scores a program: each example's result as it comes, the summary last. */
 export function evaluateMethod(evaluate: ReturnType<typeof createEvaluate>, log: Logger) {
-  return async function* ({ programId, revision, dataset, metrics, lm, concurrency }: EvaluateProgramRequest, context: HandlerContext) {
+  return async function* (
+    { programId, revision, dataset, metrics, lm, concurrency }: EvaluateProgramRequest,
+    context: HandlerContext,
+  ) {
     const { project, ...limits } = callerOf(context, usualMs.evaluate);
     const asked = {
       programId: given(programId, "program_id"),
@@ -28,9 +31,11 @@ export function evaluateMethod(evaluate: ReturnType<typeof createEvaluate>, log:
 }
 
 function eventOf(part: ExampleScore | Summary, log: Logger) {
-  if ("examples" in part) return { case: "summary", value: { ...part, tokenUsage: usageMessage(part.tokenUsage) } } as const;
+  if ("examples" in part)
+    return { case: "summary", value: { ...part, tokenUsage: usageMessage(part.tokenUsage) } } as const;
   const { index, score } = part;
-  if ("outputs" in part) return { case: "result", value: { index, score, outputs: part.outputs as JsonObject } } as const;
+  if ("outputs" in part)
+    return { case: "result", value: { index, score, outputs: part.outputs as JsonObject } } as const;
   const failure = failureMessage(faultOf(part.error, "sigrun.v1.ProgramService/EvaluateProgram", log));
   return { case: "result", value: { index, score, failure } } as const;
 }

@@ -38,7 +38,9 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
   return {
     async getExecution({ id, view }, context) {
       const { project } = callerOf(context, usualMs.read);
-      return { execution: executionMessage(await getExecution(project, given(id, "id")), view || ExecutionView.FULL) };
+      return {
+        execution: executionMessage(await getExecution(project, given(id, "id")), view || ExecutionView.FULL),
+      };
     },
 
     async listExecutions(request, context) {
@@ -56,14 +58,21 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
     async *watchExecutions(request, context) {
       const { project, signal } = callerOf(context, usualMs.watch);
       const view = request.view || ExecutionView.BASIC;
-      for await (const event of actions.watch(project, request, view === ExecutionView.FULL, signal)) yield watchMessage(event, view);
+      for await (const event of actions.watch(project, request, view === ExecutionView.FULL, signal))
+        yield watchMessage(event, view);
     },
 
     async updateExecution({ execution, updateMask, validateOnly }, context) {
       const { project } = callerOf(context, usualMs.read);
       const id = given(execution?.id ?? "", "execution.id");
       const { etag = "", labels = {} } = execution ?? {};
-      const updated = await actions.updateExecution(project, { id, etag, labels, mask: updateMask?.paths ?? [], validateOnly });
+      const updated = await actions.updateExecution(project, {
+        id,
+        etag,
+        labels,
+        mask: updateMask?.paths ?? [],
+        validateOnly,
+      });
       return { execution: executionMessage(updated, ExecutionView.FULL) };
     },
 
@@ -77,19 +86,32 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
     async cancelExecution({ key }, context) {
       const { project } = callerOf(context, usualMs.read);
       if (!key.value)
-        throw new Invalid("REQUEST_INVALID", [{ field: "id", description: "is missing: send an id or a request_id", reason: "missing" }]);
-      const cancelled = await actions.cancelExecution(project, key.case === "id" ? { id: key.value } : { requestId: key.value });
+        throw new Invalid("REQUEST_INVALID", [
+          { field: "id", description: "is missing: send an id or a request_id", reason: "missing" },
+        ]);
+      const cancelled = await actions.cancelExecution(
+        project,
+        key.case === "id" ? { id: key.value } : { requestId: key.value },
+      );
       return { execution: executionMessage(cancelled, ExecutionView.FULL) };
     },
 
     async createExecution(request, context) {
       const { project } = callerOf(context, usualMs.read);
-      return { execution: executionMessage(await elsewhere.create(project, elsewhereRequest(request)), ExecutionView.FULL) };
+      return {
+        execution: executionMessage(
+          await elsewhere.create(project, elsewhereRequest(request)),
+          ExecutionView.FULL,
+        ),
+      };
     },
 
     async startExecution(request, context) {
       const { project } = callerOf(context, usualMs.read);
-      const started = request.id === "" ? elsewhere.start(project, elsewhereRequest(request)) : elsewhere.startPending(project, request.id);
+      const started =
+        request.id === ""
+          ? elsewhere.start(project, elsewhereRequest(request))
+          : elsewhere.startPending(project, request.id);
       return { execution: executionMessage(await started, ExecutionView.FULL) };
     },
 
@@ -101,7 +123,12 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
         tokenUsage: usageOf(tokenUsage),
         ...(durationMs !== undefined && { durationMs: Number(durationMs) }),
       };
-      return { execution: executionMessage(await elsewhere.complete(project, given(id, "id"), end), ExecutionView.FULL) };
+      return {
+        execution: executionMessage(
+          await elsewhere.complete(project, given(id, "id"), end),
+          ExecutionView.FULL,
+        ),
+      };
     },
 
     async failExecution({ id, errorMessage, errorReason, durationMs, tokenUsage }, context) {
@@ -112,18 +139,29 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
         tokenUsage: usageOf(tokenUsage),
         ...(durationMs !== undefined && { durationMs: Number(durationMs) }),
       };
-      return { execution: executionMessage(await elsewhere.fail(project, given(id, "id"), end), ExecutionView.FULL) };
+      return {
+        execution: executionMessage(await elsewhere.fail(project, given(id, "id"), end), ExecutionView.FULL),
+      };
     },
   };
 }
 
-function watchMessage(event: WatchEvent, view: ExecutionView): MessageInitShape<typeof WatchExecutionsResponseSchema> {
+function watchMessage(
+  event: WatchEvent,
+  view: ExecutionView,
+): MessageInitShape<typeof WatchExecutionsResponseSchema> {
   const { resumeToken } = event;
-  if ("execution" in event) return { event: { case: "execution", value: executionMessage(event.execution, view) }, resumeToken };
+  if ("execution" in event)
+    return { event: { case: "execution", value: executionMessage(event.execution, view) }, resumeToken };
   if ("deletedId" in event) return { event: { case: "deletedId", value: event.deletedId }, resumeToken };
   return { event: { case: event.sign, value: {} }, resumeToken };
 }
 
-function elsewhereRequest({ programId, inputs, labels, requestId }: CreateExecutionRequest | StartExecutionRequest): ElsewhereRequest {
+function elsewhereRequest({
+  programId,
+  inputs,
+  labels,
+  requestId,
+}: CreateExecutionRequest | StartExecutionRequest): ElsewhereRequest {
   return { programId: given(programId, "program_id"), inputs: valuesOf(inputs), labels, requestId };
 }

@@ -1,7 +1,16 @@
 import { randomBytes } from "node:crypto";
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextKey, type Interceptor } from "@connectrpc/connect";
-import { Cancelled, DeadlineExceeded, Fault, Invalid, type Reason, TooLarge, Unsupported, type Violation } from "../domain/faults.ts";
+import {
+  Cancelled,
+  DeadlineExceeded,
+  Fault,
+  Invalid,
+  type Reason,
+  TooLarge,
+  Unsupported,
+  type Violation,
+} from "../domain/faults.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import type { FailureSchema } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
@@ -62,7 +71,10 @@ export function explainFaults(log: Logger): Interceptor {
   };
 }
 
-async function* explainStream<T>(messages: AsyncIterable<T>, explain: (error: unknown) => ConnectError): AsyncIterable<T> {
+async function* explainStream<T>(
+  messages: AsyncIterable<T>,
+  explain: (error: unknown) => ConnectError,
+): AsyncIterable<T> {
   try {
     yield* messages;
   } catch (error) {
@@ -73,12 +85,14 @@ async function* explainStream<T>(messages: AsyncIterable<T>, explain: (error: un
 /** What was thrown, as a fault: ours as it is, Connect's by its code, anything else as INTERNAL under an id that the log has. */
 export function faultOf(error: unknown, rpc: string, log: Logger): Fault {
   if (error instanceof Fault) {
-    if (codes[error.reason] === Code.Unavailable) log.warn({ rpc, reason: error.reason, err: error.cause }, error.message);
+    if (codes[error.reason] === Code.Unavailable)
+      log.warn({ rpc, reason: error.reason, err: error.cause }, error.message);
     return error;
   }
   if (error instanceof ConnectError) return faultOfConnect(error, rpc);
   // Node's word for a caller that left while its stream of requests was read, as grpcurl does when a field is misspelt.
-  if ((error as NodeJS.ErrnoException | undefined)?.code === "ERR_STREAM_PREMATURE_CLOSE") return new Cancelled();
+  if ((error as NodeJS.ErrnoException | undefined)?.code === "ERR_STREAM_PREMATURE_CLOSE")
+    return new Cancelled();
   const incident = randomBytes(4).toString("hex");
   log.error({ rpc, incident, err: error }, "a call failed in a way nobody foresaw");
   return new Fault("INTERNAL", `internal error; the server's log has it under ${incident}`);
@@ -103,7 +117,9 @@ function faultOfConnect(error: ConnectError, rpc: string): Fault {
 }
 
 function undecodable(why: string): Fault {
-  return new Invalid("REQUEST_INVALID", [{ field: "request", description: `can't be decoded: ${why.slice(0, 500)}`, reason: "encoding" }]);
+  return new Invalid("REQUEST_INVALID", [
+    { field: "request", description: `can't be decoded: ${why.slice(0, 500)}`, reason: "encoding" },
+  ]);
 }
 
 /** gRPC clients take 8 KiB of trailers, and details travel in them as base64 beside the message. */
@@ -114,17 +130,27 @@ const mostViolationBytes = 3_000;
 export function connectErrorOf(fault: Fault): ConnectError {
   const shown = fitting(fault.violations);
   const more = fault.violations.length - shown.length;
-  const message = fault.message.length > longestMessage ? `${fault.message.slice(0, longestMessage).toWellFormed()}...` : fault.message;
+  const message =
+    fault.message.length > longestMessage
+      ? `${fault.message.slice(0, longestMessage).toWellFormed()}...`
+      : fault.message;
   const { reason, retryAfterMs } = fault;
   const details = [detail(ErrorInfoSchema, { reason, domain: "sigrun", metadata: { ...fault.metadata } })];
   if (shown.length > 0) details.push(detail(BadRequestSchema, { fieldViolations: shown }));
   if (retryAfterMs !== undefined) {
     const seconds = Math.floor(retryAfterMs / 1000);
     details.push(
-      detail(RetryInfoSchema, { retryDelay: { seconds: BigInt(seconds), nanos: Math.round((retryAfterMs - seconds * 1000) * 1e6) } }),
+      detail(RetryInfoSchema, {
+        retryDelay: { seconds: BigInt(seconds), nanos: Math.round((retryAfterMs - seconds * 1000) * 1e6) },
+      }),
     );
   }
-  return new ConnectError(more > 0 ? `${message} (and ${more} more)` : message, codes[reason], undefined, details);
+  return new ConnectError(
+    more > 0 ? `${message} (and ${more} more)` : message,
+    codes[reason],
+    undefined,
+    details,
+  );
 }
 
 type Detail = { desc: DescMessage; value: never };
@@ -144,6 +170,17 @@ function fitting(violations: readonly Violation[]): Violation[] {
 }
 
 /** A fault as a part of an answer. */
-export function failureMessage({ reason, message, violations, metadata }: Fault): MessageInitShape<typeof FailureSchema> {
-  return { code: codes[reason], reason, message, violations: [...violations], executionId: metadata.execution_id ?? "" };
+export function failureMessage({
+  reason,
+  message,
+  violations,
+  metadata,
+}: Fault): MessageInitShape<typeof FailureSchema> {
+  return {
+    code: codes[reason],
+    reason,
+    message,
+    violations: [...violations],
+    executionId: metadata.execution_id ?? "",
+  };
 }

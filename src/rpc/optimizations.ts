@@ -42,7 +42,9 @@ export function optimizationService(actions: Actions): ServiceImpl<typeof Optimi
 
     async cancelOptimization({ id }, context) {
       const { project } = callerOf(context, usualMs.read);
-      return { optimization: optimizationMessage(await actions.cancelOptimization(project, given(id, "id"))) };
+      return {
+        optimization: optimizationMessage(await actions.cancelOptimization(project, given(id, "id"))),
+      };
     },
   };
 }

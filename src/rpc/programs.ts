@@ -44,14 +44,21 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
     async createProgram({ program, requestId, validateOnly }, context) {
       const { project } = callerOf(context, usualMs.build);
       return {
-        program: programMessage(await actions.createProgram(project, callerProgram(program), requestId, validateOnly), ProgramView.FULL),
+        program: programMessage(
+          await actions.createProgram(project, callerProgram(program), requestId, validateOnly),
+          ProgramView.FULL,
+        ),
       };
     },
 
     async getProgram({ id, view }, context) {
       const { project } = callerOf(context, usualMs.read);
       const shown = view || ProgramView.FULL;
-      const { program, ...rest } = await actions.getProgram(project, given(id, "id"), shown === ProgramView.FULL);
+      const { program, ...rest } = await actions.getProgram(
+        project,
+        given(id, "id"),
+        shown === ProgramView.FULL,
+      );
       return { program: programMessage(program, shown, rest) };
     },
 
@@ -60,7 +67,10 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
       const view = request.view || ProgramView.BASIC;
       const wanted = { latest: request.latestExecutionsCount, isWhole: view === ProgramView.FULL };
       const { rows, ...page } = await actions.listPrograms(project, { ...request, ...wanted });
-      return { programs: rows.map(({ program, ...rest }) => programMessage(program, view, rest)), ...pageMessage(page) };
+      return {
+        programs: rows.map(({ program, ...rest }) => programMessage(program, view, rest)),
+        ...pageMessage(page),
+      };
     },
 
     async updateProgram({ program, updateMask, validateOnly }, context) {
@@ -85,36 +95,62 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
 
     async compileProgram({ programId }, context) {
       const { project, ...limits } = callerOf(context, usualMs.build);
-      return { program: programMessage(await actions.compileProgram(project, given(programId, "program_id"), limits), ProgramView.FULL) };
+      return {
+        program: programMessage(
+          await actions.compileProgram(project, given(programId, "program_id"), limits),
+          ProgramView.FULL,
+        ),
+      };
     },
 
     async deployProgram({ programId, revision, etag }, context) {
       const { project } = callerOf(context, usualMs.read);
       return {
-        program: programMessage(await actions.deploy.deploy(project, given(programId, "program_id"), revision, etag), ProgramView.FULL),
+        program: programMessage(
+          await actions.deploy.deploy(project, given(programId, "program_id"), revision, etag),
+          ProgramView.FULL,
+        ),
       };
     },
 
     async undeployProgram({ programId, etag }, context) {
       const { project } = callerOf(context, usualMs.read);
-      return { program: programMessage(await actions.deploy.undeploy(project, given(programId, "program_id"), etag), ProgramView.FULL) };
+      return {
+        program: programMessage(
+          await actions.deploy.undeploy(project, given(programId, "program_id"), etag),
+          ProgramView.FULL,
+        ),
+      };
     },
 
     async getRevision({ programId, revision }, context) {
       const { project } = callerOf(context, usualMs.read);
-      return { revision: revisionMessage(await actions.revisions.get(project, given(programId, "program_id"), revision), true) };
+      return {
+        revision: revisionMessage(
+          await actions.revisions.get(project, given(programId, "program_id"), revision),
+          true,
+        ),
+      };
     },
 
     async listRevisions(request, context) {
       const { project } = callerOf(context, usualMs.read);
-      const { rows, ...page } = await actions.revisions.list(project, given(request.programId, "program_id"), request);
+      const { rows, ...page } = await actions.revisions.list(
+        project,
+        given(request.programId, "program_id"),
+        request,
+      );
       return { revisions: rows.map((revision) => revisionMessage(revision, false)), ...pageMessage(page) };
     },
 
     async importProgramState(request, context) {
       const { project, ...limits } = callerOf(context, usualMs.build);
       given(request.compiledState, "compiled_state");
-      const program = await actions.importState(project, { ...request, programId: given(request.programId, "program_id") }, limits);
+      const program = await actions.importState(
+        project,
+        { ...request, programId: given(request.programId, "program_id") },
+        limits,
+      );
       return { program: programMessage(program, ProgramView.FULL) };
     },
 
@@ -122,7 +158,10 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
       const { project } = callerOf(context, usualMs.read);
       return {
         program: programMessage(
-          await actions.revisions.rollback(project, { ...request, programId: given(request.programId, "program_id") }),
+          await actions.revisions.rollback(project, {
+            ...request,
+            programId: given(request.programId, "program_id"),
+          }),
           ProgramView.FULL,
         ),
       };

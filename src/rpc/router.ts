@@ -7,7 +7,14 @@ import { ProgramService } from "../gen/sigrun/v1/program_service_pb.ts";
 import { SignatureService } from "../gen/sigrun/v1/signature_service_pb.ts";
 
 /** The public services. What one leaves out answers UNIMPLEMENTED. */
-export const services = [SignatureService, ProgramService, ExecutionService, OptimizationService, CatalogService, AdminService] as const;
+export const services = [
+  SignatureService,
+  ProgramService,
+  ExecutionService,
+  OptimizationService,
+  CatalogService,
+  AdminService,
+] as const;
 
 export type Implementations = {
   signatures: Partial<ServiceImpl<typeof SignatureService>>;
@@ -18,7 +25,14 @@ export type Implementations = {
   admin: ServiceImpl<typeof AdminService>;
 };
 
-export function createRoutes({ signatures, programs, executions, optimizations, catalogue, admin }: Implementations) {
+export function createRoutes({
+  signatures,
+  programs,
+  executions,
+  optimizations,
+  catalogue,
+  admin,
+}: Implementations) {
   return (router: ConnectRouter): void => {
     router.service(SignatureService, signatures);
     router.service(ProgramService, programs);

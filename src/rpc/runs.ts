@@ -7,7 +7,11 @@ import type { Execution } from "../domain/execution.ts";
 import { Fault, type Reason } from "../domain/faults.ts";
 import { pathUnder } from "../domain/json.ts";
 import { ExecutionView } from "../gen/sigrun/v1/execution_service_pb.ts";
-import type { ExecuteProgramRequest, ProgramService, StreamProgramRequest } from "../gen/sigrun/v1/program_service_pb.ts";
+import type {
+  ExecuteProgramRequest,
+  ProgramService,
+  StreamProgramRequest,
+} from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 import { callerOf, headersOf, usualMs } from "./caller.ts";
 import { failureMessage, faultOf } from "./faults.ts";
@@ -17,9 +21,17 @@ import { lmSettings } from "./wire/program.ts";
 import { valuesOf } from "./wire/signature.ts";
 
 /** The three ways to run a program. */
-export type RunMethods = Pick<ServiceImpl<typeof ProgramService>, "executeProgram" | "streamProgram" | "batchExecuteProgram">;
+export type RunMethods = Pick<
+  ServiceImpl<typeof ProgramService>,
+  "executeProgram" | "streamProgram" | "batchExecuteProgram"
+>;
 
-type Actions = { run: Run; stream: ReturnType<typeof createStream>; batch: ReturnType<typeof createBatch>; log: Logger };
+type Actions = {
+  run: Run;
+  stream: ReturnType<typeof createStream>;
+  batch: ReturnType<typeof createBatch>;
+  log: Logger;
+};
 
 export function runMethods({ run, stream, batch, log }: Actions): RunMethods {
   return {
@@ -35,7 +47,9 @@ export function runMethods({ run, stream, batch, log }: Actions): RunMethods {
         switch (event.kind) {
           case "started":
             nameRecord(context, event.execution);
-            yield { event: { case: "started", value: executionMessage(event.execution, ExecutionView.BASIC) } };
+            yield {
+              event: { case: "started", value: executionMessage(event.execution, ExecutionView.BASIC) },
+            };
             break;
           case "chunk":
             yield { event: { case: "chunk", value: event } };
@@ -57,15 +71,23 @@ export function runMethods({ run, stream, batch, log }: Actions): RunMethods {
         labels: { ...headers.labels, ...labels },
         lm: lmSettings(lm),
         concurrency,
-        items: items.map((item) => ({ inputs: valuesOf(item.inputs), labels: item.labels, requestId: item.requestId })),
+        items: items.map((item) => ({
+          inputs: valuesOf(item.inputs),
+          labels: item.labels,
+          requestId: item.requestId,
+        })),
       };
       const timeoutMs = context.timeoutMs() ?? usualMs.run;
-      for await (const answer of batch(project, asked, { signal, timeoutMs })) yield { index: answer.index, result: resultOf(answer, log) };
+      for await (const answer of batch(project, asked, { signal, timeoutMs }))
+        yield { index: answer.index, result: resultOf(answer, log) };
     },
   };
 }
 
-function runRequest(request: ExecuteProgramRequest | StreamProgramRequest, context: HandlerContext): RunRequest {
+function runRequest(
+  request: ExecuteProgramRequest | StreamProgramRequest,
+  context: HandlerContext,
+): RunRequest {
   const headers = headersOf(context);
   return {
     programId: given(request.programId, "program_id"),
@@ -88,7 +110,10 @@ function answerOf(execution: Execution) {
   throw new Fault(errorReason as Reason, errorMessage, {
     metadata: { execution_id: id },
     ...(retryAfterMs !== undefined && { retryAfterMs }),
-    violations: violations.map((violation) => ({ ...violation, field: pathUnder("outputs", violation.field) })),
+    violations: violations.map((violation) => ({
+      ...violation,
+      field: pathUnder("outputs", violation.field),
+    })),
   });
 }
 
@@ -98,6 +123,9 @@ function resultOf(answer: BatchAnswer, log: Logger) {
     if ("error" in answer) throw answer.error;
     return { case: "response", value: answerOf(answer.execution) } as const;
   } catch (error) {
-    return { case: "failure", value: failureMessage(faultOf(error, "sigrun.v1.ProgramService/BatchExecuteProgram", log)) } as const;
+    return {
+      case: "failure",
+      value: failureMessage(faultOf(error, "sigrun.v1.ProgramService/BatchExecuteProgram", log)),
+    } as const;
   }
 }

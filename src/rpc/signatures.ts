@@ -26,16 +26,27 @@ export function signatureService(actions: Actions): ServiceImpl<typeof Signature
   return {
     async createSignature({ signature, validateOnly }, context) {
       const { project } = callerOf(context, usualMs.read);
-      if (!signature) throw new Invalid("REQUEST_INVALID", [{ field: "signature", description: "is missing", reason: "missing" }]);
-      return { signature: storedSignatureMessage(await createSignature(project, draftOfSignature(signature), validateOnly)) };
+      if (!signature)
+        throw new Invalid("REQUEST_INVALID", [
+          { field: "signature", description: "is missing", reason: "missing" },
+        ]);
+      return {
+        signature: storedSignatureMessage(
+          await createSignature(project, draftOfSignature(signature), validateOnly),
+        ),
+      };
     },
 
     async getSignature({ key }, context) {
       const { project } = callerOf(context, usualMs.read);
       if (key.case === undefined)
-        throw new Invalid("REQUEST_INVALID", [{ field: "id", description: "is missing: send an id or a name", reason: "missing" }]);
+        throw new Invalid("REQUEST_INVALID", [
+          { field: "id", description: "is missing: send an id or a name", reason: "missing" },
+        ]);
       return {
-        signature: storedSignatureMessage(await getSignature(project, key.case === "id" ? { id: key.value } : { name: key.value })),
+        signature: storedSignatureMessage(
+          await getSignature(project, key.case === "id" ? { id: key.value } : { name: key.value }),
+        ),
       };
     },
 

@@ -1,7 +1,10 @@
 import { StoreUnavailable } from "../domain/faults.ts";
 
 /** Joins what comes while a flush is under way into the next one: under load many share a commit, alone none waits. */
-export function createBatch<Item, Result>(flush: (items: Item[]) => Promise<Result[]>, limit: number): (item: Item) => Promise<Result> {
+export function createBatch<Item, Result>(
+  flush: (items: Item[]) => Promise<Result[]>,
+  limit: number,
+): (item: Item) => Promise<Result> {
   type Waiting = { item: Item; resolve(result: Result): void; reject(error: unknown): void };
   const queue: Waiting[] = [];
   let flushing = false;
@@ -14,7 +17,8 @@ export function createBatch<Item, Result>(flush: (items: Item[]) => Promise<Resu
       });
     } catch (error) {
       // One item that the database refuses must not take its neighbours along.
-      if (batch.length > 1 && !(error instanceof StoreUnavailable)) for (const waiting of batch) await send([waiting]);
+      if (batch.length > 1 && !(error instanceof StoreUnavailable))
+        for (const waiting of batch) await send([waiting]);
       else for (const { reject } of batch) reject(error);
     }
   }

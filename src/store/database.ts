@@ -14,7 +14,10 @@ export type Database = {
    * Asks a statement that is asked often, on a connection of the pool but by pg alone: Sequelize's own way costs more than the statement does.
    * Where it has a name it is planned once a connection, so that must be a plan which stays good as tables grow.
    */
-  rows<Row extends object>(statement: { sql: string; name?: string }, bind: readonly unknown[]): Promise<Row[]>;
+  rows<Row extends object>(
+    statement: { sql: string; name?: string },
+    bind: readonly unknown[],
+  ): Promise<Row[]>;
   /** Does work with the database; where that is away, the fault is StoreUnavailable. */
   use<T>(work: () => Promise<T>): Promise<T>;
   /** Asks what may take long. No more than half of the connections do at a time: runs are recorded whatever is asked. */
@@ -27,7 +30,12 @@ export type Database = {
 };
 
 /** Opens a pool of connections; none is made before the first use. */
-export function createDatabase(options: { url: string; schema: string; pool: number; log: Logger }): Database {
+export function createDatabase(options: {
+  url: string;
+  schema: string;
+  pool: number;
+  log: Logger;
+}): Database {
   const sequelize = new Sequelize(options.url, {
     dialect: "postgres",
     logging: false,
@@ -43,7 +51,10 @@ export function createDatabase(options: { url: string; schema: string; pool: num
     hooks: {
       // The type of a raw connection is Sequelize's own secret; it is pg's Client.
       afterConnect: async (connection) => {
-        const client = connection as { on(event: "error", listener: (error: Error) => void): void; query(sql: string): Promise<unknown> };
+        const client = connection as {
+          on(event: "error", listener: (error: Error) => void): void;
+          query(sql: string): Promise<unknown>;
+        };
         client.on("error", (error) => options.log.warn({ err: error }, "a database connection was lost"));
         await client.query(`SET search_path TO "${options.schema}"`);
       },
@@ -58,11 +69,15 @@ export function createDatabase(options: { url: string; schema: string; pool: num
     }
   }
 
-  async function rows<Row extends object>({ sql, name }: { sql: string; name?: string }, bind: readonly unknown[]): Promise<Row[]> {
+  async function rows<Row extends object>(
+    { sql, name }: { sql: string; name?: string },
+    bind: readonly unknown[],
+  ): Promise<Row[]> {
     const { connectionManager } = sequelize;
     const client = (await connectionManager.getConnection({ type: "read" })) as pg.Client;
     try {
-      return (await client.query<Row>({ text: sql, values: [...bind], ...(name !== undefined && { name }) })).rows;
+      return (await client.query<Row>({ text: sql, values: [...bind], ...(name !== undefined && { name }) }))
+        .rows;
     } finally {
       connectionManager.releaseConnection(client);
     }
@@ -74,7 +89,8 @@ export function createDatabase(options: { url: string; schema: string; pool: num
     try {
       return await inLine(() => use(work));
     } catch (error) {
-      if (error instanceof StoreUnavailable && sqlStateOf(error.cause) === "57014") throw new DeadlineExceeded(tookTooLong);
+      if (error instanceof StoreUnavailable && sqlStateOf(error.cause) === "57014")
+        throw new DeadlineExceeded(tookTooLong);
       throw error;
     }
   }
@@ -110,10 +126,13 @@ function isOutage(error: unknown): boolean {
   if (error instanceof ConnectionError || error instanceof TimeoutError) return true;
   const cause = error instanceof DatabaseError ? error.parent : error;
   const { code, message } = cause as { code?: unknown; message?: unknown };
-  if (typeof code === "string") return outageStates.test(code) || /^E(CONN|PIPE|TIMEDOUT|HOSTUNREACH|AI_AGAIN)/.test(code);
+  if (typeof code === "string")
+    return outageStates.test(code) || /^E(CONN|PIPE|TIMEDOUT|HOSTUNREACH|AI_AGAIN)/.test(code);
   // pg has no code for a socket that closes under a query.
   return (
     typeof message === "string" &&
-    /^(Connection terminated|Client has encountered a connection error|Client was closed|Query read timeout)/.test(message)
+    /^(Connection terminated|Client has encountered a connection error|Client was closed|Query read timeout)/.test(
+      message,
+    )
   );
 }

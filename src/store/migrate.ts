@@ -18,9 +18,14 @@ export function migrate(database: Database, schema: string, log: Logger): Promis
     await run("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0");
     await run("SELECT pg_advisory_xact_lock(hashtext('sigrun:migrate'))");
     // Asked first, since IF NOT EXISTS wants the right to create one also where it stands.
-    const [found] = await sequelize.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", { bind: [schema], transaction });
+    const [found] = await sequelize.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", {
+      bind: [schema],
+      transaction,
+    });
     if (found.length === 0) await run(`CREATE SCHEMA "${schema}"`);
-    await run("CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())");
+    await run(
+      "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())",
+    );
     const applied = await umzug(sequelize, transaction, run).up();
     for (const { name } of applied) log.info({ migration: name }, "migrated");
   });

@@ -39,7 +39,10 @@ export async function startEmbeddedPostgres({
     name: "postgres",
     log,
     start: () =>
-      spawnAsOrdinaryUser(join(bin, "postgres"), ["-D", dir, ...settings(port)], { detached: true, stdio: ["ignore", "ignore", "pipe"] }),
+      spawnAsOrdinaryUser(join(bin, "postgres"), ["-D", dir, ...settings(port)], {
+        detached: true,
+        stdio: ["ignore", "ignore", "pipe"],
+      }),
   });
   const stop = () => supervised.stop("SIGINT", graceMs);
   try {
@@ -53,7 +56,13 @@ export async function startEmbeddedPostgres({
 
 /** An ERROR is told to the connection that caused it, which is ours, and so is none of the log's: "log" is the level above it. */
 function settings(port: number): string[] {
-  const values = { port, listen_addresses: "127.0.0.1", unix_socket_directories: "", max_connections: 100, log_min_messages: "log" };
+  const values = {
+    port,
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: "",
+    max_connections: 100,
+    log_min_messages: "log",
+  };
   return Object.entries(values).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 }
 
@@ -63,7 +72,9 @@ function binaries(): string {
     const entry = createRequire(import.meta.url).resolve(name);
     return join(dirname(dirname(entry)), "native/bin");
   } catch {
-    throw new EmbeddedPostgresError(`there is no embedded PostgreSQL for this machine (${name}); set DATABASE_URL to one of yours`);
+    throw new EmbeddedPostgresError(
+      `there is no embedded PostgreSQL for this machine (${name}); set DATABASE_URL to one of yours`,
+    );
   }
 }
 
@@ -77,7 +88,9 @@ async function initialize(bin: string, dir: string, log: Logger): Promise<void> 
   const passwordFile = `${unfinished}.password`;
   await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
   const flags = ["-U", "sigrun", "-A", "scram-sha-256", "--pwfile", passwordFile, "-E", "UTF8", "--locale=C"];
-  const child = spawnAsOrdinaryUser(join(bin, "initdb"), ["-D", unfinished, ...flags], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawnAsOrdinaryUser(join(bin, "initdb"), ["-D", unfinished, ...flags], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let stderr = "";
   child.stderr?.on("data", (text: Buffer) => {
     stderr += text.toString();
@@ -86,7 +99,9 @@ async function initialize(bin: string, dir: string, log: Logger): Promise<void> 
     child.on("exit", resolve).on("error", reject);
   });
   if (code !== 0)
-    throw new EmbeddedPostgresError(`the embedded PostgreSQL can't be set up; set DATABASE_URL to one of yours, or mend this:\n${stderr}`);
+    throw new EmbeddedPostgresError(
+      `the embedded PostgreSQL can't be set up; set DATABASE_URL to one of yours, or mend this:\n${stderr}`,
+    );
   await rename(passwordFile, join(unfinished, "password"));
   await rename(unfinished, dir);
   log.info({ dir }, "made a database folder");
@@ -98,7 +113,8 @@ async function initialize(bin: string, dir: string, log: Logger): Promise<void> 
  * since a change of credentials forgets the signal.
  */
 function spawnAsOrdinaryUser(command: string, args: string[], options: SpawnOptions) {
-  const asNobody = process.getuid?.() === 0 ? ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--"] : [];
+  const asNobody =
+    process.getuid?.() === 0 ? ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--"] : [];
   const tied = process.platform === "linux" && canTie() ? ["setpriv", "--pdeathsig", "INT", "--"] : [];
   const [first, ...rest] = [...asNobody, ...tied, command, ...args] as [string, ...string[]];
   return spawn(first, rest, { ...options, cwd: "/" });
@@ -127,7 +143,9 @@ async function endOrphan(dir: string, password: string, log: Logger): Promise<vo
     );
     if (rows[0].dir !== dir) return;
     if (rows[0].gateways > 0)
-      throw new EmbeddedPostgresError(`another sigrun uses ${dirname(dir)}; set SIGRUN_DATA_DIR to another folder, or DATABASE_URL`);
+      throw new EmbeddedPostgresError(
+        `another sigrun uses ${dirname(dir)}; set SIGRUN_DATA_DIR to another folder, or DATABASE_URL`,
+      );
     log.warn({ pid }, "a PostgreSQL of a gateway that was killed still runs; ending it");
     process.kill(pid, "SIGINT");
   } catch (error) {
@@ -137,7 +155,8 @@ async function endOrphan(dir: string, password: string, log: Logger): Promise<vo
     await client.end().catch(() => {});
   }
   const deadline = Date.now() + graceMs;
-  while (Date.now() < deadline && existsSync(join(dir, "postmaster.pid")) && (await isPostgres(pid))) await sleep(50);
+  while (Date.now() < deadline && existsSync(join(dir, "postmaster.pid")) && (await isPostgres(pid)))
+    await sleep(50);
 }
 
 /** A pid that was given to another process since is not it. */
@@ -168,7 +187,10 @@ async function answer(url: string, dir: string): Promise<void> {
       await client.connect();
       return;
     } catch (error) {
-      if (Date.now() > deadline) throw new EmbeddedPostgresError(`the embedded PostgreSQL does not answer: ${(error as Error).message}`);
+      if (Date.now() > deadline)
+        throw new EmbeddedPostgresError(
+          `the embedded PostgreSQL does not answer: ${(error as Error).message}`,
+        );
       await sleep(20);
     } finally {
       await client.end().catch(() => {});

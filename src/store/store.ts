@@ -44,7 +44,12 @@ export type Store = {
 };
 
 /** Opens the store and brings its tables up to date. */
-export async function openStore(options: { url: string; schema: string; pool: number; log: Logger }): Promise<Store> {
+export async function openStore(options: {
+  url: string;
+  schema: string;
+  pool: number;
+  log: Logger;
+}): Promise<Store> {
   const { schema, log } = options;
   const runnerId = uuidv7();
   const database = createDatabase(options);

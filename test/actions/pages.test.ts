@@ -1,7 +1,10 @@
 import { toBinary } from "@bufbuild/protobuf";
 import anyTest, { type TestFn } from "ava";
 import { ExecutionView } from "../../src/gen/sigrun/v1/execution_service_pb.ts";
-import { ListProgramsResponseSchema, ListRevisionsResponseSchema } from "../../src/gen/sigrun/v1/program_service_pb.ts";
+import {
+  ListProgramsResponseSchema,
+  ListRevisionsResponseSchema,
+} from "../../src/gen/sigrun/v1/program_service_pb.ts";
 import { ListSignaturesResponseSchema } from "../../src/gen/sigrun/v1/signature_service_pb.ts";
 import { failure } from "../_errors.ts";
 import { type Gateway, shared, startGateway, startScripted } from "../_gateway.ts";
@@ -18,7 +21,9 @@ test.before(async (t) => {
 });
 
 /** Reads page after page. */
-async function readAll<Row>(read: (pageToken: string) => Promise<{ rows: readonly Row[]; nextPageToken: string }>): Promise<Row[][]> {
+async function readAll<Row>(
+  read: (pageToken: string) => Promise<{ rows: readonly Row[]; nextPageToken: string }>,
+): Promise<Row[][]> {
   const pages: Row[][] = [];
   let pageToken = "";
   do {
@@ -33,25 +38,34 @@ test("a page's token is its own query's alone", async (t) => {
   const { gateway } = t.context;
   const { executions } = gateway;
   const programId = await createProgram(gateway, "Tokens");
-  for (let left = 3; left > 0; left--) await record(gateway, programId, { inputs: { question: "?" }, labels: { team: "ads" } });
+  for (let left = 3; left > 0; left--)
+    await record(gateway, programId, { inputs: { question: "?" }, labels: { team: "ads" } });
   const query = { filter: "program_id = tokens AND labels:*", orderBy: "duration_ms, id", pageSize: 1 };
   const { nextPageToken: pageToken } = await executions.listExecutions(query);
   t.is((await executions.listExecutions({ ...query, pageSize: 7, pageToken })).executions.length, 2);
-  for (const other of [{ filter: "" }, { orderBy: "duration_ms desc, id" }, { distinctOn: ["status"] }, { pageToken: `${pageToken}x` }])
+  for (const other of [
+    { filter: "" },
+    { orderBy: "duration_ms desc, id" },
+    { distinctOn: ["status"] },
+    { pageToken: `${pageToken}x` },
+  ])
     t.like(await failure(t, executions.listExecutions({ ...query, pageToken, ...other })), {
       reason: "PAGE_TOKEN_INVALID",
       paths: ["page_token"],
     });
   const forged = JSON.parse(Buffer.from(pageToken, "base64url").toString()) as string[];
   const token = Buffer.from(JSON.stringify([forged[0], "x'; --", "no uuid"])).toString("base64url");
-  t.like(await failure(t, executions.listExecutions({ ...query, pageToken: token })), { reason: "PAGE_TOKEN_INVALID" });
+  t.like(await failure(t, executions.listExecutions({ ...query, pageToken: token })), {
+    reason: "PAGE_TOKEN_INVALID",
+  });
 });
 
 test("a page's token holds after the gateway has started again, and at another one", async (t) => {
   const { gateway, env } = t.context;
   const programId = await createProgram(gateway, "Restarted");
   const ids: string[] = [];
-  for (let left = 4; left > 0; left--) ids.unshift(await record(gateway, programId, { inputs: { question: "?" } }));
+  for (let left = 4; left > 0; left--)
+    ids.unshift(await record(gateway, programId, { inputs: { question: "?" } }));
   const query = { filter: "program_id = restarted AND status = RUNNING", pageSize: 2 };
   const first = await startGateway(t, env);
   const { executions, nextPageToken: pageToken } = await first.executions.listExecutions(query);
@@ -70,7 +84,8 @@ test("no row comes twice or is left out while others are being added, however ma
   const { gateway } = t.context;
   const programId = await createProgram(gateway, "Paged");
   const ids: string[] = [];
-  for (let left = 60; left > 0; left--) ids.push(await record(gateway, programId, { inputs: { question: "before" } }));
+  for (let left = 60; left > 0; left--)
+    ids.push(await record(gateway, programId, { inputs: { question: "before" } }));
   let isPaging = true;
   const adding = (async () => {
     while (isPaging) await record(gateway, programId, { inputs: { question: "meanwhile" } });
@@ -79,7 +94,12 @@ test("no row comes twice or is left out while others are being added, however ma
     const seen: string[] = [];
     let pageToken = "";
     do {
-      const page = await gateway.executions.listExecutions({ filter: `program_id = paged`, orderBy, pageSize: 5, pageToken });
+      const page = await gateway.executions.listExecutions({
+        filter: `program_id = paged`,
+        orderBy,
+        pageSize: 5,
+        pageToken,
+      });
       seen.push(...page.executions.map(({ id }) => id));
       pageToken = page.nextPageToken;
       // Oldest first, there would be no end while rows are being added.
@@ -99,11 +119,16 @@ test("no row comes twice or is left out while others are being added, however ma
 test("a page ends before it grows too large for a client", async (t) => {
   const { gateway } = t.context;
   const programId = await createProgram(gateway, "Large");
-  for (let left = 12; left > 0; left--) await record(gateway, programId, { inputs: { question: "x".repeat(700_000) } });
+  for (let left = 12; left > 0; left--)
+    await record(gateway, programId, { inputs: { question: "x".repeat(700_000) } });
   const sizes: number[] = [];
   let pageToken = "";
   do {
-    const page = await gateway.executions.listExecutions({ filter: "program_id = large", view: ExecutionView.FULL, pageToken });
+    const page = await gateway.executions.listExecutions({
+      filter: "program_id = large",
+      view: ExecutionView.FULL,
+      pageToken,
+    });
     sizes.push(page.executions.length);
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
@@ -114,7 +139,8 @@ test("a page is followed by the next one also where its values are longer in the
   const { gateway } = t.context;
   const programId = await createProgram(gateway, "Escaped");
   const ids: string[] = [];
-  for (let left = 8; left > 0; left--) ids.unshift(await record(gateway, programId, { inputs: { question: "\n".repeat(700_000) } }));
+  for (let left = 8; left > 0; left--)
+    ids.unshift(await record(gateway, programId, { inputs: { question: "\n".repeat(700_000) } }));
   const pages = await readAll(async (pageToken) => {
     const asked = { filter: "program_id = escaped", view: ExecutionView.FULL, pageToken };
     const { executions, nextPageToken } = await gateway.executions.listExecutions(asked);
@@ -132,12 +158,35 @@ test("signatures, programs and revisions come in pages that a gRPC client takes"
   const signature = (name: string) => ({
     name,
     inputs: [{ name: "question", type: "str" }],
-    outputs: Array.from({ length: 90 }, (_, place) => ({ name: `f${place}`, type: `Literal["${name}${"x".repeat(1_900)}"]` })),
+    outputs: Array.from({ length: 90 }, (_, place) => ({
+      name: `f${place}`,
+      type: `Literal["${name}${"x".repeat(1_900)}"]`,
+    })),
   });
   const program = (name: string) => ({ name, labels: { kind: "wide" }, signature: signature(`Wide${name}`) });
-  const handles = ["W0", "W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "W11", "W12", "W13", "W14", "W15", "W16", "W17"];
+  const handles = [
+    "W0",
+    "W1",
+    "W2",
+    "W3",
+    "W4",
+    "W5",
+    "W6",
+    "W7",
+    "W8",
+    "W9",
+    "W10",
+    "W11",
+    "W12",
+    "W13",
+    "W14",
+    "W15",
+    "W16",
+    "W17",
+  ];
   for (const name of handles) await programs.createProgram({ program: program(name) });
-  for (const name of handles) await programs.updateProgram({ program: { id: "w0", signature: signature(`Again${name}`) } });
+  for (const name of handles)
+    await programs.updateProgram({ program: { id: "w0", signature: signature(`Again${name}`) } });
 
   const numbers = await readAll(async (pageToken) => {
     const page = await programs.listRevisions({ programId: "w0", orderBy: "number", pageToken });
@@ -159,7 +208,11 @@ test("signatures, programs and revisions come in pages that a gRPC client takes"
   t.true(names.length > 1);
 
   const found = await readAll(async (pageToken) => {
-    const page = await programs.listPrograms({ filter: "labels.kind = wide", orderBy: "created_at", pageToken });
+    const page = await programs.listPrograms({
+      filter: "labels.kind = wide",
+      orderBy: "created_at",
+      pageToken,
+    });
     t.true(toBinary(ListProgramsResponseSchema, page).length < mostBytes);
     return { rows: page.programs.map(({ name }) => name), nextPageToken: page.nextPageToken };
   });

@@ -15,8 +15,15 @@ test.before(async (t) => {
   const programId = await createProgram(gateway, "Main");
   t.context = { gateway, model, programId };
   const outputs = (confidence: number, sources: string[]) => ({ answer: "yes", confidence, sources });
-  await record(gateway, programId, { inputs: { question: "Will it rain?" }, outputs: outputs(0.9, ["wiki", "news"]) });
-  await record(gateway, programId, { inputs: { question: "RAIN?" }, outputs: outputs(0.2, []), labels: { team: "search" } });
+  await record(gateway, programId, {
+    inputs: { question: "Will it rain?" },
+    outputs: outputs(0.9, ["wiki", "news"]),
+  });
+  await record(gateway, programId, {
+    inputs: { question: "RAIN?" },
+    outputs: outputs(0.2, []),
+    labels: { team: "search" },
+  });
   await record(gateway, programId, { inputs: { question: "Sun?" }, labels: { team: "ads", "a.b": "x" } });
 });
 
@@ -35,11 +42,18 @@ const filters: readonly [filter: string, questions: string[]][] = [
   ["-outputs:*", ["Sun?"]],
   ["program_id = main status = RUNNING OR labels.team = search", ["RAIN?", "Sun?"]],
   ["duration_ms = 1500 AND duration_ms >= 1.5s", ["Will it rain?", "RAIN?"]],
-  ['created_at > "2020-01-01T00:00:00Z" AND created_at < 2099-01-01T00:00:00+01:00', ["Will it rain?", "RAIN?", "Sun?"]],
+  [
+    'created_at > "2020-01-01T00:00:00Z" AND created_at < 2099-01-01T00:00:00+01:00',
+    ["Will it rain?", "RAIN?", "Sun?"],
+  ],
 ];
 
 for (const [filter, questions] of filters)
-  test(`executions where ${filter || "nothing is asked"}`, async ({ context: { gateway, programId }, is, deepEqual }) => {
+  test(`executions where ${filter || "nothing is asked"}`, async ({
+    context: { gateway, programId },
+    is,
+    deepEqual,
+  }) => {
     const and = filter ? `(${filter}) AND program_id = ${programId}` : `program_id = ${programId}`;
     const asked = { filter: and, orderBy: "created_at", view: ExecutionView.FULL, countTotal: true };
     const { executions, totalSize } = await gateway.executions.listExecutions(asked);
@@ -54,10 +68,17 @@ test("what a module made on the way to the outputs is found in the steps", async
   const { gateway, model } = t.context;
   model.script({ fields: { reasoning: "Dark clouds over Ulm.", answer: "rain" } });
   const modules = [{ type: "ChainOfThought" }];
-  await gateway.programs.createProgram({ program: { name: "Thinks", modules, signature: { text: "question -> answer" } } });
-  const { execution } = await gateway.programs.executeProgram({ programId: "thinks", inputs: { question: "?" } });
+  await gateway.programs.createProgram({
+    program: { name: "Thinks", modules, signature: { text: "question -> answer" } },
+  });
+  const { execution } = await gateway.programs.executeProgram({
+    programId: "thinks",
+    inputs: { question: "?" },
+  });
   const found = async (filter: string) =>
-    (await gateway.executions.listExecutions({ filter: `program_id = thinks AND ${filter}` })).executions.map(({ id }) => id);
+    (await gateway.executions.listExecutions({ filter: `program_id = thinks AND ${filter}` })).executions.map(
+      ({ id }) => id,
+    );
   t.deepEqual(await found('steps.outputs.reasoning : "CLOUDS" AND steps.module : chain'), [execution?.id]);
   t.deepEqual(await found("steps.outputs : reasoning"), [execution?.id]);
   t.deepEqual(await found('steps.outputs.reasoning : "sun" OR steps.raw_answer:*'), []);
@@ -87,7 +108,9 @@ test("lists are sorted, skipped in and made distinct as they are asked to be", a
   const { executions } = t.context.gateway;
   const filter = `program_id = ${t.context.programId}`;
   const questions = async (asked: { orderBy?: string; skip?: number; distinctOn?: string[] }) =>
-    (await executions.listExecutions({ filter, view: ExecutionView.FULL, ...asked })).executions.map(({ inputs }) => inputs?.question);
+    (await executions.listExecutions({ filter, view: ExecutionView.FULL, ...asked })).executions.map(
+      ({ inputs }) => inputs?.question,
+    );
   t.deepEqual(await questions({ orderBy: "inputs.question" }), ["RAIN?", "Sun?", "Will it rain?"]);
   t.deepEqual(await questions({ orderBy: "outputs.confidence desc" }), ["Will it rain?", "RAIN?", "Sun?"]);
   t.deepEqual(await questions({ orderBy: "status desc, created_at", skip: 1 }), ["Will it rain?", "RAIN?"]);
@@ -112,22 +135,37 @@ test("programs come with their newest executions", async (t) => {
   const { gateway } = t.context;
   const programId = await createProgram(gateway, "Latest");
   const ids: string[] = [];
-  for (let left = 4; left > 0; left--) ids.push(await record(gateway, programId, { inputs: { question: "x" } }));
-  const { programs } = await gateway.programs.listPrograms({ filter: "handle = latest", latestExecutionsCount: 3 });
+  for (let left = 4; left > 0; left--)
+    ids.push(await record(gateway, programId, { inputs: { question: "x" } }));
+  const { programs } = await gateway.programs.listPrograms({
+    filter: "handle = latest",
+    latestExecutionsCount: 3,
+  });
   t.deepEqual(
     programs[0]?.latestExecutions.map(({ id }) => id),
     ids.toReversed().slice(0, 3),
   );
   t.is(programs[0]?.latestExecutions[0]?.inputs, undefined);
-  t.deepEqual((await gateway.programs.listPrograms({ filter: "handle = latest" })).programs[0]?.latestExecutions, []);
+  t.deepEqual(
+    (await gateway.programs.listPrograms({ filter: "handle = latest" })).programs[0]?.latestExecutions,
+    [],
+  );
 });
 
 test("executions are summed up, in groups or in all", async (t) => {
   const { gateway, programId } = t.context;
   const filter = `program_id = ${programId}`;
-  const { aggregates } = await gateway.executions.aggregateExecutions({ filter, groupBy: ["status", "labels.team"] });
+  const { aggregates } = await gateway.executions.aggregateExecutions({
+    filter,
+    groupBy: ["status", "labels.team"],
+  });
   t.deepEqual(
-    aggregates.map(({ group, count, successRate, durationMsP99 }) => ({ ...group, count, successRate, durationMsP99 })),
+    aggregates.map(({ group, count, successRate, durationMsP99 }) => ({
+      ...group,
+      count,
+      successRate,
+      durationMsP99,
+    })),
     [
       { status: "COMPLETED", "labels.team": "", count: 1n, successRate: 1, durationMsP99: 1500 },
       { status: "COMPLETED", "labels.team": "search", count: 1n, successRate: 1, durationMsP99: 1500 },
@@ -136,7 +174,12 @@ test("executions are summed up, in groups or in all", async (t) => {
   );
   const all = await gateway.executions.aggregateExecutions({ filter });
   t.deepEqual(
-    all.aggregates.map(({ group, count, completed, successRate }) => ({ group, count, completed, successRate })),
+    all.aggregates.map(({ group, count, completed, successRate }) => ({
+      group,
+      count,
+      completed,
+      successRate,
+    })),
     [{ group: {}, count: 3n, completed: 2n, successRate: 2 / 3 }],
   );
   const none = await gateway.executions.aggregateExecutions({ filter: 'model = "nobody\'s"' });
@@ -144,7 +187,11 @@ test("executions are summed up, in groups or in all", async (t) => {
     none.aggregates.map(({ count, successRate, durationMsAvg }) => ({ count, successRate, durationMsAvg })),
     [{ count: 0n, successRate: 0, durationMsAvg: 0 }],
   );
-  t.deepEqual((await gateway.executions.aggregateExecutions({ filter: 'model = "nobody\'s"', groupBy: ["day"] })).aggregates, []);
+  t.deepEqual(
+    (await gateway.executions.aggregateExecutions({ filter: 'model = "nobody\'s"', groupBy: ["day"] }))
+      .aggregates,
+    [],
+  );
   for (const [groupBy, path] of [
     [["inputs.question"], "group_by[0]"],
     [["status", "labels"], "group_by[1]"],
@@ -171,8 +218,17 @@ test("programs and signatures are asked as executions are", async (t) => {
   });
   t.true((totalSize ?? 0) >= 1);
   t.is(found.length, 1);
-  t.is((await signatures.listSignatures({ filter: "name : asks", distinctOn: ["instructions"] })).signatures.length, 1);
-  const newest = await programs.listPrograms({ filter: "status = DRAFT", orderBy: "name desc", distinctOn: ["status"], countTotal: true });
+  t.is(
+    (await signatures.listSignatures({ filter: "name : asks", distinctOn: ["instructions"] })).signatures
+      .length,
+    1,
+  );
+  const newest = await programs.listPrograms({
+    filter: "status = DRAFT",
+    orderBy: "name desc",
+    distinctOn: ["status"],
+    countTotal: true,
+  });
   t.is(newest.programs.length, 1);
   t.is(newest.totalSize, 1);
 });
@@ -181,19 +237,31 @@ test("the revisions of a program are asked as programs are", async (t) => {
   const { gateway } = t.context;
   const { programs } = gateway;
   await createProgram(gateway, "Revised");
-  for (const maxTokens of [10, 20]) await programs.updateProgram({ program: { id: "revised", lm: { maxTokens } } });
+  for (const maxTokens of [10, 20])
+    await programs.updateProgram({ program: { id: "revised", lm: { maxTokens } } });
   await programs.rollbackProgram({ programId: "revised", revision: 2 });
   const numbers = async (asked: object) =>
     (await programs.listRevisions({ programId: "revised", ...asked })).revisions.map(({ number }) => number);
   t.deepEqual(await numbers({}), [4, 3, 2, 1]);
   t.deepEqual(await numbers({ filter: "origin = updated AND status = DRAFT" }), [3, 2]);
-  t.deepEqual(await numbers({ filter: "NOT score >= 0.5 AND number > 1", orderBy: "score desc, number", skip: 1 }), [3, 4]);
+  t.deepEqual(
+    await numbers({ filter: "NOT score >= 0.5 AND number > 1", orderBy: "score desc, number", skip: 1 }),
+    [3, 4],
+  );
   t.deepEqual(await numbers({ orderBy: "number", distinctOn: ["origin"] }), [1, 2, 4]);
-  const first = await programs.listRevisions({ programId: "revised", orderBy: "origin, created_at", pageSize: 3, countTotal: true });
+  const first = await programs.listRevisions({
+    programId: "revised",
+    orderBy: "origin, created_at",
+    pageSize: 3,
+    countTotal: true,
+  });
   t.is(first.totalSize, 4);
   const { nextPageToken: pageToken } = first;
   t.deepEqual(await numbers({ orderBy: "origin, created_at", pageToken }), [3]);
-  t.like(await failure(t, programs.listRevisions({ programId: "main", orderBy: "origin, created_at", pageToken })), {
-    reason: "PAGE_TOKEN_INVALID",
-  });
+  t.like(
+    await failure(t, programs.listRevisions({ programId: "main", orderBy: "origin, created_at", pageToken })),
+    {
+      reason: "PAGE_TOKEN_INVALID",
+    },
+  );
 });

@@ -1,7 +1,14 @@
 // The server that connectconformance tests: the port as callers have it, with the conformance service in place of ours. Its protos are in
 // the file that the first argument names; the runner's request comes by stdin, and the address goes out by stdout, each after its length.
 import { readFileSync } from "node:fs";
-import { create, createFileRegistry, type DescMessage, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  createFileRegistry,
+  type DescMessage,
+  type DescService,
+  fromBinary,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
@@ -10,7 +17,9 @@ import { createUnaryCalls } from "../../src/rpc/server/unary.ts";
 import { createLogger } from "../../src/telemetry.ts";
 import { conformanceMethods } from "./service.ts";
 
-const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(process.argv[2] as string)));
+const registry = createFileRegistry(
+  fromBinary(FileDescriptorSetSchema, readFileSync(process.argv[2] as string)),
+);
 const named = "connectrpc.conformance.v1";
 const service = registry.getService(`${named}.ConformanceService`) as DescService;
 const asked = registry.getMessage(`${named}.ServerCompatRequest`) as DescMessage;
@@ -21,11 +30,17 @@ for await (const part of process.stdin) {
   read = Buffer.concat([read, part]);
   if (read.length >= 4 && read.length >= 4 + read.readUInt32BE()) break;
 }
-const { messageReceiveLimit } = fromBinary(asked, read.subarray(4)) as unknown as { messageReceiveLimit: number };
+const { messageReceiveLimit } = fromBinary(asked, read.subarray(4)) as unknown as {
+  messageReceiveLimit: number;
+};
 const mostBytes = messageReceiveLimit || 2 ** 22;
 
 let calls = 0;
-const unary = createUnaryCalls({ mostBytes, explain: (error) => ConnectError.from(error), log: createLogger("error") });
+const unary = createUnaryCalls({
+  mostBytes,
+  explain: (error) => ConnectError.from(error),
+  log: createLogger("error"),
+});
 const adapter = connectNodeAdapter({
   routes: unary.watch((router) => void router.service(service, conformanceMethods(registry, service))),
   readMaxBytes: mostBytes,
@@ -35,7 +50,10 @@ const port = createPort(adapter, (stream, headers) => {
   if (isTaken) calls += 1;
   return isTaken;
 });
-const message = toBinary(answered, create(answered, { host: "127.0.0.1", port: await port.listen("127.0.0.1", 0) } as never));
+const message = toBinary(
+  answered,
+  create(answered, { host: "127.0.0.1", port: await port.listen("127.0.0.1", 0) } as never),
+);
 const length = Buffer.alloc(4);
 length.writeUInt32BE(message.length);
 process.stdout.write(Buffer.concat([length, message]));

@@ -1,5 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { create, type DescMessage, type DescMethod, type DescService, type FileRegistry, type Message, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type DescService,
+  type FileRegistry,
+  type Message,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
 import { type Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 
@@ -9,13 +17,21 @@ type Definition = {
   responseHeaders: Header[];
   responseTrailers: Header[];
   responseDelayMs: number;
-  response: { case: "responseData"; value: Uint8Array } | { case: "error"; value: Failure } | { case: undefined; value?: undefined };
+  response:
+    | { case: "responseData"; value: Uint8Array }
+    | { case: "error"; value: Failure }
+    | { case: undefined; value?: undefined };
 };
 type Asked = Message & { responseDefinition?: Definition };
 
 /** The unary methods of the conformance service: each answers what its request defines, with all that was seen of the call. */
-export function conformanceMethods(registry: FileRegistry, service: DescService): Partial<ServiceImpl<DescService>> {
-  const infoType = registry.getMessage("connectrpc.conformance.v1.ConformancePayload.RequestInfo") as DescMessage;
+export function conformanceMethods(
+  registry: FileRegistry,
+  service: DescService,
+): Partial<ServiceImpl<DescService>> {
+  const infoType = registry.getMessage(
+    "connectrpc.conformance.v1.ConformancePayload.RequestInfo",
+  ) as DescMessage;
 
   function infoOf(method: DescMethod, request: Message, context: HandlerContext): Message {
     const timeoutMs = context.timeoutMs();
@@ -29,18 +45,24 @@ export function conformanceMethods(registry: FileRegistry, service: DescService)
   async function unary(request: Message, context: HandlerContext) {
     const { responseDefinition: definition } = request as Asked;
     const info = infoOf(context.method, request, context);
-    for (const { name, value } of definition?.responseHeaders ?? []) for (const one of value) context.responseHeader.append(name, one);
-    for (const { name, value } of definition?.responseTrailers ?? []) for (const one of value) context.responseTrailer.append(name, one);
+    for (const { name, value } of definition?.responseHeaders ?? [])
+      for (const one of value) context.responseHeader.append(name, one);
+    for (const { name, value } of definition?.responseTrailers ?? [])
+      for (const one of value) context.responseTrailer.append(name, one);
     if (definition?.responseDelayMs) await sleep(definition.responseDelayMs);
-    if (definition?.response.case !== "error") return { payload: { data: definition?.response.value, requestInfo: info } };
+    if (definition?.response.case !== "error")
+      return { payload: { data: definition?.response.value, requestInfo: info } };
     const { code, message, details } = definition.response.value;
     const error = new ConnectError(message ?? "", code);
-    for (const { typeUrl, value } of details) error.details.push({ type: typeUrl.slice(typeUrl.lastIndexOf("/") + 1), value });
+    for (const { typeUrl, value } of details)
+      error.details.push({ type: typeUrl.slice(typeUrl.lastIndexOf("/") + 1), value });
     error.details.push({ type: infoType.typeName, value: toBinary(infoType, info) });
     throw error;
   }
 
   return Object.fromEntries(
-    service.methods.filter(({ localName }) => /unary$/i.test(localName)).map(({ localName }) => [localName, unary]),
+    service.methods
+      .filter(({ localName }) => /unary$/i.test(localName))
+      .map(({ localName }) => [localName, unary]),
   ) as never;
 }

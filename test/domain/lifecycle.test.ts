@@ -19,7 +19,10 @@ const table: Record<ProgramEvent, { from: ProgramStatus[]; to: ProgramStatus | "
   deploy: { from: ["ready", "optimized"], to: "deployed" },
   undeploy: { from: ["deployed"], to: "own" },
 };
-for (const [event, { from, to }] of Object.entries(table) as [ProgramEvent, { from: ProgramStatus[]; to: ProgramStatus | "own" }][])
+for (const [event, { from, to }] of Object.entries(table) as [
+  ProgramEvent,
+  { from: ProgramStatus[]; to: ProgramStatus | "own" },
+][])
   test(`${event} leads from ${from.join(", ")} to ${to}, and from nothing else`, (t) => {
     t.is(programStep(event).to, to);
     for (const status of statuses)
@@ -36,5 +39,8 @@ test("a run's record goes on from pending and running alone", (t) => {
   t.deepEqual(executionStep("complete"), { from: ["running"], to: "completed" });
   t.deepEqual(executionStep("fail"), { from: ["pending", "running"], to: "failed" });
   t.deepEqual(executionStep("cancel"), { from: ["pending", "running"], to: "cancelled" });
-  t.regex(executionConflict("complete", "failed", "x").message, /x can't become completed: it is failed, and must be running/);
+  t.regex(
+    executionConflict("complete", "failed", "x").message,
+    /x can't become completed: it is failed, and must be running/,
+  );
 });

@@ -93,7 +93,11 @@ test("while workers die one after another, every call is answered", async (t) =>
 test("calls go to the worker that has the fewest, and from one that is lost to one other", async (t) => {
   const model = await startModel();
   t.teardown(model.close);
-  Object.assign(process.env, { SIGRUN_LM: "openai/scripted", SIGRUN_LM_API_BASE: model.url, OPENAI_API_KEY: "test" });
+  Object.assign(process.env, {
+    SIGRUN_LM: "openai/scripted",
+    SIGRUN_LM_API_BASE: model.url,
+    OPENAI_API_KEY: "test",
+  });
   const log = createLogger("error");
   const child = await startSidecarChild({ dir, workers: 3, mcpServers: undefined, log });
   t.teardown(child.stop);
@@ -109,7 +113,9 @@ test("calls go to the worker that has the fewest, and from one that is lost to o
     program: { id: "p", signature: {}, modules: [{ name: "m", type: "Predict", signature: one() }] },
   };
   const limits = { timeoutMs: 30_000, signal: end.signal };
-  const runs = Array.from({ length: 9 }, () => workers.call((worker) => worker.run(ask, () => undefined, limits)));
+  const runs = Array.from({ length: 9 }, () =>
+    workers.call((worker) => worker.run(ask, () => undefined, limits)),
+  );
   await until(() => model.requests.length === 9);
   t.deepEqual(
     workers.here().map((worker) => worker.busy()),
@@ -144,14 +150,18 @@ test("calls go to the worker that has the fewest, and from one that is lost to o
   );
 });
 
-const one = () => ({ name: "S", outputs: [{ name: "answer", type: { kind: { case: "scalar" as const, value: Scalar.STR } } }] });
+const one = () => ({
+  name: "S",
+  outputs: [{ name: "answer", type: { kind: { case: "scalar" as const, value: Scalar.STR } } }],
+});
 
 test("a program that only one worker holds is given to the next one that is asked, and is listed once", async (t) => {
   const { gateway, model } = await startScripted(t, { SIGRUN_WORKERS: "2" });
   await until(async () => (await workersHere(gateway)) === 2);
   model.script(paris);
   const programId = await create(gateway);
-  for (let n = 0; n < 4; n++) t.deepEqual((await gateway.programs.executeProgram({ programId, inputs })).outputs, { answer: "Paris" });
+  for (let n = 0; n < 4; n++)
+    t.deepEqual((await gateway.programs.executeProgram({ programId, inputs })).outputs, { answer: "Paris" });
   const other = await create(gateway);
   await gateway.programs.executeProgram({ programId: other, inputs });
   const { programs } = await gateway.admin.listLoadedPrograms({});
@@ -166,17 +176,27 @@ test("a sidecar that runs elsewhere is reached by a target for each of its worke
   t.teardown(model.close);
   const lm = { SIGRUN_LM: "openai/scripted", SIGRUN_LM_API_BASE: model.url, OPENAI_API_KEY: "test" };
   const port = await twoFreePorts();
-  const sidecar = spawn(join(dir, ".venv/bin/python"), ["-m", "dspy_sidecar", "--listen", `127.0.0.1:${port}`, "--exit-with-stdin"], {
-    cwd: dir,
-    env: { ...process.env, ...lm, SIGRUN_WORKERS: "2" },
-    stdio: ["pipe", "ignore", "ignore"],
-  });
+  const sidecar = spawn(
+    join(dir, ".venv/bin/python"),
+    ["-m", "dspy_sidecar", "--listen", `127.0.0.1:${port}`, "--exit-with-stdin"],
+    {
+      cwd: dir,
+      env: { ...process.env, ...lm, SIGRUN_WORKERS: "2" },
+      stdio: ["pipe", "ignore", "ignore"],
+    },
+  );
   t.teardown(() => sidecar.stdin?.end());
   const targets = `127.0.0.1:${port}, 127.0.0.1:${port + 1}`;
-  const gateway = await startGateway(t, { ...lm, DATABASE_URL: await startPostgres(t), SIGRUN_SIDECAR: targets });
+  const gateway = await startGateway(t, {
+    ...lm,
+    DATABASE_URL: await startPostgres(t),
+    SIGRUN_SIDECAR: targets,
+  });
   await until(async () => (await workersHere(gateway)) === 2);
   model.script(paris);
-  t.deepEqual((await gateway.programs.executeProgram({ programId: await create(gateway), inputs })).outputs, { answer: "Paris" });
+  t.deepEqual((await gateway.programs.executeProgram({ programId: await create(gateway), inputs })).outputs, {
+    answer: "Paris",
+  });
 });
 
 /** The first of two ports that nobody has. */

@@ -10,13 +10,20 @@ const schema = "aged";
 test("what has ended and is older than it may be is removed, past what others hold, and nothing else is", async (t) => {
   const { gateway, env } = await startScripted(t, { SIGRUN_DATABASE_SCHEMA: schema });
   const url = env.DATABASE_URL;
-  const { program } = await gateway.programs.createProgram({ program: { name: "Aged", signature: { text: "question -> answer" } } });
+  const { program } = await gateway.programs.createProgram({
+    program: { name: "Aged", signature: { text: "question -> answer" } },
+  });
   const programId = program?.id ?? "";
-  const { execution: fresh } = await gateway.executions.startExecution({ programId, inputs: { question: "?" } });
+  const { execution: fresh } = await gateway.executions.startExecution({
+    programId,
+    inputs: { question: "?" },
+  });
   await gateway.executions.failExecution({ id: fresh?.id ?? "", errorMessage: "x" });
 
   const hour = 3_600_000;
-  const old = Array.from({ length: 1_203 }, (_, index) => uuidv7({ msecs: Date.now() - 2 * hour, seq: index }));
+  const old = Array.from({ length: 1_203 }, (_, index) =>
+    uuidv7({ msecs: Date.now() - 2 * hour, seq: index }),
+  );
   const [held = "", running = ""] = old;
   await runSql(
     url,
@@ -33,7 +40,8 @@ test("what has ended and is older than it may be is removed, past what others ho
   await holder.query(`SET search_path TO ${schema}; BEGIN`);
   await holder.query("UPDATE executions SET labels = '{}' WHERE id = $1", [held]);
 
-  const left = async () => (await runSql(url, schema, "SELECT id FROM executions ORDER BY id")).map(({ id }) => id);
+  const left = async () =>
+    (await runSql(url, schema, "SELECT id FROM executions ORDER BY id")).map(({ id }) => id);
   await startGateway(t, { ...env, SIGRUN_DATABASE_SCHEMA: schema, SIGRUN_RETENTION: "1h" });
   await until(async () => (await left()).length === 3);
   t.deepEqual(await left(), [held, running, fresh?.id].sort());

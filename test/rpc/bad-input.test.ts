@@ -6,7 +6,12 @@ import { failure } from "../_errors.ts";
 import { type Gateway, shared, startScripted } from "../_gateway.ts";
 import type { ScriptedModel } from "../_model.ts";
 
-const test = anyTest.serial as TestFn<{ gateway: Gateway; model: ScriptedModel; url: string; programId: string }>;
+const test = anyTest.serial as TestFn<{
+  gateway: Gateway;
+  model: ScriptedModel;
+  url: string;
+  programId: string;
+}>;
 const file = shared(anyTest);
 const schema = "bad_input";
 test.before(async (t) => {
@@ -20,7 +25,11 @@ type T = ExecutionContext<{ gateway: Gateway; model: ScriptedModel; url: string;
 
 const tables = ["signatures", "programs", "program_revisions", "executions"];
 async function rows({ context }: T): Promise<unknown> {
-  return runSql(context.url, schema, tables.map((table) => `SELECT '${table}' AS name, count(*) FROM ${table}`).join(" UNION ALL "));
+  return runSql(
+    context.url,
+    schema,
+    tables.map((table) => `SELECT '${table}' AS name, count(*) FROM ${table}`).join(" UNION ALL "),
+  );
 }
 
 /** Posts JSON, as it is, and gives the code, the reason and the paths. */
@@ -34,69 +43,123 @@ async function post({ context }: T, method: string, body: string) {
     code = "ok",
     message = "",
     details = [],
-  } = (await response.json()) as { code?: string; message?: string; details?: { type: string; debug?: Record<string, never> }[] };
+  } = (await response.json()) as {
+    code?: string;
+    message?: string;
+    details?: { type: string; debug?: Record<string, never> }[];
+  };
   const of = (type: string) =>
     details.find((detail) => detail.type === `google.rpc.${type}`)?.debug as
       | { reason?: string; fieldViolations?: { field: string }[] }
       | undefined;
-  return { code, message, reason: of("ErrorInfo")?.reason, paths: (of("BadRequest")?.fieldViolations ?? []).map(({ field }) => field) };
+  return {
+    code,
+    message,
+    reason: of("ErrorInfo")?.reason,
+    paths: (of("BadRequest")?.fieldViolations ?? []).map(({ field }) => field),
+  };
 }
 
 const deep = (levels: number) => `${'{"k":'.repeat(levels)}1${"}".repeat(levels)}`;
-const execute = (inputs: string) => ["ProgramService/ExecuteProgram", `{"program_id":"target","inputs":${inputs}}`] as const;
+const execute = (inputs: string) =>
+  ["ProgramService/ExecuteProgram", `{"program_id":"target","inputs":${inputs}}`] as const;
 
-const bad: [what: string, request: readonly [method: string, body: string], code: string, paths: string[]][] = [
+const bad: [what: string, request: readonly [method: string, body: string], code: string, paths: string[]][] =
   [
-    "nesting of 33 levels",
-    execute(`{"question":"x","more":${deep(32)}}`),
-    "invalid_argument",
-    [`inputs.more${".k".repeat(31)}`, "inputs.more.k"],
-  ],
-  ["nesting of 5,000 levels", execute(deep(5_000)), "invalid_argument", ["request"]],
-  ["a NUL", execute('{"question":"a\\u0000b","more":{}}'), "invalid_argument", ["inputs.question"]],
-  ["a NUL in a key", execute('{"question":"x","more":{"a\\u0000":"b"}}'), "invalid_argument", ['inputs.more["a\\u0000"]']],
-  ["a lone surrogate", execute('{"question":"\\ud800","more":{}}'), "invalid_argument", ["inputs.question"]],
-  ["__proto__", execute('{"question":"x","more":{},"__proto__":{"polluted":"yes"}}'), "invalid_argument", ["inputs.__proto__"]],
-  ["a number that JSON has not", execute('{"question":NaN,"more":{}}'), "invalid_argument", ["request"]],
-  ["a number beyond all numbers", execute('{"question":1e999,"more":{}}'), "invalid_argument", ["inputs.question"]],
-  ["a wrong type", execute('"x"'), "invalid_argument", ["request"]],
-  ["an unknown field", ["ProgramService/ExecuteProgram", '{"program_id":"target","inputz":{}}'], "invalid_argument", ["request"]],
-  ["no JSON", ["ProgramService/ExecuteProgram", "{"], "invalid_argument", ["request"]],
-  ["an unknown program", ["ProgramService/ExecuteProgram", `{"program_id":"${randomUUID()}"}`], "not_found", []],
-  ["no program", ["ProgramService/ExecuteProgram", "{}"], "invalid_argument", ["program_id"]],
-  ["an unknown execution", ["ExecutionService/GetExecution", `{"id":"${randomUUID()}"}`], "not_found", []],
-  ["an unknown signature", ["SignatureService/GetSignature", `{"id":"${randomUUID()}"}`], "not_found", []],
-  ["no UUID", ["ExecutionService/GetExecution", '{"id":"1 OR 1=1"}'], "invalid_argument", ["id"]],
-  [
-    "a name that holds NUL",
-    ["ProgramService/CreateProgram", '{"program":{"name":"a\\u0000","signature":{"text":"a -> b"}}}'],
-    "invalid_argument",
-    ["program.name"],
-  ],
-  [
-    "a signature of a lone surrogate",
-    ["SignatureService/CreateSignature", '{"signature":{"text":"a -> b","instructions":"\\udc00"}}'],
-    "invalid_argument",
-    ["request"],
-  ],
-  [
-    "a pattern that would backtrack",
     [
-      "SignatureService/CreateSignature",
-      '{"signature":{"inputs":[{"name":"a","constraints":{"pattern":"(?<=a)b"}}],"outputs":[{"name":"b"}]}}',
+      "nesting of 33 levels",
+      execute(`{"question":"x","more":${deep(32)}}`),
+      "invalid_argument",
+      [`inputs.more${".k".repeat(31)}`, "inputs.more.k"],
     ],
-    "invalid_argument",
-    ["signature.inputs[0].constraints.pattern"],
-  ],
-  [
-    "a label of __proto__",
-    ["ProgramService/ExecuteProgram", '{"program_id":"target","inputs":{"question":"x","more":{}},"labels":{"__proto__":"x"}}'],
-    "invalid_argument",
-    ['labels["__proto__"]'],
-  ],
-  ["a negative page", ["ProgramService/ListPrograms", '{"page_size":-1}'], "invalid_argument", ["page_size"]],
-  ["a page token of nobody's", ["ProgramService/ListPrograms", '{"page_token":"x"}'], "invalid_argument", ["page_token"]],
-];
+    ["nesting of 5,000 levels", execute(deep(5_000)), "invalid_argument", ["request"]],
+    ["a NUL", execute('{"question":"a\\u0000b","more":{}}'), "invalid_argument", ["inputs.question"]],
+    [
+      "a NUL in a key",
+      execute('{"question":"x","more":{"a\\u0000":"b"}}'),
+      "invalid_argument",
+      ['inputs.more["a\\u0000"]'],
+    ],
+    [
+      "a lone surrogate",
+      execute('{"question":"\\ud800","more":{}}'),
+      "invalid_argument",
+      ["inputs.question"],
+    ],
+    [
+      "__proto__",
+      execute('{"question":"x","more":{},"__proto__":{"polluted":"yes"}}'),
+      "invalid_argument",
+      ["inputs.__proto__"],
+    ],
+    ["a number that JSON has not", execute('{"question":NaN,"more":{}}'), "invalid_argument", ["request"]],
+    [
+      "a number beyond all numbers",
+      execute('{"question":1e999,"more":{}}'),
+      "invalid_argument",
+      ["inputs.question"],
+    ],
+    ["a wrong type", execute('"x"'), "invalid_argument", ["request"]],
+    [
+      "an unknown field",
+      ["ProgramService/ExecuteProgram", '{"program_id":"target","inputz":{}}'],
+      "invalid_argument",
+      ["request"],
+    ],
+    ["no JSON", ["ProgramService/ExecuteProgram", "{"], "invalid_argument", ["request"]],
+    [
+      "an unknown program",
+      ["ProgramService/ExecuteProgram", `{"program_id":"${randomUUID()}"}`],
+      "not_found",
+      [],
+    ],
+    ["no program", ["ProgramService/ExecuteProgram", "{}"], "invalid_argument", ["program_id"]],
+    ["an unknown execution", ["ExecutionService/GetExecution", `{"id":"${randomUUID()}"}`], "not_found", []],
+    ["an unknown signature", ["SignatureService/GetSignature", `{"id":"${randomUUID()}"}`], "not_found", []],
+    ["no UUID", ["ExecutionService/GetExecution", '{"id":"1 OR 1=1"}'], "invalid_argument", ["id"]],
+    [
+      "a name that holds NUL",
+      ["ProgramService/CreateProgram", '{"program":{"name":"a\\u0000","signature":{"text":"a -> b"}}}'],
+      "invalid_argument",
+      ["program.name"],
+    ],
+    [
+      "a signature of a lone surrogate",
+      ["SignatureService/CreateSignature", '{"signature":{"text":"a -> b","instructions":"\\udc00"}}'],
+      "invalid_argument",
+      ["request"],
+    ],
+    [
+      "a pattern that would backtrack",
+      [
+        "SignatureService/CreateSignature",
+        '{"signature":{"inputs":[{"name":"a","constraints":{"pattern":"(?<=a)b"}}],"outputs":[{"name":"b"}]}}',
+      ],
+      "invalid_argument",
+      ["signature.inputs[0].constraints.pattern"],
+    ],
+    [
+      "a label of __proto__",
+      [
+        "ProgramService/ExecuteProgram",
+        '{"program_id":"target","inputs":{"question":"x","more":{}},"labels":{"__proto__":"x"}}',
+      ],
+      "invalid_argument",
+      ['labels["__proto__"]'],
+    ],
+    [
+      "a negative page",
+      ["ProgramService/ListPrograms", '{"page_size":-1}'],
+      "invalid_argument",
+      ["page_size"],
+    ],
+    [
+      "a page token of nobody's",
+      ["ProgramService/ListPrograms", '{"page_token":"x"}'],
+      "invalid_argument",
+      ["page_token"],
+    ],
+  ];
 for (const [what, [method, body], code, paths] of bad)
   test(`${what} is ${code}, and stores nothing`, async (t) => {
     const before = await rows(t);
@@ -130,7 +193,10 @@ test("a million keys are too large, and as many as fit are refused by the first 
 test("nothing was polluted, and the process runs on", async (t) => {
   t.context.model.script({ fields: { answer: "here" } });
   const inputs = JSON.parse('{"question": "x", "more": {"__proto__": "kept", "constructor": "too"}}');
-  const { execution } = await t.context.gateway.programs.executeProgram({ programId: t.context.programId, inputs });
+  const { execution } = await t.context.gateway.programs.executeProgram({
+    programId: t.context.programId,
+    inputs,
+  });
   const { execution: record } = await t.context.gateway.executions.getExecution({ id: execution?.id ?? "" });
   t.deepEqual(Object.entries(record?.inputs?.more ?? {}).sort(), [
     ["__proto__", "kept"],

@@ -19,10 +19,13 @@ function contract(): Map<string, string[]> {
 
 /** As google.rpc writes it; "CANCELLED" has two l there. */
 const nameOf = (code: Code) =>
-  code === Code.Canceled ? "CANCELLED" : (Code[code] ?? "").replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
+  code === Code.Canceled
+    ? "CANCELLED"
+    : (Code[code] ?? "").replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
 
 test("every reason of the contract has the code that the contract gives it", (t) => {
   const reasons = contract();
   t.deepEqual(Object.keys(codes).sort(), [...reasons.keys()].sort());
-  for (const [reason, code] of Object.entries(codes)) t.true(reasons.get(reason)?.includes(nameOf(code)), `${reason} is ${nameOf(code)}`);
+  for (const [reason, code] of Object.entries(codes))
+    t.true(reasons.get(reason)?.includes(nameOf(code)), `${reason} is ${nameOf(code)}`);
 });

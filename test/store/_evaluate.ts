@@ -22,7 +22,9 @@ export function meets(condition: Condition | null, row: Fields): boolean {
     case "present":
       return valuesAt(condition.target, row).some((one) => isPresent(condition.target, one));
     case "has":
-      return valuesAt(condition.target, row).some((one) => has(condition.target, one, condition.value, condition.text));
+      return valuesAt(condition.target, row).some((one) =>
+        has(condition.target, one, condition.value, condition.text),
+      );
   }
   if (value === null) return false;
   switch (condition.op) {
@@ -53,7 +55,10 @@ export function keyAt(target: Target, row: Fields): Json {
 function valueAt({ field, kind, path }: Target, row: Fields): Json {
   const whole = row[field] ?? null;
   if (kind === "labels" && path[0] !== undefined) return (whole as Fields)[path[0]] ?? null;
-  return path.reduce<Json>((value, name) => (isObject(value) && Object.hasOwn(value, name) ? (value[name] as Json) : null), whole);
+  return path.reduce<Json>(
+    (value, name) => (isObject(value) && Object.hasOwn(value, name) ? (value[name] as Json) : null),
+    whole,
+  );
 }
 
 /** All that a path leads to, through lists too; of null none. */
@@ -103,4 +108,5 @@ function compare(a: string | number, b: string | number): number {
   return a - (b as number);
 }
 
-const isObject = (value: Json): value is { [name: string]: Json } => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: Json): value is { [name: string]: Json } =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

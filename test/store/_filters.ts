@@ -4,7 +4,9 @@ import { labelKeys, names, numbers, text, times } from "./_rows.ts";
 const nobody = "00000000-0000-0000-0000-000000000000";
 const quoted = (value: string) => `"${value.replaceAll(/["\\]/g, "\\$&")}"`;
 const word = (value: string) => (/^[A-Za-z_][\w-]*$/.test(value) ? value : quoted(value));
-const path = fc.array(fc.constantFrom(...names).map(word), { minLength: 1, maxLength: 2 }).map((parts) => parts.join("."));
+const path = fc
+  .array(fc.constantFrom(...names).map(word), { minLength: 1, maxLength: 2 })
+  .map((parts) => parts.join("."));
 const label = fc.constantFrom(...labelKeys, "none").map((key) => `labels.${key}`);
 const any = fc.constantFrom("=", "!=", "<", "<=", ">", ">=", ":");
 const equal = fc.constantFrom("=", "!=", ":");
@@ -14,12 +16,20 @@ const wordValue = fc.oneof(
 );
 
 const comparison = fc.oneof(
-  compared(fc.constantFrom("status"), equal, fc.constantFrom("PENDING", "COMPLETED", "EXECUTION_STATUS_FAILED", '"RUNNING"')),
+  compared(
+    fc.constantFrom("status"),
+    equal,
+    fc.constantFrom("PENDING", "COMPLETED", "EXECUTION_STATUS_FAILED", '"RUNNING"'),
+  ),
   compared(fc.constantFrom("program_id"), equal, fc.constantFrom("one", '"two"', "nobody", nobody)),
   compared(fc.constantFrom("id", "request_id"), equal, fc.constant(nobody)),
   compared(fc.constantFrom("error_message", "error_reason", "model"), any, wordValue),
   compared(label, any, wordValue),
-  compared(fc.constantFrom("labels", "inputs", "outputs"), fc.constant(":"), fc.constantFrom(...labelKeys, ...names).map(word)),
+  compared(
+    fc.constantFrom("labels", "inputs", "outputs"),
+    fc.constant(":"),
+    fc.constantFrom(...labelKeys, ...names).map(word),
+  ),
   compared(
     fc.constantFrom("revision", "token_usage.input_tokens", "token_usage.total_tokens"),
     any,
@@ -61,7 +71,11 @@ const comparison = fc.oneof(
     .map((field) => `${field}:*`),
 );
 
-function compared(field: fc.Arbitrary<string>, sign: fc.Arbitrary<string>, value: fc.Arbitrary<string>): fc.Arbitrary<string> {
+function compared(
+  field: fc.Arbitrary<string>,
+  sign: fc.Arbitrary<string>,
+  value: fc.Arbitrary<string>,
+): fc.Arbitrary<string> {
   return fc.tuple(field, sign, value).map((parts) => parts.join(" "));
 }
 
@@ -80,7 +94,11 @@ function filtersOf(comparison: fc.Arbitrary<string>): fc.Arbitrary<string> {
   })).filter;
 }
 
-const programStatus = compared(fc.constant("status"), equal, fc.constantFrom("DRAFT", "READY", "PROGRAM_STATUS_OPTIMIZED", "ERROR"));
+const programStatus = compared(
+  fc.constant("status"),
+  equal,
+  fc.constantFrom("DRAFT", "READY", "PROGRAM_STATUS_OPTIMIZED", "ERROR"),
+);
 const failed = [
   compared(fc.constant("error_reason"), any, fc.constantFrom('""', "PROGRAM_INVALID")),
   compared(fc.constant("error_message"), any, wordValue),
@@ -90,7 +108,11 @@ const programComparison = fc.oneof(
   programStatus,
   ...failed,
   compared(fc.constant("status"), equal, fc.constant("DEPLOYED")),
-  compared(fc.constantFrom("handle", "name", "description"), any, fc.oneof(wordValue, fc.constantFrom('"asked-1"', "ASKED"))),
+  compared(
+    fc.constantFrom("handle", "name", "description"),
+    any,
+    fc.oneof(wordValue, fc.constantFrom('"asked-1"', "ASKED")),
+  ),
   compared(label, any, wordValue),
   compared(fc.constantFrom("revision", "deployed_revision"), any, fc.constantFrom("0", "1", "1.5")),
   compared(fc.constant("performance_metrics.score"), any, fc.constantFrom("0", "0.25", "0.5", "1", '"1"')),

@@ -29,7 +29,12 @@ export const texts = [
 export const numbers = [0, 1, -1, 1.5, 0.1, 100, 1e21, 2 ** 53];
 export const names = ["question", "score", "tags", "a b", "__proto__", "deep"];
 export const text = fc.constantFrom(...texts);
-const scalar: fc.Arbitrary<Json> = fc.oneof(text, fc.constantFrom(...numbers), fc.boolean(), fc.constant(null));
+const scalar: fc.Arbitrary<Json> = fc.oneof(
+  text,
+  fc.constantFrom(...numbers),
+  fc.boolean(),
+  fc.constant(null),
+);
 const member: fc.Arbitrary<Json> = fc.oneof(
   { weight: 3, arbitrary: scalar },
   fc.array(scalar, { maxLength: 3 }),
@@ -38,7 +43,10 @@ const member: fc.Arbitrary<Json> = fc.oneof(
 );
 
 function object(value: fc.Arbitrary<Json>): fc.Arbitrary<{ [name: string]: Json }> {
-  const entries = fc.uniqueArray(fc.tuple(fc.constantFrom(...names), value), { selector: ([name]) => name, maxLength: 4 });
+  const entries = fc.uniqueArray(fc.tuple(fc.constantFrom(...names), value), {
+    selector: ([name]) => name,
+    maxLength: 4,
+  });
   return entries.map((found) => Object.fromEntries(found));
 }
 
@@ -59,9 +67,12 @@ function row(programs: readonly string[]) {
       status: fc.constantFrom("pending", "running", "completed", "failed", "cancelled"),
       inputs: object(member),
       outputs: object(member),
-      steps: fc.array(fc.record({ module: fc.constantFrom("predict", "Guess"), outputs: object(member), rawAnswer: text }), {
-        maxLength: 2,
-      }),
+      steps: fc.array(
+        fc.record({ module: fc.constantFrom("predict", "Guess"), outputs: object(member), rawAnswer: text }),
+        {
+          maxLength: 2,
+        },
+      ),
       error_reason: fc.constantFrom("OUTPUT_INVALID", "LM_ERROR"),
       error_message: text,
       model: fc.constantFrom("", "openai/a", "openai/B"),
@@ -98,7 +109,10 @@ export const project = "00000000-0000-0000-0000-000000000000";
 export type Filled = { readonly url: string; readonly store: Store; readonly rows: readonly Fields[] };
 
 /** Opens a store with so many executions of some programs, the same each time. */
-export async function fill(t: Teardown, { schema, handles, count }: { schema: string; handles: string[]; count: number }): Promise<Filled> {
+export async function fill(
+  t: Teardown,
+  { schema, handles, count }: { schema: string; handles: string[]; count: number },
+): Promise<Filled> {
   const url = await startPostgres(t);
   const store = await openStore({ url, schema, pool: 4, log: createLogger("error") });
   t.teardown(() => store.close());
@@ -112,8 +126,22 @@ async function createProgram(store: Store, handle: string): Promise<string> {
   const id = uuidv7();
   const signature = { name: "S", instructions: "", inputs: [], outputs: [] };
   const definition = { signature, modules: [], outputs: [], lm: {}, compiledState: "" };
-  const revision = { origin: "created", status: "ready", definition, dspyProgramId: "", score: null } as never;
-  await store.programs.create(project, { id, handle, name: handle, description: "", labels: {}, request: null, revision });
+  const revision = {
+    origin: "created",
+    status: "ready",
+    definition,
+    dspyProgramId: "",
+    score: null,
+  } as never;
+  await store.programs.create(project, {
+    id,
+    handle,
+    name: handle,
+    description: "",
+    labels: {},
+    request: null,
+    revision,
+  });
   return id;
 }
 

@@ -4,7 +4,10 @@ import { createSharedRead } from "../../src/store/shared-read.ts";
 /** Reads that end when they are told to, and know how often they began. */
 function controlled() {
   const begun: { key: string; end(value: string): void; fail(error: Error): void }[] = [];
-  const read = createSharedRead((key: string) => new Promise<string>((resolve, reject) => begun.push({ key, end: resolve, fail: reject })));
+  const read = createSharedRead(
+    (key: string) =>
+      new Promise<string>((resolve, reject) => begun.push({ key, end: resolve, fail: reject })),
+  );
   const until = async (count: number) => {
     while (begun.length < count) await new Promise((resolve) => setImmediate(resolve));
   };

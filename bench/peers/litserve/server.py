@@ -22,7 +22,9 @@ class Answering(litserve.LitAPI):
 
     async def predict(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Many at a time, as they wait for the model."""
-        return (await self.program.acall(question=inputs["question"], context=inputs["context"])).toDict()
+        return (
+            await self.program.acall(question=inputs["question"], context=inputs["context"])
+        ).toDict()
 
     async def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:
         """Gives the outputs as they are."""
@@ -31,4 +33,9 @@ class Answering(litserve.LitAPI):
 
 if __name__ == "__main__":
     server = litserve.LitServer(Answering(enable_async=True), accelerator="cpu")
-    server.run(host="127.0.0.1", port=int(os.environ["BENCH_PORT"]), generate_client_file=False, log_level="warning")
+    server.run(
+        host="127.0.0.1",
+        port=int(os.environ["BENCH_PORT"]),
+        generate_client_file=False,
+        log_level="warning",
+    )

@@ -60,7 +60,9 @@ class Interpreter(PythonInterpreter):  # type: ignore[misc]
         # DSPy's reads a line of any length into our memory.
         line: str = self.deno_process.stdout.readline(MOST_CHARACTERS)
         if len(line) == MOST_CHARACTERS:
-            self._raise_terminal_error(f"the code has printed more than {MOST_CHARACTERS} characters")
+            self._raise_terminal_error(
+                f"the code has printed more than {MOST_CHARACTERS} characters"
+            )
         return line.strip() or super()._read_response_line(context)
 
 
@@ -82,10 +84,27 @@ def killed_at_the_end() -> Iterator[None]:
 
 def command() -> list[str]:
     """Starts Deno with DSPy's runner, which loads Pyodide and then gives up reading its files."""
-    flags = ["--no-config", "--no-lock", "--no-remote", "--no-npm", "--no-prompt", "--node-modules-dir=none"]
+    flags = [
+        "--no-config",
+        "--no-lock",
+        "--no-remote",
+        "--no-npm",
+        "--no-prompt",
+        "--node-modules-dir=none",
+    ]
     own = [f"--import-map={FOLDER / 'imports.json'}", f"--allow-read={PYODIDE}"]
     runner = [str(RUNNER), "", f"--dspy-deno-dir={PYODIDE}"]
-    return [sys.executable, "-I", "-S", str(PROCESS), deno() or "deno", "run", *flags, *own, *runner]
+    return [
+        sys.executable,
+        "-I",
+        "-S",
+        str(PROCESS),
+        deno() or "deno",
+        "run",
+        *flags,
+        *own,
+        *runner,
+    ]
 
 
 @functools.cache

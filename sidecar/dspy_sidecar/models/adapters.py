@@ -16,7 +16,9 @@ class AsksAgain:
     DSPy does so only while nothing was handed on, since it can't take chunks back. Our callers are told to forget them.
     """
 
-    def __call__(self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any) -> list[dict[str, Any]]:
+    def __call__(
+        self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any
+    ) -> list[dict[str, Any]]:
         """As the adapter's own."""
         try:
             return super().__call__(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[misc, no-any-return]
@@ -25,7 +27,9 @@ class AsksAgain:
                 raise
             return dspy.JSONAdapter()(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[no-any-return]
 
-    async def acall(self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any) -> list[dict[str, Any]]:
+    async def acall(
+        self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any
+    ) -> list[dict[str, Any]]:
         """As the adapter's own."""
         try:
             return await super().acall(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[misc, no-any-return]

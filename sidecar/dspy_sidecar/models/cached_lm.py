@@ -55,7 +55,12 @@ class LM(threads.LM):
         call = execution.prepare(self, prompt, messages, kwargs, asynchronous=True)
         warn_openai_messages(self, messages)
         engine = self.way
-        if engine is None or call.request is not None or call.n != 1 or not call.legacy.keys() <= SETTINGS:
+        if (
+            engine is None
+            or call.request is not None
+            or call.n != 1
+            or not call.legacy.keys() <= SETTINGS
+        ):
             result = await execution.aexecute(self, call)
         else:
             result = await execute(self, call, engine)

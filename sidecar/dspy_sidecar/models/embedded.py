@@ -71,7 +71,10 @@ class EmbeddedModel:
             if self._stopping.is_set():
                 return
             logger.warning(
-                "the local model's process ended by itself and is started again", extra={"fields": {"code": code}}
+                "the local model's process ended by itself and is started again",
+                extra={"fields": {"code": code}},
             )
-            pause = FIRST_PAUSE_S if time.monotonic() - began > 30 else min(pause * 2, LONGEST_PAUSE_S)
+            pause = (
+                FIRST_PAUSE_S if time.monotonic() - began > 30 else min(pause * 2, LONGEST_PAUSE_S)
+            )
             self._stopping.wait(pause)

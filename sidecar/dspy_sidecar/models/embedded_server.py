@@ -32,7 +32,14 @@ def main(port: int) -> None:
     params.n_gpu_layers = 0
     # One core stays free for those who ask: with all of them it is 20 times slower while another process works.
     threads = max(
-        1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) - 1
+        1,
+        min(
+            4,
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1,
+        )
+        - 1,
     )
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads

@@ -100,7 +100,9 @@ class Direct:
         """The outputs, as DSPy's predictor would give them; None where it has to do so itself, and nothing was asked."""
         if inputs.keys() != self._fields:
             return None
-        content = self._adapter.format_user_message_content(self._signature, inputs, main_request=True)
+        content = self._adapter.format_user_message_content(
+            self._signature, inputs, main_request=True
+        )
         if CUSTOM_TYPE_START_IDENTIFIER in content:
             return None
         try:
@@ -112,7 +114,9 @@ class Direct:
         try:
             if isinstance(output, str) and output:
                 return self._adapter.parse(signature, output)  # type: ignore[no-any-return]
-            return self._adapter._call_postprocess(signature, signature, [output], self._lm, config)[0]  # type: ignore[no-any-return]
+            return self._adapter._call_postprocess(
+                signature, signature, [output], self._lm, config
+            )[0]  # type: ignore[no-any-return]
         except AdapterParseError:
             again = self._adapter._make_json_adapter_fallback()
             with planned(self._lm, config):
@@ -140,7 +144,11 @@ class Direct:
         self, answer: HttpResponse, content: str, state: execution._Attempt, spent: list[CallResult]
     ) -> None:
         """By DSPy, as if it had asked."""
-        call = execution.prepare(self._lm, None, ending(self._prompt, content), self._config, asynchronous=True)
+        call = execution.prepare(
+            self._lm, None, ending(self._prompt, content), self._config, asynchronous=True
+        )
         engine = self._engine
         request = engine.request(call)
-        await execution._aattempt(self._lm, call, engine.that_got(answer), request, engine.provider, state, spent)
+        await execution._aattempt(
+            self._lm, call, engine.that_got(answer), request, engine.provider, state, spent
+        )

@@ -73,7 +73,12 @@ class Models:
         return lm, ADAPTERS[chosen.adapter] if chosen.adapter else best
 
     def _make(
-        self, model: str, temperature: float | None, max_tokens: int | None, cache: bool, params: dict[str, Any]
+        self,
+        model: str,
+        temperature: float | None,
+        max_tokens: int | None,
+        cache: bool,
+        params: dict[str, Any],
     ) -> dspy.LM:
         where: dict[str, Any] = {}
         provider = self._settings.default_model.split("/", 1)[0]
@@ -100,6 +105,8 @@ def register_embedded(url: str) -> None:
         base_url=url,
         supports=EndpointSupport(complete=True, stream=True, models=True),
     )
-    definition = ProviderDefinition.chat(policy, compat=OpenAIChatCompat.preset("lmstudio"), placeholder_key="local")
+    definition = ProviderDefinition.chat(
+        policy, compat=OpenAIChatCompat.preset("lmstudio"), placeholder_key="local"
+    )
     supports = ModelSupport(response_schema=True, function_calling=False, reasoning=False)
     register_provider(definition, supports=supports, replace=True)

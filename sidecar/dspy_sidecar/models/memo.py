@@ -69,12 +69,16 @@ class Memoized:
             memo.demos = known
         return list(known[1].demos)
 
-    async def acall(self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any) -> list[dict[str, Any]]:
+    async def acall(
+        self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any
+    ) -> list[dict[str, Any]]:
         """As the adapter's own."""
         with planned(lm, lm_kwargs):
             return await super().acall(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[misc, no-any-return]
 
-    def __call__(self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any) -> list[dict[str, Any]]:
+    def __call__(
+        self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any
+    ) -> list[dict[str, Any]]:
         """As the adapter's own."""
         with planned(lm, lm_kwargs):
             return super().__call__(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[misc, no-any-return]
@@ -90,7 +94,9 @@ class Memoized:
 class MemoizedFormat(Memoized):
     """Goes before DSPy's JSONAdapter, which makes a pydantic model of the outputs at each run."""
 
-    def _prepare_response_format(self, lm: Any, lm_kwargs: dict[str, Any], signature: Signature) -> None:
+    def _prepare_response_format(
+        self, lm: Any, lm_kwargs: dict[str, Any], signature: Signature
+    ) -> None:
         """As the adapter's own."""
         memo = self._memo(signature)
         able = ("response_format" in lm.supported_params, lm.supports_response_schema)

@@ -53,7 +53,11 @@ class Meter:
     def add_usage(self, lm: str, entry: dict[str, Any]) -> None:
         """DSPy's usage tracker's own method: what one request used, by the provider's word."""
         details = entry.get("prompt_tokens_details") or {}
-        cached = details.get("cached_tokens") if isinstance(details, dict) else getattr(details, "cached_tokens", 0)
+        cached = (
+            details.get("cached_tokens")
+            if isinstance(details, dict)
+            else getattr(details, "cached_tokens", 0)
+        )
         for usage in self._usages():
             usage.input_tokens += entry.get("prompt_tokens") or 0
             usage.output_tokens += entry.get("completion_tokens") or 0

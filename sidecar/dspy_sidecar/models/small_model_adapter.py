@@ -15,14 +15,21 @@ IDLE_KEYS = ("__dspy_field_type", "prefix", "desc", "constraints", "title")
 class SmallModelAdapter(dspy.JSONAdapter):  # type: ignore[misc]
     """Stock adapters' prompts are too long for 135 million parameters, and their answers do not parse."""
 
-    def _prepare_response_format(self, lm: Any, lm_kwargs: dict[str, Any], signature: type[dspy.Signature]) -> None:
-        fields = {name: (field.annotation, field) for name, field in signature.output_fields.items()}
+    def _prepare_response_format(
+        self, lm: Any, lm_kwargs: dict[str, Any], signature: type[dspy.Signature]
+    ) -> None:
+        fields = {
+            name: (field.annotation, field) for name, field in signature.output_fields.items()
+        }
         schema = pydantic.create_model("Answer", **fields).model_json_schema()  # type: ignore[call-overload]
         bound(schema)
         for field in schema["properties"].values():
             for key in IDLE_KEYS:
                 field.pop(key, None)
-        lm_kwargs["response_format"] = {"type": "json_schema", "json_schema": {"name": "Answer", "schema": schema}}
+        lm_kwargs["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "Answer", "schema": schema},
+        }
 
     def format_system_message(self, signature: type[dspy.Signature]) -> str:
         """Says in three lines what stock DSPy says in twenty."""
@@ -40,7 +47,10 @@ class SmallModelAdapter(dspy.JSONAdapter):  # type: ignore[misc]
     ) -> str:
         """The inputs, one a line."""
         given = {name: field for name, field in signature.input_fields.items() if name in inputs}
-        lines = [f"{name}: {format_field_value(field_info=field, value=inputs[name])}" for name, field in given.items()]
+        lines = [
+            f"{name}: {format_field_value(field_info=field, value=inputs[name])}"
+            for name, field in given.items()
+        ]
         return "\n".join(filter(None, [prefix, *lines, suffix]))
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:

@@ -42,7 +42,9 @@ class Purse:
         self._in_flight = 0
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="requests to models", daemon=True).start()
+        threading.Thread(
+            target=self._loop.run_forever, name="requests to models", daemon=True
+        ).start()
 
     def __deepcopy__(self, memo: Any) -> "Purse":
         """There is one: DSPy copies programs, their models and its usage trackers."""
@@ -102,12 +104,19 @@ class Purse:
         left = self.time_left()
         if left is not None and left <= 0:
             return "time"
-        if self._calls is not None and self.usage.lm_calls + self._in_flight + count > self._calls - self._kept_calls:
+        if (
+            self._calls is not None
+            and self.usage.lm_calls + self._in_flight + count > self._calls - self._kept_calls
+        ):
             return "lm_calls"
         # What those on their way will spend is not known; most are alike.
         expected = self._in_flight * (self.tokens // max(1, self.usage.lm_calls))
         kept = max(self._kept_tokens, self._kept_calls * self.largest)
-        return "tokens" if self._tokens is not None and self.tokens + expected >= self._tokens - kept else None
+        return (
+            "tokens"
+            if self._tokens is not None and self.tokens + expected >= self._tokens - kept
+            else None
+        )
 
     def _wait(self, request: Callable[[], Awaitable[Any]], tally: "Tally") -> Any:
         async def counted() -> Any:
@@ -154,7 +163,11 @@ class Tally:
         """DSPy's own method."""
         self.is_asked = True
         details = entry.get("prompt_tokens_details") or {}
-        cached = details.get("cached_tokens") if isinstance(details, dict) else getattr(details, "cached_tokens", 0)
+        cached = (
+            details.get("cached_tokens")
+            if isinstance(details, dict)
+            else getattr(details, "cached_tokens", 0)
+        )
         self.input_tokens += entry.get("prompt_tokens") or 0
         self.output_tokens += entry.get("completion_tokens") or 0
         self.cached_tokens += cached or 0

@@ -39,7 +39,9 @@ class Folders:
                 check(folder)
             self._sweep(root)
         except OSError as error:
-            logger.warning("an optimization can't go on after a crash", extra={"fields": {"error": str(error)}})
+            logger.warning(
+                "an optimization can't go on after a crash", extra={"fields": {"error": str(error)}}
+            )
             return None
         return root / optimization_id
 

@@ -33,7 +33,10 @@ def expected(name: str, config: Config, trainset: int, predictors: int) -> Expec
             return of_candidates(value("num_candidate_programs") + 3, trainset)
         case "COPRO":
             # With several predictors each round tries again what all the rounds before it proposed.
-            rounds = [value("breadth") * (depth if predictors > 1 else 1) for depth in range(1, value("depth") + 1)]
+            rounds = [
+                value("breadth") * (depth if predictors > 1 else 1)
+                for depth in range(1, value("depth") + 1)
+            ]
             return of_candidates(sum(rounds) * predictors, trainset)
         case "InferRules":
             return of_candidates(value("num_candidates"), trainset - trainset // 2)
@@ -63,7 +66,9 @@ def of_mipro(value: Value, config: Config, trainset: int, predictors: int) -> Ex
         is_minibatch = held > mipro.MIN_MINIBATCH_SIZE
         is_zero_shot = value("max_bootstrapped_demos") == value("max_labeled_demos") == 0
         count = mipro.AUTO_RUN_SETTINGS[auto]["n"]
-        trials = int(max(2 * predictors * (1 if is_zero_shot else 2) * math.log2(count), 1.5 * count))
+        trials = int(
+            max(2 * predictors * (1 if is_zero_shot else 2) * math.log2(count), 1.5 * count)
+        )
     if not is_minibatch:
         return of_candidates(1 + trials, held)
     full = 2 + trials // value("minibatch_full_eval_steps")
@@ -83,6 +88,14 @@ def of_gepa(config: Config, trainset: int, predictors: int) -> int:
 def defaults(name: str) -> Config:
     """DSPy's own."""
     kind = getattr(dspy, name)
-    functions = [kind.compile, kind.__init__, *([dspy.BootstrapFewShot.__init__] if name == "InferRules" else [])]
-    parameters = [one for function in functions for one in inspect.signature(function).parameters.values()]
-    return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
+    functions = [
+        kind.compile,
+        kind.__init__,
+        *([dspy.BootstrapFewShot.__init__] if name == "InferRules" else []),
+    ]
+    parameters = [
+        one for function in functions for one in inspect.signature(function).parameters.values()
+    ]
+    return {
+        one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty
+    }

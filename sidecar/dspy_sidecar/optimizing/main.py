@@ -29,8 +29,12 @@ PR_SET_PDEATHSIG = 1
 def arguments() -> argparse.Namespace:
     """What the sidecar says."""
     parser = argparse.ArgumentParser(prog="dspy_sidecar.optimizing.main")
-    parser.add_argument("--events", type=int, required=True, help="the file descriptor that events are written to")
-    parser.add_argument("--began", type=float, required=True, help="when its time began, by the monotonic clock")
+    parser.add_argument(
+        "--events", type=int, required=True, help="the file descriptor that events are written to"
+    )
+    parser.add_argument(
+        "--began", type=float, required=True, help="when its time began, by the monotonic clock"
+    )
     parser.add_argument("--embedded-port", type=int, help="of the local model")
     parser.add_argument("--log-dir", help="where an optimizer that can go on keeps what it has")
     return parser.parse_args()
@@ -72,7 +76,9 @@ def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace) -> No
     dspy.disable_logging()
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
     embedded = EmbeddedModel(args.embedded_port) if args.embedded_port else None
-    optimization = Optimization(request, Models(Settings.read(os.environ), embedded), args.began, args.log_dir)
+    optimization = Optimization(
+        request, Models(Settings.read(os.environ), embedded), args.began, args.log_dir
+    )
     events = os.fdopen(args.events, "wb", buffering=0)
     ended = threading.Event()
 
@@ -88,11 +94,15 @@ def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace) -> No
     telling.start()
     try:
         result = optimization.run()
-        last = frames.pack(frames.EVENT, pb.OptimizeProgramResponse(result=result).SerializeToString())
+        last = frames.pack(
+            frames.EVENT, pb.OptimizeProgramResponse(result=result).SerializeToString()
+        )
     except Exception as error:
         fault = fault_of(error)
         told = {"code": fault.code.name, "reason": fault.reason, "message": fault.message}
-        last = frames.pack(frames.FAULT, json.dumps({**told, "retry_after_s": fault.retry_after_s}).encode())
+        last = frames.pack(
+            frames.FAULT, json.dumps({**told, "retry_after_s": fault.retry_after_s}).encode()
+        )
     ended.set()
     telling.join()
     # What was spent until a fault.

@@ -50,11 +50,15 @@ class Scores:
 class Optimization:
     """What a request asks for, in this process."""
 
-    def __init__(self, request: pb.OptimizeProgramRequest, models: Models, began: float, log_dir: str | None) -> None:
+    def __init__(
+        self, request: pb.OptimizeProgramRequest, models: Models, began: float, log_dir: str | None
+    ) -> None:
         self._request, self._models, self._log_dir = request, models, log_dir
         self._config = orjson.loads(request.config or b"{}")
         self._purse = Purse(request.budget, began)
-        self.progress = Progress(self._purse, self._config.get("bsize", 32) if request.optimizer == "SIMBA" else 0)
+        self.progress = Progress(
+            self._purse, self._config.get("bsize", 32) if request.optimizer == "SIMBA" else 0
+        )
 
     def run(self) -> pb.OptimizationResult:
         """The optimized program's state, with its scores before and after."""
@@ -71,7 +75,9 @@ class Optimization:
             )
         usage = self._purse.usage
         # An optimizer also takes a while to notice that there is nothing left for it.
-        seconds = max(SPARE * (time.monotonic() - began), ENDING * self._request.budget.time_ms / 1000)
+        seconds = max(
+            SPARE * (time.monotonic() - began), ENDING * self._request.budget.time_ms / 1000
+        )
         self._purse.put_by(usage.lm_calls, self._purse.tokens, seconds)
 
         state, message = self._compiled(student, before, baseline.mean)
@@ -83,7 +89,9 @@ class Optimization:
         after = self._score(self._student(state))
         if not after.is_whole:
             why = f"the budget of {self._purse.spent_on} ended before the optimized program was scored"
-            return self._result(before, baseline.mean, baseline.mean, f"{why}; the program is as it was")
+            return self._result(
+                before, baseline.mean, baseline.mean, f"{why}; the program is as it was"
+            )
         return self._result(state, baseline.mean, after.mean, message)
 
     def _set_up(self) -> None:
@@ -130,7 +138,9 @@ class Optimization:
             if not self._purse.is_spent() and provider:
                 raise provider from error
             if not self._purse.is_spent() and best.state is None:
-                raise OutputUnreadableError if caused(error, AdapterParseError) else error from error
+                raise (
+                    OutputUnreadableError if caused(error, AdapterParseError) else error
+                ) from error
             state, message = (
                 best.state or before,
                 "the optimizer broke off; this is the best program that it had scored",
@@ -138,7 +148,9 @@ class Optimization:
         if spent := self._purse.spent_on:
             # SIMBA scores all its candidates once more in the end, BetterTogether what each part came to: without
             # a budget for that they give the program back as it was.
-            return (best.state or before) if state == before else state, f"the budget of {spent} ended the search"
+            return (
+                best.state or before
+            ) if state == before else state, f"the budget of {spent} ended the search"
         if fault := self._purse.common_fault:
             raise fault
         return state, message
@@ -199,7 +211,9 @@ class Optimization:
             made.append(filled(dspy.Example(), {**inputs, **outputs}).with_inputs(*inputs))
         return made
 
-    def _result(self, state: str, baseline: float, score: float, message: str) -> pb.OptimizationResult:
+    def _result(
+        self, state: str, baseline: float, score: float, message: str
+    ) -> pb.OptimizationResult:
         return pb.OptimizationResult(
             compiled_state=state,
             baseline_score=baseline,

@@ -52,7 +52,9 @@ def make(name: str, config: Config, tools: Tools) -> Optimizer:
     if name == "BetterTogether":
         return together(config, tools)
     bases = [kind, dspy.BootstrapFewShot] if name == "InferRules" else [kind]
-    takes = {parameter for base in bases for parameter in inspect.signature(base.__init__).parameters}
+    takes = {
+        parameter for base in bases for parameter in inspect.signature(base.__init__).parameters
+    }
     ours: Config = {**tools.models, "seed": tools.seed, "log_dir": tools.log_dir}
     ours["metric"] = tools.review if name in READERS else tools.score
     if name == "GEPA":
@@ -81,7 +83,10 @@ def together(config: Config, tools: Tools) -> Optimizer:
     """Several, one after another."""
     # A part may come up again, and is not to find what it had left the first time.
     without = Tools(**{**vars(tools), "log_dir": None})
-    parts = {key: make(part["name"], part.get("config", {}), without) for key, part in config["optimizers"].items()}
+    parts = {
+        key: make(part["name"], part.get("config", {}), without)
+        for key, part in config["optimizers"].items()
+    }
     arguments = {key: value for key, value in config.items() if key != "optimizers"}
     arguments["seed"] = tools.seed
     arguments["optimizer_compile_args"] = {key: part.arguments for key, part in parts.items()}

@@ -30,7 +30,9 @@ class Optimizing:
         self._embedded = embedded
         self._folders = Folders(work_dir)
 
-    async def optimize(self, request: pb.OptimizeProgramRequest) -> AsyncGenerator[pb.OptimizeProgramResponse, None]:
+    async def optimize(
+        self, request: pb.OptimizeProgramRequest
+    ) -> AsyncGenerator[pb.OptimizeProgramResponse, None]:
         """Yields where it stands, at least once a second, and then the result; leaving the iteration kills the process."""
         began = time.monotonic()
         folder = self._folders.of(request.optimization_id) if request.optimizer == "GEPA" else None
@@ -115,4 +117,9 @@ def fault(told: dict[str, str]) -> Fault:
     """The fault that a process ended with."""
     retry_after_s = told["retry_after_s"]
     code = grpc.StatusCode[told["code"]]
-    return Fault(code, told["reason"], told["message"], float(retry_after_s) if retry_after_s is not None else None)
+    return Fault(
+        code,
+        told["reason"],
+        told["message"],
+        float(retry_after_s) if retry_after_s is not None else None,
+    )

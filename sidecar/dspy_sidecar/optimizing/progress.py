@@ -28,7 +28,9 @@ class Best:
 
     def seen(self, program: Student, score: float, examples: int) -> None:
         """A program was scored on so many."""
-        if examples < self._examples or (examples == self._examples and self.score is not None and score <= self.score):
+        if examples < self._examples or (
+            examples == self._examples and self.score is not None and score <= self.score
+        ):
             return
         self.state, self.score, self._examples = program.state(), score, examples
 
@@ -46,7 +48,9 @@ class Progress(BaseCallback):  # type: ignore[misc]
         self.best = Best()
         self._purse = purse
         self._batch = batch
-        self._told = pb.OptimizationProgress(phase="baseline", message="scoring the program as it is")
+        self._told = pb.OptimizationProgress(
+            phase="baseline", message="scoring the program as it is"
+        )
         self._is_compiling = False
         self._expected = Expectation()
         self._scores = self._candidates = 0
@@ -81,7 +85,11 @@ class Progress(BaseCallback):  # type: ignore[misc]
         is_before = self._told.phase == "baseline"
         begin, share = (0.0, BASELINE_SHARE) if is_before else (1 - SCORE_SHARE, SCORE_SHARE)
         program = "the program as it is" if is_before else "the optimized program"
-        self._tell(self._told.phase, f"scoring {program}, {done} of {of} examples", begin + share * done / of)
+        self._tell(
+            self._told.phase,
+            f"scoring {program}, {done} of {of} examples",
+            begin + share * done / of,
+        )
 
     def looked(self, score: float) -> None:
         """A metric has looked at an answer, for the optimizer."""
@@ -93,7 +101,9 @@ class Progress(BaseCallback):  # type: ignore[misc]
         if len(batch) == self._batch and program and not self._purse.is_spent():
             self.best.seen(program, sum(batch) / len(batch), len(batch))
         if self._expected.looks:
-            whole = BASELINE_SHARE + (1 - BASELINE_SHARE - SCORE_SHARE) * min(1.0, scores / self._expected.looks)
+            whole = BASELINE_SHARE + (1 - BASELINE_SHARE - SCORE_SHARE) * min(
+                1.0, scores / self._expected.looks
+            )
             self._tell(self._told.phase, self._told.message, whole)
 
     def on_compile_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
@@ -108,7 +118,11 @@ class Progress(BaseCallback):  # type: ignore[misc]
         """A module runs: the program's, a judge, or else one that the optimizer asks for advice."""
         callers = dspy.settings.caller_modules or []
         is_judge = getattr(instance, "signature", None) is Grade
-        if self._is_compiling and not is_judge and not any(isinstance(one, Student) for one in [*callers, instance]):
+        if (
+            self._is_compiling
+            and not is_judge
+            and not any(isinstance(one, Student) for one in [*callers, instance])
+        ):
             self._tell("propose", "having a model propose changes")
 
     def on_evaluate_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
@@ -120,7 +134,9 @@ class Progress(BaseCallback):  # type: ignore[misc]
         of = f" of {self._expected.candidates}" if self._expected.candidates else ""
         self._tell("search", f"trying candidate {self._candidates}{of}")
 
-    def on_evaluate_end(self, call_id: str, outputs: Any, exception: Exception | None = None) -> None:
+    def on_evaluate_end(
+        self, call_id: str, outputs: Any, exception: Exception | None = None
+    ) -> None:
         """It was."""
         program, examples = self._evaluating.pop(call_id)
         # What was scored without a model to ask has no score of its own.
@@ -138,7 +154,11 @@ def metric_of(score: Callable[..., Any], progress: Progress) -> Callable[..., An
     """A metric as optimizers call it, which tells of each look."""
 
     def metric(
-        example: dspy.Example, prediction: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None
+        example: dspy.Example,
+        prediction: Any,
+        trace: Any = None,
+        pred_name: Any = None,
+        pred_trace: Any = None,
     ) -> Any:
         made = score(example, prediction)
         progress.looked(float(made))

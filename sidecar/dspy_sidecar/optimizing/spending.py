@@ -23,7 +23,9 @@ class Spending:
         """As the model's own."""
         settings: dict[str, Any] = {**self.kwargs, **kwargs}  # type: ignore[attr-defined]
         asked: Callable[..., Awaitable[Any]] = super().acall  # type: ignore[misc]
-        return self.purse.ask(lambda: asked(prompt, messages=messages, **kwargs), settings.get("n") or 1)
+        return self.purse.ask(
+            lambda: asked(prompt, messages=messages, **kwargs), settings.get("n") or 1
+        )
 
 
 def spending(lm: dspy.LM, adapter: dspy.Adapter, purse: Purse) -> dspy.LM:
@@ -37,6 +39,8 @@ def spending(lm: dspy.LM, adapter: dspy.Adapter, purse: Purse) -> dspy.LM:
 class EachItsOwn(dspy.Adapter):  # type: ignore[misc]
     """Writes for each model as is best for that model: an optimizer may ask several."""
 
-    def __call__(self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any) -> list[dict[str, Any]]:
+    def __call__(
+        self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any
+    ) -> list[dict[str, Any]]:
         """As an adapter's."""
         return lm.adapter(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[no-any-return]

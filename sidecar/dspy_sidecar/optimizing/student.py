@@ -40,7 +40,10 @@ class Student(dspy.Module):  # type: ignore[misc]
         finally:
             RUNS.reset(running)
             RAN.set(self)
-        return filled(dspy.Prediction(), {name: values[module][field] for name, module, field in self._wiring.outputs})
+        return filled(
+            dspy.Prediction(),
+            {name: values[module][field] for name, module, field in self._wiring.outputs},
+        )
 
     def state(self) -> str:
         """What DSPy's save() writes: of the one module where there is one, since it is what is served."""
@@ -56,7 +59,9 @@ class Student(dspy.Module):  # type: ignore[misc]
 
     def get_lm(self) -> dspy.LM | None:
         """The model of its modules, less those that have one of their own."""
-        lms = [getattr(self, name).get_lm() for name, _ in self._wiring.steps if not self._own.lm(name)]
+        lms = [
+            getattr(self, name).get_lm() for name, _ in self._wiring.steps if not self._own.lm(name)
+        ]
         return lms[0] if lms else None
 
 
@@ -75,7 +80,11 @@ class Wiring:
 class OwnModels:
     """The models and adapters of the modules that have settings of their own; the others take what they are run with."""
 
-    def __init__(self, program: LoadedProgram, choose: Callable[[pb.LmSettings], tuple[dspy.LM, dspy.Adapter]]) -> None:
+    def __init__(
+        self,
+        program: LoadedProgram,
+        choose: Callable[[pb.LmSettings], tuple[dspy.LM, dspy.Adapter]],
+    ) -> None:
         self._settings: dict[str, dict[str, Any]] = {}
         for step in program.steps:
             asked = pb.LmSettings()

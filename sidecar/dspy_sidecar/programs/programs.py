@@ -75,7 +75,9 @@ def build(program: pb.Program) -> LoadedProgram:
         raise BuildFailedError(f"{type(error).__name__}: {error}") from error
     kind = program.modules[0].type if single else "Pipeline"
     own = program.signature
-    return LoadedProgram(program.id, kind, own.name, tuple(steps), wires_of(program.outputs), program.lm, own, module)
+    return LoadedProgram(
+        program.id, kind, own.name, tuple(steps), wires_of(program.outputs), program.lm, own, module
+    )
 
 
 def step_of(module: pb.Module) -> Step:

@@ -10,7 +10,9 @@ from dspy_sidecar.tools.tools import Tool, toolbox
 class ReAct(dspy.ReAct):  # type: ignore[misc]
     """DSPy's, with tools by their names."""
 
-    def __init__(self, signature: type[dspy.Signature], tools: Iterable[str], max_iters: int) -> None:
+    def __init__(
+        self, signature: type[dspy.Signature], tools: Iterable[str], max_iters: int
+    ) -> None:
         super().__init__(signature, [toolbox().find(name) for name in tools], max_iters)
         finish = self.tools["finish"]
         self.tools["finish"] = Tool(func=finish.func, name=finish.name, desc=finish.desc, args={})

@@ -19,13 +19,16 @@ class Fits:
 
     def __init__(self, signature: pb.Signature) -> None:
         self._checks = {field.name: check_of(field) for field in signature.outputs}
-        self.told = "The share of the outputs that keep to their types and constraints: " + ", ".join(
-            f"{field.name}: {words(field)}" for field in signature.outputs
+        self.told = (
+            "The share of the outputs that keep to their types and constraints: "
+            + ", ".join(f"{field.name}: {words(field)}" for field in signature.outputs)
         )
 
     def __call__(self, args: dict[str, Any], pred: dspy.Prediction) -> float:
         """The reward."""
-        return sum(keeps(check, pred.get(name)) for name, check in self._checks.items()) / len(self._checks)
+        return sum(keeps(check, pred.get(name)) for name, check in self._checks.items()) / len(
+            self._checks
+        )
 
 
 class Judging(dspy.Signature):  # type: ignore[misc]

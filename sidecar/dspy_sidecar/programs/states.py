@@ -18,7 +18,9 @@ def dump(module: dspy.Module) -> str:
     """As DSPy's save() writes it, but without the models that were used on the way."""
     whole = module.dump_state()
     is_one = isinstance(module, dspy.Predict)
-    state = without_run(whole) if is_one else {path: without_run(part) for path, part in whole.items()}
+    state = (
+        without_run(whole) if is_one else {path: without_run(part) for path, part in whole.items()}
+    )
     state["metadata"] = {"dependency_versions": get_dependency_versions()}
     return orjson.dumps(
         state, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
@@ -38,7 +40,10 @@ def load(module: dspy.Module, text: str, name: str) -> None:
 
     """
     states = by_predictor(module, read(text), name)
-    loaded = [(predictor, checked(states[path], predictor, path)) for path, predictor in module.named_parameters()]
+    loaded = [
+        (predictor, checked(states[path], predictor, path))
+        for path, predictor in module.named_parameters()
+    ]
     for predictor, state in loaded:
         predictor.load_state(state)
 
@@ -75,7 +80,9 @@ def complete(state: State, paths: set[str], told: str = "") -> State:
     """The state as it is, where it has a part for each path and no other."""
     there = f"the program has {', '.join(sorted({told} if told else paths))}"
     if missing := sorted(paths - state.keys()):
-        raise BuildFailedError(f"the state has nothing for the predictor {told or missing[0]}; {there}")
+        raise BuildFailedError(
+            f"the state has nothing for the predictor {told or missing[0]}; {there}"
+        )
     if unknown := sorted(state.keys() - paths):
         raise BuildFailedError(f"the state has an unknown predictor {unknown[0][:100]}; {there}")
     return state
@@ -100,7 +107,10 @@ def checked(state: Any, predictor: dspy.Predict, path: str) -> State:
         count = len(fields) if isinstance(fields, list) else 0
         raise refuse(f"has {count} fields, and its signature has {len(names)}: {', '.join(names)}")
     for name, field in zip(names, fields, strict=True):
-        if not (isinstance(field, dict) and all(isinstance(field.get(key), str) for key in ("prefix", "description"))):
+        if not (
+            isinstance(field, dict)
+            and all(isinstance(field.get(key), str) for key in ("prefix", "description"))
+        ):
             raise refuse(f"has no prefix and description for the field {name}")
     if not isinstance(demos, list) or not all(isinstance(demo, dict) for demo in demos):
         raise refuse("has demos that are no JSON objects")

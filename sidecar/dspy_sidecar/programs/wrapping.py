@@ -15,12 +15,16 @@ Params = dict[str, Any]
 class Sampling(dspy.Module):  # type: ignore[misc]
     """DSPy's BestOfN or Refine around a module."""
 
-    def __init__(self, kind: type[dspy.Module], module: dspy.Module, signature: pb.Signature, params: Params) -> None:
+    def __init__(
+        self, kind: type[dspy.Module], module: dspy.Module, signature: pb.Signature, params: Params
+    ) -> None:
         super().__init__()
         self.module = module
         self._kind = kind
         self._reward: Fits | Judge = reward_of(signature, params)
-        self._params = {name: params[name] for name in ("N", "threshold", "fail_count") if name in params}
+        self._params = {
+            name: params[name] for name in ("N", "threshold", "fail_count") if name in params
+        }
 
     async def aforward(self, **inputs: Any) -> dspy.Prediction:
         """The best prediction of several; the last fault where none came about."""
@@ -59,15 +63,21 @@ class Faults(dspy.utils.callback.BaseCallback):  # type: ignore[misc]
 class Comparison(dspy.Module):  # type: ignore[misc]
     """DSPy's MultiChainComparison over the answers of a ChainOfThought."""
 
-    def __init__(self, module: dspy.Module, signature: type[dspy.Signature], params: Params) -> None:
+    def __init__(
+        self, module: dspy.Module, signature: type[dspy.Signature], params: Params
+    ) -> None:
         super().__init__()
         self.module = module
-        self.compare = dspy.MultiChainComparison(signature, M=params["M"], temperature=params["temperature"])
+        self.compare = dspy.MultiChainComparison(
+            signature, M=params["M"], temperature=params["temperature"]
+        )
         self._params = params
 
     async def aforward(self, **inputs: Any) -> dspy.Prediction:
         """Several lines of reasoning side by side, then their comparison."""
-        chains = [asyncio.create_task(self._chain(number, inputs)) for number in range(self._params["M"])]
+        chains = [
+            asyncio.create_task(self._chain(number, inputs)) for number in range(self._params["M"])
+        ]
         try:
             completions = [dict(chain.items()) for chain in await asyncio.gather(*chains)]
         finally:

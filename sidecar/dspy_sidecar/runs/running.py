@@ -88,7 +88,9 @@ async def scores(
     lm, adapter = models.choose(program.lm)
     if metrics.needs_model:
         meter.begin(SCORING)
-    with dspy.context(lm=lm, adapter=adapter, usage_tracker=meter, callbacks=[], disable_history=True, trace=None):
+    with dspy.context(
+        lm=lm, adapter=adapter, usage_tracker=meter, callbacks=[], disable_history=True, trace=None
+    ):
         expected = orjson.loads(asked.scoring.expected or b"{}")
         try:
             verdicts = await metrics.acall(orjson.loads(asked.inputs), expected, outputs)
@@ -126,7 +128,9 @@ async def steps(
     return {output: values[module][field] for output, module, field in program.outputs}
 
 
-async def outputs_of(step: Step, direct: Direct | None, values: Values, meter: Meter) -> dict[str, Any]:
+async def outputs_of(
+    step: Step, direct: Direct | None, values: Values, meter: Meter
+) -> dict[str, Any]:
     """What one module makes of its inputs."""
     inputs = {name: values[module][field] for name, module, field in step.wires}
     try:

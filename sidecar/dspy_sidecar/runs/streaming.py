@@ -76,14 +76,22 @@ class Streaming(BaseCallback):  # type: ignore[misc]
         text = chunk.choices[0].delta.content
         if text and self._is_ours:
             self._text += text
-            await self._send_new({name: text for name, text in self._read(self._text).items() if name in self._fields})
+            await self._send_new(
+                {
+                    name: text
+                    for name, text in self._read(self._text).items()
+                    if name in self._fields
+                }
+            )
 
     async def _send_new(self, texts: Fields) -> None:
         for name, text in texts.items():
             new = text[len(self._sent.get(name, "")) :]
             if new:
                 self._sent[name] = text
-                await self._put(pb.RunEvent(chunk=pb.Chunk(module=self._module, field=name, text=new)))
+                await self._put(
+                    pb.RunEvent(chunk=pb.Chunk(module=self._module, field=name, text=new))
+                )
 
     def _begin_again(self) -> None:
         self._forget()
@@ -130,7 +138,9 @@ def chat_fields(text: str) -> Fields:
 
 def may_be_header(line: str) -> bool:
     """Whether more text could make a header of a line."""
-    return bool(line) and (HEADER_BEGIN.startswith(line) or (line.startswith(HEADER_BEGIN) and "]]" not in line))
+    return bool(line) and (
+        HEADER_BEGIN.startswith(line) or (line.startswith(HEADER_BEGIN) and "]]" not in line)
+    )
 
 
 def json_fields(text: str) -> Fields:

@@ -46,7 +46,9 @@ def list_f1(got: Any, expected: Any, tree: pb.Type, params: Params) -> float:
     if got is None or expected is None:
         return float(got is expected)
     element = bare(tree).list.element
-    one, other = (Counter(canonical(value, element) for value in values) for values in (got, expected))
+    one, other = (
+        Counter(canonical(value, element) for value in values) for values in (got, expected)
+    )
     if not one and not other:
         return 1.0
     return 2 * (one & other).total() / (one.total() + other.total())

@@ -49,7 +49,11 @@ class Comparing:
 
     def __call__(self, inputs: Values, expected: Values, outputs: Values) -> Verdict:
         """As a metric's."""
-        looked = [self._look(name, expected[name], outputs.get(name)) for name in self._fields if name in expected]
+        looked = [
+            self._look(name, expected[name], outputs.get(name))
+            for name in self._fields
+            if name in expected
+        ]
         score = sum(one.score for one in looked) / len(looked) if looked else 0.0
         return Verdict(score, "\n".join(one.feedback for one in looked))
 
@@ -63,7 +67,11 @@ class Comparing:
         except (TypeError, AttributeError, OverflowError):
             # The model's answer is of another type, or no number that there is room for.
             score = 0.0
-        said = f"{name} is right." if score == 1 else f"{name}: expected {told(expected)}, got {told(got)}."
+        said = (
+            f"{name} is right."
+            if score == 1
+            else f"{name}: expected {told(expected)}, got {told(got)}."
+        )
         return Verdict(score, said)
 
 
@@ -72,7 +80,9 @@ class Grade(dspy.Signature):  # type: ignore[misc]
 
     rubric: str = dspy.InputField()
     question: str = dspy.InputField(desc="What was given, as JSON")
-    expected: str = dspy.InputField(desc="What a good answer may be, as JSON; {} where nobody said so")
+    expected: str = dspy.InputField(
+        desc="What a good answer may be, as JSON; {} where nobody said so"
+    )
     answer: str = dspy.InputField(desc="What was answered, as JSON")
     reason: str = dspy.OutputField(desc="What is good and what is missing, in a sentence or two")
     score: float = dspy.OutputField(desc="From 0, not at all, to 1, in full", ge=0, le=1)
@@ -98,13 +108,23 @@ class Judge:
     async def acall(self, inputs: Values, expected: Values, outputs: Values) -> Verdict:
         """As a metric's."""
         try:
-            return self._verdict(await self._predict.acall(**self._asked(inputs, expected, outputs)))
+            return self._verdict(
+                await self._predict.acall(**self._asked(inputs, expected, outputs))
+            )
         except AdapterParseError as error:
             raise OutputUnreadableError from error
 
     def _asked(self, inputs: Values, expected: Values, outputs: Values) -> dict[str, str]:
-        wanted, got = ({name: part[name] for name in self._fields if name in part} for part in (expected, outputs))
-        return {"rubric": self._rubric, "question": told(inputs), "expected": told(wanted), "answer": told(got)}
+        wanted, got = (
+            {name: part[name] for name in self._fields if name in part}
+            for part in (expected, outputs)
+        )
+        return {
+            "rubric": self._rubric,
+            "question": told(inputs),
+            "expected": told(wanted),
+            "answer": told(got),
+        }
 
     def _verdict(self, grade: dspy.Prediction) -> Verdict:
         # A mean with it would be none either.
@@ -119,7 +139,9 @@ class Metrics:
 
     def __init__(self, signature: pb.Signature, metrics: Sequence[pb.Metric]) -> None:
         kinds = [Judge if metric.name == "judge" else Comparing for metric in metrics]
-        self._metrics: list[Metric] = [kind(signature, metric) for kind, metric in zip(kinds, metrics, strict=True)]
+        self._metrics: list[Metric] = [
+            kind(signature, metric) for kind, metric in zip(kinds, metrics, strict=True)
+        ]
         self._weights = [metric.weight or 1.0 for metric in metrics]
         self.needs_model = any(metric.needs_model for metric in self._metrics)
 
@@ -135,7 +157,10 @@ class Metrics:
         """Their weighted mean, and all that they say."""
         scored = zip(verdicts, self._weights, strict=True)
         score = sum(verdict.score * weight for verdict, weight in scored) / sum(self._weights)
-        return Verdict(score, "\n".join(dict.fromkeys(verdict.feedback for verdict in verdicts if verdict.feedback)))
+        return Verdict(
+            score,
+            "\n".join(dict.fromkeys(verdict.feedback for verdict in verdicts if verdict.feedback)),
+        )
 
 
 def fields_of(signature: pb.Signature, metric: pb.Metric) -> list[pb.Field]:

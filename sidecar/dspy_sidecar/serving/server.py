@@ -38,7 +38,9 @@ OPTIONS = [
 
 def prepare() -> None:
     """What all workers share: whatever is made before they are forked is in memory once."""
-    dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True, memory_max_entries=1_000)
+    dspy.configure_cache(
+        enable_disk_cache=False, enable_memory_cache=True, memory_max_entries=1_000
+    )
     # DSPy's table of models, which it reads at the first request.
     model_metadata.source_info()
     gc.collect()
@@ -47,7 +49,12 @@ def prepare() -> None:
 
 
 async def serve(
-    address: str, number: int, settings: Settings, embedded: EmbeddedModel | None, alive: int, work_dir: Path | None
+    address: str,
+    number: int,
+    settings: Settings,
+    embedded: EmbeddedModel | None,
+    alive: int,
+    work_dir: Path | None,
 ) -> None:
     """Serves as a worker until SIGTERM or SIGINT. When `alive` ends nobody is left to serve, and it ends at once."""
     models = Models(settings, embedded)
@@ -75,7 +82,14 @@ async def serve(
         servicer.is_warm = True
         await health.set("", health_pb2.HealthCheckResponse.SERVING)
         logger.info(
-            "warm", extra={"fields": {"worker": number, "model": settings.default_model, "dspy": dspy.__version__}}
+            "warm",
+            extra={
+                "fields": {
+                    "worker": number,
+                    "model": settings.default_model,
+                    "dspy": dspy.__version__,
+                }
+            },
         )
     await stopped
     warming.cancel()
@@ -89,7 +103,9 @@ async def serve(
     await toolbox().close()
 
 
-async def warm(number: int, settings: Settings, models: Models, embedded: EmbeddedModel | None) -> None:
+async def warm(
+    number: int, settings: Settings, models: Models, embedded: EmbeddedModel | None
+) -> None:
     """Runs the local model once, on the first worker, so that nobody's first run pays for its loading.
 
     A provider's model costs money: it is left alone. Tools are there from the first run on, where their servers are.

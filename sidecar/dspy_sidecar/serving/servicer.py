@@ -22,7 +22,9 @@ from dspy_sidecar.tools.tools import toolbox
 class Servicer(pb_grpc.SidecarServiceServicer):
     """Answers the gateway. Every exception ends the call with its fault."""
 
-    def __init__(self, settings: Settings, models: Models, programs: Programs, optimizing: Optimizing) -> None:
+    def __init__(
+        self, settings: Settings, models: Models, programs: Programs, optimizing: Optimizing
+    ) -> None:
         self.is_warm = False
         self._boot_id = secrets.token_hex(8)
         self._settings = settings
@@ -32,7 +34,9 @@ class Servicer(pb_grpc.SidecarServiceServicer):
         self._sessions: set[Session] = set()
         self._is_draining = False
 
-    async def GetInfo(self, request: pb.GetInfoRequest, context: grpc.aio.ServicerContext) -> pb.GetInfoResponse:
+    async def GetInfo(
+        self, request: pb.GetInfoRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetInfoResponse:
         """The handshake."""
         if not self.is_warm:
             await abort(context, NotWarmError())
@@ -93,5 +97,8 @@ class Servicer(pb_grpc.SidecarServiceServicer):
         self, request: pb.ListProgramsRequest, context: grpc.aio.ServicerContext
     ) -> pb.ListProgramsResponse:
         """The programs that are held."""
-        held = [pb.LoadedProgram(id=p.id, type=p.type, signature=p.signature) for p in self._programs.all()]
+        held = [
+            pb.LoadedProgram(id=p.id, type=p.type, signature=p.signature)
+            for p in self._programs.all()
+        ]
         return pb.ListProgramsResponse(programs=held)

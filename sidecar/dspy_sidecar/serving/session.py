@@ -37,7 +37,9 @@ class Session:
         self._is_ending = True
         self._news.set()
 
-    async def serve(self, requests: AsyncIterator[pb.RunProgramsRequest]) -> AsyncGenerator[pb.RunProgramsResponse]:
+    async def serve(
+        self, requests: AsyncIterator[pb.RunProgramsRequest]
+    ) -> AsyncGenerator[pb.RunProgramsResponse]:
         """Until the gateway leaves, or all has been told after `end`."""
         reading = asyncio.create_task(self._read(requests))
         try:
@@ -87,7 +89,11 @@ class Session:
     async def _run(self, number: int, asked: pb.Run, events: Events) -> None:
         try:
             has_definition = asked.HasField("program")
-            program = self._programs.load(asked.program) if has_definition else self._programs.get(asked.program_id)
+            program = (
+                self._programs.load(asked.program)
+                if has_definition
+                else self._programs.get(asked.program_id)
+            )
             done = await run(program, self._models, asked, events)
             events.tell(pb.RunEvent(done=done))
         except BaseException as error:
@@ -120,4 +126,6 @@ class Session:
         return batch
 
 
-TOO_LARGE = pb.Failure(code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], message="the run's outputs are too large")
+TOO_LARGE = pb.Failure(
+    code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], message="the run's outputs are too large"
+)

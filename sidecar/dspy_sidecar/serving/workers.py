@@ -98,7 +98,11 @@ class Workers:
                 continue
             worker.pid = None
             was_well = time.monotonic() - worker.began > WELL_S
-            worker.pause_s = FIRST_PAUSE_S if was_well else min(max(worker.pause_s * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+            worker.pause_s = (
+                FIRST_PAUSE_S
+                if was_well
+                else min(max(worker.pause_s * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+            )
             worker.began = time.monotonic()
             if not self._is_stopping:
                 fields = {"worker": worker.number, "code": os.waitstatus_to_exitcode(status)}

@@ -47,9 +47,13 @@ def read_servers(environ: Mapping[str, str]) -> dict[str, Stdio | Http]:
     try:
         read = File.model_validate(json.loads(Path(named).read_text()))
     except OSError as error:
-        raise SettingsError(f"SIGRUN_MCP_SERVERS: {named} can't be read: {error.strerror}") from None
+        raise SettingsError(
+            f"SIGRUN_MCP_SERVERS: {named} can't be read: {error.strerror}"
+        ) from None
     except pydantic.ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        wrong = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+        )
         raise SettingsError(f"SIGRUN_MCP_SERVERS: {named}: {wrong}") from None
     except ValueError:
         raise SettingsError(f"SIGRUN_MCP_SERVERS: {named} is not JSON") from None

@@ -56,7 +56,11 @@ class ToolServer:
             finally:
                 self.is_here, self._client = False, None
                 tried.set()
-            pause = FIRST_PAUSE_S if time.monotonic() - began > RELIST_S else min(pause * 2, LONGEST_PAUSE_S)
+            pause = (
+                FIRST_PAUSE_S
+                if time.monotonic() - began > RELIST_S
+                else min(pause * 2, LONGEST_PAUSE_S)
+            )
             await asyncio.sleep(pause)
 
     async def _stay(self, tried: asyncio.Event) -> None:
@@ -65,7 +69,10 @@ class ToolServer:
                 client = await self._connect(stack)
                 await self._list(client)
             self._is_news = True
-            logger.info("an MCP server is here", extra={"fields": {"server": self.name, "tools": len(self.listed)}})
+            logger.info(
+                "an MCP server is here",
+                extra={"fields": {"server": self.name, "tools": len(self.listed)}},
+            )
             while True:
                 self._client, self.is_here = client, True
                 tried.set()
@@ -93,7 +100,9 @@ class ToolServer:
             case Http(url=url, headers=headers):
                 http = await stack.enter_async_context(create_mcp_http_client(headers=headers))
                 where = streamable_http_client(url, http_client=http)
-        return await stack.enter_async_context(Client(where, message_handler=self._hear, cache=None))
+        return await stack.enter_async_context(
+            Client(where, message_handler=self._hear, cache=None)
+        )
 
     async def _hear(self, message: Any) -> None:
         if getattr(message, "method", "") == "notifications/tools/list_changed":
@@ -124,7 +133,9 @@ class ToolServer:
             raise ToolError(f"the tool did not answer within {self._call_s:g} s") from None
         except Exception as error:
             self._suspect(error)
-            raise ToolError(f"the tool's call failed: {bounded(str(getattr(error, 'message', error)))}") from error
+            raise ToolError(
+                f"the tool's call failed: {bounded(str(getattr(error, 'message', error)))}"
+            ) from error
         text = text_of(result)
         if result.is_error:
             raise ToolError(text)
@@ -143,12 +154,19 @@ class ToolServer:
         level = logger.warning if self._is_news else logger.debug
         self._is_news = False
         # An error's own words may hold the address, or what stands in it.
-        level("an MCP server is away", extra={"fields": {"server": self.name, "error": name_of(error)}})
+        level(
+            "an MCP server is away",
+            extra={"fields": {"server": self.name, "error": name_of(error)}},
+        )
 
 
 def name_of(error: BaseException) -> str:
     """The class of an error, or of the first one in a group."""
-    return name_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else type(error).__name__
+    return (
+        name_of(error.exceptions[0])
+        if isinstance(error, BaseExceptionGroup)
+        else type(error).__name__
+    )
 
 
 def text_of(result: "CallToolResult") -> str:

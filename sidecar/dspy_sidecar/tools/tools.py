@@ -34,7 +34,9 @@ class Tool(dspy.Tool):  # type: ignore[misc]
     def __call__(self, **kwargs: Any) -> Any:
         """As DSPy's, in a thread: of a run that can be cancelled, or of an optimizer."""
         bridge = BRIDGE.get()
-        return bridge.wait_for(self.acall(**kwargs)) if bridge else asyncio.run(self.acall(**kwargs))
+        return (
+            bridge.wait_for(self.acall(**kwargs)) if bridge else asyncio.run(self.acall(**kwargs))
+        )
 
 
 class Toolbox:
@@ -50,7 +52,9 @@ class Toolbox:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._kept = [self._loop.create_task(s.keep(self._tried[s.name])) for s in self._servers.values()]
+        self._kept = [
+            self._loop.create_task(s.keep(self._tried[s.name])) for s in self._servers.values()
+        ]
         self._loop.run_forever()
 
     async def settled(self) -> None:
@@ -60,7 +64,8 @@ class Toolbox:
 
         async def all_tried() -> None:
             await asyncio.wait(
-                [asyncio.create_task(tried.wait()) for tried in self._tried.values()], timeout=FIRST_TRY_S
+                [asyncio.create_task(tried.wait()) for tried in self._tried.values()],
+                timeout=FIRST_TRY_S,
             )
 
         await self._there(all_tried())
@@ -80,7 +85,11 @@ class Toolbox:
 
     def all(self) -> list[Tool]:
         """Every tool that its server listed last."""
-        return [self.find(f"{s.name}.{listed.name}") for s in self._servers.values() for listed in s.listed]
+        return [
+            self.find(f"{s.name}.{listed.name}")
+            for s in self._servers.values()
+            for listed in s.listed
+        ]
 
     def away(self) -> list[str]:
         """The servers that can't be reached."""
@@ -93,9 +102,13 @@ class Toolbox:
         """
         of, _, short = name.partition(".")
         server = self._servers.get(of)
-        listed = next((tool for tool in server.listed if tool.name == short), None) if server else None
+        listed = (
+            next((tool for tool in server.listed if tool.name == short), None) if server else None
+        )
         if server is None or (listed is None and server.was_listed):
-            known = ", ".join(f"{s.name}.{tool.name}" for s in self._servers.values() for tool in s.listed)
+            known = ", ".join(
+                f"{s.name}.{tool.name}" for s in self._servers.values() for tool in s.listed
+            )
             raise BuildFailedError(f"there is no tool {name}; there is {known or 'none'}")
         made = self._made.get(name)
         if made is None or made[0] != listed:
@@ -106,9 +119,20 @@ class Toolbox:
         async def call(**arguments: Any) -> str:
             return await self._there(server.call(short, arguments))
 
-        args, arg_types, arg_desc = convert_input_schema_to_tool_args(listed.input_schema if listed else {})
-        description = (listed.description or "") if listed else "Its server can't be reached right now."
-        return Tool(func=call, name=name, desc=description, args=args, arg_types=arg_types, arg_desc=arg_desc)
+        args, arg_types, arg_desc = convert_input_schema_to_tool_args(
+            listed.input_schema if listed else {}
+        )
+        description = (
+            (listed.description or "") if listed else "Its server can't be reached right now."
+        )
+        return Tool(
+            func=call,
+            name=name,
+            desc=description,
+            args=args,
+            arg_types=arg_types,
+            arg_desc=arg_desc,
+        )
 
     async def _there(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs it on the servers' loop; cancelled here, it is cancelled there."""

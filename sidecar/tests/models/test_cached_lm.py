@@ -42,7 +42,11 @@ ERRORS = {
     "bad key": (401, {"message": "key"}, {}),
     "forbidden": (403, {"message": "no"}, {}),
     "no such model": (404, {"message": "model", "code": "model_not_found"}, {}),
-    "too long": (400, {"message": "maximum context length is 10", "code": "context_length_exceeded"}, {}),
+    "too long": (
+        400,
+        {"message": "maximum context length is 10", "code": "context_length_exceeded"},
+        {},
+    ),
     "refused": (400, {"message": "no", "code": "content_filter"}, {}),
     "down": (500, {"message": "boom"}, {"retry-after": "0.01"}),
     "overloaded": (503, {"message": "later"}, {"retry-after": "0"}),
@@ -54,7 +58,14 @@ async def fault(lm) -> tuple:
     with pytest.raises(LMError) as raised:
         await lm.acall("hello")
     error = raised.value
-    return type(error), error.message, error.status, error.retry_after, error.provider, error.provider_code
+    return (
+        type(error),
+        error.message,
+        error.status,
+        error.retry_after,
+        error.provider,
+        error.provider_code,
+    )
 
 
 @pytest.mark.parametrize("name", ERRORS)
@@ -69,7 +80,9 @@ async def test_faults_and_the_number_of_attempts_are_those_of_stock_dspy(model, 
 
 async def test_a_server_that_is_not_there_is_a_fault_of_transport_as_in_stock_dspy(pair):
     ours, theirs = pair(api_base="http://127.0.0.1:9/v1", num_retries=0)
-    assert (await fault(ours))[0] is (await fault(theirs))[0] is dspy.utils.exceptions.LMTransportError
+    assert (
+        (await fault(ours))[0] is (await fault(theirs))[0] is dspy.utils.exceptions.LMTransportError
+    )
 
 
 async def test_a_missing_key_is_the_same_fault_as_in_stock_dspy(pair, monkeypatch):
@@ -111,13 +124,22 @@ class Heard(BaseCallback):
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("adapter", ["ChatAdapter", "JSONAdapter", "XMLAdapter"])
 async def test_callbacks_usage_and_chunks_are_those_of_stock_dspy(model, pair, adapter, streams):
-    model.script('[[ ## answer ## ]]\nParis\n{"answer": "Paris"}' if adapter != "XMLAdapter" else "<answer>P</answer>")
+    model.script(
+        '[[ ## answer ## ]]\nParis\n{"answer": "Paris"}'
+        if adapter != "XMLAdapter"
+        else "<answer>P</answer>"
+    )
     told = []
     for lm, kind in zip(pair(), (getattr(adapters, adapter), getattr(dspy, adapter)), strict=True):
         heard = Heard()
         stream = heard if streams else None
         with dspy.context(
-            lm=lm, adapter=kind(), callbacks=[heard], usage_tracker=heard, send_stream=stream, disable_history=True
+            lm=lm,
+            adapter=kind(),
+            callbacks=[heard],
+            usage_tracker=heard,
+            send_stream=stream,
+            disable_history=True,
         ):
             answer = (await dspy.Predict("question -> answer").acall(question="Where?")).answer
         told.append([answer, *heard.told])
@@ -180,7 +202,9 @@ async def test_changed_demos_and_instructions_are_seen(model, pair):
     predict = dspy.Predict("question -> answer")
 
     async def prompt() -> str:
-        with dspy.context(lm=ours, adapter=lm_module.ADAPTERS["ChatAdapter"], disable_history=True, trace=None):
+        with dspy.context(
+            lm=ours, adapter=lm_module.ADAPTERS["ChatAdapter"], disable_history=True, trace=None
+        ):
             await predict.acall(question="Where?")
         return str(model.requests[-1]["messages"])
 
@@ -212,7 +236,14 @@ async def test_nothing_of_a_run_stays_in_the_memos(model, pair):
 def reachable_texts(roots) -> list[str]:
     """All texts that hang on objects, leaving out code and what runs just now."""
     left, seen, texts = list(roots), set(), []
-    skipped = (type, types.ModuleType, types.FunctionType, types.FrameType, asyncio.AbstractEventLoop, asyncio.Task)
+    skipped = (
+        type,
+        types.ModuleType,
+        types.FunctionType,
+        types.FrameType,
+        asyncio.AbstractEventLoop,
+        asyncio.Task,
+    )
     while left:
         thing = left.pop()
         if id(thing) in seen or isinstance(thing, skipped):

@@ -10,7 +10,9 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from worker import Worker
 
 
-async def test_the_embedded_model_answers_so_that_it_can_be_read_and_ends_with_the_sidecar(tmp_path):
+async def test_the_embedded_model_answers_so_that_it_can_be_read_and_ends_with_the_sidecar(
+    tmp_path,
+):
     address = f"unix:{tmp_path}/s.sock"
     env = {name: value for name, value in os.environ.items() if not name.startswith("SIGRUN_")}
     args = ["-m", "dspy_sidecar", "--listen", address, "--exit-with-stdin"]

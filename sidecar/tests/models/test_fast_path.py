@@ -52,7 +52,9 @@ async def run(made: LoadedProgram, models: Models, adapter: str = "", **inputs) 
     return outcome, str(trace)
 
 
-async def by_dspy(made: LoadedProgram, models: Models, monkeypatch, adapter: str = "", **inputs) -> tuple:
+async def by_dspy(
+    made: LoadedProgram, models: Models, monkeypatch, adapter: str = "", **inputs
+) -> tuple:
     """The same without the straight way."""
     with monkeypatch.context() as patched:
         patched.setattr("dspy_sidecar.models.fast_path.Directs.to", lambda *_: None)
@@ -65,7 +67,12 @@ async def test_requests_and_outputs_are_those_of_stock_dspy(model, models, adapt
     for name, count in itertools.product(TYPES, (0, 5, 16)):
         type_, values = TYPES[name]
         sig = pb.Signature(name="Odd", instructions="Do it:\n  well, ünd\n\tquickly.")
-        sig.inputs.extend([pb.Field(name="x", type=type_), pb.Field(name="note", type=STR, description="a “note”")])
+        sig.inputs.extend(
+            [
+                pb.Field(name="x", type=type_),
+                pb.Field(name="note", type=STR, description="a “note”"),
+            ]
+        )
         sig.outputs.append(pb.Field(name="y", type=type_))
         made = build(program(sig, kind))
         predict = made.steps[0].module.predictors()[0]
@@ -76,9 +83,14 @@ async def test_requests_and_outputs_are_those_of_stock_dspy(model, models, adapt
         lm = dspy.LM("openai/scripted", api_base=model.url, cache=False)
         for value in values:
             # JSON has no keys but texts: what comes over the wire is not what Python would have.
-            inputs = {"x": json.loads(json.dumps(value)), "note": 'Ünï\ncödé 😀\t"<&>"\\ \x7f [[ ## y ## ]] '}
+            inputs = {
+                "x": json.loads(json.dumps(value)),
+                "note": 'Ünï\ncödé 😀\t"<&>"\\ \x7f [[ ## y ## ]] ',
+            }
             written = {"y": value, "reasoning": "so é"}
-            model.script(STOCK[adapter]().format_assistant_message_content(predict.signature, written))
+            model.script(
+                STOCK[adapter]().format_assistant_message_content(predict.signature, written)
+            )
             outputs, _ = await run(made, models, adapter, **inputs)
             with dspy.context(lm=lm, adapter=STOCK[adapter](), disable_history=True, trace=None):
                 theirs = await stock.acall(**inputs)
@@ -87,22 +99,41 @@ async def test_requests_and_outputs_are_those_of_stock_dspy(model, models, adapt
 
 
 def body(text: str | None = PARIS, finish: str = "stop", usage: object = None, **message) -> dict:
-    choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text, **message}}
-    counted = {"prompt_tokens": 5, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
-    return {"id": "1", "model": "x", "choices": [choice], "usage": counted if usage is None else usage}
+    choice = {
+        "index": 0,
+        "finish_reason": finish,
+        "message": {"role": "assistant", "content": text, **message},
+    }
+    counted = {
+        "prompt_tokens": 5,
+        "completion_tokens": 7,
+        "prompt_tokens_details": {"cached_tokens": 3},
+    }
+    return {
+        "id": "1",
+        "model": "x",
+        "choices": [choice],
+        "usage": counted if usage is None else usage,
+    }
 
 
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 BODIES = {
     "plain": body(),
-    "other names of nothing": body(refusal=None, tool_calls=[], reasoning_content="", annotations=[]),
+    "other names of nothing": body(
+        refusal=None, tool_calls=[], reasoning_content="", annotations=[]
+    ),
     "no usage": body(usage={}),
     "half a usage": body(usage={"prompt_tokens": 5}),
-    "no count of the cached": body(usage={"prompt_tokens": 5, "completion_tokens": 7, "prompt_tokens_details": {}}),
+    "no count of the cached": body(
+        usage={"prompt_tokens": 5, "completion_tokens": 7, "prompt_tokens_details": {}}
+    ),
     "an error of nothing": {**body(), "error": {}},
     "a count below nothing": body(usage={"prompt_tokens": -1, "completion_tokens": 7}),
     "a count that is none": body(usage={"prompt_tokens": True, "completion_tokens": 7}),
-    "odd details": body(usage={"prompt_tokens": 5, "completion_tokens": 7, "completion_tokens_details": [1]}),
+    "odd details": body(
+        usage={"prompt_tokens": 5, "completion_tokens": 7, "completion_tokens_details": [1]}
+    ),
     "a usage of another kind": body(usage=[1]),
     "an odd count of the cached": body(
         usage={"prompt_tokens": 5, "completion_tokens": 7, "prompt_tokens_details": [1]}
@@ -116,7 +147,10 @@ BODIES = {
     "nothing": body(None),
     "an empty text": body(""),
     "parts": body([{"type": "text", "text": PARIS}]),
-    "an error in an answer": {**body(), "error": {"message": "no", "code": "context_length_exceeded"}},
+    "an error in an answer": {
+        **body(),
+        "error": {"message": "no", "code": "context_length_exceeded"},
+    },
     "two choices": {**body(), "choices": body()["choices"] * 2},
     "no choices": {**body(), "choices": []},
     "no object": [1],
@@ -124,22 +158,34 @@ BODIES = {
 
 
 @pytest.mark.parametrize("name", [*BODIES, *ERRORS, "no JSON"])
-async def test_whatever_a_server_answers_comes_to_the_same_as_by_dspy(model, models, monkeypatch, name):
+async def test_whatever_a_server_answers_comes_to_the_same_as_by_dspy(
+    model, models, monkeypatch, name
+):
     made = build(capital())
     assert is_direct(made, models)
     monkeypatch.setattr(execution, "_delay", lambda *_: 0)
     seen = []
     for way in (run, lambda *args, **inputs: by_dspy(*args, monkeypatch, **inputs)):
-        model.script(ERRORS.get(name) or (json.dumps(BODIES[name]).encode() if name in BODIES else b"<html>"))
+        model.script(
+            ERRORS.get(name) or (json.dumps(BODIES[name]).encode() if name in BODIES else b"<html>")
+        )
         before = len(model.requests)
         outcome = await way(made, models, question="Where?")
-        seen.append((outcome, len(model.requests) - before, [json.dumps(sent) for sent in model.requests[before:]]))
+        seen.append(
+            (
+                outcome,
+                len(model.requests) - before,
+                [json.dumps(sent) for sent in model.requests[before:]],
+            )
+        )
     assert seen[0] == seen[1]
 
 
 @pytest.mark.parametrize("text", [*GARBAGE, PARIS, '{"answer": "Paris"}'])
 @pytest.mark.parametrize("adapter", STOCK)
-async def test_what_cannot_be_read_is_asked_for_again_in_json_as_by_dspy(model, models, monkeypatch, adapter, text):
+async def test_what_cannot_be_read_is_asked_for_again_in_json_as_by_dspy(
+    model, models, monkeypatch, adapter, text
+):
     made = build(capital())
     seen = []
     for way in (run, lambda *args, **inputs: by_dspy(*args[:2], monkeypatch, *args[2:], **inputs)):
@@ -159,7 +205,9 @@ def test_only_plain_answers_are_read_without_dspy():
     ]
 
 
-@pytest.mark.parametrize("settings", [{"adapter": "JSONAdapter"}, {"cache": True}, {"params": b'{"logprobs": true}'}])
+@pytest.mark.parametrize(
+    "settings", [{"adapter": "JSONAdapter"}, {"cache": True}, {"params": b'{"logprobs": true}'}]
+)
 async def test_what_else_dspy_does_at_a_run_goes_through_dspy(models, settings):
     assert is_direct(build(capital()), models)
     assert not is_direct(build(capital()), models, pb.LmSettings(**settings))

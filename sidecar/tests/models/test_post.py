@@ -24,7 +24,9 @@ class Server:
     Where it is early it answers its first connection after a head, and reads no further. None is no answer and closes.
     """
 
-    def __init__(self, *answers: bytes | None, closes: bool = False, is_early: bool = False) -> None:
+    def __init__(
+        self, *answers: bytes | None, closes: bool = False, is_early: bool = False
+    ) -> None:
         self.answers = list(answers)
         self.closes = closes
         self.requests: list[bytes] = []
@@ -41,7 +43,11 @@ class Server:
         with contextlib.suppress(asyncio.IncompleteReadError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:"))
+                length = next(
+                    int(line[15:])
+                    for line in head.split(b"\r\n")
+                    if line.startswith(b"Content-Length:")
+                )
                 self.requests.append(head + await reader.readexactly(length))
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
                 writer.write(answer or b"")
@@ -87,7 +93,10 @@ async def outcome(asking) -> tuple:
 
 
 def answer(body: bytes = b"{}", line: bytes = b"HTTP/1.1 200 OK", **headers: bytes) -> bytes:
-    lines = [line, *(name.encode().replace(b"_", b"-") + b": " + value for name, value in headers.items())]
+    lines = [
+        line,
+        *(name.encode().replace(b"_", b"-") + b": " + value for name, value in headers.items()),
+    ]
     return b"\r\n".join([*lines, b"", body])
 
 
@@ -95,16 +104,22 @@ WHOLE = answer(Content_Length=b"2", X_Two=b"a\r\nX-Two: b")
 ZIPPED = gzip.compress(b"{}")
 ANSWERS = {
     "whole": WHOLE,
-    "in chunks": answer(b"1\r\n{\r\n1;x=y\r\n}\r\n0\r\nX-Last: 1\r\n\r\n", Transfer_Encoding=b"chunked"),
+    "in chunks": answer(
+        b"1\r\n{\r\n1;x=y\r\n}\r\n0\r\nX-Last: 1\r\n\r\n", Transfer_Encoding=b"chunked"
+    ),
     "compressed": answer(ZIPPED, Content_Encoding=b"gzip", Content_Length=b"%d" % len(ZIPPED)),
     "badly compressed": answer(b"no", Content_Encoding=b"gzip", Content_Length=b"2"),
     "of no length": answer(),
     "empty": answer(b"", Content_Length=b"0"),
     "without content": answer(b"", b"HTTP/1.1 204 No Content"),
     "without a reason": answer(line=b"HTTP/1.1 200", Content_Length=b"2"),
-    "after others": answer(b"", b"HTTP/1.1 100 Continue") + answer(b"", b"HTTP/1.1 103 Early Hints", Link=b"x") + WHOLE,
+    "after others": answer(b"", b"HTTP/1.1 100 Continue")
+    + answer(b"", b"HTTP/1.1 103 Early Hints", Link=b"x")
+    + WHOLE,
     "a fault": answer(line=b"HTTP/1.1 429 Slow", Content_Length=b"2", Retry_After=b"3"),
-    "elsewhere": answer(line=b"HTTP/1.1 302 There", Content_Length=b"2", Location=b"http://127.0.0.1:9/"),
+    "elsewhere": answer(
+        line=b"HTTP/1.1 302 There", Content_Length=b"2", Location=b"http://127.0.0.1:9/"
+    ),
     "cut in its body": answer(Content_Length=b"9"),
     "cut in its chunks": answer(b"5\r\n{}", Transfer_Encoding=b"chunked"),
     "cut in its head": b"HTTP/1.1 200 OK\r\nContent-",
@@ -175,7 +190,10 @@ async def test_a_server_that_is_silent_is_given_up(transport, monkeypatch):
 
 async def test_what_else_a_session_sees_to_is_left_to_it(transport, monkeypatch):
     for who in ["user", "user:pass", ":pass"]:
-        assert transport.post(TransportRequest("POST", f"http://{who}@127.0.0.1:9/", HEADERS, BODY)) is None
+        assert (
+            transport.post(TransportRequest("POST", f"http://{who}@127.0.0.1:9/", HEADERS, BODY))
+            is None
+        )
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     proxied = Transport()
     assert proxied.post(TransportRequest("POST", "http://127.0.0.1:9/", HEADERS, BODY)) is None

@@ -20,7 +20,9 @@ from dspy_sidecar.models.http.engine import Engines
 from dspy_sidecar.models.lm import register_embedded
 from dspy_sidecar.programs.annotations import signature_class
 
-INT, FLOAT, BOOL = (pb.Type(scalar=kind) for kind in (pb.SCALAR_INT, pb.SCALAR_FLOAT, pb.SCALAR_BOOL))
+INT, FLOAT, BOOL = (
+    pb.Type(scalar=kind) for kind in (pb.SCALAR_INT, pb.SCALAR_FLOAT, pb.SCALAR_BOOL)
+)
 
 
 def literal(*values: str) -> pb.Type:
@@ -94,7 +96,11 @@ def stock():
 
 
 def signature_of(kind: pb.Type, described: bool, constrained: bool) -> type[dspy.Signature]:
-    fields = [pb.Field(name="x", type=kind), pb.Field(name="y", type=kind), pb.Field(name="note", type=STR)]
+    fields = [
+        pb.Field(name="x", type=kind),
+        pb.Field(name="y", type=kind),
+        pb.Field(name="note", type=STR),
+    ]
     if described:
         for field in fields:
             field.description = f"what {field.name} is: “so”\nand so"
@@ -103,7 +109,9 @@ def signature_of(kind: pb.Type, described: bool, constrained: bool) -> type[dspy
         fields[1].constraints.min, fields[1].constraints.max = -10, 10
         fields[2].constraints.max_length = 99
     instructions = "Do it:\n  well, ünd  \n\tquickly." if described else ""
-    return signature_class(pb.Signature(name="Odd", instructions=instructions, inputs=fields[:1], outputs=fields[1:]))
+    return signature_class(
+        pb.Signature(name="Odd", instructions=instructions, inputs=fields[:1], outputs=fields[1:])
+    )
 
 
 def demos_of(values: list, count: int) -> list[dict]:
@@ -133,12 +141,16 @@ def test_dspy_is_the_version_that_this_was_written_for():
 def test_prompts_and_parsed_answers_are_those_of_stock_dspy(adapter, name):
     kind, values = TYPES[name]
     ours, theirs = PAIRS[adapter]
-    for described, constrained, count in itertools.product((False, True), (False, True), (0, 1, 5, 16)):
+    for described, constrained, count in itertools.product(
+        (False, True), (False, True), (0, 1, 5, 16)
+    ):
         signature, demos = signature_of(kind, described, constrained), demos_of(values, count)
         for value in [*values, *values]:
             written = ours.format(signature, demos, {"x": value})
             with stock():
-                assert json.dumps(written) == json.dumps(theirs.format(signature, demos, {"x": value}))
+                assert json.dumps(written) == json.dumps(
+                    theirs.format(signature, demos, {"x": value})
+                )
         for completion in [*GARBAGE, *answers(theirs, signature, values)]:
             parsed = outcome(ours, signature, completion)
             with stock():
@@ -147,7 +159,10 @@ def test_prompts_and_parsed_answers_are_those_of_stock_dspy(adapter, name):
 
 def answers(adapter, signature, values) -> list[str]:
     """As the adapter itself would write them."""
-    return [adapter.format_assistant_message_content(signature, {"y": value, "note": "é"}) for value in values]
+    return [
+        adapter.format_assistant_message_content(signature, {"y": value, "note": "é"})
+        for value in values
+    ]
 
 
 def outcome(adapter, signature, completion) -> str:
@@ -181,7 +196,11 @@ async def test_the_request_that_is_sent_is_that_of_stock_dspy(model, adapter):
         where = {"api_base": model.url, "cache": False}
         lean = LM("openai/scripted", engines=engines, **given, **where)
         outputs, sent = [], []
-        for lm, adapter in ((lean, ours), (lean, ours), (dspy.LM("openai/scripted", **given, **where), theirs)):
+        for lm, adapter in (
+            (lean, ours),
+            (lean, ours),
+            (dspy.LM("openai/scripted", **given, **where), theirs),
+        ):
             with dspy.context(lm=lm, adapter=adapter, disable_history=True, trace=None):
                 outputs.append(repr((await predict.acall(x=values[-1])).toDict()))
             sent.append(json.dumps(model.requests[-1]))
@@ -192,7 +211,10 @@ async def test_the_request_that_is_sent_is_that_of_stock_dspy(model, adapter):
 
 def test_equal_annotations_that_pydantic_tells_apart_have_adapters_of_their_own():
     assert (int | str) == (str | int)
-    assert type_adapters.type_adapter(float | str).core_schema != type_adapters.type_adapter(str | float).core_schema
+    assert (
+        type_adapters.type_adapter(float | str).core_schema
+        != type_adapters.type_adapter(str | float).core_schema
+    )
     assert type_adapters.type_adapter(list[str]) is type_adapters.type_adapter(list[str])
 
 

@@ -30,14 +30,20 @@ ENDLESS = [
     ("lm_calls", "COPRO", {"breadth": 10, "depth": 10}),
     ("lm_calls", "GEPA", {"max_metric_calls": 2000}),
     ("lm_calls", "InferRules", {"num_candidates": 90}),
-    ("lm_calls", "BetterTogether", {"optimizers": {"p": {"name": "COPRO"}}, "strategy": "p -> p", "valset_ratio": 0.2}),
+    (
+        "lm_calls",
+        "BetterTogether",
+        {"optimizers": {"p": {"name": "COPRO"}}, "strategy": "p -> p", "valset_ratio": 0.2},
+    ),
     ("tokens", "MIPROv2", {"auto": "heavy"}),
     ("tokens", "COPRO", {"breadth": 10, "depth": 10}),
 ]
 
 
 @pytest.mark.parametrize(("bound", "optimizer", "config"), ENDLESS)
-async def test_a_spent_budget_ends_the_search_with_the_best_so_far(sidecar, model, bound, optimizer, config):
+async def test_a_spent_budget_ends_the_search_with_the_best_so_far(
+    sidecar, model, bound, optimizer, config
+):
     # Never wholly right, so that there is always more to try.
     rules = iter(range(1000))
     model.script(lambda asked: variedly(asked, next(rules)))
@@ -55,12 +61,17 @@ async def test_a_spent_budget_ends_the_search_with_the_best_so_far(sidecar, mode
 def variedly(asked: dict, number: int) -> str:
     """The pupil, with other advice each time, and without a word on Peru."""
     messages = asked["messages"]
-    if "Peru" in str(messages[-1]) and "`answer`" in messages[0]["content"].split("output fields")[1]:
+    if (
+        "Peru" in str(messages[-1])
+        and "`answer`" in messages[0]["content"].split("output fields")[1]
+    ):
         return "[[ ## answer ## ]]\ndunno\n\n[[ ## completed ## ]]"
     return pupil(asked).replace("be careful", f"be {number} times careful")
 
 
-async def test_simba_gives_the_best_that_it_scored_where_its_last_scores_have_no_budget(sidecar, model):
+async def test_simba_gives_the_best_that_it_scored_where_its_last_scores_have_no_budget(
+    sidecar, model
+):
     model.script(wavering())
     asked = bounded("SIMBA", pb.Budget(lm_calls=120), bsize=5, max_steps=50, num_candidates=4)
     result, _ = await optimized(sidecar, asked)
@@ -74,7 +85,9 @@ async def test_time_ends_the_search_also_while_the_model_is_silent(sidecar, mode
 
     model.script(slow_to_propose)
     given_up, began = model.given_up, time.monotonic()
-    result, _ = await optimized(sidecar, bounded("COPRO", pb.Budget(time_ms=8000), breadth=2, depth=1))
+    result, _ = await optimized(
+        sidecar, bounded("COPRO", pb.Budget(time_ms=8000), breadth=2, depth=1)
+    )
     assert time.monotonic() - began < ENDLESS_S
     assert result.message == "the budget of time ended the search"
     assert (result.baseline_score, result.score) == (0, 0)
@@ -89,7 +102,9 @@ async def test_time_ends_the_search_with_what_was_found(sidecar, model):
     rules = iter(range(10_000))
     model.script(lambda asked: variedly(asked, next(rules)))
     began = time.monotonic()
-    result, _ = await optimized(sidecar, bounded("COPRO", pb.Budget(time_ms=9000), breadth=4, depth=100))
+    result, _ = await optimized(
+        sidecar, bounded("COPRO", pb.Budget(time_ms=9000), breadth=4, depth=100)
+    )
     assert result.message == "the budget of time ended the search"
     assert (result.baseline_score, result.score) == (0, 1)
     assert time.monotonic() - began < ENDLESS_S
@@ -122,17 +137,25 @@ async def test_what_can_not_be_scored_any_more_leaves_the_program_as_it_was(side
     result, _ = await optimized(sidecar, asked)
     assert time.monotonic() - began < ENDLESS_S
     assert result.score == result.baseline_score
-    assert result.message.endswith("ended before the optimized program was scored; the program is as it was")
+    assert result.message.endswith(
+        "ended before the optimized program was scored; the program is as it was"
+    )
     assert json.loads(result.compiled_state)["demos"] == []
 
 
 async def test_what_was_spent_is_told_before_a_fault(sidecar, model):
     def failing(asked: dict):
-        return (401, {"message": "no"}, {}) if "proposed_instruction" in str(asked["messages"]) else pupil(asked)
+        return (
+            (401, {"message": "no"}, {})
+            if "proposed_instruction" in str(asked["messages"])
+            else pupil(asked)
+        )
 
     model.script(failing)
     before = len(model.requests)
-    _, reason, _, told = await failure_of(sidecar.OptimizeProgram(request("COPRO", breadth=2, depth=1)))
+    _, reason, _, told = await failure_of(
+        sidecar.OptimizeProgram(request("COPRO", breadth=2, depth=1))
+    )
     assert reason == "LM_AUTH_FAILED"
     usage = told[-1].token_usage
     assert usage.lm_calls == len(model.requests) - before
@@ -144,16 +167,23 @@ async def test_what_was_spent_is_told_before_a_fault(sidecar, model):
     [
         ((401, {"message": "no"}, {}), "LM_AUTH_FAILED"),
         ((404, {"message": "no such model", "code": "model_not_found"}, {}), "LM_NOT_CONFIGURED"),
-        ((400, {"message": "too long", "code": "context_length_exceeded"}, {}), "CONTEXT_WINDOW_EXCEEDED"),
+        (
+            (400, {"message": "too long", "code": "context_length_exceeded"}, {}),
+            "CONTEXT_WINDOW_EXCEEDED",
+        ),
     ],
 )
-async def test_a_provider_that_answers_nothing_fails_the_optimization_with_its_reason(sidecar, model, reply, reason):
+async def test_a_provider_that_answers_nothing_fails_the_optimization_with_its_reason(
+    sidecar, model, reply, reason
+):
     model.script(reply)
     assert (await failure_of(sidecar.OptimizeProgram(request("BootstrapFewShot"))))[1] == reason
 
 
 async def test_a_teacher_that_answers_nothing_fails_it_too(sidecar, model):
-    model.script(lambda asked: (401, {"message": "no"}, {}) if asked["model"] == "other" else pupil(asked))
+    model.script(
+        lambda asked: (401, {"message": "no"}, {}) if asked["model"] == "other" else pupil(asked)
+    )
     asked = request("BootstrapFewShot")
     asked.lms["teacher"].model = "openai/other"
     assert (await failure_of(sidecar.OptimizeProgram(asked)))[1] == "LM_AUTH_FAILED"

@@ -14,7 +14,11 @@ async def test_an_optimizers_other_parts_ask_the_models_of_their_roles(sidecar, 
     assert result.score == 1
     by_model = {}
     for one in model.requests[before:]:
-        kind = "task" if "`answer`" in one["messages"][0]["content"].split("output fields")[1] else "proposal"
+        kind = (
+            "task"
+            if "`answer`" in one["messages"][0]["content"].split("output fields")[1]
+            else "proposal"
+        )
         by_model.setdefault(one["model"], set()).add(kind)
     assert by_model == {"other": {"proposal"}, "scripted": {"task"}}
 
@@ -27,7 +31,9 @@ async def test_an_optimizers_other_parts_ask_the_models_of_their_roles(sidecar, 
     assert asked_about(model, before, asked.valset) + len(taught) == len(model.requests) - before
 
 
-async def test_a_module_with_a_model_of_its_own_keeps_it_whatever_the_optimizer_asks(sidecar, model):
+async def test_a_module_with_a_model_of_its_own_keeps_it_whatever_the_optimizer_asks(
+    sidecar, model
+):
     model.script(pupil)
     made = two()
     made.modules[1].lm.model = "openai/other"
@@ -39,7 +45,11 @@ async def test_a_module_with_a_model_of_its_own_keeps_it_whatever_the_optimizer_
     ]:
         await optimized(sidecar, request(name, made, **config))
     for one in model.requests[before:]:
-        outputs = one["messages"][0]["content"].split("Your output fields are:")[1].split("All interactions")[0]
+        outputs = (
+            one["messages"][0]["content"]
+            .split("Your output fields are:")[1]
+            .split("All interactions")[0]
+        )
         if "`draft`" in outputs:
             assert one["model"] == "scripted"
         elif "`answer`" in outputs:
@@ -49,22 +59,29 @@ async def test_a_module_with_a_model_of_its_own_keeps_it_whatever_the_optimizer_
 async def test_a_judge_scores_by_its_own_model_and_what_it_says_reaches_gepa(sidecar, model):
     def judging(asked: dict) -> str:
         if asked["model"] == "other":
-            is_good = '{\\"answer\\":\\"dunno\\"}' not in json.dumps(asked["messages"][-1]["content"])
-            return (
-                f"[[ ## reason ## ]]\nToo vague by far.\n\n[[ ## score ## ]]\n{float(is_good)}\n\n[[ ## completed ## ]]"
+            is_good = '{\\"answer\\":\\"dunno\\"}' not in json.dumps(
+                asked["messages"][-1]["content"]
             )
+            return f"[[ ## reason ## ]]\nToo vague by far.\n\n[[ ## score ## ]]\n{float(is_good)}\n\n[[ ## completed ## ]]"
         return pupil(asked)
 
     model.script(judging)
     asked = request("GEPA", max_metric_calls=40)
     asked.lms["judge"].model = "openai/other"
-    asked.metrics.add(name="judge", weight=1, params=json.dumps({"rubric": "It is a capital."}).encode())
+    asked.metrics.add(
+        name="judge", weight=1, params=json.dumps({"rubric": "It is a capital."}).encode()
+    )
     before = len(model.requests)
     result, _ = await optimized(sidecar, asked)
     assert (result.baseline_score, result.score) == (0, 1)
-    reflections = [str(one["messages"]) for one in model.requests[before:] if "new_instruction" in str(one["messages"])]
+    reflections = [
+        str(one["messages"])
+        for one in model.requests[before:]
+        if "new_instruction" in str(one["messages"])
+    ]
     assert any(
-        "Too vague by far." in one and "expected" in one and ("Paris" in one or "Rome" in one) for one in reflections
+        "Too vague by far." in one and "expected" in one and ("Paris" in one or "Rome" in one)
+        for one in reflections
     )
 
 

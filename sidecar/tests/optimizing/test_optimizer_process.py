@@ -73,7 +73,9 @@ async def test_the_process_is_nice_and_in_a_group_of_its_own(sidecar, model):
         await reading
 
 
-async def test_a_process_that_does_not_end_in_its_time_is_killed_and_told_of_each_second_until_then(sidecar, model):
+async def test_a_process_that_does_not_end_in_its_time_is_killed_and_told_of_each_second_until_then(
+    sidecar, model
+):
     model.script(None)
     before = len(model.requests)
     asked = request("COPRO")
@@ -92,14 +94,21 @@ async def test_a_process_that_does_not_end_in_its_time_is_killed_and_told_of_eac
 
 async def test_the_process_dies_with_the_sidecar(model, tmp_path):
     address = f"unix:{tmp_path}/sidecar.sock"
-    env = {**os.environ, "SIGRUN_LM": "openai/scripted", "SIGRUN_LM_API_BASE": model.url, "OPENAI_API_KEY": "test"}
+    env = {
+        **os.environ,
+        "SIGRUN_LM": "openai/scripted",
+        "SIGRUN_LM_API_BASE": model.url,
+        "OPENAI_API_KEY": "test",
+    }
     model.script(None)
     before = len(model.requests)
     args = ["-m", "dspy_sidecar", "--listen", address, "--work-dir", str(tmp_path)]
     own = await asyncio.create_subprocess_exec(sys.executable, *args, cwd=SIDECAR, env=env)
     async with grpc.aio.insecure_channel(address) as channel:
         stub = Worker(channel)
-        reading = asyncio.ensure_future(drain(stub.OptimizeProgram(request("GEPA"), wait_for_ready=True)))
+        reading = asyncio.ensure_future(
+            drain(stub.OptimizeProgram(request("GEPA"), wait_for_ready=True))
+        )
         await until(lambda: len(model.requests) > before)
         assert len(optimizers(model.url)) == 1
         own.kill()
@@ -115,10 +124,16 @@ async def test_gepa_goes_on_from_where_a_killed_process_was(sidecar, model, work
         system, *others = asked["messages"]
         if "new_instruction" in str(system):
             reflections.append(asked)
-            return json.dumps({"new_instruction": "Be halfway sure."}) if len(reflections) == 1 else None
+            return (
+                json.dumps({"new_instruction": "Be halfway sure."})
+                if len(reflections) == 1
+                else None
+            )
         knows = "halfway" in str(system) and any(name in str(others) for name in list(CAPITALS)[:5])
         return pupil(
-            {**asked, "messages": [{**system, "content": f"careful {system['content']}"}, *others]} if knows else asked
+            {**asked, "messages": [{**system, "content": f"careful {system['content']}"}, *others]}
+            if knows
+            else asked
         )
 
     reflections: list[dict] = []
@@ -140,7 +155,9 @@ async def test_gepa_goes_on_from_where_a_killed_process_was(sidecar, model, work
     assert result.score == 1
     assert "Be halfway sure." in str(kept[1:])
     # The first thing to reflect on is what the killed process had found.
-    first = next(one for one in model.requests[before:] if "new_instruction" in str(one["messages"]))
+    first = next(
+        one for one in model.requests[before:] if "new_instruction" in str(one["messages"])
+    )
     assert "Be halfway sure." in str(first["messages"])
     assert not folder.exists()
 
@@ -176,8 +193,15 @@ async def test_folders_that_nobody_came_back_to_are_removed(tmp_path):
 
 async def test_no_word_of_an_example_stands_in_the_log(model, tmp_path):
     address = f"unix:{tmp_path}/sidecar.sock"
-    env = {**os.environ, "SIGRUN_LM": "openai/scripted", "SIGRUN_LM_API_BASE": model.url, "OPENAI_API_KEY": "test"}
-    model.script(lambda asked: "unreadable" if "Spain" in str(asked["messages"][-1]) else pupil(asked))
+    env = {
+        **os.environ,
+        "SIGRUN_LM": "openai/scripted",
+        "SIGRUN_LM_API_BASE": model.url,
+        "OPENAI_API_KEY": "test",
+    }
+    model.script(
+        lambda asked: "unreadable" if "Spain" in str(asked["messages"][-1]) else pupil(asked)
+    )
     args = ["-m", "dspy_sidecar", "--listen", address, "--work-dir", str(tmp_path)]
     own = await asyncio.create_subprocess_exec(
         sys.executable, *args, cwd=SIDECAR, env=env, stderr=asyncio.subprocess.PIPE

@@ -21,7 +21,9 @@ def table() -> dict[str, dict]:
     """The gateway's table."""
     script = 'import("./src/domain/catalogue/optimizers.ts").then((t) => console.log(JSON.stringify(t.optimizers)))'
     node = ROOT / "node_modules" / ".bin" / "node"
-    done = subprocess.run([node, "-e", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [node, "-e", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     return {entry["name"]: entry for entry in json.loads(done.stdout)}
 
 
@@ -36,8 +38,16 @@ def optimizer(name: str) -> type[Teleprompter]:
 def dspys(name: str) -> dict[str, object]:
     """DSPy's own arguments of an optimizer with their defaults, those of compile() first."""
     kind = optimizer(name)
-    bases = [kind.__init__, kind.compile, *([dspy.BootstrapFewShot.__init__] if name == "InferRules" else [])]
-    parameters = [parameter for function in bases for parameter in inspect.signature(function).parameters.values()]
+    bases = [
+        kind.__init__,
+        kind.compile,
+        *([dspy.BootstrapFewShot.__init__] if name == "InferRules" else []),
+    ]
+    parameters = [
+        parameter
+        for function in bases
+        for parameter in inspect.signature(function).parameters.values()
+    ]
     return {parameter.name: parameter.default for parameter in reversed(parameters)}
 
 
@@ -64,7 +74,30 @@ def test_parameters_are_dspys_own_with_its_defaults(name):
 @pytest.mark.parametrize("name", OFFERED)
 def test_no_parameter_reaches_files_threads_models_or_code(name):
     names = {parameter["name"] for parameter in OFFERED[name]["parameters"]}
-    unsafe = {"num_threads", "max_errors", "metric", "log_dir", "teacher_settings", "prompt_model", "task_model"}
-    unsafe |= {"reflection_lm", "instruction_proposer", "code_proposer", "gepa_kwargs", "eval_kwargs", "valset"}
-    unsafe |= {"use_wandb", "wandb_api_key", "wandb_init_kwargs", "use_mlflow", "seed", "teacher", "verbose"}
+    unsafe = {
+        "num_threads",
+        "max_errors",
+        "metric",
+        "log_dir",
+        "teacher_settings",
+        "prompt_model",
+        "task_model",
+    }
+    unsafe |= {
+        "reflection_lm",
+        "instruction_proposer",
+        "code_proposer",
+        "gepa_kwargs",
+        "eval_kwargs",
+        "valset",
+    }
+    unsafe |= {
+        "use_wandb",
+        "wandb_api_key",
+        "wandb_init_kwargs",
+        "use_mlflow",
+        "seed",
+        "teacher",
+        "verbose",
+    }
     assert names & unsafe == set()

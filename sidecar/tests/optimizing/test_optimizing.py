@@ -24,7 +24,10 @@ OPTIMIZERS = [
             "optimizers": {
                 "p": {"name": "BootstrapFewShot", "config": {"max_bootstrapped_demos": 2}},
                 "q": {"name": "GEPA", "config": {"max_metric_calls": 20}},
-                "r": {"name": "MIPROv2", "config": {"num_candidates": 2, "num_trials": 2, "minibatch": False}},
+                "r": {
+                    "name": "MIPROv2",
+                    "config": {"num_candidates": 2, "num_trials": 2, "minibatch": False},
+                },
             },
             "strategy": "p -> q -> r -> p",
         },
@@ -33,7 +36,9 @@ OPTIMIZERS = [
 IDS = [f"{name} {number}" for number, (name, _) in enumerate(OPTIMIZERS)]
 
 
-async def optimized(sidecar, asked: pb.OptimizeProgramRequest) -> tuple[pb.OptimizationResult, list]:
+async def optimized(
+    sidecar, asked: pb.OptimizeProgramRequest
+) -> tuple[pb.OptimizationResult, list]:
     """The result, and the progress on the way."""
     events = [event async for event in sidecar.OptimizeProgram(asked)]
     assert [event.WhichOneof("event") for event in events[-2:]] == ["progress", "result"]
@@ -83,7 +88,9 @@ async def test_simba_learns_from_better_and_worse_runs(sidecar, model):
 
 async def test_a_pipeline_is_optimized_under_the_names_of_its_modules(sidecar, model, tmp_path):
     model.script(pupil)
-    result, _ = await optimized(sidecar, request("BootstrapFewShot", two(), max_bootstrapped_demos=2))
+    result, _ = await optimized(
+        sidecar, request("BootstrapFewShot", two(), max_bootstrapped_demos=2)
+    )
     # Labeled demos teach the teacher, which has a draft in none of them.
     assert json.loads(result.compiled_state).keys() == {"think.predict", "say", "metadata"}
     result, _ = await optimized(sidecar, request("COPRO", two(), breadth=2, depth=1))
@@ -98,8 +105,12 @@ async def test_a_pipeline_is_optimized_under_the_names_of_its_modules(sidecar, m
 
 async def test_an_optimized_program_is_optimized_again_from_where_it_is(sidecar, model):
     model.script(pupil)
-    first, _ = await optimized(sidecar, request("COPRO", capital("ChainOfThought"), breadth=2, depth=1))
-    again = request("LabeledFewShot", capital("ChainOfThought", compiled_state=first.compiled_state), k=2)
+    first, _ = await optimized(
+        sidecar, request("COPRO", capital("ChainOfThought"), breadth=2, depth=1)
+    )
+    again = request(
+        "LabeledFewShot", capital("ChainOfThought", compiled_state=first.compiled_state), k=2
+    )
     second, _ = await optimized(sidecar, again)
     assert (first.score, second.baseline_score, second.score) == (1, 1, 1)
     predict = json.loads(second.compiled_state)["predict"]
@@ -127,7 +138,9 @@ async def test_modules_that_wrap_another_are_optimized(sidecar, model, kind, inn
         module = getattr(dspy, inner)("question -> answer")
         notebook = plain_kind(module=module, N=3, reward_fn=lambda args, pred: 1.0, threshold=1.0)
         notebook.load_state(json.loads(result.compiled_state))
-        assert any(ADVICE in predictor.signature.instructions for predictor in notebook.predictors())
+        assert any(
+            ADVICE in predictor.signature.instructions for predictor in notebook.predictors()
+        )
 
 
 async def test_what_finds_nothing_better_says_so_without_a_second_score(sidecar, model):

@@ -53,7 +53,11 @@ def interpreters() -> list[str]:
         except OSError:
             return ""
 
-    return [pid for pid in os.listdir("/proc") if pid.isdigit() and str(FOLDER / "imports.json") in line(pid)]
+    return [
+        pid
+        for pid in os.listdir("/proc")
+        if pid.isdigit() and str(FOLDER / "imports.json") in line(pid)
+    ]
 
 
 async def are_gone() -> None:
@@ -80,7 +84,10 @@ async def test_code_that_fails_is_written_again_and_ends_as_a_fault_where_all_do
     assert "ZeroDivisionError" in str(model.requests[-2]["messages"])
     model.script(wrong)
     _, reason, _, message, traces = await failure(enabled.run(asked(made, **WHAT)))
-    assert (reason, message) == ("OUTPUT_INVALID", "the code that the model wrote can't be run to its end")
+    assert (reason, message) == (
+        "OUTPUT_INVALID",
+        "the code that the model wrote can't be run to its end",
+    )
     assert traces[-1].token_usage.lm_calls == 3
 
 
@@ -94,7 +101,10 @@ async def test_code_act_runs_code_in_turns(enabled, model):
 
 
 async def test_rlm_explores_its_inputs_by_code_that_asks_the_model_again(enabled, model):
-    look = {"reasoning": "I look", "code": '```python\nsaid = llm_query("Say 42")\nprint(len(question), said)\n```'}
+    look = {
+        "reasoning": "I look",
+        "code": '```python\nsaid = llm_query("Say 42")\nprint(len(question), said)\n```',
+    }
     submit = {"reasoning": "I am done", "code": "```python\nSUBMIT(answer=said)\n```"}
     model.script(look, "forty-two", submit)
     end = await done(enabled.run(asked(capital("RLM"), **WHAT)))
@@ -126,7 +136,9 @@ async def test_code_without_an_end_ends_with_its_run(enabled, model):
     await are_gone()
 
 
-async def test_a_run_that_waits_for_a_free_interpreter_can_be_cancelled_and_others_go_on(enabled, model):
+async def test_a_run_that_waits_for_a_free_interpreter_can_be_cancelled_and_others_go_on(
+    enabled, model
+):
     model.script(ENDLESS)
     calls = [enabled.run(asked(capital("ProgramOfThought"), **WHAT)) for _ in range(6)]
     reading = [asyncio.ensure_future(done(call)) for call in calls]
@@ -163,7 +175,10 @@ def test_code_reaches_nothing_outside():
                 f"import js\ntry:\n    {reach}\nexcept BaseException as e:\n    print(e)\nelse:\n    print('reached')"
             )
             assert re.search(r"Requires \w+ access to", said), (what, said)
-        assert made.execute("import os\nprint(os.listdir('/'))").strip() == "['tmp', 'home', 'dev', 'proc', 'lib']"
+        assert (
+            made.execute("import os\nprint(os.listdir('/'))").strip()
+            == "['tmp', 'home', 'dev', 'proc', 'lib']"
+        )
 
 
 def test_code_is_bounded_in_memory_and_in_what_it_prints():
@@ -208,7 +223,8 @@ async def test_they_are_not_enabled_until_they_are_switched_on(sidecar, kind):
 
 
 @pytest.mark.parametrize(
-    ("what", "value", "says"), [("deno", lambda: None, "Deno is"), ("PYODIDE", FOLDER / "x", "Pyodide is")]
+    ("what", "value", "says"),
+    [("deno", lambda: None, "Deno is"), ("PYODIDE", FOLDER / "x", "Pyodide is")],
 )
 def test_they_are_not_enabled_where_the_interpreter_is_missing(monkeypatch, what, value, says):
     monkeypatch.setenv("SIGRUN_GENERATED_CODE", "on")
@@ -220,7 +236,11 @@ def test_they_are_not_enabled_where_the_interpreter_is_missing(monkeypatch, what
 def test_their_state_is_dspys_own(monkeypatch):
     monkeypatch.setenv("SIGRUN_GENERATED_CODE", "on")
     over = signature_class(signature({"question": STR}, {"answer": STR}))
-    own = {"ProgramOfThought": dspy.ProgramOfThought(over), "CodeAct": dspy.CodeAct(over, []), "RLM": dspy.RLM(over)}
+    own = {
+        "ProgramOfThought": dspy.ProgramOfThought(over),
+        "CodeAct": dspy.CodeAct(over, []),
+        "RLM": dspy.RLM(over),
+    }
     for kind in MODULES:
         made = coding(kind, over, {})
         assert set(made.dump_state()) == set(own[kind].dump_state())
@@ -231,7 +251,9 @@ def test_the_catalogues_parameters_are_dspys_own():
     def defaults(module) -> dict[str, object]:
         given = inspect.signature(module.__init__).parameters
         return {
-            name: given[name].default for name in ("max_iters", "max_llm_calls", "max_output_chars") if name in given
+            name: given[name].default
+            for name in ("max_iters", "max_llm_calls", "max_output_chars")
+            if name in given
         }
 
     assert defaults(dspy.ReAct) == {"max_iters": 20}
@@ -250,4 +272,6 @@ def test_every_field_that_a_module_has_itself_is_in_the_catalogue(monkeypatch, k
     text = (SIDECAR.parent / "src/domain/catalogue/modules.ts").read_text()
     entry = text[text.index(f'name: "{kind}"') :]
     entry = entry[: entry.index("\n  },")]
-    assert fields - {"question", "answer"} <= set(re.findall(r"\w+", entry[entry.index("makes:") :]))
+    assert fields - {"question", "answer"} <= set(
+        re.findall(r"\w+", entry[entry.index("makes:") :])
+    )

@@ -50,8 +50,13 @@ async def test_best_of_n_judges_by_a_rubric(sidecar, model):
 
 
 async def test_refine_runs_again_with_advice(sidecar, model):
-    advice = {"discussion": "It was no word.", "advice": {"self": "Answer with one capitalized word."}}
-    model.script({"reasoning": "hm", "answer": "dunno"}, advice, {"reasoning": "ah", "answer": "Paris"})
+    advice = {
+        "discussion": "It was no word.",
+        "advice": {"self": "Answer with one capitalized word."},
+    }
+    model.script(
+        {"reasoning": "hm", "answer": "dunno"}, advice, {"reasoning": "ah", "answer": "Paris"}
+    )
     end = await done(sidecar.run(asked(wrapped("Refine", "ChainOfThought", FITS), **QUESTION)))
     assert json.loads(end.outputs) == {"answer": "Paris"}
     assert json.loads(end.trace.steps[0].outputs) == {"reasoning": "ah", "answer": "Paris"}
@@ -62,10 +67,14 @@ async def test_refine_runs_again_with_advice(sidecar, model):
 
 async def test_attempts_that_all_fail_end_with_the_last_ones_reason(sidecar, model):
     model.script((401, {"message": "no"}, {}))
-    _, reason, *_ = await failure(sidecar.run(asked(wrapped("BestOfN", "Predict", FITS), **QUESTION)))
+    _, reason, *_ = await failure(
+        sidecar.run(asked(wrapped("BestOfN", "Predict", FITS), **QUESTION))
+    )
     assert reason == "LM_AUTH_FAILED"
     model.script("nothing to read")
-    _, reason, *_ = await failure(sidecar.run(asked(wrapped("Refine", "Predict", FITS), **QUESTION)))
+    _, reason, *_ = await failure(
+        sidecar.run(asked(wrapped("Refine", "Predict", FITS), **QUESTION))
+    )
     assert reason == "OUTPUT_INVALID"
 
 
@@ -73,7 +82,9 @@ async def test_a_failed_attempt_is_one_of_many_also_in_the_next_run(sidecar, mod
     made = wrapped("BestOfN", "Predict", FITS)
     for _ in range(6):
         model.script("nothing to read", "nothing to read", {"answer": "Paris"})
-        assert json.loads((await done(sidecar.run(asked(made, **QUESTION)))).outputs) == {"answer": "Paris"}
+        assert json.loads((await done(sidecar.run(asked(made, **QUESTION)))).outputs) == {
+            "answer": "Paris"
+        }
 
 
 async def test_multi_chain_comparison_compares_lines_of_reasoning(sidecar, model):
@@ -91,7 +102,9 @@ async def test_multi_chain_comparison_compares_lines_of_reasoning(sidecar, model
 @pytest.mark.parametrize(
     ("kind", "inner", "params"), [("Refine", "Predict", FITS), ("BestOfN", "ChainOfThought", FITS)]
 )
-async def test_what_is_streamed_of_attempts_adds_up_to_the_one_taken(sidecar, model, kind, inner, params):
+async def test_what_is_streamed_of_attempts_adds_up_to_the_one_taken(
+    sidecar, model, kind, inner, params
+):
     first, third = ({"reasoning": text, "answer": text} for text in ("first", "third"))
     advice = {"discussion": "x", "advice": {"self": "y"}}
     between = [advice] if kind == "Refine" else []

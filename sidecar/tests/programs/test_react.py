@@ -32,7 +32,11 @@ async def folder(tmp_path_factory):
 async def armed(model, folder):
     """A sidecar with an MCP server that is there and one that is not."""
     servers = {
-        "weather": {"command": sys.executable, "args": [SERVER, "stdio"], "env": {"MCP_TEST_DIR": str(folder)}},
+        "weather": {
+            "command": sys.executable,
+            "args": [SERVER, "stdio"],
+            "env": {"MCP_TEST_DIR": str(folder)},
+        },
         "gone": {"url": "http://127.0.0.1:9/mcp"},
     }
     file = folder / "mcp.json"
@@ -64,7 +68,9 @@ ANSWER = {"reasoning": "the tool says so", "answer": "Yes, rain."}
 
 async def test_the_handshake_has_the_tools_and_the_servers_that_are_away(armed):
     info = await armed.GetInfo(pb.GetInfoRequest())
-    assert {tool.name: tool.description for tool in info.tools}["weather.forecast"] == "What the weather will be."
+    assert {tool.name: tool.description for tool in info.tools}[
+        "weather.forecast"
+    ] == "What the weather will be."
     assert list(info.tool_servers_away) == ["gone"]
 
 
@@ -83,10 +89,17 @@ async def test_react_calls_tools_until_it_is_done_and_its_trajectory_is_the_step
 
 
 async def test_what_a_tool_or_the_model_does_wrong_is_told_to_the_model(armed, model):
-    wrong = [step("weather.broken"), step("gone.x"), step("weather.forecast", days=[]), step("finish", answer="Yes")]
+    wrong = [
+        step("weather.broken"),
+        step("gone.x"),
+        step("weather.forecast", days=[]),
+        step("finish", answer="Yes"),
+    ]
     model.script(*wrong, ANSWER)
     made = acting("weather.forecast", "weather.broken", "gone.x")
-    trajectory = json.loads((await done(armed.run(asked(made, **WHERE)))).trace.steps[0].outputs)["trajectory"]
+    trajectory = json.loads((await done(armed.run(asked(made, **WHERE)))).trace.steps[0].outputs)[
+        "trajectory"
+    ]
     observations = [trajectory[f"observation_{number}"] for number in range(4)]
     assert observations[0].endswith("no such place")
     assert observations[1] == "Error: the tool's server gone can't be reached right now"
@@ -95,7 +108,9 @@ async def test_what_a_tool_or_the_model_does_wrong_is_told_to_the_model(armed, m
     assert "Traceback" not in str(trajectory)
 
 
-async def test_a_server_that_dies_in_the_middle_is_told_to_the_model_and_back_for_the_next_run(armed, model):
+async def test_a_server_that_dies_in_the_middle_is_told_to_the_model_and_back_for_the_next_run(
+    armed, model
+):
     made = acting("weather.crash", "weather.forecast")
     model.script(step("weather.crash"), step("finish"), ANSWER)
     end = await done(armed.run(asked(made, **WHERE)))
@@ -157,15 +172,21 @@ async def test_a_tool_that_is_not_there_is_no_program(armed):
 
 async def test_its_state_is_what_dspys_own_saves_and_loads(armed, model, monkeypatch):
     own = dspy.ReAct(signature_class(CAPITAL), [forecast_tool()], 5)
-    own.extract.predict.demos = [dspy.Example(**WHERE, trajectory="x", reasoning="y", answer="A demo's answer.")]
+    own.extract.predict.demos = [
+        dspy.Example(**WHERE, trajectory="x", reasoning="y", answer="A demo's answer.")
+    ]
     state = own.dump_state()
     assert set(state) == {"react", "extract.predict"}
     model.script(step("finish"), ANSWER)
     made = acting("weather.forecast", compiled_state=json.dumps(state))
     await done(armed.run(asked(made, **WHERE)))
     assert "A demo's answer." in str(model.requests[-1]["messages"])
-    monkeypatch.setattr(react, "toolbox", lambda: tools.Toolbox({"weather": Http(url="http://127.0.0.1:9")}))
-    assert set(react.ReAct(signature_class(CAPITAL), ["weather.forecast"], 5).dump_state()) == set(state)
+    monkeypatch.setattr(
+        react, "toolbox", lambda: tools.Toolbox({"weather": Http(url="http://127.0.0.1:9")})
+    )
+    assert set(react.ReAct(signature_class(CAPITAL), ["weather.forecast"], 5).dump_state()) == set(
+        state
+    )
 
 
 def forecast_tool() -> dspy.Tool:
@@ -197,12 +218,17 @@ async def test_a_program_is_built_anew_once_a_server_lists_its_tool(model, tmp_p
     later = tmp_path / "later.py"
     server = {"command": sys.executable, "args": [str(later), "stdio"]}
     (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"weather": server}}))
-    async with running({**scripted(model.url), "SIGRUN_MCP_SERVERS": str(tmp_path / "mcp.json")}) as stub:
+    async with running(
+        {**scripted(model.url), "SIGRUN_MCP_SERVERS": str(tmp_path / "mcp.json")}
+    ) as stub:
         made = acting("weather.forecast")
         await stub.LoadProgram(pb.LoadProgramRequest(program=made))
         by_id = pb.Run(program_id=made.id, inputs=json.dumps(WHERE).encode())
         model.script(step("weather.forecast", city="Oslo"), step("finish"), ANSWER)
-        assert "can't be reached right now" in (await done(stub.run(by_id))).trace.steps[0].outputs.decode()
+        assert (
+            "can't be reached right now"
+            in (await done(stub.run(by_id))).trace.steps[0].outputs.decode()
+        )
         os.symlink(SERVER, later)
         await only_away(stub)
         assert (await failure(stub.run(by_id)))[1] == "PROGRAM_NOT_LOADED"

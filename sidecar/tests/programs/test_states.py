@@ -46,17 +46,27 @@ class One(dspy.Module):
 def two() -> pb.Program:
     """The same as the notebook's, as the gateway sends it."""
     made = capital()
-    think, say = signature({"question": STR}, {"draft": STR}), signature({"draft": STR}, {"answer": STR})
+    think, say = (
+        signature({"question": STR}, {"draft": STR}),
+        signature({"draft": STR}, {"answer": STR}),
+    )
     del made.modules[:]
-    made.modules.add(name="think", type="ChainOfThought", signature=think).wires.add(input="question", field="question")
-    made.modules.add(name="say", type="Predict", signature=say).wires.add(input="draft", module="think", field="draft")
+    made.modules.add(name="think", type="ChainOfThought", signature=think).wires.add(
+        input="question", field="question"
+    )
+    made.modules.add(name="say", type="Predict", signature=say).wires.add(
+        input="draft", module="think", field="draft"
+    )
     made.outputs[0].module = "say"
     return made
 
 
 PROGRAMS = {
     "Predict": (lambda: dspy.Predict("question -> answer"), capital),
-    "ChainOfThought": (lambda: dspy.ChainOfThought("question -> answer"), lambda: capital("ChainOfThought")),
+    "ChainOfThought": (
+        lambda: dspy.ChainOfThought("question -> answer"),
+        lambda: capital("ChainOfThought"),
+    ),
     "Predict in a class": (lambda: One(dspy.Predict("question -> answer")), capital),
     "ChainOfThought in a class": (
         lambda: One(dspy.ChainOfThought("question -> answer")),
@@ -80,7 +90,8 @@ async def plain(program: dspy.Module, model) -> list:
     """The prompts that DSPy itself makes."""
     before = len(model.requests)
     with dspy.context(
-        lm=dspy.LM("openai/scripted", api_base=model.url, api_key="test", cache=False), disable_history=True
+        lm=dspy.LM("openai/scripted", api_base=model.url, api_key="test", cache=False),
+        disable_history=True,
     ):
         await dspy.asyncify(program)(**QUESTION)
     return prompts(model, before)
@@ -94,20 +105,27 @@ async def served(made: pb.Program, sidecar, model) -> list:
 
 async def optimized(program: dspy.Module, model) -> dspy.Module:
     """What a notebook makes of it: demos that the program made, others that were given, instructions and a prefix."""
-    optimizer = dspy.BootstrapFewShot(metric=lambda *_: True, max_bootstrapped_demos=1, max_labeled_demos=2)
+    optimizer = dspy.BootstrapFewShot(
+        metric=lambda *_: True, max_bootstrapped_demos=1, max_labeled_demos=2
+    )
     with dspy.context(
-        lm=dspy.LM("openai/scripted", api_base=model.url, api_key="test", cache=False), disable_history=True
+        lm=dspy.LM("openai/scripted", api_base=model.url, api_key="test", cache=False),
+        disable_history=True,
     ):
         made = await dspy.asyncify(optimizer.compile)(program, trainset=TRAINSET)
     for predictor in made.predictors():
         last = list(predictor.signature.output_fields)[-1]
         signature = predictor.signature.with_instructions('Be "brief".\n\nSay naïve words.')
-        predictor.signature = signature.with_updated_fields(last, prefix="So:", desc="as short as can be")
+        predictor.signature = signature.with_updated_fields(
+            last, prefix="So:", desc="as short as can be"
+        )
     return made
 
 
 @pytest.mark.parametrize("kind", PROGRAMS)
-async def test_what_dspy_optimized_and_saved_is_served_with_the_same_prompts(sidecar, model, tmp_path, kind):
+async def test_what_dspy_optimized_and_saved_is_served_with_the_same_prompts(
+    sidecar, model, tmp_path, kind
+):
     notebooks, ours = PROGRAMS[kind]
     model.script(REPLY)
     program = await optimized(notebooks(), model)
@@ -177,21 +195,65 @@ WRONG = [
         lambda s: put(s, "predict", None),
         "has nothing for the predictor predict; the program has predict",
     ),
-    ("ChainOfThought", lambda s: put(s, "other", {}), "has an unknown predictor other; the program has predict"),
+    (
+        "ChainOfThought",
+        lambda s: put(s, "other", {}),
+        "has an unknown predictor other; the program has predict",
+    ),
     ("Predict", lambda s: {"other": s}, "has nothing for the predictor only; the program has only"),
     ("Predict", lambda s: {"only": s, "second": s}, "has an unknown predictor second"),
-    ("two", lambda s: put(s, "say", None), "has nothing for the predictor say; the program has say, think.predict"),
+    (
+        "two",
+        lambda s: put(s, "say", None),
+        "has nothing for the predictor say; the program has say, think.predict",
+    ),
     ("two", lambda s: put(s, "say", [1]), "the predictor say is no JSON object"),
-    ("two", lambda s: put(s, "say/config", {"api_base": "http://x"}), "the predictor say has 'config'"),
+    (
+        "two",
+        lambda s: put(s, "say/config", {"api_base": "http://x"}),
+        "the predictor say has 'config'",
+    ),
     ("two", lambda s: put(s, "say/forward", "x"), "the predictor say has 'forward'"),
-    ("two", lambda s: put(s, "say/extended_signature", {}), "the predictor say has 'extended_signature'"),
-    ("two", lambda s: put(s, "say/signature", None), "the predictor say has no signature with instructions"),
-    ("two", lambda s: put(s, "say/signature/instructions", 7), "the predictor say has no signature with instructions"),
-    ("two", lambda s: put(s, "say/signature/fields", []), "has 0 fields, and its signature has 2: draft, answer"),
-    ("two", lambda s: s["say"]["signature"]["fields"].pop(), "has 1 fields, and its signature has 2"),
-    ("two", lambda s: put(s, "say/signature/fields/1/prefix", None), "no prefix and description for the field answer"),
-    ("two", lambda s: put(s, "think.predict/demos", ["x"]), "the predictor think.predict has demos that are no JSON"),
-    ("two", lambda s: put(s, "think.predict/demos", {}), "the predictor think.predict has demos that are no JSON"),
+    (
+        "two",
+        lambda s: put(s, "say/extended_signature", {}),
+        "the predictor say has 'extended_signature'",
+    ),
+    (
+        "two",
+        lambda s: put(s, "say/signature", None),
+        "the predictor say has no signature with instructions",
+    ),
+    (
+        "two",
+        lambda s: put(s, "say/signature/instructions", 7),
+        "the predictor say has no signature with instructions",
+    ),
+    (
+        "two",
+        lambda s: put(s, "say/signature/fields", []),
+        "has 0 fields, and its signature has 2: draft, answer",
+    ),
+    (
+        "two",
+        lambda s: s["say"]["signature"]["fields"].pop(),
+        "has 1 fields, and its signature has 2",
+    ),
+    (
+        "two",
+        lambda s: put(s, "say/signature/fields/1/prefix", None),
+        "no prefix and description for the field answer",
+    ),
+    (
+        "two",
+        lambda s: put(s, "think.predict/demos", ["x"]),
+        "the predictor think.predict has demos that are no JSON",
+    ),
+    (
+        "two",
+        lambda s: put(s, "think.predict/demos", {}),
+        "the predictor think.predict has demos that are no JSON",
+    ),
 ]
 
 
@@ -199,14 +261,21 @@ WRONG = [
 async def test_a_state_of_another_program_is_refused_by_the_predictor(sidecar, kind, change, why):
     def keep(state):
         done = change(state)
-        return done if isinstance(done, list) or (isinstance(done, dict) and done.keys() & {"other", "only"}) else None
+        return (
+            done
+            if isinstance(done, list)
+            or (isinstance(done, dict) and done.keys() & {"other", "only"})
+            else None
+        )
 
     made = changed(kind, keep)
     assert why in await refusal(sidecar, made)
 
 
 async def test_what_is_no_json_is_refused(sidecar):
-    assert "the state is no JSON: " in await refusal(sidecar, capital(compiled_state="\x80\x04pickle"))
+    assert "the state is no JSON: " in await refusal(
+        sidecar, capital(compiled_state="\x80\x04pickle")
+    )
 
 
 async def refusal(sidecar, made: pb.Program) -> str:

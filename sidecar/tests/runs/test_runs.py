@@ -67,11 +67,19 @@ async def test_a_program_that_dspy_cannot_build_is_build_failed(sidecar):
 
 
 async def test_a_pipeline_hands_fields_on_by_its_wires(sidecar, model):
-    first = pb.Module(name="translate", type="Predict", signature=signature({"question": STR}, {"english": STR}))
+    first = pb.Module(
+        name="translate", type="Predict", signature=signature({"question": STR}, {"english": STR})
+    )
     first.wires.add(input="question", field="question")
-    second = pb.Module(name="reply", type="Predict", signature=signature({"text": STR}, {"answer": STR}))
+    second = pb.Module(
+        name="reply", type="Predict", signature=signature({"text": STR}, {"answer": STR})
+    )
     second.wires.add(input="text", module="translate", field="english")
-    made = pb.Program(id="pipeline", signature=signature({"question": STR}, {"answer": STR}), modules=[first, second])
+    made = pb.Program(
+        id="pipeline",
+        signature=signature({"question": STR}, {"answer": STR}),
+        modules=[first, second],
+    )
     made.outputs.add(input="answer", module="reply", field="answer")
     model.script({"english": "Where is Paris?"}, {"answer": "In France."})
     seen = await events(sidecar.run(asked(made, question="Où est Paris ?")))
@@ -86,10 +94,13 @@ async def test_types_descriptions_and_constraints_reach_the_prompt(sidecar, mode
     mood = pb.Type(literal=pb.LiteralType(values=["glad", "sad"]))
     tags = pb.Type(list=pb.ListType(element=STR))
     notes = pb.Type(
-        optional=pb.OptionalType(of=pb.Type(dict=pb.DictType(key=pb.SCALAR_STR, value=pb.Type(scalar=pb.SCALAR_INT))))
+        optional=pb.OptionalType(
+            of=pb.Type(dict=pb.DictType(key=pb.SCALAR_STR, value=pb.Type(scalar=pb.SCALAR_INT)))
+        )
     )
     sig = signature(
-        {"text": STR}, {"mood": mood, "tags": tags, "notes": notes, "score": pb.Type(scalar=pb.SCALAR_FLOAT)}
+        {"text": STR},
+        {"mood": mood, "tags": tags, "notes": notes, "score": pb.Type(scalar=pb.SCALAR_FLOAT)},
     )
     sig.inputs[0].description = "a letter to the editor"
     sig.outputs[3].constraints.min = 0
@@ -97,9 +108,20 @@ async def test_types_descriptions_and_constraints_reach_the_prompt(sidecar, mode
     sig.inputs[0].constraints.pattern = "[a-z]+"
     model.script({"mood": "glad", "tags": ["a"], "notes": {"x": 1}, "score": 0.5})
     end = await done(sidecar.run(asked(program(sig), text="hello")))
-    assert json.loads(end.outputs) == {"mood": "glad", "tags": ["a"], "notes": {"x": 1}, "score": 0.5}
+    assert json.loads(end.outputs) == {
+        "mood": "glad",
+        "tags": ["a"],
+        "notes": {"x": 1},
+        "score": 0.5,
+    }
     prompt = str(model.requests[-1]["messages"])
-    for words in ["a letter to the editor", "glad", "list[str]", "less than or equal to: 1", "[a-z]+"]:
+    for words in [
+        "a letter to the editor",
+        "glad",
+        "list[str]",
+        "less than or equal to: 1",
+        "[a-z]+",
+    ]:
         assert words in prompt
 
 
@@ -109,7 +131,11 @@ ERRORS = {
         "LM_RATE_LIMITED",
         grpc.StatusCode.RESOURCE_EXHAUSTED,
     ),
-    "bad key": ((401, {"message": "key sk-secret"}, {}), "LM_AUTH_FAILED", grpc.StatusCode.FAILED_PRECONDITION),
+    "bad key": (
+        (401, {"message": "key sk-secret"}, {}),
+        "LM_AUTH_FAILED",
+        grpc.StatusCode.FAILED_PRECONDITION,
+    ),
     "too long": (
         (400, {"message": "maximum context length is 10", "code": "context_length_exceeded"}, {}),
         "CONTEXT_WINDOW_EXCEEDED",
@@ -133,7 +159,9 @@ async def test_what_the_provider_says_has_a_reason_and_a_code_of_its_own(sidecar
     assert "sk-secret" not in message and "France" not in message
 
 
-async def test_an_answer_that_cannot_be_read_is_output_invalid_with_what_the_model_said(sidecar, model):
+async def test_an_answer_that_cannot_be_read_is_output_invalid_with_what_the_model_said(
+    sidecar, model
+):
     model.script("I would rather not.")
     code, reason, _, message, traces = await failure(sidecar.run(asked(capital(), **QUESTION)))
     assert (code, reason) == (grpc.StatusCode.INTERNAL, "OUTPUT_INVALID")
@@ -151,7 +179,11 @@ async def test_a_model_that_is_not_allowed_is_not_configured(sidecar):
 async def test_settings_of_the_call_go_over_the_programs(sidecar, model):
     model.script({"answer": "Paris"})
     made = capital(lm=pb.LmSettings(temperature=0.1, max_tokens=50))
-    await done(sidecar.run(asked(made, lm=pb.LmSettings(model="openai/other", temperature=0.7), **QUESTION)))
+    await done(
+        sidecar.run(
+            asked(made, lm=pb.LmSettings(model="openai/other", temperature=0.7), **QUESTION)
+        )
+    )
     sent = model.requests[-1]
     assert (sent["model"], sent["temperature"]) == ("other", 0.7)
     assert 50 in (sent.get("max_tokens"), sent.get("max_completion_tokens"))
@@ -172,7 +204,9 @@ async def test_fifty_runs_at_once_do_not_mix(sidecar, model):
     model.script({"answer": "Paris"})
     before = len(model.requests)
     made = capital()
-    await asyncio.gather(*(done(sidecar.run(asked(made, question=f"question {n}."))) for n in range(50)))
+    await asyncio.gather(
+        *(done(sidecar.run(asked(made, question=f"question {n}."))) for n in range(50))
+    )
     prompts = [str(request["messages"]) for request in model.requests[before:]]
     for n in range(50):
         assert sum(f"question {n}." in prompt for prompt in prompts) == 1

@@ -35,7 +35,9 @@ def with_chunks(made: pb.Program, lm: pb.LmSettings | None = None) -> pb.Run:
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 50, 10_000])
-async def test_the_chunks_of_a_text_field_add_up_to_its_value_however_the_answer_is_cut(sidecar, model, piece):
+async def test_the_chunks_of_a_text_field_add_up_to_its_value_however_the_answer_is_cut(
+    sidecar, model, piece
+):
     model.piece = piece
     model.script({"reasoning": "I think.", "answer": ANSWER})
     events, done = await streamed(sidecar.run(with_chunks(capital("ChainOfThought"))))
@@ -52,10 +54,14 @@ async def test_the_same_in_json_and_in_xml(sidecar, model, piece):
     model.piece = piece
     text = 'Paris, "on" the Seine.\nÉté 😀 \\'
     model.script(json.dumps({"answer": text}))
-    events, done = await streamed(sidecar.run(with_chunks(capital(), pb.LmSettings(adapter="JSONAdapter"))))
+    events, done = await streamed(
+        sidecar.run(with_chunks(capital(), pb.LmSettings(adapter="JSONAdapter")))
+    )
     assert json.loads(done.outputs) == {"answer": text} == told(events)
     model.script("<answer>Paris &amp; the Seine</answer>")
-    events, done = await streamed(sidecar.run(with_chunks(capital(), pb.LmSettings(adapter="XMLAdapter"))))
+    events, done = await streamed(
+        sidecar.run(with_chunks(capital(), pb.LmSettings(adapter="XMLAdapter")))
+    )
     assert json.loads(done.outputs) == told(events)
 
 

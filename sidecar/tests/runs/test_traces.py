@@ -19,7 +19,11 @@ def holders(word: str) -> list[str]:
     for thing in gc.get_objects():
         if isinstance(thing, dict | list | tuple | set):
             values = thing.values() if isinstance(thing, dict) else thing
-            found += [str(type(thing)) for value in list(values) if isinstance(value, str) and word in value]
+            found += [
+                str(type(thing))
+                for value in list(values)
+                if isinstance(value, str) and word in value
+            ]
     return found
 
 

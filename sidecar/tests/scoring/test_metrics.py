@@ -8,7 +8,9 @@ from test_runs import done, failure
 
 from dspy_sidecar.scoring.metrics import Metrics
 
-INT, FLOAT, BOOL = (pb.Type(scalar=kind) for kind in (pb.SCALAR_INT, pb.SCALAR_FLOAT, pb.SCALAR_BOOL))
+INT, FLOAT, BOOL = (
+    pb.Type(scalar=kind) for kind in (pb.SCALAR_INT, pb.SCALAR_FLOAT, pb.SCALAR_BOOL)
+)
 SIGNS = pb.Type(literal=pb.LiteralType(values=["+", "-", "the"]))
 STRS = pb.Type(list=pb.ListType(element=STR))
 BY_INT = pb.Type(dict=pb.DictType(key=pb.SCALAR_INT, value=STR))
@@ -16,7 +18,9 @@ MAYBE = pb.Type(optional=pb.OptionalType(of=FLOAT))
 
 
 def metric(name: str, field: str = "", weight: float = 1.0, **params) -> pb.Metric:
-    return pb.Metric(name=name, field=field, weight=weight, params=json.dumps(params).encode() if params else b"")
+    return pb.Metric(
+        name=name, field=field, weight=weight, params=json.dumps(params).encode() if params else b""
+    )
 
 
 def score(name: str, tree: pb.Type, got, expected, **params) -> float:
@@ -69,7 +73,12 @@ def test_values_are_scored(name, tree, got, expected, is_scored):
 
 
 def test_texts_are_compared_as_dspy_does():
-    for got, expected in [("An apple", "apple"), ("U.S.A.", "usa"), ("Café", "cafe"), ("two  words", "Two Words")]:
+    for got, expected in [
+        ("An apple", "apple"),
+        ("U.S.A.", "usa"),
+        ("Café", "cafe"),
+        ("two  words", "Two Words"),
+    ]:
         own = dspy.evaluate.metrics.EM(got, [expected])
         assert score("exact_match", STR, got, expected) == own
         assert score("token_f1", STR, got, expected) == dspy.evaluate.metrics.F1(got, [expected])
@@ -111,7 +120,11 @@ def scored(made: pb.Program, expected: dict, *metrics: pb.Metric, **inputs) -> p
 async def test_a_run_is_scored_where_that_is_asked_for(sidecar, model):
     model.script({"answer": "Paris, France", "people": 2})
     made = program(signature({"question": STR}, {"answer": STR, "people": INT}))
-    metrics = [metric("exact_match"), metric("contains", "answer"), metric("numeric", "people", tolerance=1)]
+    metrics = [
+        metric("exact_match"),
+        metric("contains", "answer"),
+        metric("numeric", "people", tolerance=1),
+    ]
     expected = {"answer": "Paris", "people": 3}
     end = await done(sidecar.run(scored(made, expected, *metrics, question="Capital?")))
     assert list(end.metric_scores) == [0, 1, 1]
@@ -121,11 +134,16 @@ async def test_a_run_is_scored_where_that_is_asked_for(sidecar, model):
 
 async def test_a_judge_is_asked_by_the_rubric_and_its_tokens_count(sidecar, model):
     model.script({"answer": "Paris"}, {"reason": "It is right.", "score": 0.75})
-    request = scored(capital(), {"answer": "Lyon"}, metric("judge", rubric="It is a city."), question="Where?")
+    request = scored(
+        capital(), {"answer": "Lyon"}, metric("judge", rubric="It is a city."), question="Where?"
+    )
     end = await done(sidecar.run(request))
     assert list(end.metric_scores) == [0.75]
     assert end.trace.token_usage.lm_calls == 2
-    assert [(step.module, step.token_usage.lm_calls) for step in end.trace.steps] == [("only", 1), ("(metrics)", 1)]
+    assert [(step.module, step.token_usage.lm_calls) for step in end.trace.steps] == [
+        ("only", 1),
+        ("(metrics)", 1),
+    ]
     prompt = str(model.requests[-1]["messages"])
     for part in ("It is a city.", "Where?", "Paris", "Lyon"):
         assert part in prompt

@@ -26,7 +26,9 @@ class Gateway:
         self.reading = asyncio.create_task(self._read())
 
     def command(self, number: int, **command) -> None:
-        self._commands.put_nowait(pb.RunProgramsRequest(commands=[pb.RunCommand(run=number, **command)]))
+        self._commands.put_nowait(
+            pb.RunProgramsRequest(commands=[pb.RunCommand(run=number, **command)])
+        )
 
     async def _requests(self):
         while True:
@@ -39,7 +41,11 @@ class Gateway:
     async def ends(self, *numbers: int) -> list[pb.RunEvent]:
         """The last events of runs, once they are there."""
         while True:
-            ended = {event.run: event for event in self.events if event.HasField("done") or event.HasField("failure")}
+            ended = {
+                event.run: event
+                for event in self.events
+                if event.HasField("done") or event.HasField("failure")
+            }
             if ended.keys() >= set(numbers):
                 return [ended[number] for number in numbers]
             await asyncio.sleep(0.01)
@@ -58,12 +64,17 @@ async def gateway(model, monkeypatch):
 
 async def test_outputs_that_no_message_holds_fail_their_run_alone(gateway, model, monkeypatch):
     monkeypatch.setattr(sessions, "MOST_BYTES", 3_000)
-    model.script(lambda request: {"answer": "x" * 4_000 if "large" in str(request["messages"]) else "Paris"})
+    model.script(
+        lambda request: {"answer": "x" * 4_000 if "large" in str(request["messages"]) else "Paris"}
+    )
     made = capital()
     gateway.command(1, start=asked(made, question="large?"))
     gateway.command(2, start=asked(made, question="small?"))
     large, small = await gateway.ends(1, 2)
-    assert (large.failure.code, large.failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], "")
+    assert (large.failure.code, large.failure.reason) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED.value[0],
+        "",
+    )
     assert json.loads(small.done.outputs) == {"answer": "Paris"}
 
 
@@ -76,7 +87,9 @@ async def test_events_go_together_up_to_a_size(gateway, model, monkeypatch):
         assert len(json.loads(event.done.outputs)["answer"]) == 400
 
 
-async def test_one_that_is_told_to_end_takes_no_further_run_and_ends_after_those_that_it_has(gateway, model):
+async def test_one_that_is_told_to_end_takes_no_further_run_and_ends_after_those_that_it_has(
+    gateway, model
+):
     answer = model.hold = asyncio.Event()
     model.script({"answer": "Paris"})
     before = len(model.requests)

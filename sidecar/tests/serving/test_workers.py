@@ -22,7 +22,12 @@ from dspy_sidecar.settings import Settings
 async def started(model, tmp_path, workers: int):
     """The process, and a stub for each worker."""
     first = f"unix:{tmp_path}/sidecar.sock"
-    env = {**os.environ, "SIGRUN_LM": "openai/scripted", "SIGRUN_LM_API_BASE": model.url, "OPENAI_API_KEY": "test"}
+    env = {
+        **os.environ,
+        "SIGRUN_LM": "openai/scripted",
+        "SIGRUN_LM_API_BASE": model.url,
+        "OPENAI_API_KEY": "test",
+    }
     env["SIGRUN_WORKERS"] = str(workers)
     args = ["-m", "dspy_sidecar", "--listen", first, "--exit-with-stdin"]
     process = await asyncio.create_subprocess_exec(
@@ -75,9 +80,16 @@ def own_megabytes(pid: int) -> float:
 
 
 def test_the_first_worker_listens_where_it_is_told_and_the_others_beside_it():
-    assert addresses("127.0.0.1:50051", 3) == ["127.0.0.1:50051", "127.0.0.1:50052", "127.0.0.1:50053"]
+    assert addresses("127.0.0.1:50051", 3) == [
+        "127.0.0.1:50051",
+        "127.0.0.1:50052",
+        "127.0.0.1:50053",
+    ]
     assert addresses("[::1]:7", 2) == ["[::1]:7", "[::1]:8"]
-    assert addresses("unix:/run/a.b/side.sock", 2) == ["unix:/run/a.b/side.sock", "unix:/run/a.b/side-1.sock"]
+    assert addresses("unix:/run/a.b/side.sock", 2) == [
+        "unix:/run/a.b/side.sock",
+        "unix:/run/a.b/side-1.sock",
+    ]
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5"])

@@ -72,10 +72,15 @@ async def test_the_tools_of_a_server_that_is_a_process_are_listed_and_called():
 async def test_the_tools_of_a_server_at_an_address_are_listed_and_called(kind, path):
     port = free_port()
     with listening(kind, port):
-        server = Http(url=f"http://127.0.0.1:{port}/{path}", type=kind, headers={"authorization": "Bearer x"})
+        server = Http(
+            url=f"http://127.0.0.1:{port}/{path}", type=kind, headers={"authorization": "Bearer x"}
+        )
         async with tools_of({"weather": server}) as toolbox:
             await is_here(toolbox)
-            assert await toolbox.find("weather.forecast").acall(city="Oslo") == "Oslo: rain for 1 day(s)"
+            assert (
+                await toolbox.find("weather.forecast").acall(city="Oslo")
+                == "Oslo: rain for 1 day(s)"
+            )
 
 
 async def test_a_tool_is_called_from_a_thread_too_as_optimizers_do():
@@ -107,7 +112,10 @@ async def test_a_long_answer_is_cut():
 
 async def test_a_call_that_takes_too_long_ends_and_is_cancelled_at_the_server(tmp_path):
     async with tools_of({"weather": stdio(MCP_TEST_DIR=str(tmp_path))}, call_s=0.3) as toolbox:
-        assert await toolbox.find("weather.slow").acall() == "Error: the tool did not answer within 0.3 s"
+        assert (
+            await toolbox.find("weather.slow").acall()
+            == "Error: the tool did not answer within 0.3 s"
+        )
         async with asyncio.timeout(10):
             while not (tmp_path / "cancelled").exists():
                 await asyncio.sleep(0.02)
@@ -129,7 +137,9 @@ async def test_a_cancelled_call_is_cancelled_at_the_server(tmp_path):
 async def test_a_server_that_dies_in_a_call_is_an_error_and_comes_back():
     async with tools_of({"weather": stdio()}) as toolbox:
         forecast = toolbox.find("weather.forecast")
-        assert (await toolbox.find("weather.crash").acall()).startswith("Error: the tool's call failed")
+        assert (await toolbox.find("weather.crash").acall()).startswith(
+            "Error: the tool's call failed"
+        )
         await is_here(toolbox)
         async with asyncio.timeout(30):
             while (await forecast.acall(city="Oslo")).startswith("Error"):
@@ -142,7 +152,10 @@ async def test_a_server_that_is_away_is_tried_again_until_it_is_there():
     async with tools_of({"weather": Http(url=f"http://127.0.0.1:{port}/mcp")}) as toolbox:
         assert toolbox.away() == ["weather"]
         unknown = toolbox.find("weather.forecast")
-        assert await unknown.acall(city="Oslo") == "Error: the tool's server weather can't be reached right now"
+        assert (
+            await unknown.acall(city="Oslo")
+            == "Error: the tool's server weather can't be reached right now"
+        )
         with listening("streamable-http", port):
             await is_here(toolbox)
             forecast = toolbox.find("weather.forecast")
@@ -155,7 +168,9 @@ async def test_a_server_that_is_away_is_tried_again_until_it_is_there():
 async def test_a_tool_that_no_server_has_names_those_there_are():
     async with tools_of({"weather": stdio()}) as toolbox:
         for name in ("weather.nope", "news.today", "forecast"):
-            with pytest.raises(BuildFailedError, match=rf"no tool {name}; there is weather\.forecast"):
+            with pytest.raises(
+                BuildFailedError, match=rf"no tool {name}; there is weather\.forecast"
+            ):
                 toolbox.find(name)
 
 
@@ -169,7 +184,11 @@ async def test_a_server_gets_the_variables_of_its_own_and_none_of_ours(monkeypat
 
 def processes() -> list[str]:
     """The servers that we have started and that are still there."""
-    children = [pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
+    children = [
+        pid
+        for file in Path("/proc/self/task").glob("*/children")
+        for pid in file.read_text().split()
+    ]
     return [pid for pid in children if SERVER in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
@@ -183,7 +202,11 @@ def test_the_file_is_in_the_form_that_clients_share(tmp_path):
     file = tmp_path / "mcp.json"
     servers = {
         "files": {"command": "mcp-files", "args": ["/srv"], "env": {"A": "b"}},
-        "web": {"url": "http://127.0.0.1:1/mcp", "headers": {"Authorization": "Bearer x"}, "autoApprove": []},
+        "web": {
+            "url": "http://127.0.0.1:1/mcp",
+            "headers": {"Authorization": "Bearer x"},
+            "autoApprove": [],
+        },
         "off": {"command": "x", "disabled": True},
     }
     file.write_text(json.dumps({"mcpServers": servers}))
@@ -218,6 +241,8 @@ def test_a_file_that_is_wrong_is_told_without_its_values(tmp_path, text, says):
 def test_the_sidecar_does_not_start_on_a_file_that_is_wrong(tmp_path):
     command = [sys.executable, "-m", "dspy_sidecar", "--listen", f"unix:{tmp_path}/s.sock"]
     env = {**os.environ, "SIGRUN_LM": "openai/x", "SIGRUN_MCP_SERVERS": f"{tmp_path}/nowhere.json"}
-    ended = subprocess.run(command, cwd=Path(SERVER).parent.parent, env=env, capture_output=True, timeout=60)
+    ended = subprocess.run(
+        command, cwd=Path(SERVER).parent.parent, env=env, capture_output=True, timeout=60
+    )
     assert ended.returncode == 2
     assert f"{tmp_path}/nowhere.json can't be read" in ended.stderr.decode()

@@ -10,7 +10,12 @@ import {
   type Violation,
 } from "../../domain/faults.ts";
 import { maxViolations } from "../../domain/json.ts";
-import { type ExampleScore, meanByWeight, type Summary, summarize } from "../../domain/optimization/evaluation.ts";
+import {
+  type ExampleScore,
+  meanByWeight,
+  type Summary,
+  summarize,
+} from "../../domain/optimization/evaluation.ts";
 import { readExamples } from "../../domain/optimization/examples.ts";
 import type { Example, Metric } from "../../domain/optimization/optimization.ts";
 import { lmViolations } from "../../domain/program/lm.ts";
@@ -60,14 +65,28 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
     const { dataset, metrics } = check(request, revision);
     if (!sidecar.info()) throw new SidecarUnavailable();
     const id = uuidv7();
-    await evaluations.begin(project, { id, programId: program.id, revision: revision.number, metrics, examples: dataset.length });
+    await evaluations.begin(project, {
+      id,
+      programId: program.id,
+      revision: revision.number,
+      metrics,
+      examples: dataset.length,
+    });
 
     const results: ExampleScore[] = [];
-    let end: { status: "completed" | "failed" | "cancelled"; errorReason: string } = { status: "cancelled", errorReason: "CANCELLED" };
+    let end: { status: "completed" | "failed" | "cancelled"; errorReason: string } = {
+      status: "cancelled",
+      errorReason: "CANCELLED",
+    };
     try {
       const score = (index: number, signal: AbortSignal) =>
         scoreOne(revision, request.lm, metrics, dataset[index] as Example, index, { ...limits, signal });
-      for await (const result of asTheyEnd(dataset.length, request.concurrency || usualConcurrency, limits.signal, score)) {
+      for await (const result of asTheyEnd(
+        dataset.length,
+        request.concurrency || usualConcurrency,
+        limits.signal,
+        score,
+      )) {
         // It was not the program that failed.
         if ("error" in result && limits.signal.aborted) throw limits.signal.reason;
         results.push(result);
@@ -80,7 +99,9 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
       throw error;
     } finally {
       const { examples: scored, score, ...summary } = summarize(metrics, results);
-      await recorded(id, () => evaluations.end(project, id, { ...end, ...summary, scored, score: scored === 0 ? null : score }));
+      await recorded(id, () =>
+        evaluations.end(project, id, { ...end, ...summary, scored, score: scored === 0 ? null : score }),
+      );
     }
     yield summarize(metrics, results);
   };
@@ -96,11 +117,19 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
     });
   }
 
-  function check({ dataset, metrics: asked, lm, concurrency }: EvaluateRequest, { definition: { signature } }: Revision) {
+  function check(
+    { dataset, metrics: asked, lm, concurrency }: EvaluateRequest,
+    { definition: { signature } }: Revision,
+  ) {
     const violations: Violation[] = lmViolations(lm, { allowedModels }, "lm");
-    if (dataset.length === 0) violations.push({ field: "dataset", description: "is empty", reason: "missing" });
+    if (dataset.length === 0)
+      violations.push({ field: "dataset", description: "is empty", reason: "missing" });
     if (concurrency > mostConcurrency)
-      violations.push({ field: "concurrency", description: `must be at most ${mostConcurrency}`, reason: "range" });
+      violations.push({
+        field: "concurrency",
+        description: `must be at most ${mostConcurrency}`,
+        reason: "range",
+      });
     const metrics = readMetrics(asked, signature, violations);
     const examples = readExamples(dataset, signature, schemas.of(signature), metrics, "dataset", violations);
     if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations.slice(0, maxViolations));
@@ -120,12 +149,22 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
       trace = soFar;
     };
     try {
-      const answer = await sidecar.run({ dspyProgramId, definition, inputs, lm, scoring: { expected, metrics } }, { onTrace }, limits);
+      const answer = await sidecar.run(
+        { dspyProgramId, definition, inputs, lm, scoring: { expected, metrics } },
+        { onTrace },
+        limits,
+      );
       trace = answer.trace;
       const checked = schemas.of(definition.signature).outputs.validate(answer.outputs);
       if (!checked.ok) throw new OutputInvalid(checked.violations);
       const { metricScores } = answer;
-      return { index, score: meanByWeight(metrics, metricScores), metricScores, outputs: checked.values, tokenUsage: trace.tokenUsage };
+      return {
+        index,
+        score: meanByWeight(metrics, metricScores),
+        metricScores,
+        outputs: checked.values,
+        tokenUsage: trace.tokenUsage,
+      };
     } catch (error) {
       return { index, score: 0, metricScores: metrics.map(() => 0), error, tokenUsage: trace.tokenUsage };
     }

@@ -11,13 +11,18 @@ const numbersBytes = 160;
 
 /** Sums up the executions that match: one aggregate for each group there is, or one in all. */
 export function createAggregateExecutions({ executions }: { executions: ExecutionStore }) {
-  return async (project: string, { filter, groupBy }: { filter: string; groupBy: readonly string[] }): Promise<readonly Aggregate[]> => {
+  return async (
+    project: string,
+    { filter, groupBy }: { filter: string; groupBy: readonly string[] },
+  ): Promise<readonly Aggregate[]> => {
     const where = readCondition(filter, executionFields);
     const aggregates = await executions.aggregate(project, where, readGroupings(groupBy));
     // There are no pages of groups, and a client takes no message over 4 MiB.
     const bytes = aggregates.reduce((sum, { group }) => sum + numbersBytes + weigh(group), 0);
     if (aggregates.length > mostGroups || bytes > pageBytes)
-      throw new TooLarge(`there are more than ${mostGroups} groups, or more than 3 MiB of them; narrow the filter, or group by less`);
+      throw new TooLarge(
+        `there are more than ${mostGroups} groups, or more than 3 MiB of them; narrow the filter, or group by less`,
+      );
     return aggregates;
   };
 }

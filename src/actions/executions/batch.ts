@@ -24,7 +24,10 @@ export type BatchCaller = {
 };
 
 /** What an item came to: the record of its run, however that ended, or why there is none. */
-export type BatchAnswer = { readonly index: number } & ({ readonly execution: Execution } | { readonly error: unknown });
+export type BatchAnswer = { readonly index: number } & (
+  | { readonly execution: Execution }
+  | { readonly error: unknown }
+);
 
 type Deps = { run: Run; programs: ProgramStore; allowedModels: readonly string[] };
 
@@ -33,7 +36,11 @@ const mostConcurrency = 256;
 
 /** Runs many inputs, so many at a time, and answers each as it ends; begins no further one while an answer waits to be taken. */
 export function createBatch({ run, programs, allowedModels }: Deps) {
-  return async function* batch(project: string, request: BatchRequest, caller: BatchCaller): AsyncGenerator<BatchAnswer> {
+  return async function* batch(
+    project: string,
+    request: BatchRequest,
+    caller: BatchCaller,
+  ): AsyncGenerator<BatchAnswer> {
     await check(project, request);
     const { items, concurrency } = request;
     const { timeoutMs } = caller;
@@ -44,16 +51,26 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
   };
 
   /** What is wrong for every item is told once, before any begins. */
-  async function check(project: string, { programId, revision, items, labels, lm, concurrency }: BatchRequest): Promise<void> {
-    const refuse = (field: string, description: string, reason: string) => new Invalid("REQUEST_INVALID", [{ field, description, reason }]);
+  async function check(
+    project: string,
+    { programId, revision, items, labels, lm, concurrency }: BatchRequest,
+  ): Promise<void> {
+    const refuse = (field: string, description: string, reason: string) =>
+      new Invalid("REQUEST_INVALID", [{ field, description, reason }]);
     if (items.length === 0) throw refuse("items", "is empty", "missing");
-    if (concurrency > mostConcurrency) throw refuse("concurrency", `must be at most ${mostConcurrency}`, "range");
+    if (concurrency > mostConcurrency)
+      throw refuse("concurrency", `must be at most ${mostConcurrency}`, "range");
     checkLabels(labels, "labels");
     checkLm(lm, { allowedModels }, "lm");
     await programs.getRevision(project, programId, revision);
   }
 
-  async function runItem(project: string, request: BatchRequest, index: number, { signal, timeoutMs }: BatchCaller): Promise<BatchAnswer> {
+  async function runItem(
+    project: string,
+    request: BatchRequest,
+    index: number,
+    { signal, timeoutMs }: BatchCaller,
+  ): Promise<BatchAnswer> {
     const { programId, revision, lm, items } = request;
     const { inputs, labels, requestId } = items[index] as BatchRequest["items"][number];
     const late = new AbortController();

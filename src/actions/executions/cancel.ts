@@ -10,7 +10,12 @@ import type { LiveRuns } from "./in-flight.ts";
 
 export type CancelKey = { readonly id: string } | { readonly requestId: string };
 
-type Deps = { executions: ExecutionStore; changes: ExecutionChangeStore; live: LiveRuns<Execution>; notices: Notices };
+type Deps = {
+  executions: ExecutionStore;
+  changes: ExecutionChangeStore;
+  live: LiveRuns<Execution>;
+  notices: Notices;
+};
 
 /** How long the gateway that runs it may take to end it; after that its record is ended without it. */
 const patienceMs = 3_000;
@@ -30,7 +35,13 @@ export function createCancel({ executions, changes, live, notices }: Deps) {
     const { from, to } = executionStep("cancel");
     const now = new Date();
     const took = startedAt && { durationMs: Math.max(0, now.getTime() - startedAt.getTime()) };
-    const end = { status: to, completedAt: now, errorReason: "CANCELLED", errorMessage: new Cancelled().message, ...took };
+    const end = {
+      status: to,
+      completedAt: now,
+      errorReason: "CANCELLED",
+      errorMessage: new Cancelled().message,
+      ...took,
+    };
     // One that goes on elsewhere is nothing but its record.
     return (
       (await changes.change(project, id, from, end, "elsewhere")) ??

@@ -13,16 +13,30 @@ import type { ProgramStore } from "../../store/programs/programs.ts";
 import { checkInputs } from "./inputs.ts";
 
 /** A run elsewhere that is to be recorded here. */
-export type ElsewhereRequest = { readonly programId: string; readonly inputs: Values; readonly labels: Labels; readonly requestId: string };
+export type ElsewhereRequest = {
+  readonly programId: string;
+  readonly inputs: Values;
+  readonly labels: Labels;
+  readonly requestId: string;
+};
 
-type Deps = { programs: ProgramStore; executions: ExecutionStore; changes: ExecutionChangeStore; schemas: SchemaCache };
+type Deps = {
+  programs: ProgramStore;
+  executions: ExecutionStore;
+  changes: ExecutionChangeStore;
+  schemas: SchemaCache;
+};
 
 const longestText = 10_000;
 const longestModel = 200;
 
 /** The way of a run that goes on elsewhere: its caller says each step, and this server asks no model. */
 export function createElsewhere({ programs, executions, changes, schemas }: Deps) {
-  async function record(project: string, request: ElsewhereRequest, status: "pending" | "running"): Promise<Execution> {
+  async function record(
+    project: string,
+    request: ElsewhereRequest,
+    status: "pending" | "running",
+  ): Promise<Execution> {
     const key = requestKey(status === "pending" ? "create" : "start", request.requestId, request);
     const earlier = key && (await replay(project, key));
     if (earlier) return earlier;
@@ -32,7 +46,16 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
     const startedAt = status === "running" ? new Date() : null;
     const id = uuidv7();
-    const row = { id, programId: program.id, revision: revision.number, status, inputs, labels: request.labels, request: key, startedAt };
+    const row = {
+      id,
+      programId: program.id,
+      revision: revision.number,
+      status,
+      inputs,
+      labels: request.labels,
+      request: key,
+      startedAt,
+    };
     if (await changes.insert(project, row)) return executions.get(project, id);
     // Another caller with the same request_id was faster by a moment.
     return record(project, request, status);
@@ -44,13 +67,19 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
     return found?.execution;
   }
 
-  async function go(project: string, id: string, event: ExecutionEvent, step: Omit<ExecutionChanges, "status">): Promise<Execution> {
+  async function go(
+    project: string,
+    id: string,
+    event: ExecutionEvent,
+    step: Omit<ExecutionChanges, "status">,
+  ): Promise<Execution> {
     checkUuid(id, "id");
     const { from, to } = executionStep(event);
     const changed = await changes.change(project, id, from, { ...step, status: to }, "elsewhere");
     if (changed) return changed;
     const { status } = await executions.get(project, id);
-    if (from.includes(status)) throw new StatusConflict(`execution ${id} can't become ${to}: it is run by this server`);
+    if (from.includes(status))
+      throw new StatusConflict(`execution ${id} can't become ${to}: it is run by this server`);
     throw executionConflict(event, status, id);
   }
 
@@ -59,17 +88,28 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
     start: (project: string, request: ElsewhereRequest) => record(project, request, "running"),
     startPending: (project: string, id: string) => go(project, id, "start", { startedAt: new Date() }),
 
-    async complete(project: string, id: string, end: { outputs: Values; durationMs?: number; tokenUsage: TokenUsage; model: string }) {
+    async complete(
+      project: string,
+      id: string,
+      end: { outputs: Values; durationMs?: number; tokenUsage: TokenUsage; model: string },
+    ) {
       checkUuid(id, "id");
       checkModel(end.model);
       const execution = await executions.get(project, id);
       const { revision } = await programs.getRevision(project, execution.programId, execution.revision);
       const checked = schemas.of(revision.definition.signature).outputs.validate(end.outputs);
       if (!checked.ok) {
-        const violations = checked.violations.map((violation) => ({ ...violation, field: pathUnder("outputs", violation.field) }));
+        const violations = checked.violations.map((violation) => ({
+          ...violation,
+          field: pathUnder("outputs", violation.field),
+        }));
         throw new Invalid("REQUEST_INVALID", violations);
       }
-      return go(project, id, "complete", { ...end, ...ended(execution, end.durationMs), outputs: checked.values });
+      return go(project, id, "complete", {
+        ...end,
+        ...ended(execution, end.durationMs),
+        outputs: checked.values,
+      });
     },
 
     async fail(
@@ -81,7 +121,9 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
       const execution = await executions.get(project, id);
       const errorReason = end.errorReason || "INTERNAL";
       if (!/^[A-Z][A-Z0-9_]{0,62}$/.test(errorReason))
-        throw new Invalid("REQUEST_INVALID", [{ field: "error_reason", description: "must be like OUTPUT_INVALID", reason: "pattern" }]);
+        throw new Invalid("REQUEST_INVALID", [
+          { field: "error_reason", description: "must be like OUTPUT_INVALID", reason: "pattern" },
+        ]);
       const errorMessage = end.errorMessage.slice(0, longestText).toWellFormed().replaceAll("\0", "\ufffd");
       return go(project, id, "fail", {
         ...end,
@@ -99,10 +141,16 @@ function checkModel(model: string): void {
 }
 
 /** When it ended, and how long it took: by the caller's word, else since it started. */
-function ended({ startedAt }: Execution, durationMs: number | undefined): { completedAt: Date; durationMs?: number } {
+function ended(
+  { startedAt }: Execution,
+  durationMs: number | undefined,
+): { completedAt: Date; durationMs?: number } {
   if (durationMs !== undefined && durationMs < 0)
-    throw new Invalid("REQUEST_INVALID", [{ field: "duration_ms", description: "must not be negative", reason: "range" }]);
+    throw new Invalid("REQUEST_INVALID", [
+      { field: "duration_ms", description: "must not be negative", reason: "range" },
+    ]);
   const completedAt = new Date();
-  const took = durationMs ?? (startedAt ? Math.max(0, completedAt.getTime() - startedAt.getTime()) : undefined);
+  const took =
+    durationMs ?? (startedAt ? Math.max(0, completedAt.getTime() - startedAt.getTime()) : undefined);
   return { completedAt, ...(took !== undefined && { durationMs: took }) };
 }

@@ -42,7 +42,12 @@ export function createLiveRuns<Result>(): LiveRuns<Result> {
   return {
     begin(id, waiter, work) {
       const end = new AbortController();
-      const run: Run = { result: work(end.signal).finally(() => runs.delete(id)), waiters: 0, keptUntil: 0, end };
+      const run: Run = {
+        result: work(end.signal).finally(() => runs.delete(id)),
+        waiters: 0,
+        keptUntil: 0,
+        end,
+      };
       runs.set(id, run);
       return wait(run, waiter);
     },

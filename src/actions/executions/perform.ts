@@ -43,21 +43,29 @@ export function createPerform({ sidecar, recorder, executions, revisions, recent
     const end = endOf(start, outcome, durationMs);
     const isOurs = await recorder.end(end);
     await noteBuilt(start.project, revision, outcome);
-    if ("fault" in outcome) log.warn({ execution: start.id, reason: end.errorReason, durationMs }, "an execution failed");
+    if ("fault" in outcome)
+      log.warn({ execution: start.id, reason: end.errorReason, durationMs }, "an execution failed");
     if (!isOurs) return executions.get(start.project, start.id);
     const retryAfterMs = "fault" in outcome ? outcome.fault.retryAfterMs : undefined;
     return { ...endedRecord(start, end), ...(retryAfterMs !== undefined && { retryAfterMs }) };
   };
 
   /** The run's record stands; where this can't be written, the next run writes it. */
-  async function noteBuilt(project: string, { programId, number, status }: Revision, outcome: Outcome): Promise<void> {
-    const refusal = "fault" in outcome && outcome.fault.reason === "PROGRAM_INVALID" ? outcome.fault.message : "";
+  async function noteBuilt(
+    project: string,
+    { programId, number, status }: Revision,
+    outcome: Outcome,
+  ): Promise<void> {
+    const refusal =
+      "fault" in outcome && outcome.fault.reason === "PROGRAM_INVALID" ? outcome.fault.message : "";
     const isNews = refusal !== "" || (!("fault" in outcome) && programStep("build").from.includes(status));
     if (!isNews) return;
     await revisions
       .setBuilt(project, programId, number, refusal)
       .then(() => recent.forget(project, programId))
-      .catch((error: unknown) => log.warn({ err: error, program: programId }, "the program's status could not be written"));
+      .catch((error: unknown) =>
+        log.warn({ err: error, program: programId }, "the program's status could not be written"),
+      );
   }
 
   async function ask({ start, revision, lm, onChunk }: Underway, limits: CallLimits): Promise<Outcome> {
@@ -67,11 +75,18 @@ export function createPerform({ sidecar, recorder, executions, revisions, recent
     };
     try {
       const { definition, dspyProgramId } = revision;
-      const answer = await sidecar.run({ dspyProgramId, definition, inputs: start.inputs, lm }, { onTrace, onChunk }, limits);
+      const answer = await sidecar.run(
+        { dspyProgramId, definition, inputs: start.inputs, lm },
+        { onTrace, onChunk },
+        limits,
+      );
       trace = answer.trace;
       const checked = schemas.of(definition.signature).outputs.validate(answer.outputs);
       if (checked.ok) return { outputs: checked.values, trace: withAnswersOf(trace, new Set()) };
-      return { fault: new OutputInvalid(checked.violations), trace: withAnswersOf(trace, makersOf(checked.violations, definition)) };
+      return {
+        fault: new OutputInvalid(checked.violations),
+        trace: withAnswersOf(trace, makersOf(checked.violations, definition)),
+      };
     } catch (error) {
       if (error instanceof Fault) {
         // What DSPy could not read is the last module's answer.
@@ -85,7 +100,10 @@ export function createPerform({ sidecar, recorder, executions, revisions, recent
 }
 
 /** The modules that made the outputs which do not fit; every one where that can't be told. */
-function makersOf(violations: readonly Violation[], { outputs, modules }: Definition): ReadonlySet<string | undefined> {
+function makersOf(
+  violations: readonly Violation[],
+  { outputs, modules }: Definition,
+): ReadonlySet<string | undefined> {
   const wrong = new Set(violations.map(({ field }) => /^[^.[]*/.exec(field)?.[0]));
   const makers = outputs.filter(({ input }) => wrong.has(input)).map(({ module }) => module);
   return new Set(makers.length > 0 ? makers : modules.map(({ name }) => name));
@@ -93,5 +111,8 @@ function makersOf(violations: readonly Violation[], { outputs, modules }: Defini
 
 /** Raw answers are kept only of those modules; of the others they say nothing new. */
 function withAnswersOf(trace: Trace, modules: ReadonlySet<string | undefined>): Trace {
-  return { ...trace, steps: trace.steps.map((step) => (modules.has(step.module) ? step : { ...step, rawAnswer: "" })) };
+  return {
+    ...trace,
+    steps: trace.steps.map((step) => (modules.has(step.module) ? step : { ...step, rawAnswer: "" })),
+  };
 }

@@ -49,7 +49,8 @@ export function createRecentPrograms(mostBytes: number): RecentPrograms {
     },
 
     forget(project, programId) {
-      for (const [place, entry] of kept) if (entry.project === project && entry.read.program.id === programId) drop(place);
+      for (const [place, entry] of kept)
+        if (entry.project === project && entry.read.program.id === programId) drop(place);
     },
   };
 }

@@ -4,7 +4,9 @@ import { timeOf } from "../../domain/uuid.ts";
 import type { End, Start } from "../../store/executions/recorder.ts";
 
 /** What a run came to. */
-export type Outcome = { readonly outputs: Values; readonly trace: Trace } | { readonly fault: Fault; readonly trace: Trace };
+export type Outcome =
+  | { readonly outputs: Values; readonly trace: Trace }
+  | { readonly fault: Fault; readonly trace: Trace };
 
 /** The end of a run as it goes on record. */
 export function endOf(start: Start, outcome: Outcome, durationMs: number): End {
@@ -49,5 +51,11 @@ export function runningRecord(start: Start): Execution {
 
 /** The record of a run that has ended, likewise. */
 export function endedRecord(start: Start, { trace, project: _, ...end }: End): Execution {
-  return { ...runningRecord(start), ...end, ...trace, model: trace.model || start.model, updatedAt: end.completedAt };
+  return {
+    ...runningRecord(start),
+    ...end,
+    ...trace,
+    model: trace.model || start.model,
+    updatedAt: end.completedAt,
+  };
 }

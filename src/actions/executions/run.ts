@@ -19,7 +19,12 @@ import type { Replay } from "./replay.ts";
 import type { RunCaller, RunMethod, RunRequest } from "./run-request.ts";
 
 /** Runs a program and gives the record of the run, however it ended. */
-export type Run = (project: string, method: RunMethod, request: RunRequest, caller: RunCaller) => Promise<Execution>;
+export type Run = (
+  project: string,
+  method: RunMethod,
+  request: RunRequest,
+  caller: RunCaller,
+) => Promise<Execution>;
 
 type Deps = {
   programs: ProgramStore;
@@ -34,7 +39,18 @@ type Deps = {
   defaultModel: string;
 };
 
-export function createRun({ programs, recent, recorder, sidecar, schemas, live, perform, replay, allowedModels, defaultModel }: Deps): Run {
+export function createRun({
+  programs,
+  recent,
+  recorder,
+  sidecar,
+  schemas,
+  live,
+  perform,
+  replay,
+  allowedModels,
+  defaultModel,
+}: Deps): Run {
   return async function run(project, method, request, caller) {
     // Of what was asked, not of what it is today: the same call gets the same run, whatever became of the program.
     const key = requestKey(method, request.requestId, request);
@@ -43,17 +59,25 @@ export function createRun({ programs, recent, recorder, sidecar, schemas, live, 
 
     checkLabels(request.labels, "labels");
     const lm = checkLm(request.lm, { allowedModels }, "lm");
-    const begun = (await beginAsRecalled(project, request, lm, key)) ?? (await beginAsRead(project, request, lm, key));
+    const begun =
+      (await beginAsRecalled(project, request, lm, key)) ?? (await beginAsRead(project, request, lm, key));
     // Another caller with the same request_id was faster by a moment, or the program has just been changed.
     if (!begun) return run(project, method, request, caller);
     const { start, revision } = begun;
     caller.onRecord(runningRecord(start));
     const { timeoutMs, onChunk } = caller;
-    return live.begin(start.id, caller.signal, (signal) => perform({ start, revision, lm, onChunk }, { signal, timeoutMs }));
+    return live.begin(start.id, caller.signal, (signal) =>
+      perform({ start, revision, lm, onChunk }, { signal, timeoutMs }),
+    );
   };
 
   /** Without reading the program: the record is made only where it is still what was read last. */
-  async function beginAsRecalled(project: string, request: RunRequest, lm: LmSettings, key: RequestKey | null): Promise<Begun | undefined> {
+  async function beginAsRecalled(
+    project: string,
+    request: RunRequest,
+    lm: LmSettings,
+    key: RequestKey | null,
+  ): Promise<Begun | undefined> {
     const recalled = recent.recall(project, request.programId, request.revision);
     if (!recalled) return undefined;
     try {
@@ -65,7 +89,12 @@ export function createRun({ programs, recent, recorder, sidecar, schemas, live, 
     }
   }
 
-  async function beginAsRead(project: string, request: RunRequest, lm: LmSettings, key: RequestKey | null): Promise<Begun | undefined> {
+  async function beginAsRead(
+    project: string,
+    request: RunRequest,
+    lm: LmSettings,
+    key: RequestKey | null,
+  ): Promise<Begun | undefined> {
     const read = await programs.getRevision(project, request.programId, request.revision);
     recent.remember(project, request.programId, request.revision, read);
     return begin(project, request, lm, key, read);

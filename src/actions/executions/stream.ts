@@ -12,7 +12,11 @@ export type StreamEvent =
 
 /** Runs a program and gives what the model writes as it does, then the record of the run, however it ended. */
 export function createStream({ run }: { run: Run }) {
-  return async function* stream(project: string, request: RunRequest, caller: Omit<RunCaller, "onRecord" | "onChunk">) {
+  return async function* stream(
+    project: string,
+    request: RunRequest,
+    caller: Omit<RunCaller, "onRecord" | "onChunk">,
+  ) {
     const events = createHandoff<StreamEvent>();
     const left = new AbortController();
     const signal = AbortSignal.any([caller.signal, left.signal]);

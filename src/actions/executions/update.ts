@@ -18,7 +18,10 @@ type Deps = { executions: ExecutionStore; changes: ExecutionChangeStore };
 
 /** Changes the labels of a record; what was recorded is not changed. */
 export function createUpdateExecution({ executions, changes }: Deps) {
-  return async function updateExecution(project: string, { id, etag, labels, mask, validateOnly }: ExecutionUpdate): Promise<Execution> {
+  return async function updateExecution(
+    project: string,
+    { id, etag, labels, mask, validateOnly }: ExecutionUpdate,
+  ): Promise<Execution> {
     checkUuid(id, "execution.id");
     const violations = mask.flatMap((path, index) => {
       if (path === "labels" || path === "*") return [];

@@ -27,7 +27,12 @@ const mostWatchers = 100;
 
 export type Watch = {
   /** Every change of the executions that match, until the signal aborts. Nothing is read ahead of who listens. */
-  watch(project: string, request: WatchRequest, withValues: boolean, signal: AbortSignal): AsyncGenerator<WatchEvent>;
+  watch(
+    project: string,
+    request: WatchRequest,
+    withValues: boolean,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchEvent>;
   /** Ends them all. */
   stop(): void;
 };
@@ -41,7 +46,12 @@ export function createWatch({ log, notices }: Deps): Watch {
     if (kind === "change") bell.dispatchEvent(new Event(project));
   });
 
-  async function* follow(project: string, { filter, resumeToken }: WatchRequest, withValues: boolean, end: AbortSignal) {
+  async function* follow(
+    project: string,
+    { filter, resumeToken }: WatchRequest,
+    withValues: boolean,
+    end: AbortSignal,
+  ) {
     const where = readCondition(filter, executionFields);
     let cursor = resumeToken === "" ? await log.now() : readCursor(resumeToken);
     let told = Number.NEGATIVE_INFINITY;
@@ -71,13 +81,16 @@ export function createWatch({ log, notices }: Deps): Watch {
   function listenFor(project: string, end: AbortSignal): { heard: Promise<unknown>; leave(): void } {
     const left = new AbortController();
     const signal = AbortSignal.any([end, left.signal]);
-    const heard = Promise.race([once(bell, project, { signal }), sleep(pollMs, undefined, { signal })]).catch(() => {});
+    const heard = Promise.race([once(bell, project, { signal }), sleep(pollMs, undefined, { signal })]).catch(
+      () => {},
+    );
     return { heard, leave: () => left.abort() };
   }
 
   return {
     async *watch(project, request, withValues, signal) {
-      if (watchers >= mostWatchers) throw new Overloaded(`${mostWatchers} calls watch executions on this gateway already`, heartbeatMs);
+      if (watchers >= mostWatchers)
+        throw new Overloaded(`${mostWatchers} calls watch executions on this gateway already`, heartbeatMs);
       watchers++;
       try {
         yield* follow(project, request, withValues, AbortSignal.any([signal, stopping.signal]));

@@ -10,7 +10,13 @@ import type { RevisionDraft, RevisionStore } from "../../store/programs/revision
 import type { Logger } from "../../telemetry.ts";
 import { patiently, untilThere } from "../retry.ts";
 
-type Deps = { attempts: AttemptStore; revisions: RevisionStore; sidecar: Sidecar; notices: Notices; log: Logger };
+type Deps = {
+  attempts: AttemptStore;
+  revisions: RevisionStore;
+  sidecar: Sidecar;
+  notices: Notices;
+  log: Logger;
+};
 
 /** The sidecar ends an optimization in time by itself; this is for one that hangs. */
 const slackMs = 120_000;
@@ -35,7 +41,10 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
     const { attempt: number, optimizer, handedOver } = taken;
     if (number - handedOver > mostAttempts) {
       await attempts.fail(taken, new AttemptsExhausted(mostAttempts));
-      log.error({ optimization: id, attempts: mostAttempts }, "an optimization is given up: its attempts died");
+      log.error(
+        { optimization: id, attempts: mostAttempts },
+        "an optimization is given up: its attempts died",
+      );
       announce(taken);
       return;
     }
@@ -63,7 +72,8 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
       if (event.kind === "result") return complete(taken, { ...event, tokenUsage });
       const { kind: _, ...progress } = event;
       // Progress that can't be written now is written with the next. Whoever no longer may go on finds out here: it was cancelled, or somebody else has it.
-      if ((await patiently(() => attempts.note(taken, { ...progress, tokenUsage }))) === false) end.abort(new Cancelled());
+      if ((await patiently(() => attempts.note(taken, { ...progress, tokenUsage }))) === false)
+        end.abort(new Cancelled());
       announce(taken);
     }
     throw new Interrupted();
@@ -85,15 +95,25 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
         score,
         optimizationId: id,
       };
-      return attempts.complete(taken, { baselineScore, score, tokenUsage, message }, isKept ? draft : undefined);
+      return attempts.complete(
+        taken,
+        { baselineScore, score, tokenUsage, message },
+        isKept ? draft : undefined,
+      );
     });
     if (done) log.info({ optimization: id, baselineScore, score, revision: done.revision }, "optimized");
-    else log.warn({ optimization: id, attempt: taken.attempt }, "what an attempt came to is not kept: it is no longer the last one");
+    else
+      log.warn(
+        { optimization: id, attempt: taken.attempt },
+        "what an attempt came to is not kept: it is no longer the last one",
+      );
   }
 
   /** Writes an end; a database that is away is waited for. */
   function onceBack<T>({ id }: Attempt, write: () => Promise<T>): Promise<T> {
-    return untilThere(write, () => log.warn({ optimization: id }, "the database is away; the end of an optimization waits for it"));
+    return untilThere(write, () =>
+      log.warn({ optimization: id }, "the database is away; the end of an optimization waits for it"),
+    );
   }
 
   /** One line in the log for whatever ends an attempt; a stack only for what nobody foresaw. */
@@ -101,7 +121,12 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
     const it = { optimization: taken.id, attempt: taken.attempt };
     if (stopping.aborted) {
       const isGiven = stopping.reason instanceof Stopping && (await attempts.handOver(taken));
-      log.info(it, isGiven ? "an optimization is handed over to the next gateway" : "an attempt ends: its job is no longer this gateway's");
+      log.info(
+        it,
+        isGiven
+          ? "an optimization is handed over to the next gateway"
+          : "an attempt ends: its job is no longer this gateway's",
+      );
       throw new ToBeContinued("this gateway no longer has it");
     }
     if (error instanceof Cancelled) {
@@ -114,7 +139,8 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
       log.warn(why, "an attempt died; the optimization is taken up again");
       throw new ToBeContinued(fault.message);
     }
-    if (fault.reason === "INTERNAL") log.error({ ...why, err: error }, "an optimization failed in a way nobody foresaw");
+    if (fault.reason === "INTERNAL")
+      log.error({ ...why, err: error }, "an optimization failed in a way nobody foresaw");
     else log.warn(why, "an optimization failed, and is not tried again");
     await onceBack(taken, () => attempts.fail(taken, fault));
   }

@@ -4,7 +4,11 @@ import type { Metric } from "../../domain/optimization/optimization.ts";
 import type { Signature } from "../../domain/signature/signature.ts";
 
 /** The metrics that a caller asks for; exact_match over every output where it asks for none. */
-export function readMetrics(asked: readonly Metric[], { outputs }: Signature, violations: Violation[]): readonly Metric[] {
+export function readMetrics(
+  asked: readonly Metric[],
+  { outputs }: Signature,
+  violations: Violation[],
+): readonly Metric[] {
   if (asked.length === 0) return [{ name: "exact_match", field: "", params: {}, weight: 1 }];
   violations.push(...metricViolations(asked, outputs, "metrics"));
   return asked;

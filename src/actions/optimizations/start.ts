@@ -7,7 +7,13 @@ import { type Labels, labelViolations } from "../../domain/labels.ts";
 import { programStep } from "../../domain/lifecycle.ts";
 import { configViolations, findOptimizer } from "../../domain/optimization/config.ts";
 import { readExamples } from "../../domain/optimization/examples.ts";
-import { type Budget, type Example, type Metric, type Optimization, readBudget } from "../../domain/optimization/optimization.ts";
+import {
+  type Budget,
+  type Example,
+  type Metric,
+  type Optimization,
+  readBudget,
+} from "../../domain/optimization/optimization.ts";
 import { splitExamples } from "../../domain/optimization/split.ts";
 import { lmViolations } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
@@ -52,8 +58,19 @@ type Deps = {
 };
 
 /** Checks all of a request, builds the program where that was not done, and has it optimized in the background. */
-export function createStartOptimization({ programs, optimizations, sidecar, schemas, build, allowedModels }: Deps) {
-  return async function start(project: string, request: OptimizeRequest, limits: CallLimits): Promise<Optimization> {
+export function createStartOptimization({
+  programs,
+  optimizations,
+  sidecar,
+  schemas,
+  build,
+  allowedModels,
+}: Deps) {
+  return async function start(
+    project: string,
+    request: OptimizeRequest,
+    limits: CallLimits,
+  ): Promise<Optimization> {
     const key = requestKey("optimize", request.requestId, request);
     const earlier = key && (await replay(project, key));
     if (earlier) return earlier;
@@ -80,18 +97,27 @@ export function createStartOptimization({ programs, optimizations, sidecar, sche
   }
 
   /** Collects what is wrong in every part before it refuses. */
-  function check(request: OptimizeRequest, { number, definition }: Revision): Omit<OptimizationDraft, "programId" | "request"> {
+  function check(
+    request: OptimizeRequest,
+    { number, definition }: Revision,
+  ): Omit<OptimizationDraft, "programId" | "request"> {
     const { signature } = definition;
     const violations: Violation[] = labelViolations(request.labels, "labels");
-    const refuse = (field: string, description: string, reason: string) => violations.push({ field, description, reason });
+    const refuse = (field: string, description: string, reason: string) =>
+      violations.push({ field, description, reason });
     const metrics = readMetrics(request.metrics, signature, violations);
     const read = (examples: readonly Example[], path: string) =>
       readExamples(examples, signature, schemas.of(signature), metrics, path, violations);
     const dataset = read(request.dataset, "dataset");
     const held = read(request.valset, "valset");
-    const { trainset, valset } = held.length > 0 ? { trainset: dataset, valset: held } : splitExamples(dataset, request.seed);
+    const { trainset, valset } =
+      held.length > 0 ? { trainset: dataset, valset: held } : splitExamples(dataset, request.seed);
     if (trainset.length === 0)
-      refuse("dataset", held.length > 0 ? "is empty" : "has fewer than the two examples that a split takes", "length");
+      refuse(
+        "dataset",
+        held.length > 0 ? "is empty" : "has fewer than the two examples that a split takes",
+        "length",
+      );
     if (!Number.isSafeInteger(request.seed) || request.seed < 0 || request.seed > 2 ** 32 - 1)
       refuse("seed", "must be from 0 to 2^32-1", "range");
 
@@ -99,7 +125,11 @@ export function createStartOptimization({ programs, optimizations, sidecar, sche
     const name = request.optimizer || "BootstrapFewShot";
     const optimizer = findOptimizer(name, "optimizer", violations);
     if (optimizer && trainset.length > 0 && trainset.length < optimizer.leastTrainset)
-      refuse("dataset", `leaves ${trainset.length} examples to learn from, and ${name} needs ${optimizer.leastTrainset}`, "length");
+      refuse(
+        "dataset",
+        `leaves ${trainset.length} examples to learn from, and ${name} needs ${optimizer.leastTrainset}`,
+        "length",
+      );
     if (optimizer) violations.push(...configViolations(optimizer, request.config, trainset.length, "config"));
     violations.push(...lmsViolations(request.lms, optimizer?.lms ?? [], metrics));
     if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations.slice(0, maxViolations));
@@ -120,8 +150,15 @@ export function createStartOptimization({ programs, optimizations, sidecar, sche
   }
 
   /** A judge is asked wherever a metric has one. */
-  function lmsViolations(lms: OptimizeRequest["lms"], ofOptimizer: readonly LmRole[], metrics: readonly Metric[]): Violation[] {
-    const roles: string[] = [...ofOptimizer, ...(metrics.some(({ name }) => name === "judge") ? ["judge"] : [])];
+  function lmsViolations(
+    lms: OptimizeRequest["lms"],
+    ofOptimizer: readonly LmRole[],
+    metrics: readonly Metric[],
+  ): Violation[] {
+    const roles: string[] = [
+      ...ofOptimizer,
+      ...(metrics.some(({ name }) => name === "judge") ? ["judge"] : []),
+    ];
     return Object.entries(lms).flatMap(([role, lm]) => {
       const field = pathTo("lms", role);
       if (roles.includes(role)) return lmViolations(lm, { allowedModels }, field);

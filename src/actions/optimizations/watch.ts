@@ -30,7 +30,11 @@ export function createWatchOptimization({ optimizations, notices }: Deps): Watch
     if (kind === "optimization") bell.dispatchEvent(new Event(id));
   });
 
-  async function* follow(project: string, id: string, signal: AbortSignal): AsyncGenerator<Optimization | "heartbeat"> {
+  async function* follow(
+    project: string,
+    id: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<Optimization | "heartbeat"> {
     let seen: number | undefined;
     let told = performance.now();
     while (!signal.aborted) {
@@ -62,7 +66,11 @@ export function createWatchOptimization({ optimizations, notices }: Deps): Watch
   return {
     async *watch(project, id, signal) {
       checkUuid(id, "id");
-      if (watchers >= mostWatchers) throw new Overloaded(`${mostWatchers} calls watch optimizations on this gateway already`, heartbeatMs);
+      if (watchers >= mostWatchers)
+        throw new Overloaded(
+          `${mostWatchers} calls watch optimizations on this gateway already`,
+          heartbeatMs,
+        );
       watchers++;
       try {
         yield* follow(project, id, AbortSignal.any([signal, stopping.signal]));

@@ -16,7 +16,12 @@ const handleAttempts = 50;
 
 /** Registers a program: its signature found or created, its wiring checked, revision 1 a draft. */
 export function createCreateProgram({ programs, signatures, offerTo }: Deps) {
-  return async function createProgram(project: string, asked: CallerProgram, requestId: string, validateOnly: boolean): Promise<Program> {
+  return async function createProgram(
+    project: string,
+    asked: CallerProgram,
+    requestId: string,
+    validateOnly: boolean,
+  ): Promise<Program> {
     const request = requestKey("create", requestId, asked);
     const earlier = request && (await replay(project, request));
     if (earlier) return earlier;
@@ -25,16 +30,21 @@ export function createCreateProgram({ programs, signatures, offerTo }: Deps) {
     if (validateOnly) return unwritten(draft);
     const base = draft.handle;
     for (let attempt = 1; attempt <= handleAttempts; attempt++) {
-      const handle = attempt === 1 ? base : `${base.slice(0, 55)}-${attempt < 10 ? attempt : uuidv7().slice(-6)}`;
+      const handle =
+        attempt === 1 ? base : `${base.slice(0, 55)}-${attempt < 10 ? attempt : uuidv7().slice(-6)}`;
       const result = await programs.create(project, { ...draft, handle, request });
       if (result === "created") return programs.get(project, draft.id);
       if (result === "request_id taken") return createProgram(project, asked, requestId, validateOnly);
-      if (asked.handle !== "") throw new AlreadyExists(`a program with the handle ${JSON.stringify(handle)} exists`);
+      if (asked.handle !== "")
+        throw new AlreadyExists(`a program with the handle ${JSON.stringify(handle)} exists`);
     }
     throw new AlreadyExists(`programs with handles like ${JSON.stringify(base)} exist; choose a handle`);
   };
 
-  async function replay(project: string, request: { id: string; hash: string }): Promise<Program | undefined> {
+  async function replay(
+    project: string,
+    request: { id: string; hash: string },
+  ): Promise<Program | undefined> {
     const found = await programs.findByRequest(project, request.id);
     if (found && found.hash !== request.hash) throw new RequestIdReused(request.id);
     return found?.program;
@@ -43,10 +53,15 @@ export function createCreateProgram({ programs, signatures, offerTo }: Deps) {
   /** Collects what is wrong in every part before it refuses. */
   async function define(project: string, asked: CallerProgram): Promise<Omit<ProgramDraft, "request">> {
     const { name, description, labels, handle, modules, lm } = asked;
-    const violations = [...wordViolations(asked), ...(handle === "" ? [] : checkHandle(handle, "program.handle"))];
+    const violations = [
+      ...wordViolations(asked),
+      ...(handle === "" ? [] : checkHandle(handle, "program.handle")),
+    ];
     const signature = await collect(violations, () => signatureOf(signatures, project, asked));
     const offer = await offerTo(modules);
-    const pipeline = signature && (await collect(violations, () => definePipeline(signature, modules, lm, offer, "program")));
+    const pipeline =
+      signature &&
+      (await collect(violations, () => definePipeline(signature, modules, lm, offer, "program")));
     if (!signature || !pipeline || violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations);
     const definition: Definition = { signature, ...pipeline, compiledState: "" };
     return {
@@ -55,7 +70,13 @@ export function createCreateProgram({ programs, signatures, offerTo }: Deps) {
       name,
       description,
       labels,
-      revision: { origin: "created", status: "draft", definition, dspyProgramId: dspyProgramId(definition), score: null },
+      revision: {
+        origin: "created",
+        status: "draft",
+        definition,
+        dspyProgramId: dspyProgramId(definition),
+        score: null,
+      },
     };
   }
 }

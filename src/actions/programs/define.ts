@@ -30,24 +30,34 @@ export function wordViolations({
 }: Partial<Pick<CallerProgram, "name" | "description" | "labels">>): Violation[] {
   return [
     ...(name === undefined ? [] : textViolations(name, "program.name", 1, longestName)),
-    ...(description === undefined ? [] : textViolations(description, "program.description", 0, longestDescription)),
+    ...(description === undefined
+      ? []
+      : textViolations(description, "program.description", 0, longestDescription)),
     ...(labels === undefined ? [] : labelViolations(labels, "program.labels")),
   ];
 }
 
 function textViolations(text: string, field: string, shortest: number, longest: number): Violation[] {
   if (text.length < shortest) return [{ field, description: "is missing", reason: "missing" }];
-  if ([...text].length > longest) return [{ field, description: `is longer than ${longest} characters`, reason: "length" }];
+  if ([...text].length > longest)
+    return [{ field, description: `is longer than ${longest} characters`, reason: "length" }];
   const fault = textFault(text);
   return fault ? [{ field, description: fault, reason: "text" }] : [];
 }
 
 /** The signature that a program names or brings along; where it does both, they must say the same. */
-export async function signatureOf(signatures: SignatureStore, project: string, asked: CallerProgram): Promise<Signature> {
+export async function signatureOf(
+  signatures: SignatureStore,
+  project: string,
+  asked: CallerProgram,
+): Promise<Signature> {
   const { signatureId, signature } = asked;
-  const refuse = (field: string, description: string, reason: string) => new Invalid("PROGRAM_INVALID", [{ field, description, reason }]);
-  if (signatureId !== "" && !isUuid(signatureId)) throw refuse("program.signature_id", "must be a UUID", "type");
-  if (signatureId === "" && !signature) throw refuse("program.signature", "is missing: send a signature or a signature_id", "missing");
+  const refuse = (field: string, description: string, reason: string) =>
+    new Invalid("PROGRAM_INVALID", [{ field, description, reason }]);
+  if (signatureId !== "" && !isUuid(signatureId))
+    throw refuse("program.signature_id", "must be a UUID", "type");
+  if (signatureId === "" && !signature)
+    throw refuse("program.signature", "is missing: send a signature or a signature_id", "missing");
   const defined = signature && defineSignature(signature, "program.signature");
   if (signatureId === "") return defined as Signature;
   const stored = await signatures.get(project, { id: signatureId });
@@ -58,7 +68,10 @@ export async function signatureOf(signatures: SignatureStore, project: string, a
 }
 
 /** What a definition gives; undefined where it is refused, and then why goes to the violations. */
-export async function collect<T>(violations: Violation[], define: () => Promise<T> | T): Promise<T | undefined> {
+export async function collect<T>(
+  violations: Violation[],
+  define: () => Promise<T> | T,
+): Promise<T | undefined> {
   try {
     return await define();
   } catch (error) {

@@ -5,13 +5,15 @@ import type { ProgramChanges } from "../../store/programs/changes.ts";
 /** Makes a revision the one that callers get, and takes that back. */
 export function createDeploy({ changes }: { changes: ProgramChanges }) {
   /** A deployment has no request_id, so a change is always made or refused. */
-  const change = async (...args: Parameters<ProgramChanges["change"]>) => (await changes.change(...args)) as Program;
+  const change = async (...args: Parameters<ProgramChanges["change"]>) =>
+    (await changes.change(...args)) as Program;
 
   return {
     /** revision 0: the newest. */
     deploy: (project: string, key: string, number: number, etag: string): Promise<Program> =>
       change(project, key, etag, async (program, revisionOf) => {
-        const revision = number === 0 || number === program.newest.number ? program.newest : await revisionOf(number);
+        const revision =
+          number === 0 || number === program.newest.number ? program.newest : await revisionOf(number);
         checkProgramStep("deploy", statusOfRevision(program, revision), nameOf(program, revision));
         return { deployedRevision: revision.number };
       }),
@@ -19,10 +21,15 @@ export function createDeploy({ changes }: { changes: ProgramChanges }) {
     undeploy: (project: string, key: string, etag: string): Promise<Program> =>
       change(project, key, etag, async (program) => {
         const { deployedRevision, newest } = program;
-        checkProgramStep("undeploy", deployedRevision === null ? newest.status : "deployed", `program ${JSON.stringify(program.handle)}`);
+        checkProgramStep(
+          "undeploy",
+          deployedRevision === null ? newest.status : "deployed",
+          `program ${JSON.stringify(program.handle)}`,
+        );
         return { deployedRevision: null };
       }),
   };
 }
 
-const nameOf = ({ handle }: Program, { number }: Revision) => `revision ${number} of program ${JSON.stringify(handle)}`;
+const nameOf = ({ handle }: Program, { number }: Revision) =>
+  `revision ${number} of program ${JSON.stringify(handle)}`;

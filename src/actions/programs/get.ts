@@ -7,9 +7,15 @@ type Deps = { programs: ProgramStore; performances: PerformanceStore };
 
 /** Gives a program, with how it does where that is wanted. */
 export function createGetProgram({ programs, performances }: Deps) {
-  return async (project: string, key: string, withPerformance: boolean): Promise<{ program: Program; performance?: Performance }> => {
+  return async (
+    project: string,
+    key: string,
+    withPerformance: boolean,
+  ): Promise<{ program: Program; performance?: Performance }> => {
     const program = await programs.get(project, key);
-    const performance = withPerformance ? (await performances.of(project, [program.id])).get(program.id) : undefined;
+    const performance = withPerformance
+      ? (await performances.of(project, [program.id])).get(program.id)
+      : undefined;
     return { program, ...(performance && { performance }) };
   };
 }

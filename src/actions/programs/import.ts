@@ -21,7 +21,11 @@ type Deps = { programs: ProgramStore; revisions: RevisionStore; changes: Program
 
 /** Makes a revision of a state that DSPy saved elsewhere, once DSPy here has taken it for this program. */
 export function createImportState({ programs, revisions, changes, sidecar }: Deps) {
-  return async function importState(project: string, request: ImportRequest, limits: CallLimits): Promise<Program> {
+  return async function importState(
+    project: string,
+    request: ImportRequest,
+    limits: CallLimits,
+  ): Promise<Program> {
     const { programId: key, compiledState, etag, requestId } = request;
     const fault = textFault(compiledState);
     if (fault) throw refusal(fault, "text");
@@ -33,13 +37,21 @@ export function createImportState({ programs, revisions, changes, sidecar }: Dep
     const definition = { ...newest.definition, compiledState };
     const made = dspyProgramId(definition);
     await sidecar.load(made, definition, limits).catch((error: unknown) => {
-      throw error instanceof Fault && error.reason === "PROGRAM_INVALID" ? refusal(error.message, "state") : error;
+      throw error instanceof Fault && error.reason === "PROGRAM_INVALID"
+        ? refusal(error.message, "state")
+        : error;
     });
     const changed = await changes.change(project, id, etag, async (program) => {
       // What was tried is the state over the modules that were the newest then.
       const isSame = program.newest.number === newest.number;
       if (!isSame) return undefined;
-      const revision = { origin: "imported", status: "optimized", definition, dspyProgramId: made, score: null } as const;
+      const revision = {
+        origin: "imported",
+        status: "optimized",
+        definition,
+        dspyProgramId: made,
+        score: null,
+      } as const;
       return { revision, ...(asked && { request: asked }) };
     });
     if (changed && changed.newest.dspyProgramId !== made) return importState(project, request, limits);
@@ -56,4 +68,5 @@ export function createImportState({ programs, revisions, changes, sidecar }: Dep
   }
 }
 
-const refusal = (description: string, reason: string) => new Invalid("PROGRAM_INVALID", [{ field: "compiled_state", description, reason }]);
+const refusal = (description: string, reason: string) =>
+  new Invalid("PROGRAM_INVALID", [{ field: "compiled_state", description, reason }]);

@@ -17,12 +17,18 @@ export type ProgramOfList = ListedProgram & { readonly performance?: Performance
 
 /** Gives a page of the programs, each with as many of its newest executions as are asked for, 100 at most; whole: with state and performance. */
 export function createListPrograms({ programs, performances }: Deps) {
-  return async (project: string, asked: AskedList & { latest: number; isWhole: boolean }): Promise<List<ProgramOfList>> => {
+  return async (
+    project: string,
+    asked: AskedList & { latest: number; isWhole: boolean },
+  ): Promise<List<ProgramOfList>> => {
     const { latest, isWhole } = asked;
     if (latest < 0)
-      throw new Invalid("REQUEST_INVALID", [{ field: "latest_executions_count", description: "must not be negative", reason: "range" }]);
+      throw new Invalid("REQUEST_INVALID", [
+        { field: "latest_executions_count", description: "must not be negative", reason: "range" },
+      ]);
     const page = await list<ListedProgram>(asked, programFields, ["programs", project], {
-      find: (listing) => programs.find(project, listing, { withState: isWhole, latest: Math.min(latest, mostLatest) }),
+      find: (listing) =>
+        programs.find(project, listing, { withState: isWhole, latest: Math.min(latest, mostLatest) }),
       count: (listing) => programs.count(project, listing),
       weigh: (row) => weigh(row) + weighTexts(shownSignatures(row.program.newest.definition)),
     });

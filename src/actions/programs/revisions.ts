@@ -38,16 +38,25 @@ export function createRevisions({ programs, revisions, changes }: Deps) {
     },
 
     /** Makes an earlier revision's content, with its status, the newest revision. */
-    async rollback(project: string, asked: { programId: string; revision: number; etag: string; requestId: string }): Promise<Program> {
+    async rollback(
+      project: string,
+      asked: { programId: string; revision: number; etag: string; requestId: string },
+    ): Promise<Program> {
       const { programId: key, revision: number, etag, requestId } = asked;
-      if (number === 0) throw new Invalid("REQUEST_INVALID", [{ field: "revision", description: "is missing", reason: "missing" }]);
+      if (number === 0)
+        throw new Invalid("REQUEST_INVALID", [
+          { field: "revision", description: "is missing", reason: "missing" },
+        ]);
       const request = requestKey("rollback", requestId, { key, number });
       const earlier = request && (await replay(project, request));
       if (earlier) return earlier;
       const changed = await changes.change(project, key, etag, async ({ handle, newest }, revisionOf) => {
         if (number === newest.number)
-          throw new StatusConflict(`revision ${number} of program ${JSON.stringify(handle)} is the newest already`);
-        const { status, definition, dspyProgramId, score, optimizationId, errorReason, errorMessage } = await revisionOf(number);
+          throw new StatusConflict(
+            `revision ${number} of program ${JSON.stringify(handle)} is the newest already`,
+          );
+        const { status, definition, dspyProgramId, score, optimizationId, errorReason, errorMessage } =
+          await revisionOf(number);
         const revision = {
           origin: "rolled_back",
           status,

@@ -27,11 +27,19 @@ export type ProgramUpdate = {
   readonly validateOnly: boolean;
 };
 
-type Deps = { programs: ProgramStore; changes: ProgramChanges; signatures: SignatureStore; offerTo: ReturnType<typeof createOffer> };
+type Deps = {
+  programs: ProgramStore;
+  changes: ProgramChanges;
+  signatures: SignatureStore;
+  offerTo: ReturnType<typeof createOffer>;
+};
 
 /** Changes a program; what changes its signature, modules or lm makes a revision, a draft. */
 export function createUpdateProgram({ programs, changes, signatures, offerTo }: Deps) {
-  return async function updateProgram(project: string, { id, etag, asked, mask, validateOnly }: ProgramUpdate): Promise<Program> {
+  return async function updateProgram(
+    project: string,
+    { id, etag, asked, mask, validateOnly }: ProgramUpdate,
+  ): Promise<Program> {
     const parts = partsOf(asked, mask);
     const has = (part: Part) => parts.includes(part);
     const words = {
@@ -43,13 +51,21 @@ export function createUpdateProgram({ programs, changes, signatures, offerTo }: 
     if (violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations);
     // Not under the lock. Modules that stay as they are had their tools when they came.
     const offer = await offerTo(has("modules") ? asked.modules : []);
-    const signature = has("signature") || has("signature_id") ? await signatureOf(signatures, project, asked) : undefined;
+    const signature =
+      has("signature") || has("signature_id") ? await signatureOf(signatures, project, asked) : undefined;
 
     function decide(program: Program): ProgramChange | undefined {
-      if (asked.handle !== "" && asked.handle !== program.handle) throw refusal("program.handle", "is for ever, and can't be changed");
-      const revision = signature || has("modules") || has("lm") ? revise(program.newest, asked, has, offer, signature) : undefined;
+      if (asked.handle !== "" && asked.handle !== program.handle)
+        throw refusal("program.handle", "is for ever, and can't be changed");
+      const revision =
+        signature || has("modules") || has("lm")
+          ? revise(program.newest, asked, has, offer, signature)
+          : undefined;
       const isChanged =
-        revision || Object.entries(words).some(([part, value]) => canonicalJson(value) !== canonicalJson(program[part as keyof Program]));
+        revision ||
+        Object.entries(words).some(
+          ([part, value]) => canonicalJson(value) !== canonicalJson(program[part as keyof Program]),
+        );
       return isChanged ? { ...words, ...(revision && { revision }) } : undefined;
     }
 
@@ -72,11 +88,22 @@ export function createUpdateProgram({ programs, changes, signatures, offerTo }: 
     const pipeline = definePipeline(signature, drafts, lm, offer, "program");
     // What an optimizer made fits the signature and the modules that it was made for, with whatever model.
     const isSameProgram =
-      canonicalJson([signature, pipeline.modules]) === canonicalJson([newest.definition.signature, newest.definition.modules]);
-    const definition: Definition = { signature, ...pipeline, compiledState: isSameProgram ? newest.definition.compiledState : "" };
+      canonicalJson([signature, pipeline.modules]) ===
+      canonicalJson([newest.definition.signature, newest.definition.modules]);
+    const definition: Definition = {
+      signature,
+      ...pipeline,
+      compiledState: isSameProgram ? newest.definition.compiledState : "",
+    };
     const id = dspyProgramId(definition);
     if (id === newest.dspyProgramId) return undefined;
-    return { origin: "updated", status: programStep("update").to as Revision["status"], definition, dspyProgramId: id, score: null };
+    return {
+      origin: "updated",
+      status: programStep("update").to as Revision["status"],
+      definition,
+      dspyProgramId: id,
+      score: null,
+    };
   }
 }
 
@@ -102,10 +129,15 @@ function partsOf(asked: CallerProgram, mask: readonly string[]): readonly Part[]
   return updatable.filter((part) => populated[part]);
 }
 
-const refusal = (field: string, description: string) => new Invalid("PROGRAM_INVALID", [{ field, description, reason: "conflict" }]);
+const refusal = (field: string, description: string) =>
+  new Invalid("PROGRAM_INVALID", [{ field, description, reason: "conflict" }]);
 
 /** What validate_only shows: the program as it would be. */
-function unwritten(program: Program, etag: string, decide: (program: Program) => ProgramChange | undefined): Program {
+function unwritten(
+  program: Program,
+  etag: string,
+  decide: (program: Program) => ProgramChange | undefined,
+): Program {
   if (etag !== "" && etag !== program.etag) throw new EtagMismatch("program", program.id);
   const { revision, ...change } = decide(program) ?? {};
   if (!revision) return { ...program, ...change } as Program;

@@ -5,7 +5,11 @@ import type { SignatureStore, StoredSignature } from "../../store/programs/signa
 
 /** Creates a signature, or gives the one of that name where it says the same; validateOnly writes nothing. */
 export function createCreateSignature({ signatures }: { signatures: SignatureStore }) {
-  return async function createSignature(project: string, draft: SignatureDraft, validateOnly: boolean): Promise<StoredSignature> {
+  return async function createSignature(
+    project: string,
+    draft: SignatureDraft,
+    validateOnly: boolean,
+  ): Promise<StoredSignature> {
     const signature = defineSignature(draft, "signature");
     if (validateOnly) return { ...signature, id: uuidv7(), createdAt: new Date(), updatedAt: new Date() };
     return signatures.findOrCreate(project, signature);

@@ -5,18 +5,27 @@ import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { SignatureStore } from "../../store/programs/signatures.ts";
 
 /** Whose fields values are held against. */
-export type ValidationKey = { readonly id: string } | { readonly name: string } | { readonly programId: string };
+export type ValidationKey =
+  | { readonly id: string }
+  | { readonly name: string }
+  | { readonly programId: string };
 
 type Deps = { signatures: SignatureStore; programs: ProgramStore; schemas: SchemaCache };
 
 /** Coerces and checks values as a run would, without one. */
 export function createValidate({ signatures, programs, schemas }: Deps) {
-  return async function validate(project: string, key: ValidationKey, side: "inputs" | "outputs", values: Values): Promise<Checked> {
+  return async function validate(
+    project: string,
+    key: ValidationKey,
+    side: "inputs" | "outputs",
+    values: Values,
+  ): Promise<Checked> {
     return schemas.of(await signatureOf(project, key))[side].validate(values);
   };
 
   async function signatureOf(project: string, key: ValidationKey) {
-    if ("programId" in key) return (await programs.getRevision(project, key.programId, 0)).revision.definition.signature;
+    if ("programId" in key)
+      return (await programs.getRevision(project, key.programId, 0)).revision.definition.signature;
     if ("id" in key) checkUuid(key.id, "id");
     return signatures.get(project, key);
   }

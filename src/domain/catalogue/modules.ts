@@ -29,7 +29,15 @@ export type CatalogueEntry = {
   readonly runsCode: boolean;
 };
 
-const plain = { parameters: [], refused: "", makes: [], wraps: [], adds: [], takesTools: false, runsCode: false };
+const plain = {
+  parameters: [],
+  refused: "",
+  makes: [],
+  wraps: [],
+  adds: [],
+  takesTools: false,
+  runsCode: false,
+};
 const text = (name: string) => [{ name, type: parseType("str") }];
 const mostChains = 10;
 
@@ -42,14 +50,38 @@ const attempts: readonly Parameter[] = [
       "How an answer is scored from 0 to 1: the share of outputs that keep to their types and constraints, or the model's judgement by a rubric.",
     defaultValue: "fits",
   },
-  { name: "rubric", type: "str", description: "What the judge holds an answer against; for reward_fn judge." },
-  { name: "threshold", type: "float", description: "The score that ends the attempts.", defaultValue: 1, min: 0, max: 1 },
-  { name: "fail_count", type: "int", description: "Attempts that may fail; N where left out.", min: 1, max: 20 },
+  {
+    name: "rubric",
+    type: "str",
+    description: "What the judge holds an answer against; for reward_fn judge.",
+  },
+  {
+    name: "threshold",
+    type: "float",
+    description: "The score that ends the attempts.",
+    defaultValue: 1,
+    min: 0,
+    max: 1,
+  },
+  {
+    name: "fail_count",
+    type: "int",
+    description: "Attempts that may fail; N where left out.",
+    min: 1,
+    max: 20,
+  },
 ];
 
 const chains: readonly Parameter[] = [
   { name: "M", type: "int", description: "Lines of reasoning.", defaultValue: 3, min: 2, max: mostChains },
-  { name: "temperature", type: "float", description: "Of the lines and of their comparison.", defaultValue: 0.7, min: 0, max: 2 },
+  {
+    name: "temperature",
+    type: "float",
+    description: "Of the lines and of their comparison.",
+    defaultValue: 0.7,
+    min: 0,
+    max: 2,
+  },
 ];
 
 const iterations = (usual: number, most: number): Parameter => ({
@@ -64,7 +96,12 @@ const iterations = (usual: number, most: number): Parameter => ({
 /** The modules of DSPy, with the parameters that callers may set: an allow-list, never an address, a key or code. */
 export const modules: readonly CatalogueEntry[] = [
   { ...plain, name: "Predict", description: "Asks the model once for the outputs." },
-  { ...plain, name: "ChainOfThought", description: "Has the model reason before it answers.", makes: text("reasoning") },
+  {
+    ...plain,
+    name: "ChainOfThought",
+    description: "Has the model reason before it answers.",
+    makes: text("reasoning"),
+  },
   {
     ...plain,
     name: "BestOfN",
@@ -84,7 +121,8 @@ export const modules: readonly CatalogueEntry[] = [
   {
     ...plain,
     name: "MultiChainComparison",
-    description: "Runs a ChainOfThought M times and has the model compare the lines of reasoning, by the last output of each.",
+    description:
+      "Runs a ChainOfThought M times and has the model compare the lines of reasoning, by the last output of each.",
     parameters: chains,
     makes: text("rationale"),
     wraps: ["ChainOfThought"],
@@ -93,7 +131,8 @@ export const modules: readonly CatalogueEntry[] = [
   {
     ...plain,
     name: "ReAct",
-    description: "Has the model think and call tools in turns, then answer. CatalogService/ListTools lists the tools.",
+    description:
+      "Has the model think and call tools in turns, then answer. CatalogService/ListTools lists the tools.",
     parameters: [iterations(20, 50)],
     makes: text("reasoning"),
     adds: ["trajectory", "next_thought", "next_tool_name", "next_tool_args", "max_iters"],
@@ -111,7 +150,8 @@ export const modules: readonly CatalogueEntry[] = [
   {
     ...plain,
     name: "CodeAct",
-    description: "Has the model write and run code in turns, then answer. It calls no tools: DSPy would take their source.",
+    description:
+      "Has the model write and run code in turns, then answer. It calls no tools: DSPy would take their source.",
     parameters: [iterations(5, 20)],
     makes: text("reasoning"),
     adds: ["trajectory", "generated_code", "finished", "max_iters"],
@@ -120,10 +160,18 @@ export const modules: readonly CatalogueEntry[] = [
   {
     ...plain,
     name: "RLM",
-    description: "Has the model explore its inputs by code that may ask the model again, for inputs longer than a prompt.",
+    description:
+      "Has the model explore its inputs by code that may ask the model again, for inputs longer than a prompt.",
     parameters: [
       iterations(20, 50),
-      { name: "max_llm_calls", type: "int", description: "Requests of the code at most.", defaultValue: 50, min: 1, max: 500 },
+      {
+        name: "max_llm_calls",
+        type: "int",
+        description: "Requests of the code at most.",
+        defaultValue: 50,
+        min: 1,
+        max: 500,
+      },
       {
         name: "max_output_chars",
         type: "int",
@@ -145,9 +193,25 @@ export const lmParameters: readonly Parameter[] = [
   { name: "top_p", type: "float", description: "Nucleus sampling.", min: 0, max: 1 },
   { name: "stop", type: "list[str]", description: "Texts at which the model stops." },
   { name: "seed", type: "int", description: "For models that can repeat themselves." },
-  { name: "presence_penalty", type: "float", description: "Against words that stand already.", min: -2, max: 2 },
-  { name: "frequency_penalty", type: "float", description: "Against words that stand often.", min: -2, max: 2 },
-  { name: "reasoning_effort", type: 'Literal["none", "minimal", "low", "medium", "high"]', description: "For models that reason." },
+  {
+    name: "presence_penalty",
+    type: "float",
+    description: "Against words that stand already.",
+    min: -2,
+    max: 2,
+  },
+  {
+    name: "frequency_penalty",
+    type: "float",
+    description: "Against words that stand often.",
+    min: -2,
+    max: 2,
+  },
+  {
+    name: "reasoning_effort",
+    type: 'Literal["none", "minimal", "low", "medium", "high"]',
+    description: "For models that reason.",
+  },
 ];
 
 export const adapters: readonly string[] = ["ChatAdapter", "JSONAdapter", "XMLAdapter"];

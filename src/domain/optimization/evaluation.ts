@@ -33,7 +33,9 @@ export function summarize(metrics: readonly Metric[], results: readonly ExampleS
   const names = namesOf(metrics);
   return {
     score: mean(({ score }) => score),
-    metricScores: Object.fromEntries(names.map((name, index) => [name, mean(({ metricScores }) => metricScores[index] ?? 0)])),
+    metricScores: Object.fromEntries(
+      names.map((name, index) => [name, mean(({ metricScores }) => metricScores[index] ?? 0)]),
+    ),
     examples: results.length,
     failures: results.filter((result) => "error" in result).length,
     tokenUsage: results.reduce((sum, { tokenUsage }) => addTokens(sum, tokenUsage), noTokens),
@@ -44,6 +46,8 @@ export function summarize(metrics: readonly Metric[], results: readonly ExampleS
 function namesOf(metrics: readonly Metric[]): string[] {
   const isShared = (all: readonly string[], name: string) => all.indexOf(name) !== all.lastIndexOf(name);
   const names = metrics.map(({ name }) => name);
-  const withFields = metrics.map(({ name, field }) => (isShared(names, name) && field !== "" ? `${name}:${field}` : name));
+  const withFields = metrics.map(({ name, field }) =>
+    isShared(names, name) && field !== "" ? `${name}:${field}` : name,
+  );
   return withFields.map((name, index) => (isShared(withFields, name) ? `${name}[${index}]` : name));
 }

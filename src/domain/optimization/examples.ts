@@ -13,23 +13,37 @@ export function readExamples(
   path: string,
   violations: Violation[],
 ): Example[] {
-  const outputs = new Map(signature.outputs.map((field): [string, Schema] => [field.name, compileSchema([field])]));
+  const outputs = new Map(
+    signature.outputs.map((field): [string, Schema] => [field.name, compileSchema([field])]),
+  );
   const needed = neededOutputs(signature, metrics);
   return examples.map((example, index) => {
-    const at = (violation: Violation, part: string) => ({ ...violation, field: `${path}[${index}].${pathUnder(part, violation.field)}` });
+    const at = (violation: Violation, part: string) => ({
+      ...violation,
+      field: `${path}[${index}].${pathUnder(part, violation.field)}`,
+    });
     const refuse = (found: readonly Violation[], part: string) => {
-      if (violations.length < maxViolations) violations.push(...found.map((violation) => at(violation, part)));
+      if (violations.length < maxViolations)
+        violations.push(...found.map((violation) => at(violation, part)));
     };
     const inputs = schemas.inputs.validate(example.inputs);
     if (!inputs.ok) refuse(inputs.violations, "inputs");
     const missing = needed.filter((name) => !Object.hasOwn(example.outputs, name));
     refuse(
-      missing.map((name) => ({ field: name, description: "is missing, and a metric looks at it", reason: "missing" })),
+      missing.map((name) => ({
+        field: name,
+        description: "is missing, and a metric looks at it",
+        reason: "missing",
+      })),
       "outputs",
     );
     const labelled = Object.entries(example.outputs).flatMap(([name, value]) => {
       const schema = outputs.get(name);
-      const unknown = { field: pathTo("", name), description: "is no output of the signature", reason: "unknown" };
+      const unknown = {
+        field: pathTo("", name),
+        description: "is no output of the signature",
+        reason: "unknown",
+      };
       const checked = schema?.validate({ [name]: value }) ?? { ok: false as const, violations: [unknown] };
       if (!checked.ok) refuse(checked.violations, "outputs");
       return checked.ok ? Object.entries(checked.values) : [];
@@ -41,5 +55,7 @@ export function readExamples(
 /** A judge needs no answer to hold another against. */
 function neededOutputs({ outputs }: Signature, metrics: readonly Metric[]): string[] {
   const compared = metrics.filter(({ name }) => name !== "judge");
-  return outputs.map(({ name }) => name).filter((name) => compared.some(({ field }) => field === "" || field === name));
+  return outputs
+    .map(({ name }) => name)
+    .filter((name) => compared.some(({ field }) => field === "" || field === name));
 }

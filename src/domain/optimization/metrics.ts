@@ -50,10 +50,17 @@ export const metrics: readonly MetricEntry[] = [
   {
     ...plain,
     name: "numeric",
-    description: "1 where the answer is no further from what was expected than the larger one of its tolerances, else 0.",
+    description:
+      "1 where the answer is no further from what was expected than the larger one of its tolerances, else 0.",
     parameters: [
       { name: "tolerance", type: "float", description: "As a difference.", defaultValue: 0, min: 0 },
-      { name: "relative_tolerance", type: "float", description: "As a share of what was expected.", defaultValue: 1e-6, min: 0 },
+      {
+        name: "relative_tolerance",
+        type: "float",
+        description: "As a share of what was expected.",
+        defaultValue: 1e-6,
+        min: 0,
+      },
     ],
     fits: kinds("int", "float"),
   },
@@ -74,15 +81,26 @@ export const metrics: readonly MetricEntry[] = [
 ];
 
 /** What is wrong with metrics over those outputs. None at all is not wrong. */
-export function metricViolations(asked: readonly Metric[], outputs: readonly Field[], path: string): Violation[] {
-  if (asked.length > mostMetrics) return [{ field: path, description: `has more than ${mostMetrics} metrics`, reason: "length" }];
+export function metricViolations(
+  asked: readonly Metric[],
+  outputs: readonly Field[],
+  path: string,
+): Violation[] {
+  if (asked.length > mostMetrics)
+    return [{ field: path, description: `has more than ${mostMetrics} metrics`, reason: "length" }];
   return asked.flatMap((metric, index) => violationsOf(metric, outputs, `${path}[${index}]`));
 }
 
-function violationsOf({ name, field, params, weight }: Metric, outputs: readonly Field[], path: string): Violation[] {
+function violationsOf(
+  { name, field, params, weight }: Metric,
+  outputs: readonly Field[],
+  path: string,
+): Violation[] {
   const violations: Violation[] = [];
-  const refuse = (part: string, description: string, reason: string) => violations.push({ field: `${path}.${part}`, description, reason });
-  if (!(weight > 0 && weight <= mostWeight)) refuse("weight", `must be above 0, and at most ${mostWeight}`, "range");
+  const refuse = (part: string, description: string, reason: string) =>
+    violations.push({ field: `${path}.${part}`, description, reason });
+  if (!(weight > 0 && weight <= mostWeight))
+    refuse("weight", `must be above 0, and at most ${mostWeight}`, "range");
   const entry = metrics.find((candidate) => candidate.name === name);
   if (!entry) {
     const known = metrics.map((one) => one.name).join(", ");
@@ -90,10 +108,17 @@ function violationsOf({ name, field, params, weight }: Metric, outputs: readonly
     return violations;
   }
   violations.push(...parameterViolations(params, entry.parameters, `${path}.params`));
-  if (name === "judge" && !params.rubric) refuse("params.rubric", "is missing: say what the judge holds an answer against", "missing");
+  if (name === "judge" && !params.rubric)
+    refuse("params.rubric", "is missing: say what the judge holds an answer against", "missing");
   const looked = field === "" ? outputs : outputs.filter((output) => output.name === field);
-  if (looked.length === 0) refuse("field", `is no output; there is ${outputs.map((output) => output.name).join(", ")}`, "unknown");
+  if (looked.length === 0)
+    refuse("field", `is no output; there is ${outputs.map((output) => output.name).join(", ")}`, "unknown");
   const unfit = looked.find(({ type }) => !entry.fits(type));
-  if (unfit) refuse("field", `can't be looked at by ${name}: ${unfit.name} is of type ${formatType(unfit.type)}`, "type");
+  if (unfit)
+    refuse(
+      "field",
+      `can't be looked at by ${name}: ${unfit.name} is of type ${formatType(unfit.type)}`,
+      "type",
+    );
   return violations;
 }

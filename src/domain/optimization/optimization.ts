@@ -86,8 +86,10 @@ const longestTimeMs = 12 * 3_600_000;
 /** A budget as a caller sets it, with the usual time where it sets none. */
 export function readBudget(asked: Budget | undefined, path: string, violations: Violation[]): Budget {
   const { timeMs, lmCalls, tokens } = asked ?? { timeMs: 0, lmCalls: 0, tokens: 0 };
-  const refuse = (part: string, description: string) => violations.push({ field: `${path}.${part}`, description, reason: "range" });
-  if (timeMs < 0 || timeMs > longestTimeMs) refuse("time", `must be from 1 to ${longestTimeMs / 1000} seconds`);
+  const refuse = (part: string, description: string) =>
+    violations.push({ field: `${path}.${part}`, description, reason: "range" });
+  if (timeMs < 0 || timeMs > longestTimeMs)
+    refuse("time", `must be from 1 to ${longestTimeMs / 1000} seconds`);
   for (const [part, value] of [
     ["lm_calls", lmCalls],
     ["tokens", tokens],
@@ -99,5 +101,9 @@ export function readBudget(asked: Budget | undefined, path: string, violations: 
 /** What earlier attempts left of a budget. Nothing left is told as 1, since 0 has no bound. */
 export function budgetLeft({ timeMs, lmCalls, tokens }: Budget, spent: TokenUsage): Budget {
   const left = (bound: number, used: number) => (bound === 0 ? 0 : Math.max(1, bound - used));
-  return { timeMs, lmCalls: left(lmCalls, spent.lmCalls), tokens: left(tokens, spent.inputTokens + spent.outputTokens) };
+  return {
+    timeMs,
+    lmCalls: left(lmCalls, spent.lmCalls),
+    tokens: left(tokens, spent.inputTokens + spent.outputTokens),
+  };
 }

@@ -16,11 +16,14 @@ export type Offer = Models & {
   readonly tools: Tools | undefined;
 };
 
-const switchedOff = "runs code that the model writes, which the operator has not switched on (SIGRUN_GENERATED_CODE)";
+const switchedOff =
+  "runs code that the model writes, which the operator has not switched on (SIGRUN_GENERATED_CODE)";
 
 /** The modules, each with why it is refused here, where it is. */
 export function offeredModules({ generatedCode }: Pick<Offer, "generatedCode">): readonly CatalogueEntry[] {
-  return generatedCode ? modules : modules.map((entry) => (entry.runsCode ? { ...entry, refused: switchedOff } : entry));
+  return generatedCode
+    ? modules
+    : modules.map((entry) => (entry.runsCode ? { ...entry, refused: switchedOff } : entry));
 }
 
 /** What is wrong with the tools that a module names. */
@@ -31,14 +34,21 @@ export function toolViolations(
   path: string,
 ): Violation[] {
   if (named.length === 0) return [];
-  if (!entry?.takesTools) return [{ field: `${path}.tools`, description: "are for ReAct", reason: "unknown" }];
+  if (!entry?.takesTools)
+    return [{ field: `${path}.tools`, description: "are for ReAct", reason: "unknown" }];
   return named.flatMap((name, index) => {
-    const refuse = (description: string, reason: string) => [{ field: `${path}.tools[${index}]`, description, reason }];
+    const refuse = (description: string, reason: string) => [
+      { field: `${path}.tools[${index}]`, description, reason },
+    ];
     if (named.indexOf(name) < index) return refuse("stands there already", "duplicate");
     if (!known || known.tools.some((tool) => tool.name === name)) return [];
     const [server = ""] = name.split(".");
-    if (known.serversAway.includes(server)) return refuse(`is of the MCP server ${server}, which can't be reached right now`, "away");
-    return refuse(`is no tool; there is ${known.tools.map((tool) => tool.name).join(", ") || "none"}`, "unknown");
+    if (known.serversAway.includes(server))
+      return refuse(`is of the MCP server ${server}, which can't be reached right now`, "away");
+    return refuse(
+      `is no tool; there is ${known.tools.map((tool) => tool.name).join(", ") || "none"}`,
+      "unknown",
+    );
   });
 }
 
@@ -47,7 +57,13 @@ export function assertEnabled(defined: readonly Module[], { generatedCode }: Off
   if (generatedCode) return;
   const violations = defined.flatMap(({ type }, index) =>
     modules.some(({ name, runsCode }) => name === type && runsCode)
-      ? [{ field: `${path}.modules[${index}].type`, description: `${type} ${switchedOff}`, reason: "not_enabled" }]
+      ? [
+          {
+            field: `${path}.modules[${index}].type`,
+            description: `${type} ${switchedOff}`,
+            reason: "not_enabled",
+          },
+        ]
       : [],
   );
   if (violations.length > 0) throw new NotEnabled(violations);

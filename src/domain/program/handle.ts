@@ -10,7 +10,13 @@ export const isHandle = (text: string): boolean => handles.test(text) && !isUuid
 export function checkHandle(handle: string, field: string): Violation[] {
   if (isUuid(handle)) return [{ field, description: "must not look like a UUID", reason: "pattern" }];
   if (handles.test(handle)) return [];
-  return [{ field, description: "must be 2 to 63 lower-case letters, digits and hyphens, from a letter on", reason: "pattern" }];
+  return [
+    {
+      field,
+      description: "must be 2 to 63 lower-case letters, digits and hyphens, from a letter on",
+      reason: "pattern",
+    },
+  ];
 }
 
 /** A handle made from a name: "Complex QA Program" -> "complex-qa-program". */

@@ -4,7 +4,11 @@ export type Performance = {
   readonly score: number | null;
   readonly baselineScore: number | null;
   /** The newest that was completed, of whichever revision. */
-  readonly evaluation: { readonly revision: number; readonly score: number; readonly examples: number } | null;
+  readonly evaluation: {
+    readonly revision: number;
+    readonly score: number;
+    readonly examples: number;
+  } | null;
   /** Of the newest 1,000. */
   readonly executions: {
     readonly count: number;

@@ -15,7 +15,9 @@ const names = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 /** Members of dspy.Module, under which a module of a program would not be found; sidecar/tests holds the list against DSPy. */
 export const takenModuleNames: ReadonlySet<string> = new Set(
   `acall aforward batch callbacks copy deepcopy dump_state forward get_lm history inspect_history load load_state map_named_predictors
-   named_parameters named_predictors named_sub_modules parameters predictors reset_copy save set_lm`.split(/\s+/),
+   named_parameters named_predictors named_sub_modules parameters predictors reset_copy save set_lm`.split(
+    /\s+/,
+  ),
 );
 
 /** Wires modules by field name; refuses with everything that can't work, each fault under the path. */
@@ -28,7 +30,11 @@ export function definePipeline(
 ): Pick<Definition, "modules" | "outputs" | "lm"> {
   const violations = lmViolations(lm, offer, `${path}.lm`);
   if (drafts.length > mostModules)
-    violations.push({ field: `${path}.modules`, description: `has more than ${mostModules} modules`, reason: "length" });
+    violations.push({
+      field: `${path}.modules`,
+      description: `has more than ${mostModules} modules`,
+      reason: "length",
+    });
 
   const written = drafts.length === 0 ? [predict] : drafts.slice(0, mostModules);
   const all = nameAll(written, path, violations);
@@ -39,24 +45,47 @@ export function definePipeline(
     const entry = catalogue.find((candidate) => candidate.name === draft.type);
     checkDraft(draft, entry, offer, where, violations);
     const written = draft.signature ?? draft.modules[0]?.signature;
-    const own = written ? attempt(violations, () => defineSignature(written, `${where}.signature`)) : signature;
-    const inner = (entry && own && attempt(violations, () => defineWrapped(draft, entry, own, where, violations))) ?? [];
-    const entries = [entry, ...inner.map(({ type }) => catalogue.find((candidate) => candidate.name === type))];
+    const own = written
+      ? attempt(violations, () => defineSignature(written, `${where}.signature`))
+      : signature;
+    const inner =
+      (entry && own && attempt(violations, () => defineWrapped(draft, entry, own, where, violations))) ?? [];
+    const entries = [
+      entry,
+      ...inner.map(({ type }) => catalogue.find((candidate) => candidate.name === type)),
+    ];
     const makes = entries.find((one) => one && one.makes.length > 0)?.makes ?? [];
     const wired: Wired = { name, takes: own?.inputs ?? [], makes: [...(own?.outputs ?? []), ...makes] };
-    for (const taken of entries.flatMap((one) => [...(one?.makes ?? []).map((made) => made.name), ...(one?.adds ?? [])]))
+    for (const taken of entries.flatMap((one) => [
+      ...(one?.makes ?? []).map((made) => made.name),
+      ...(one?.adds ?? []),
+    ]))
       if ([...wired.takes, ...(own?.outputs ?? [])].some((field) => field.name === taken))
         violations.push({
           field: `${where}.signature`,
           description: `has a field ${JSON.stringify(taken)}, which ${draft.type} has itself`,
           reason: "duplicate",
         });
-    const wires = wireInputs(wired, new Map(draft.inputFrom), { signature, earlier, all, path: where }, violations);
+    const wires = wireInputs(
+      wired,
+      new Map(draft.inputFrom),
+      { signature, earlier, all, path: where },
+      violations,
+    );
     earlier.push(wired);
     const params = withDefaults(draft.params, entry?.parameters ?? []);
     // Left out where there are none, so that the ids of programs without any stay what they were.
     const tools = draft.tools.length > 0 && { tools: draft.tools };
-    return { name, type: draft.type, signature: own ?? signature, params, lm: draft.lm, wires, modules: inner, ...tools } satisfies Module;
+    return {
+      name,
+      type: draft.type,
+      signature: own ?? signature,
+      params,
+      lm: draft.lm,
+      wires,
+      modules: inner,
+      ...tools,
+    } satisfies Module;
   });
   const outputs = wireOutputs(signature, earlier, path, violations);
   if (violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations.slice(0, maxViolations));
@@ -75,17 +104,28 @@ const predict: ModuleDraft = {
   tools: [],
 };
 
-function checkDraft(draft: ModuleDraft, entry: CatalogueEntry | undefined, offer: Offer, path: string, violations: Violation[]): void {
-  const refuse = (part: string, description: string, reason: string) => violations.push({ field: `${path}.${part}`, description, reason });
+function checkDraft(
+  draft: ModuleDraft,
+  entry: CatalogueEntry | undefined,
+  offer: Offer,
+  path: string,
+  violations: Violation[],
+): void {
+  const refuse = (part: string, description: string, reason: string) =>
+    violations.push({ field: `${path}.${part}`, description, reason });
   const known = offeredModules(offer)
     .filter(({ refused }) => refused === "")
     .map(({ name }) => name);
-  if (!entry) refuse("type", `is no module; there is ${known.join(", ")}`, draft.type === "" ? "missing" : "unknown");
+  if (!entry)
+    refuse("type", `is no module; there is ${known.join(", ")}`, draft.type === "" ? "missing" : "unknown");
   else {
     violations.push(...parameterViolations(draft.params, entry.parameters, `${path}.params`));
     checkReward(draft.params, path, violations);
   }
-  violations.push(...lmViolations(draft.lm, offer, `${path}.lm`), ...toolViolations(draft.tools, entry, offer, path));
+  violations.push(
+    ...lmViolations(draft.lm, offer, `${path}.lm`),
+    ...toolViolations(draft.tools, entry, offer, path),
+  );
 }
 
 /** Each module's name: its own, or one made from its type, "predict", "predict_2". */
@@ -103,7 +143,8 @@ function nameAll(drafts: readonly ModuleDraft[], path: string, violations: Viola
       return free;
     }
     if (!names.test(name)) refuse(`must match ${names.source}`, "pattern");
-    else if (isKeyword(name) || takenModuleNames.has(name)) refuse("is a name that Python or DSPy takes for itself", "reserved");
+    else if (isKeyword(name) || takenModuleNames.has(name))
+      refuse("is a name that Python or DSPy takes for itself", "reserved");
     else if (seen.has(name)) refuse("is the name of an earlier module", "duplicate");
     seen.add(name);
     return name;

@@ -42,7 +42,10 @@ export type Definition = {
 };
 
 /** The signatures that show where a definition is told: its own, and those of modules that have another. */
-export function shownSignatures({ signature, modules }: Pick<Definition, "signature" | "modules">): Signature[] {
+export function shownSignatures({
+  signature,
+  modules,
+}: Pick<Definition, "signature" | "modules">): Signature[] {
   const shown = (inner: readonly Module[], own: Signature): Signature[] =>
     inner.flatMap((module) => [
       ...(isSameSignature(module.signature, own) ? [] : [module.signature]),

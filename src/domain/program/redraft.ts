@@ -1,13 +1,25 @@
-import { type Field, type FieldDraft, isSameSignature, type Signature, type SignatureDraft } from "../signature/signature.ts";
+import {
+  type Field,
+  type FieldDraft,
+  isSameSignature,
+  type Signature,
+  type SignatureDraft,
+} from "../signature/signature.ts";
 import { formatType } from "../signature/type.ts";
 import type { Definition, Module, ModuleDraft } from "./program.ts";
 
 /** The modules of a program as a caller would write them, to be wired anew; those over the program's own signature follow it. */
-export function redraftModules({ modules, signature }: Pick<Definition, "modules" | "signature">): ModuleDraft[] {
+export function redraftModules({
+  modules,
+  signature,
+}: Pick<Definition, "modules" | "signature">): ModuleDraft[] {
   return modules.map((module) => redraft(module, signature));
 }
 
-function redraft({ name, type, signature, params, lm, wires, modules, tools = [] }: Module, own: Signature): ModuleDraft {
+function redraft(
+  { name, type, signature, params, lm, wires, modules, tools = [] }: Module,
+  own: Signature,
+): ModuleDraft {
   return {
     name,
     type,
@@ -28,7 +40,13 @@ export function namedWires({ wires }: Pick<Module, "wires">): [input: string, fr
 }
 
 function redraftSignature({ name, instructions, inputs, outputs }: Signature): SignatureDraft {
-  return { name, instructions, text: "", inputs: inputs.map(redraftField), outputs: outputs.map(redraftField) };
+  return {
+    name,
+    instructions,
+    text: "",
+    inputs: inputs.map(redraftField),
+    outputs: outputs.map(redraftField),
+  };
 }
 
 const redraftField = ({ type, ...field }: Field): FieldDraft => ({ ...field, type: formatType(type) });

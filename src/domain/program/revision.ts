@@ -38,7 +38,10 @@ export type Program = {
 };
 
 /** A revision's own, but for the one that is deployed. */
-export function statusOfRevision({ deployedRevision }: Pick<Program, "deployedRevision">, { number, status }: Revision): ProgramStatus {
+export function statusOfRevision(
+  { deployedRevision }: Pick<Program, "deployedRevision">,
+  { number, status }: Revision,
+): ProgramStatus {
   return number === deployedRevision ? "deployed" : status;
 }
 

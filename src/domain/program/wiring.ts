@@ -4,29 +4,46 @@ import { formatType, type Type } from "../signature/type.ts";
 import type { Wire } from "./program.ts";
 
 /** A module as wiring sees it: what it takes, and what it makes. */
-export type Wired = { readonly name: string; readonly takes: readonly Field[]; readonly makes: readonly Pick<Field, "name" | "type">[] };
+export type Wired = {
+  readonly name: string;
+  readonly takes: readonly Field[];
+  readonly makes: readonly Pick<Field, "name" | "type">[];
+};
 
 /** Finds where each input of a module comes from: as the caller says, else the nearest earlier field of its name. */
 export function wireInputs(
   wired: Wired,
   inputFrom: ReadonlyMap<string, string>,
-  { signature, earlier, all, path }: { signature: Signature; earlier: readonly Wired[]; all: readonly string[]; path: string },
+  {
+    signature,
+    earlier,
+    all,
+    path,
+  }: { signature: Signature; earlier: readonly Wired[]; all: readonly string[]; path: string },
   violations: Violation[],
 ): Wire[] {
   const refuse = (input: string, description: string, reason: string) =>
     violations.push({ field: `${path}.input_from.${input}`, description, reason });
   for (const input of inputFrom.keys())
-    if (!wired.takes.some(({ name }) => name === input)) refuse(input, "is no input of this module", "unknown");
+    if (!wired.takes.some(({ name }) => name === input))
+      refuse(input, "is no input of this module", "unknown");
 
   return wired.takes.flatMap(({ name: input, type }) => {
     const asked = inputFrom.get(input);
-    const source = asked === undefined ? nearest(input, signature, earlier) : named(asked, signature, earlier);
+    const source =
+      asked === undefined ? nearest(input, signature, earlier) : named(asked, signature, earlier);
     if (source === undefined) {
       const [module = ""] = (asked ?? "").split(".");
       if (asked?.includes(".") && all.includes(module))
         refuse(input, `takes from ${JSON.stringify(module)}, which does not run before it`, "circle");
-      else if (asked !== undefined) refuse(input, "names no input of the program and no output of an earlier module", "unknown");
-      else refuse(input, `nobody provides ${JSON.stringify(input)}: neither the program's inputs nor an earlier module`, "missing");
+      else if (asked !== undefined)
+        refuse(input, "names no input of the program and no output of an earlier module", "unknown");
+      else
+        refuse(
+          input,
+          `nobody provides ${JSON.stringify(input)}: neither the program's inputs nor an earlier module`,
+          "missing",
+        );
       return [];
     }
     if (!fits(source.type, type)) {
@@ -38,7 +55,12 @@ export function wireInputs(
 }
 
 /** Finds which module makes each output of the program: the last one that makes a field of its name. */
-export function wireOutputs(signature: Signature, wired: readonly Wired[], path: string, violations: Violation[]): Wire[] {
+export function wireOutputs(
+  signature: Signature,
+  wired: readonly Wired[],
+  path: string,
+  violations: Violation[],
+): Wire[] {
   return signature.outputs.flatMap(({ name, type }, index) => {
     const field = `${path}.signature.outputs[${index}]`;
     const maker = wired.findLast(({ makes }) => makes.some((made) => made.name === name));

@@ -38,10 +38,16 @@ function check(filter: Filter, text: string, fields: Fields): Condition {
   const { kind } = target;
   const isWhole = target.path.length === 0 && (kind === "json" || kind === "labels");
   if (isWhole && comparator !== ":")
-    throw refuse(path[0]?.at ?? 0, `a member of ${name}, such as ${name}.${kind === "json" ? "field" : "team"}`);
-  if (kind === "list" && comparator !== ":") throw refuse(argument.at, `: before this, as ${name} is of each step`);
-  const isOrdered = !isWhole && kind !== "uuid" && kind !== "program" && !(typeof kind === "object" && "enum" in kind);
-  if (!isOrdered && /[<>]/.test(comparator)) throw refuse(argument.at, `=, != or : before this, as ${name} has no order`);
+    throw refuse(
+      path[0]?.at ?? 0,
+      `a member of ${name}, such as ${name}.${kind === "json" ? "field" : "team"}`,
+    );
+  if (kind === "list" && comparator !== ":")
+    throw refuse(argument.at, `: before this, as ${name} is of each step`);
+  const isOrdered =
+    !isWhole && kind !== "uuid" && kind !== "program" && !(typeof kind === "object" && "enum" in kind);
+  if (!isOrdered && /[<>]/.test(comparator))
+    throw refuse(argument.at, `=, != or : before this, as ${name} has no order`);
   if (kind === "json" && typeof operandOf(kind, argument) === "boolean" && /[<>]/.test(comparator))
     throw refuse(argument.at, "a number or a text after < and >");
   const value = operandOf(kind, argument);

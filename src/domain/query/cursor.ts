@@ -19,7 +19,11 @@ export function readCursor(token: string): Cursor {
     const parts: unknown = JSON.parse(Buffer.from(token, "base64url").toString());
     if (!Array.isArray(parts) || !parts.every((part) => typeof part === "string")) throw cursorFault();
     const [since = "", until = null, number = "0", ...more] = parts as string[];
-    const isSound = snapshot.test(since) && (until === null || snapshot.test(until)) && /^\d{1,18}$/.test(number) && more.length === 0;
+    const isSound =
+      snapshot.test(since) &&
+      (until === null || snapshot.test(until)) &&
+      /^\d{1,18}$/.test(number) &&
+      more.length === 0;
     if (isSound) return { since, until, number };
   } catch {
     // No JSON.

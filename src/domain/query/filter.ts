@@ -10,7 +10,12 @@ export type Word = { readonly text: string; readonly isQuoted: boolean; readonly
 export type Filter =
   | { readonly op: "and" | "or"; readonly of: readonly Filter[] }
   | { readonly op: "not"; readonly of: Filter }
-  | { readonly op: "compare"; readonly path: readonly Word[]; readonly comparator: Comparator; readonly argument: Word | "*" };
+  | {
+      readonly op: "compare";
+      readonly path: readonly Word[];
+      readonly comparator: Comparator;
+      readonly argument: Word | "*";
+    };
 
 /** In characters. */
 const longest = 16_384;
@@ -20,8 +25,10 @@ const mostComparisons = 256;
 /** Parses a filter of AIP-160; null for an empty one. OR binds tighter than AND, and AND may be left out. */
 export function parseFilter(text: string): Filter | null {
   const fault = textFault(text);
-  if (fault) throw filterFault(text, text.search(/\0|\p{Surrogate}/u), `expected text, but the filter ${fault}`);
-  if (text.length > longest) throw filterFault(text, longest, `expected the end: a filter has at most ${longest} characters`);
+  if (fault)
+    throw filterFault(text, text.search(/\0|\p{Surrogate}/u), `expected text, but the filter ${fault}`);
+  if (text.length > longest)
+    throw filterFault(text, longest, `expected the end: a filter has at most ${longest} characters`);
   if (text.trim() === "") return null;
   let at = 0;
   let comparisons = 0;
@@ -35,7 +42,9 @@ export function parseFilter(text: string): Filter | null {
   const skipBlanks = () => void take(/\s*/y);
   const refuse = (expected: string): never => {
     const found =
-      at < text.length ? `found ${JSON.stringify([...text.slice(at, at + 20)].join("").split(/\s/)[0] || " ")}` : "the filter ends";
+      at < text.length
+        ? `found ${JSON.stringify([...text.slice(at, at + 20)].join("").split(/\s/)[0] || " ")}`
+        : "the filter ends";
     throw filterFault(text, at, `expected ${expected}, but ${found}`);
   };
 
@@ -66,7 +75,8 @@ export function parseFilter(text: string): Filter | null {
     const opened = at;
     if (take(/\(/y) === undefined) return comparison();
     const inner = conjunction(depth + 1);
-    if (take(/\)/y) === undefined) refuse(`AND, OR or the ")" of the "(" at position ${position(text, opened)}`);
+    if (take(/\)/y) === undefined)
+      refuse(`AND, OR or the ")" of the "(" at position ${position(text, opened)}`);
     return inner;
   }
 
@@ -81,25 +91,41 @@ export function parseFilter(text: string): Filter | null {
     at = read.end;
     skipBlanks();
     const comparator = take(/!=|<=|>=|[=<>:]/y) as Comparator | undefined;
-    if (!comparator) return refuse(`=, !=, <, <=, >, >= or : after ${JSON.stringify(text.slice(read.path[0]?.at, read.end))}`);
+    if (!comparator)
+      return refuse(
+        `=, !=, <, <=, >, >= or : after ${JSON.stringify(text.slice(read.path[0]?.at, read.end))}`,
+      );
     skipBlanks();
     const began = at;
-    if (comparator === ":" && take(/\*(?=[\s)]|$)/y)) return { op: "compare", path: read.path, comparator, argument: "*" };
+    if (comparator === ":" && take(/\*(?=[\s)]|$)/y))
+      return { op: "compare", path: read.path, comparator, argument: "*" };
     if (text[at] === '"' || text[at] === "'") {
       const quoted = readQuoted(text, at);
       if (typeof quoted === "number") {
         at = quoted;
-        return refuse(at < text.length ? "one of \\\", \\', \\\\, \\n, \\r, \\t" : `the closing ${text[began]}`);
+        return refuse(
+          at < text.length ? "one of \\\", \\', \\\\, \\n, \\r, \\t" : `the closing ${text[began]}`,
+        );
       }
       at = quoted.end;
-      return { op: "compare", path: read.path, comparator, argument: { text: quoted.text, isQuoted: true, at: began } };
+      return {
+        op: "compare",
+        path: read.path,
+        comparator,
+        argument: { text: quoted.text, isQuoted: true, at: began },
+      };
     }
     const bare = take(/[^\s()"'=<>!,*]+/y);
     if (bare === undefined || /^(AND|OR|NOT)$/.test(bare)) {
       at = began;
       return refuse(text[at] === "*" ? 'a value ("*" stands alone, after ":")' : "a value");
     }
-    return { op: "compare", path: read.path, comparator, argument: { text: bare, isQuoted: false, at: began } };
+    return {
+      op: "compare",
+      path: read.path,
+      comparator,
+      argument: { text: bare, isQuoted: false, at: began },
+    };
   }
 
   const filter = conjunction(0);

@@ -21,7 +21,8 @@ export function readOrder(text: string, fields: Fields): readonly Term[] {
     rest.lastIndex = end;
     const found = rest.exec(text);
     if (!found) throw refusal("order_by", `expected asc, desc, a comma or the end at position ${end + 1}`);
-    if (terms.some((term) => key(term.target) === key(target))) throw refusal("order_by", `${key(target)} stands there twice`);
+    if (terms.some((term) => key(term.target) === key(target)))
+      throw refusal("order_by", `${key(target)} stands there twice`);
     terms.push({ target, isDescending: found[1] === "desc" });
     if (terms.length > mostTerms) throw refusal("order_by", `has more than ${mostTerms} fields`);
     if (found[2] === "") return terms;
@@ -45,7 +46,8 @@ export function readTargets(names: readonly string[], fields: Fields, field: str
 }
 
 const key = ({ field, path }: Target) => [field, ...path].join(".");
-const refusal = (field: string, description: string) => new Invalid("REQUEST_INVALID", [{ field, description, reason: "order" }]);
+const refusal = (field: string, description: string) =>
+  new Invalid("REQUEST_INVALID", [{ field, description, reason: "order" }]);
 const blanks = (text: string, at: number) => /^\s*/.exec(text.slice(at))?.[0].length ?? 0;
 
 function checkText(text: string, field: string): void {
@@ -53,7 +55,12 @@ function checkText(text: string, field: string): void {
   if (fault) throw refusal(field, fault);
 }
 
-function readTarget(text: string, at: number, fields: Fields, field: string): { target: Target; end: number } {
+function readTarget(
+  text: string,
+  at: number,
+  fields: Fields,
+  field: string,
+): { target: Target; end: number } {
   const read = readPath(text, at);
   if (typeof read === "number") throw refusal(field, `expected a field at position ${read + 1}`);
   const name = text.slice(at, read.end);
@@ -61,6 +68,7 @@ function readTarget(text: string, at: number, fields: Fields, field: string): { 
   if ("expected" in target) throw refusal(field, `expected ${target.expected}; there is no ${name}`);
   const isWhole = target.path.length === 0 && (target.kind === "json" || target.kind === "labels");
   if (isWhole) throw refusal(field, `expected a member of ${name}`);
-  if (target.kind === "list") throw refusal(field, `expected a field that a row has once, which ${name} is not`);
+  if (target.kind === "list")
+    throw refusal(field, `expected a field that a row has once, which ${name} is not`);
   return { target, end: read.end };
 }

@@ -15,7 +15,10 @@ export const pageBytes = 3 * 2 ** 20;
 
 /** Reads a page as a caller asked for it. A token holds only for the query that made it, which knows its rows by so many keys. */
 export function readPage({ pageSize, pageToken }: AskedPage, query: readonly unknown[], keys: number): Page {
-  if (pageSize < 0) throw new Invalid("REQUEST_INVALID", [{ field: "page_size", description: "must not be negative", reason: "range" }]);
+  if (pageSize < 0)
+    throw new Invalid("REQUEST_INVALID", [
+      { field: "page_size", description: "must not be negative", reason: "range" },
+    ]);
   const limit = Math.min(pageSize || usual, most);
   if (pageToken === "") return { limit };
   const [hash, ...after] = decode(pageToken);

@@ -23,10 +23,22 @@ export type Fields = Readonly<Record<string, Kind>>;
 /** A field, or a member of one. */
 export type Target = { readonly field: string; readonly kind: Kind; readonly path: readonly string[] };
 
-const programStatus: Kind = { enum: "PROGRAM_STATUS_", names: ["DRAFT", "READY", "OPTIMIZED", "DEPLOYED", "ERROR"] };
-const executionStatus: Kind = { enum: "EXECUTION_STATUS_", names: ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"] };
+const programStatus: Kind = {
+  enum: "PROGRAM_STATUS_",
+  names: ["DRAFT", "READY", "OPTIMIZED", "DEPLOYED", "ERROR"],
+};
+const executionStatus: Kind = {
+  enum: "EXECUTION_STATUS_",
+  names: ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"],
+};
 
-export const signatureFields: Fields = { id: "uuid", name: "text", instructions: "text", created_at: "time", updated_at: "time" };
+export const signatureFields: Fields = {
+  id: "uuid",
+  name: "text",
+  instructions: "text",
+  created_at: "time",
+  updated_at: "time",
+};
 
 export const programFields: Fields = {
   id: "uuid",
@@ -115,7 +127,10 @@ export const optimizationFields: Fields = {
 };
 
 /** Finds what a path names; else says what was expected, and at which of its words. */
-export function resolveTarget(fields: Fields, path: readonly Word[]): Target | { expected: string; at: number } {
+export function resolveTarget(
+  fields: Fields,
+  path: readonly Word[],
+): Target | { expected: string; at: number } {
   const names = path.map(({ text }) => text);
   for (const length of [2, 1]) {
     const field = names.slice(0, length).join(".");

@@ -7,7 +7,10 @@ export function weigh(value: unknown): number {
   if (Array.isArray(value)) return value.reduce<number>((sum, element) => sum + weigh(element) + 4, 6);
   if (value instanceof Date) return 16;
   if (typeof value !== "object" || value === null) return 12;
-  return Object.entries(value).reduce((sum, [key, member]) => sum + Buffer.byteLength(key) + 8 + weigh(member), 6);
+  return Object.entries(value).reduce(
+    (sum, [key, member]) => sum + Buffer.byteLength(key) + 8 + weigh(member),
+    6,
+  );
 }
 
 /** What signatures take beside their fields: in a message, their text says once more what these are. */

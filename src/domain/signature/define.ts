@@ -1,7 +1,13 @@
 import { Invalid, type Violation } from "../faults.ts";
 import { maxViolations, textFault } from "../json.ts";
 import { defineField, isKeyword } from "./fields.ts";
-import { type Field, type FieldDraft, type Signature, type SignatureDraft, signatureHash } from "./signature.ts";
+import {
+  type Field,
+  type FieldDraft,
+  type Signature,
+  type SignatureDraft,
+  signatureHash,
+} from "./signature.ts";
 import { formatSignatureText, readSignatureText } from "./text.ts";
 
 const className = /^[A-Za-z_][A-Za-z0-9_]{0,199}$/;
@@ -13,18 +19,25 @@ const longestInstructions = 100_000;
 /** Reads a signature as a caller wrote it; refuses with everything that is wrong, each fault under the path. */
 export function defineSignature(draft: SignatureDraft, path: string): Signature {
   const violations: Violation[] = [];
-  const refuse = (part: string, description: string, reason: string) => violations.push({ field: `${path}.${part}`, description, reason });
+  const refuse = (part: string, description: string, reason: string) =>
+    violations.push({ field: `${path}.${part}`, description, reason });
   const written = draft.inputs.length + draft.outputs.length > 0;
-  const { inputs, outputs } = written || draft.text === "" ? draft : readSignatureText(draft.text, (why) => refuse("text", why, "text"));
+  const { inputs, outputs } =
+    written || draft.text === ""
+      ? draft
+      : readSignatureText(draft.text, (why) => refuse("text", why, "text"));
 
-  if (draft.name !== "" && !isSignatureName(draft.name)) refuse("name", "must be a Python class name", "pattern");
+  if (draft.name !== "" && !isSignatureName(draft.name))
+    refuse("name", "must be a Python class name", "pattern");
   const fault = textFault(draft.instructions);
   if (fault) refuse("instructions", fault, "text");
-  if (draft.instructions.length > longestInstructions) refuse("instructions", `is longer than ${longestInstructions} characters`, "length");
+  if (draft.instructions.length > longestInstructions)
+    refuse("instructions", `is longer than ${longestInstructions} characters`, "length");
   const isRead = violations.length === 0;
   if (isRead && inputs.length === 0) refuse("inputs", "needs a field at least", "missing");
   if (isRead && outputs.length === 0) refuse("outputs", "needs a field at least", "missing");
-  if (inputs.length + outputs.length > mostFields) refuse("inputs", `has more than ${mostFields} fields with its outputs`, "length");
+  if (inputs.length + outputs.length > mostFields)
+    refuse("inputs", `has more than ${mostFields} fields with its outputs`, "length");
 
   const fromText = !written && draft.text !== "";
   const read = (drafts: readonly FieldDraft[], side: "inputs" | "outputs") =>
@@ -49,7 +62,11 @@ export function defineSignature(draft: SignatureDraft, path: string): Signature 
   checkUnique(signature, path, fromText, violations);
   // What was read has both, and may be sent back.
   if (written && draft.text !== "" && violations.length === 0 && !saysTheSame(draft.text, signature))
-    refuse("text", `says something else than the inputs and outputs beside it, which are ${formatSignatureText(signature)}`, "conflict");
+    refuse(
+      "text",
+      `says something else than the inputs and outputs beside it, which are ${formatSignatureText(signature)}`,
+      "conflict",
+    );
   if (violations.length > 0) throw new Invalid("SIGNATURE_INVALID", violations.slice(0, maxViolations));
   return signature.name === "" ? { ...signature, name: derivedName(signature) } : signature;
 }
@@ -65,7 +82,12 @@ function saysTheSame(text: string, signature: Signature): boolean {
 }
 
 /** Over inputs and outputs together, also as protobuf writes names in JSON: foo_bar and fooBar are one. */
-function checkUnique({ inputs, outputs }: Signature, path: string, fromText: boolean, violations: Violation[]): void {
+function checkUnique(
+  { inputs, outputs }: Signature,
+  path: string,
+  fromText: boolean,
+  violations: Violation[],
+): void {
   const seen = new Map<string, string>();
   for (const [side, fields] of Object.entries({ inputs, outputs })) {
     for (const [index, { name }] of fields.entries()) {

@@ -5,7 +5,11 @@ import type { Constraints, Field } from "./signature.ts";
 import type { Type } from "./type.ts";
 
 /** The yup schema of a field: its type's, its constraints', its default. */
-export function fieldSchema({ type, constraints, defaultValue }: Omit<Field, "name" | "description">): AnySchema {
+export function fieldSchema({
+  type,
+  constraints,
+  defaultValue,
+}: Omit<Field, "name" | "description">): AnySchema {
   let schema = constrain(typeSchema(type), type.kind === "optional" ? type.of : type, constraints);
   // A copy each time, so that nobody changes it for the next.
   if (defaultValue !== undefined) schema = schema.default(() => structuredClone(defaultValue));
@@ -18,7 +22,11 @@ function typeSchema(type: Type): AnySchema {
     case "str":
       return scalar("a string", (value) => (isPlain(value) ? String(value) : value), isString);
     case "int":
-      return scalar("a whole number between -(2^53-1) and 2^53-1", (value) => numberOf(value, wholeNumbers), Number.isSafeInteger);
+      return scalar(
+        "a whole number between -(2^53-1) and 2^53-1",
+        (value) => numberOf(value, wholeNumbers),
+        Number.isSafeInteger,
+      );
     case "float":
       return scalar("a finite number", (value) => numberOf(value, numbers), Number.isFinite);
     case "bool":
@@ -35,7 +43,11 @@ function typeSchema(type: Type): AnySchema {
     case "optional":
       return typeSchema(type.of).nullable().default(null);
     case "list":
-      return array().of(typeSchema(type.element)).typeError("must be a list").defined("is missing").nonNullable("must be a list, not null");
+      return array()
+        .of(typeSchema(type.element))
+        .typeError("must be a list")
+        .defined("is missing")
+        .nonNullable("must be a list, not null");
     case "dict":
       return dictSchema(type);
   }
@@ -44,9 +56,14 @@ function typeSchema(type: Type): AnySchema {
 const isString = (value: unknown) => typeof value === "string";
 const isAbsent = (value: unknown) => value === undefined || value === null;
 /** Numbers and booleans have one text each. */
-const isPlain = (value: unknown) => typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value));
+const isPlain = (value: unknown) =>
+  typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value));
 
-function scalar(what: string, transform: (value: unknown) => unknown, check: (value: unknown) => boolean): AnySchema {
+function scalar(
+  what: string,
+  transform: (value: unknown) => unknown,
+  check: (value: unknown) => boolean,
+): AnySchema {
   return mixed({ type: "scalar", check: (value): value is NonNullable<unknown> => check(value) })
     .transform(transform)
     .typeError(`must be ${what}`)
@@ -70,9 +87,14 @@ function booleanOf(value: unknown): unknown {
 /** By hand: yup's lazy turns the order of keys around, and loses "__proto__". */
 function dictSchema({ key, value }: Type & { kind: "dict" }): AnySchema {
   const member = typeSchema(value);
-  const isDict = (dict: unknown): dict is Record<string, unknown> => typeof dict === "object" && dict !== null && !Array.isArray(dict);
+  const isDict = (dict: unknown): dict is Record<string, unknown> =>
+    typeof dict === "object" && dict !== null && !Array.isArray(dict);
   const castMembers = (dict: unknown) =>
-    isDict(dict) ? Object.fromEntries(Object.entries(dict).map(([name, part]) => [name, member.cast(part, { assert: false })])) : dict;
+    isDict(dict)
+      ? Object.fromEntries(
+          Object.entries(dict).map(([name, part]) => [name, member.cast(part, { assert: false })]),
+        )
+      : dict;
 
   const dict = scalar("an object", castMembers, isDict);
   return dict.test({
@@ -81,7 +103,15 @@ function dictSchema({ key, value }: Type & { kind: "dict" }): AnySchema {
       if (!isDict(members)) return true;
       const errors = Object.entries(members).flatMap(([name, part]) => [
         ...(key === "int" && !isWholeKey(name)
-          ? [new ValidationError("the key must be a whole number in plain digits", name, pathTo(context.path, name), "key", true)]
+          ? [
+              new ValidationError(
+                "the key must be a whole number in plain digits",
+                name,
+                pathTo(context.path, name),
+                "key",
+                true,
+              ),
+            ]
           : []),
         ...errorsOf(
           () => member.validateSync(part, { strict: true, abortEarly: false, disableStackTrace: true }),
@@ -113,11 +143,21 @@ function errorsOf(validate: () => unknown, path: string): ValidationError[] {
   }
 }
 
-function constrain(schema: AnySchema, type: Type, { minLength, maxLength, min, max, gt, lt, pattern }: Constraints): AnySchema {
+function constrain(
+  schema: AnySchema,
+  type: Type,
+  { minLength, maxLength, min, max, gt, lt, pattern }: Constraints,
+): AnySchema {
   const tests: [name: string, message: string, holds: (value: never) => boolean][] = [];
   const unit = type.kind === "str" ? "characters" : "elements";
-  if (minLength !== undefined) tests.push(["length", `must have at least ${minLength} ${unit}`, (value) => lengthOf(value) >= minLength]);
-  if (maxLength !== undefined) tests.push(["length", `must have at most ${maxLength} ${unit}`, (value) => lengthOf(value) <= maxLength]);
+  if (minLength !== undefined)
+    tests.push([
+      "length",
+      `must have at least ${minLength} ${unit}`,
+      (value) => lengthOf(value) >= minLength,
+    ]);
+  if (maxLength !== undefined)
+    tests.push(["length", `must have at most ${maxLength} ${unit}`, (value) => lengthOf(value) <= maxLength]);
   if (min !== undefined) tests.push(["range", `must be at least ${min}`, (value) => value >= min]);
   if (max !== undefined) tests.push(["range", `must be at most ${max}`, (value) => value <= max]);
   if (gt !== undefined) tests.push(["range", `must be greater than ${gt}`, (value) => value > gt]);
@@ -126,7 +166,12 @@ function constrain(schema: AnySchema, type: Type, { minLength, maxLength, min, m
   if (matches) tests.push(["pattern", `must match ${pattern}`, (value) => matches(value)]);
   return tests.reduce(
     (constrained, [name, message, holds]) =>
-      constrained.test({ name, message, exclusive: false, test: (value) => isAbsent(value) || holds(value as never) }),
+      constrained.test({
+        name,
+        message,
+        exclusive: false,
+        test: (value) => isAbsent(value) || holds(value as never),
+      }),
     schema,
   );
 }

@@ -30,7 +30,14 @@ export const takenNames: ReadonlySet<string> = new Set([
     "model_extra",
     "model_fields",
   ],
-  ...["model_fields_set", "model_json_schema", "model_parametrized_name", "model_post_init", "model_rebuild", "model_validate"],
+  ...[
+    "model_fields_set",
+    "model_json_schema",
+    "model_parametrized_name",
+    "model_post_init",
+    "model_rebuild",
+    "model_validate",
+  ],
   ...["model_validate_json", "model_validate_strings"],
 ]);
 /** Further arguments of pydantic's field that DSPy tells the model of. */
@@ -40,7 +47,12 @@ const otherConstraints = new Set(["multiple_of"]);
 export const isKeyword = (name: string): boolean => pythonKeywords.has(name);
 
 /** Reads a field as a caller wrote it; what is wrong goes to violations, with its path. */
-export function defineField(draft: FieldDraft, path: string, isInput: boolean, violations: Violation[]): Field {
+export function defineField(
+  draft: FieldDraft,
+  path: string,
+  isInput: boolean,
+  violations: Violation[],
+): Field {
   const refuse = (part: string, description: string, reason: string) =>
     violations.push({ field: part === "" ? path : `${path}.${part}`, description, reason });
   const { name, description, constraints, defaultValue } = draft;
@@ -50,11 +62,13 @@ export function defineField(draft: FieldDraft, path: string, isInput: boolean, v
   else if (takenNames.has(name)) refuse("name", "is a name that DSPy takes for itself", "reserved");
   const fault = textFault(description);
   if (fault) refuse("description", fault, "text");
-  if (description.length > longestDescription) refuse("description", `is longer than ${longestDescription} characters`, "length");
+  if (description.length > longestDescription)
+    refuse("description", `is longer than ${longestDescription} characters`, "length");
 
   const type = readType(draft.type, (why) => refuse("type", why, "type"));
   const before = violations.length;
-  if (type) checkConstraints(type, constraints, (part, why) => refuse(`constraints.${part}`, why, "constraint"));
+  if (type)
+    checkConstraints(type, constraints, (part, why) => refuse(`constraints.${part}`, why, "constraint"));
   const field: Field = {
     name,
     type: type ?? { kind: "str" },
@@ -63,7 +77,8 @@ export function defineField(draft: FieldDraft, path: string, isInput: boolean, v
     ...(defaultValue !== undefined && { defaultValue }),
   };
   if (defaultValue !== undefined && !isInput) refuse("default_value", "is for inputs alone", "unknown");
-  else if (defaultValue !== undefined && type && violations.length === before) checkDefault(field, path, violations);
+  else if (defaultValue !== undefined && type && violations.length === before)
+    checkDefault(field, path, violations);
   return field;
 }
 
@@ -80,28 +95,38 @@ function readType(notation: string, refuse: (why: string) => void): Type | undef
 }
 
 /** Which constraints a type knows; an Optional knows what it is an Optional of knows. */
-function checkConstraints(type: Type, constraints: Constraints, refuse: (part: string, why: string) => void): void {
+function checkConstraints(
+  type: Type,
+  constraints: Constraints,
+  refuse: (part: string, why: string) => void,
+): void {
   const { kind } = type.kind === "optional" ? type.of : type;
   const isNumber = kind === "int" || kind === "float";
   const hasLength = kind === "str" || kind === "list" || kind === "dict";
   const { minLength, maxLength, min, max, gt, lt, pattern, other } = constraints;
 
-  if (!hasLength) for (const part of given({ min_length: minLength, max_length: maxLength })) refuse(part, "is for str, list and dict");
+  if (!hasLength)
+    for (const part of given({ min_length: minLength, max_length: maxLength }))
+      refuse(part, "is for str, list and dict");
   if (!isNumber) for (const part of given({ min, max, gt, lt })) refuse(part, "is for int and float");
   for (const [part, value] of Object.entries({ min, max, gt, lt }))
     if (value !== undefined && !Number.isFinite(value)) refuse(part, "must be a finite number");
-  if (minLength !== undefined && maxLength !== undefined && minLength > maxLength) refuse("min_length", "is greater than max_length");
+  if (minLength !== undefined && maxLength !== undefined && minLength > maxLength)
+    refuse("min_length", "is greater than max_length");
   const low = Math.max(min ?? Number.NEGATIVE_INFINITY, gt ?? Number.NEGATIVE_INFINITY);
   const high = Math.min(max ?? Number.POSITIVE_INFINITY, lt ?? Number.POSITIVE_INFINITY);
-  if (low > high || (low === high && (low === gt || high === lt))) refuse(min === undefined ? "gt" : "min", "leaves no number");
+  if (low > high || (low === high && (low === gt || high === lt)))
+    refuse(min === undefined ? "gt" : "min", "leaves no number");
 
   if (pattern !== undefined) {
     if (kind !== "str") refuse("pattern", "is for str");
-    else if (pattern.length > longestPattern) refuse("pattern", `is longer than ${longestPattern} characters`);
+    else if (pattern.length > longestPattern)
+      refuse("pattern", `is longer than ${longestPattern} characters`);
     else if (!compilePattern(pattern)) refuse("pattern", "is no regular expression in RE2's syntax");
   }
   for (const [name, value] of Object.entries(other ?? {})) {
-    if (!otherConstraints.has(name)) refuse(pathTo("other", name), `is not known; there is ${[...otherConstraints].join(", ")}`);
+    if (!otherConstraints.has(name))
+      refuse(pathTo("other", name), `is not known; there is ${[...otherConstraints].join(", ")}`);
     else if (!isNumber || typeof value !== "number" || !(value > 0))
       refuse(`other.${name}`, "must be a number above 0, and is for int and float");
   }

@@ -7,7 +7,9 @@ import { type Field, type Signature, signatureHash } from "./signature.ts";
 type Values = { readonly [name: string]: Json };
 
 /** What a value came to: as the program gets it, or all that is wrong with it. */
-export type Checked = { readonly ok: true; readonly values: Values } | { readonly ok: false; readonly violations: readonly Violation[] };
+export type Checked =
+  | { readonly ok: true; readonly values: Values }
+  | { readonly ok: false; readonly violations: readonly Violation[] };
 
 /** Coerces and checks values against the fields it was made from. */
 export type Schema = { validate(values: Values): Checked };
@@ -27,16 +29,24 @@ export function compileSchema(fields: readonly Field[]): Schema {
   const schema = object(Object.fromEntries(fields.map((field) => [field.name, fieldSchema(field)])) as never);
 
   /** yup turns the order of fields around. */
-  const inOrder = (values: Values) => Object.fromEntries(fields.map(({ name }) => [name, values[name] as Json]));
+  const inOrder = (values: Values) =>
+    Object.fromEntries(fields.map(({ name }) => [name, values[name] as Json]));
 
   return {
     validate(values) {
       const unknown = Object.keys(values)
         .filter((name) => !names.has(name))
-        .map((name) => ({ field: pathTo("", name), description: "is no field of the signature", reason: "unknown" }));
+        .map((name) => ({
+          field: pathTo("", name),
+          description: "is no field of the signature",
+          reason: "unknown",
+        }));
       const unsound = checkJson(values, "");
       // Without a prototype, else a field called "constructor" would be there when it is not.
-      const known = Object.assign(Object.create(null), Object.fromEntries(Object.entries(values).filter(([name]) => names.has(name))));
+      const known = Object.assign(
+        Object.create(null),
+        Object.fromEntries(Object.entries(values).filter(([name]) => names.has(name))),
+      );
       try {
         const checked = schema.validateSync(known, { abortEarly: false, disableStackTrace: true }) as Values;
         if (unknown.length + unsound.length === 0) return { ok: true, values: inOrder(checked) };
@@ -65,7 +75,10 @@ export function createSchemaCache(limit: number): SchemaCache {
       const found = schemas.get(key);
       if (found) hits += 1;
       else misses += 1;
-      const entry = found ?? { inputs: compileSchema(signature.inputs), outputs: compileSchema(signature.outputs) };
+      const entry = found ?? {
+        inputs: compileSchema(signature.inputs),
+        outputs: compileSchema(signature.outputs),
+      };
       schemas.delete(key);
       schemas.set(key, entry);
       for (const oldest of schemas.keys()) {
@@ -84,14 +97,27 @@ export function createSchemaCache(limit: number): SchemaCache {
 }
 
 /** yup's names for what it checks itself, in the contract's words. */
-const reasons: Record<string, string> = { typeError: "type", optionality: "missing", nullable: "type", key: "type" };
+const reasons: Record<string, string> = {
+  typeError: "type",
+  optionality: "missing",
+  nullable: "type",
+  key: "type",
+};
 
 /** Of a field called "constructor" yup finds every object's, and says that its type is wrong. */
-const missing = ({ field }: Violation): Violation => ({ field, description: "is missing", reason: "missing" });
+const missing = ({ field }: Violation): Violation => ({
+  field,
+  description: "is missing",
+  reason: "missing",
+});
 
 function violationsOf(error: ValidationError): Violation[] {
   const leaves = error.inner.length > 0 ? error.inner : [error];
-  return leaves.map(({ path = "", type = "", message }) => ({ field: path, description: message, reason: reasons[type] ?? type }));
+  return leaves.map(({ path = "", type = "", message }) => ({
+    field: path,
+    description: message,
+    reason: reasons[type] ?? type,
+  }));
 }
 
 function onePerPath(violations: readonly Violation[]): Violation[] {

@@ -9,9 +9,13 @@ export function formatSignatureText({ inputs, outputs }: Signature): string {
 }
 
 /** "question, context -> answer: float" as fields without descriptions; what is no such text is refused with a sentence. */
-export function readSignatureText(text: string, refuse: (why: string) => void): { inputs: FieldDraft[]; outputs: FieldDraft[] } {
+export function readSignatureText(
+  text: string,
+  refuse: (why: string) => void,
+): { inputs: FieldDraft[]; outputs: FieldDraft[] } {
   const sides = split(text, "->");
-  if (sides.length !== 2) refuse('must have one "->" between inputs and outputs, as in "question -> answer: float"');
+  if (sides.length !== 2)
+    refuse('must have one "->" between inputs and outputs, as in "question -> answer: float"');
   const [inputs = [], outputs = []] = sides.length === 2 ? sides.map(readSide) : [];
   return { inputs, outputs };
 }

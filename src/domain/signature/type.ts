@@ -98,7 +98,8 @@ function readUnion(reader: Reader, depth: number): Type {
   const first = readOne(reader, depth);
   if (!reader.sign("|")) return first ?? reader.fail("a type beside None");
   const second = readOne(reader, depth);
-  if ((first === undefined) === (second === undefined) || reader.sign("|")) return reader.fail("a union of one type and None");
+  if ((first === undefined) === (second === undefined) || reader.sign("|"))
+    return reader.fail("a union of one type and None");
   return optional(first ?? (second as Type));
 }
 
@@ -123,7 +124,9 @@ function readOne(reader: Reader, depth: number): Type | undefined {
       return inBrackets(reader, name, () => readLiteral(reader));
   }
   const kept = /^[A-Z]/.test(name) || name === "datetime";
-  throw new TypeNotationError(`${JSON.stringify(written)} ${kept ? "is kept for a later version" : "is no type"}; there are ${known}`);
+  throw new TypeNotationError(
+    `${JSON.stringify(written)} ${kept ? "is kept for a later version" : "is no type"}; there are ${known}`,
+  );
 }
 
 const known = 'str, int, float, bool, list[T], dict[K, T], Literal["a", "b"] and Optional[T]';
@@ -152,7 +155,17 @@ function readLiteral(reader: Reader): Type {
   return { kind: "literal", values };
 }
 
-const escapes: Record<string, string> = { n: "\n", t: "\t", r: "\r", b: "\b", f: "\f", "\\": "\\", "'": "'", '"': '"', "/": "/" };
+const escapes: Record<string, string> = {
+  n: "\n",
+  t: "\t",
+  r: "\r",
+  b: "\b",
+  f: "\f",
+  "\\": "\\",
+  "'": "'",
+  '"': '"',
+  "/": "/",
+};
 
 function unquote(string: string): string {
   return string.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|.)/gs, (whole, escaped: string) => {

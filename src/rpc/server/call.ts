@@ -17,7 +17,12 @@ export type Call = {
 const ended = new Cancelled();
 
 /** Makes what a method may ask of its call only when it asks: most ask for little. */
-export function createCall(method: DescMethod, stream: ServerHttp2Stream, sent: IncomingHttpHeaders, timeoutMs: number | undefined): Call {
+export function createCall(
+  method: DescMethod,
+  stream: ServerHttp2Stream,
+  sent: IncomingHttpHeaders,
+  timeoutMs: number | undefined,
+): Call {
   const deadline = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
   const remainingMs = () => (deadline === undefined ? undefined : deadline - Date.now());
   let requestHeader: Headers | undefined;
@@ -45,12 +50,15 @@ export function createCall(method: DescMethod, stream: ServerHttp2Stream, sent: 
         if (controller) return controller.signal;
         controller = new AbortController();
         if (stream.closed) end();
-        else if (deadline !== undefined) timer = setTimeout(() => end(new DeadlineExceeded()), Math.max(0, deadline - Date.now()));
+        else if (deadline !== undefined)
+          timer = setTimeout(() => end(new DeadlineExceeded()), Math.max(0, deadline - Date.now()));
         return controller.signal;
       },
       get requestHeader() {
         requestHeader ??= new Headers(
-          Object.entries(sent).flatMap(([name, value]) => (name.startsWith(":") ? [] : [[name, String(value)] as [string, string]])),
+          Object.entries(sent).flatMap(([name, value]) =>
+            name.startsWith(":") ? [] : [[name, String(value)] as [string, string]],
+          ),
         );
         return requestHeader;
       },

@@ -1,5 +1,16 @@
-import { Code, ConnectError, type ContextValues, createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
-import type { UniversalHandler, UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import {
+  Code,
+  ConnectError,
+  type ContextValues,
+  createContextKey,
+  createContextValues,
+  type HandlerContext,
+} from "@connectrpc/connect";
+import type {
+  UniversalHandler,
+  UniversalServerRequest,
+  UniversalServerResponse,
+} from "@connectrpc/connect/protocol";
 import { endStreamFromJson, errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerParse } from "@connectrpc/connect/protocol-grpc-web";
@@ -37,7 +48,8 @@ export function explainEarly(handler: UniversalHandler, log: Logger): UniversalH
 
 /** Connect sends these without a word, and they are what curl gets that was not told what it sends. */
 function withAdvice(response: UniversalServerResponse): UniversalServerResponse {
-  const advice = "send a POST with the header content-type: application/json, or what gRPC, gRPC-Web and Connect send\n";
+  const advice =
+    "send a POST with the header content-type: application/json, or what gRPC, gRPC-Web and Connect send\n";
   const header = new Headers(response.header);
   header.set("content-type", "text/plain; charset=utf-8");
   return { ...response, header, body: once(Buffer.from(advice)) };
@@ -60,7 +72,10 @@ async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
   yield bytes;
 }
 
-function errorIn({ status, header, trailer }: UniversalServerResponse, bytes: Buffer): ConnectError | undefined {
+function errorIn(
+  { status, header, trailer }: UniversalServerResponse,
+  bytes: Buffer,
+): ConnectError | undefined {
   const type = header?.get("content-type") ?? "";
   if (type.startsWith("application/grpc-web")) return findTrailerError(trailerParse(bytes.subarray(5)));
   if (type.startsWith("application/grpc")) return trailer && findTrailerError(trailer);

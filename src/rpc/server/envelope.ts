@@ -8,13 +8,22 @@ const headBytes = 5;
 const leastCompressed = 1_024;
 
 /** The bytes of the one message that a unary call sends. What is wrong with them is thrown as Connect would, so that it means the same. */
-export async function readMessage(stream: ServerHttp2Stream, mostBytes: number, isGzip: boolean): Promise<Uint8Array> {
+export async function readMessage(
+  stream: ServerHttp2Stream,
+  mostBytes: number,
+  isGzip: boolean,
+): Promise<Uint8Array> {
   const body = await readBody(stream, mostBytes);
-  if (body.length === 0) throw new ConnectError("protocol error: missing input message for unary method", Code.Unimplemented);
+  if (body.length === 0)
+    throw new ConnectError("protocol error: missing input message for unary method", Code.Unimplemented);
   const length = body.length < headBytes ? Number.POSITIVE_INFINITY : body.readUInt32BE(1);
-  if (body.length < headBytes + length) throw new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
+  if (body.length < headBytes + length)
+    throw new ConnectError("protocol error: incomplete envelope", Code.InvalidArgument);
   if (body.length > headBytes + length)
-    throw new ConnectError("protocol error: received extra input message for unary method", Code.Unimplemented);
+    throw new ConnectError(
+      "protocol error: received extra input message for unary method",
+      Code.Unimplemented,
+    );
   const message = body.subarray(headBytes);
   if (((body[0] as number) & 1) === 0) return message;
   if (isGzip) return compressionGzip.decompress(message as Uint8Array<ArrayBuffer>, mostBytes);
@@ -27,11 +36,17 @@ function readBody(stream: ServerHttp2Stream, mostBytes: number): Promise<Buffer>
     let body: Buffer | undefined;
     const more: Buffer[] = [];
     let received = 0;
-    const whole = () => (more.length === 0 ? (body ?? Buffer.alloc(0)) : Buffer.concat([body as Buffer, ...more.splice(0)]));
+    const whole = () =>
+      more.length === 0 ? (body ?? Buffer.alloc(0)) : Buffer.concat([body as Buffer, ...more.splice(0)]);
     const refuse = (bytes: number) => {
       // Read on, or what is on its way would hold up the other calls of the connection.
       stream.off("data", take).resume();
-      reject(new ConnectError(`message size ${bytes} is larger than configured readMaxBytes ${mostBytes}`, Code.ResourceExhausted));
+      reject(
+        new ConnectError(
+          `message size ${bytes} is larger than configured readMaxBytes ${mostBytes}`,
+          Code.ResourceExhausted,
+        ),
+      );
     };
     const take = (chunk: Buffer) => {
       received += chunk.length;

@@ -55,7 +55,9 @@ export function createHealth(services: readonly string[]): HealthReport {
           if (status === undefined) throw new NotFound("service", service);
           return { status };
         },
-        list: () => ({ statuses: Object.fromEntries([...statuses].map(([service, status]) => [service, { status }])) }),
+        list: () => ({
+          statuses: Object.fromEntries([...statuses].map(([service, status]) => [service, { status }])),
+        }),
         watch: ({ service }, { signal }) => watch(service, signal),
       });
     },

@@ -13,11 +13,20 @@ import { createUnaryCalls } from "./unary.ts";
 /** Of a message. */
 const mostBytes = 4 * 2 ** 20;
 
-type Served = { routes: (router: ConnectRouter) => void; services: readonly DescService[]; health: HealthReport; log: Logger };
+type Served = {
+  routes: (router: ConnectRouter) => void;
+  services: readonly DescService[];
+  health: HealthReport;
+  log: Logger;
+};
 
 /** The door for callers: gRPC, gRPC-Web, Connect and JSON over HTTP/1.1 and 2, with health and reflection, on one port. */
 export function createListener({ routes, services, health, log }: Served): Port {
-  const unary = createUnaryCalls({ mostBytes, explain: (error, rpc) => connectErrorOf(faultOf(error, rpc, log)), log });
+  const unary = createUnaryCalls({
+    mostBytes,
+    explain: (error, rpc) => connectErrorOf(faultOf(error, rpc, log)),
+    log,
+  });
   const adapter = connectNodeAdapter({
     routes(router) {
       unary.watch(routes)(router);
@@ -48,7 +57,10 @@ function allowOrigins(...[request, response]: Parameters<NodeHandler>): boolean 
   response.setHeader("access-control-expose-headers", exposed);
   if (request.method !== "OPTIONS") return true;
   response.setHeader("access-control-allow-methods", cors.allowedMethods.join(", "));
-  response.setHeader("access-control-allow-headers", request.headers["access-control-request-headers"] ?? "*");
+  response.setHeader(
+    "access-control-allow-headers",
+    request.headers["access-control-request-headers"] ?? "*",
+  );
   response.setHeader("access-control-max-age", "7200");
   response.writeHead(204);
   response.end();

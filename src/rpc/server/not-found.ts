@@ -13,14 +13,23 @@ export const answerOthers: NodeHandler = (request, response) => {
     response.end();
   } else if (path === "/") {
     response.writeHead(200, { "content-type": "text/plain; charset=utf-8" });
-    response.end(page(request.headers.host ?? (request.headers[":authority"] as string | undefined) ?? "HOST:PORT"));
+    response.end(
+      page(request.headers.host ?? (request.headers[":authority"] as string | undefined) ?? "HOST:PORT"),
+    );
   } else {
     response.writeHead(404, { "content-type": "application/json" });
-    response.end(JSON.stringify({ code: "unimplemented", message: `there is no ${path} here; GET / says what there is` }));
+    response.end(
+      JSON.stringify({
+        code: "unimplemented",
+        message: `there is no ${path} here; GET / says what there is`,
+      }),
+    );
   }
 };
 
-const page = (host: string) => `sigrun serves DSPy programs over gRPC, gRPC-Web, Connect and JSON, all on this port.
+const page = (
+  host: string,
+) => `sigrun serves DSPy programs over gRPC, gRPC-Web, Connect and JSON, all on this port.
 
 What there is:      grpcurl -plaintext ${host} list
 What it takes:      grpcurl -plaintext ${host} describe sigrun.v1.ProgramService

@@ -41,16 +41,21 @@ export function createPort(handle: NodeHandler, take: StreamTaker): Port {
     call.once("finish", end).once("close", end);
   };
 
-  const http1 = createHttp1Server({ requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768 }, (request, response) => {
-    count(response);
-    (handle as RequestListener)(request, response);
-  });
+  const http1 = createHttp1Server(
+    { requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768 },
+    (request, response) => {
+      count(response);
+      (handle as RequestListener)(request, response);
+    },
+  );
   // As if it listened: else its timeouts and closeIdleConnections() do nothing.
   http1.emit("listening");
   const settings = { maxConcurrentStreams: 1_000, maxHeaderListSize: 32_768, initialWindowSize: 1_048_576 };
   const http2 = createHttp2Server({ settings });
   // It never listens: it makes requests of streams, which have nothing of HTTP/1.1's otherwise.
-  const requests = createHttp2Server(handle as (request: Http2ServerRequest, response: Http2ServerResponse) => void);
+  const requests = createHttp2Server(
+    handle as (request: Http2ServerRequest, response: Http2ServerResponse) => void,
+  );
   http2.on("stream", (stream, headers, ...more) => {
     count(stream);
     if (!take(stream, headers)) requests.emit("stream", stream, headers, ...more);
@@ -95,7 +100,8 @@ export function createPort(handle: NodeHandler, take: StreamTaker): Port {
       for (const socket of silent) socket.destroy();
       http1.closeIdleConnections();
       const patience = AbortSignal.timeout(graceMs);
-      while (calls.size > 0 && !patience.aborted) await once(changes, "call ended", { signal: patience }).catch(() => {});
+      while (calls.size > 0 && !patience.aborted)
+        await once(changes, "call ended", { signal: patience }).catch(() => {});
       // A peer that does not read its last answer must not hold us up: it has this long to.
       const cut = setTimeout(() => {
         for (const socket of sockets) socket.destroy();

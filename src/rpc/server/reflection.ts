@@ -1,4 +1,11 @@
-import { create, createRegistry, type DescFile, type DescService, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  createRegistry,
+  type DescFile,
+  type DescService,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectRouter } from "@connectrpc/connect";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
@@ -28,7 +35,11 @@ export function reflect(services: readonly DescService[]): (router: ConnectRoute
 
   /** A method, field or enum value is found by the type around it. */
   function fileOf(symbol: string): DescFile | undefined {
-    for (let name = symbol.replace(/^\./, ""); name !== ""; name = name.slice(0, Math.max(name.lastIndexOf("."), 0))) {
+    for (
+      let name = symbol.replace(/^\./, "");
+      name !== "";
+      name = name.slice(0, Math.max(name.lastIndexOf("."), 0))
+    ) {
       const type = registry.get(name);
       if (type) return type.file;
     }
@@ -39,7 +50,8 @@ export function reflect(services: readonly DescService[]): (router: ConnectRoute
   function withDependencies(file: DescFile | undefined, asked: string, sent: Set<DescFile>): Answer {
     if (!file) return failure(Code.NotFound, `not found: ${asked}`);
     const needed = new Set([file]);
-    for (const one of needed) for (const dependency of one.dependencies) if (!sent.has(dependency)) needed.add(dependency);
+    for (const one of needed)
+      for (const dependency of one.dependencies) if (!sent.has(dependency)) needed.add(dependency);
     for (const one of needed) sent.add(one);
     const fileDescriptorProto = [...needed].map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
     return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
@@ -48,14 +60,19 @@ export function reflect(services: readonly DescService[]): (router: ConnectRoute
   function answer({ messageRequest: asked }: ServerReflectionRequest, sent: Set<DescFile>): Answer {
     switch (asked.case) {
       case "listServices":
-        return { case: "listServicesResponse", value: { service: shown.map(({ typeName }) => ({ name: typeName })) } };
+        return {
+          case: "listServicesResponse",
+          value: { service: shown.map(({ typeName }) => ({ name: typeName })) },
+        };
       case "fileByFilename":
         return withDependencies(files.get(asked.value), asked.value, sent);
       case "fileContainingSymbol":
         return withDependencies(fileOf(asked.value), asked.value, sent);
       case "fileContainingExtension": {
         const { containingType, extensionNumber } = asked.value;
-        const found = extensions.find(({ extendee, number }) => extendee.typeName === containingType && number === extensionNumber);
+        const found = extensions.find(
+          ({ extendee, number }) => extendee.typeName === containingType && number === extensionNumber,
+        );
         return withDependencies(found?.file, `extension ${extensionNumber} of ${containingType}`, sent);
       }
       case "allExtensionNumbersOfType": {
@@ -72,7 +89,11 @@ export function reflect(services: readonly DescService[]): (router: ConnectRoute
     const sent = new Set<DescFile>();
     for await (const request of requests) {
       const { host: validHost } = request;
-      yield create(ServerReflectionResponseSchema, { validHost, originalRequest: request, messageResponse: answer(request, sent) });
+      yield create(ServerReflectionResponseSchema, {
+        validHost,
+        originalRequest: request,
+        messageResponse: answer(request, sent),
+      });
     }
   }
 

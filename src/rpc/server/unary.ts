@@ -1,6 +1,19 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { create, type DescMessage, type DescMethodUnary, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ConnectRouter, createServiceImplSpec, type MethodImplSpec } from "@connectrpc/connect";
+import {
+  create,
+  type DescMessage,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  createServiceImplSpec,
+  type MethodImplSpec,
+} from "@connectrpc/connect";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import type { Logger } from "../../telemetry.ts";
 import { longestMs } from "../caller.ts";
@@ -35,15 +48,25 @@ const encodings = new Set([undefined, "identity", "gzip"]);
 export function createUnaryCalls({ mostBytes, explain, log }: Deps): UnaryCalls {
   const specs = new Map<string, UnarySpec>();
 
-  async function answer(spec: UnarySpec, stream: ServerHttp2Stream, headers: IncomingHttpHeaders, timeoutMs: number | undefined) {
+  async function answer(
+    spec: UnarySpec,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    timeoutMs: number | undefined,
+  ) {
     const call = createCall(spec.method, stream, headers, timeoutMs);
     const asksGzip = /(^|,)\s*gzip\s*(,|$)/.test(
-      (headers["grpc-accept-encoding"] as string | undefined) ?? (headers["grpc-encoding"] as string | undefined) ?? "",
+      (headers["grpc-accept-encoding"] as string | undefined) ??
+        (headers["grpc-encoding"] as string | undefined) ??
+        "",
     );
     let message: Buffer | undefined;
     let failed: ConnectError | undefined;
     try {
-      const request = decode(spec.method.input, await readMessage(stream, mostBytes, headers["grpc-encoding"] === "gzip"));
+      const request = decode(
+        spec.method.input,
+        await readMessage(stream, mostBytes, headers["grpc-encoding"] === "gzip"),
+      );
       const response = create(spec.method.output, await spec.impl(request, call.context));
       const bytes = toBinary(spec.method.output, response);
       message = asksGzip ? await gzipped(bytes) : enveloped(bytes);
@@ -52,7 +75,10 @@ export function createUnaryCalls({ mostBytes, explain, log }: Deps): UnaryCalls 
     }
     call.end();
     if (!stream.destroyed && !stream.closed)
-      send(stream, message, { headers: call.headers(asksGzip), trailers: trailersOf(call.trailers(), failed) });
+      send(stream, message, {
+        headers: call.headers(asksGzip),
+        trailers: trailersOf(call.trailers(), failed),
+      });
   }
 
   return {
@@ -69,18 +95,29 @@ export function createUnaryCalls({ mostBytes, explain, log }: Deps): UnaryCalls 
 
     take(stream, headers) {
       const spec = specs.get(headers[":path"] as string);
-      if (!spec || headers[":method"] !== "POST" || !contentTypes.has(headers["content-type"] as string)) return false;
-      if (!encodings.has(headers["grpc-encoding"] as string | undefined) || headers.origin !== undefined || headers.expect !== undefined)
+      if (!spec || headers[":method"] !== "POST" || !contentTypes.has(headers["content-type"] as string))
         return false;
-      const timeout = parseTimeout((headers["grpc-timeout"] as string | undefined) ?? null, Number.POSITIVE_INFINITY);
+      if (
+        !encodings.has(headers["grpc-encoding"] as string | undefined) ||
+        headers.origin !== undefined ||
+        headers.expect !== undefined
+      )
+        return false;
+      const timeout = parseTimeout(
+        (headers["grpc-timeout"] as string | undefined) ?? null,
+        Number.POSITIVE_INFINITY,
+      );
       if (timeout.error) return false;
       stream.on("error", () => {});
-      answer(spec, stream, headers, timeout.timeoutMs === undefined ? undefined : Math.min(timeout.timeoutMs, longestMs)).catch(
-        (error: unknown) => {
-          log.error({ rpc: nameOf(spec.method), err: error }, "a call could not be answered");
-          stream.destroy();
-        },
-      );
+      answer(
+        spec,
+        stream,
+        headers,
+        timeout.timeoutMs === undefined ? undefined : Math.min(timeout.timeoutMs, longestMs),
+      ).catch((error: unknown) => {
+        log.error({ rpc: nameOf(spec.method), err: error }, "a call could not be answered");
+        stream.destroy();
+      });
       return true;
     },
   };

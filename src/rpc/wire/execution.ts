@@ -20,7 +20,10 @@ const statuses = {
   cancelled: ExecutionStatus.CANCELLED,
 } as const;
 
-export function executionMessage(execution: Execution, view: ExecutionView): MessageInitShape<typeof ExecutionSchema> {
+export function executionMessage(
+  execution: Execution,
+  view: ExecutionView,
+): MessageInitShape<typeof ExecutionSchema> {
   const { durationMs, startedAt, completedAt } = execution;
   return {
     id: execution.id,
@@ -93,7 +96,9 @@ export function usageOf(usage: TokenUsageMessage | undefined): TokenUsage {
   for (const [name, count] of Object.entries(counts))
     if (count < 0n || count > BigInt(Number.MAX_SAFE_INTEGER)) {
       const field = `token_usage.${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
-      throw new Invalid("REQUEST_INVALID", [{ field, description: "must be from 0 to 2^53-1", reason: "range" }]);
+      throw new Invalid("REQUEST_INVALID", [
+        { field, description: "must be from 0 to 2^53-1", reason: "range" },
+      ]);
     }
   return {
     inputTokens: Number(inputTokens),

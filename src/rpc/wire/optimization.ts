@@ -1,12 +1,22 @@
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { durationMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Budget, Example, Metric, Optimization } from "../../domain/optimization/optimization.ts";
-import { type Metric as MetricMessage, type OptimizationSchema, OptimizationStatus } from "../../gen/sigrun/v1/optimization_service_pb.ts";
-import type { Budget as BudgetMessage, Example as ExampleMessage } from "../../gen/sigrun/v1/program_service_pb.ts";
+import {
+  type Metric as MetricMessage,
+  type OptimizationSchema,
+  OptimizationStatus,
+} from "../../gen/sigrun/v1/optimization_service_pb.ts";
+import type {
+  Budget as BudgetMessage,
+  Example as ExampleMessage,
+} from "../../gen/sigrun/v1/program_service_pb.ts";
 import { usageMessage } from "./execution.ts";
 import { valuesOf } from "./signature.ts";
 
-export const exampleOf = ({ inputs, outputs }: ExampleMessage): Example => ({ inputs: valuesOf(inputs), outputs: valuesOf(outputs) });
+export const exampleOf = ({ inputs, outputs }: ExampleMessage): Example => ({
+  inputs: valuesOf(inputs),
+  outputs: valuesOf(outputs),
+});
 
 export const metricOf = ({ name, field, params, weight }: MetricMessage): Metric => ({
   name,
@@ -30,7 +40,8 @@ const statuses = {
 } as const;
 
 export function optimizationMessage(optimization: Optimization): MessageInitShape<typeof OptimizationSchema> {
-  const { fraction, message, bestScore, phase, baselineScore, score, startedAt, completedAt, tokenUsage } = optimization;
+  const { fraction, message, bestScore, phase, baselineScore, score, startedAt, completedAt, tokenUsage } =
+    optimization;
   return {
     id: optimization.id,
     programId: optimization.programId,
@@ -54,7 +65,9 @@ export function optimizationMessage(optimization: Optimization): MessageInitShap
     },
     ...(baselineScore !== null && { baselineScore }),
     ...(score !== null && { score }),
-    optimizationTimeMs: startedAt ? BigInt((completedAt ?? optimization.updatedAt).getTime() - startedAt.getTime()) : 0n,
+    optimizationTimeMs: startedAt
+      ? BigInt((completedAt ?? optimization.updatedAt).getTime() - startedAt.getTime())
+      : 0n,
     revision: optimization.revision ?? 0,
     errorMessage: optimization.errorMessage,
     errorReason: optimization.errorReason,

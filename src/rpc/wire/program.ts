@@ -35,7 +35,16 @@ export function callerProgram(message: ProgramMessage | undefined): CallerProgra
   };
 }
 
-function draftOfModule({ name, type, signature, params, lm, inputFrom, modules, tools }: ModuleMessage): ModuleDraft {
+function draftOfModule({
+  name,
+  type,
+  signature,
+  params,
+  lm,
+  inputFrom,
+  modules,
+  tools,
+}: ModuleMessage): ModuleDraft {
   return {
     name,
     type,
@@ -73,10 +82,16 @@ const statuses = {
 export type Beside = { readonly latest?: readonly Execution[]; readonly performance?: Performance };
 
 /** With its newest executions, where they were asked for; they come without their values. */
-export function programMessage(program: Program, view: ProgramView, beside: Beside = {}): MessageInitShape<typeof ProgramSchema> {
+export function programMessage(
+  program: Program,
+  view: ProgramView,
+  beside: Beside = {},
+): MessageInitShape<typeof ProgramSchema> {
   const { newest } = program;
   const { latest = [], performance } = beside;
-  const metrics = performance ? metricsOf(performance) : { ...(newest.score !== null && { score: newest.score }) };
+  const metrics = performance
+    ? metricsOf(performance)
+    : { ...(newest.score !== null && { score: newest.score }) };
   return {
     id: program.id,
     name: program.name,
@@ -122,7 +137,10 @@ function metricsOf({ score, baselineScore, evaluation, executions }: Performance
 }
 
 /** compiledState is for GetRevision alone. */
-export function revisionMessage(revision: Revision, withState: boolean): MessageInitShape<typeof RevisionSchema> {
+export function revisionMessage(
+  revision: Revision,
+  withState: boolean,
+): MessageInitShape<typeof RevisionSchema> {
   const { definition, score } = revision;
   return {
     programId: revision.programId,

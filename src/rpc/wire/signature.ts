@@ -16,11 +16,23 @@ import type { StoredSignature } from "../../store/programs/signatures.ts";
 /** What a Struct holds; nothing where it was left out. */
 export const valuesOf = (struct: JsonObject | undefined): Values => struct ?? {};
 
-export function draftOfSignature({ name, instructions, text, inputs, outputs }: SignatureMessage): SignatureDraft {
+export function draftOfSignature({
+  name,
+  instructions,
+  text,
+  inputs,
+  outputs,
+}: SignatureMessage): SignatureDraft {
   return { name, instructions, text, inputs: inputs.map(draftOfField), outputs: outputs.map(draftOfField) };
 }
 
-function draftOfField({ name, type, description, constraints, defaultValue }: FieldMessage): SignatureDraft["inputs"][number] {
+function draftOfField({
+  name,
+  type,
+  description,
+  constraints,
+  defaultValue,
+}: FieldMessage): SignatureDraft["inputs"][number] {
   const { minLength, maxLength, min, max, gt, lt, pattern, other } = constraints ?? {};
   return {
     name,
@@ -44,7 +56,9 @@ function draftOfField({ name, type, description, constraints, defaultValue }: Fi
 function jsonOf({ kind }: Value): Json {
   switch (kind.case) {
     case "structValue":
-      return Object.fromEntries(Object.entries(kind.value.fields).map(([key, value]) => [key, jsonOf(value)]));
+      return Object.fromEntries(
+        Object.entries(kind.value.fields).map(([key, value]) => [key, jsonOf(value)]),
+      );
     case "listValue":
       return kind.value.values.map(jsonOf);
     case "numberValue":
@@ -67,10 +81,22 @@ export function storedSignatureMessage(stored: StoredSignature): MessageInitShap
 
 export function signatureMessage(signature: Signature): MessageInitShape<typeof SignatureSchema> {
   const { name, instructions, inputs, outputs } = signature;
-  return { name, instructions, inputs: inputs.map(fieldMessage), outputs: outputs.map(fieldMessage), text: formatSignatureText(signature) };
+  return {
+    name,
+    instructions,
+    inputs: inputs.map(fieldMessage),
+    outputs: outputs.map(fieldMessage),
+    text: formatSignatureText(signature),
+  };
 }
 
-function fieldMessage({ name, type, description, constraints, defaultValue }: Field): MessageInitShape<typeof FieldSchema> {
+function fieldMessage({
+  name,
+  type,
+  description,
+  constraints,
+  defaultValue,
+}: Field): MessageInitShape<typeof FieldSchema> {
   const { other, ...checked } = constraints;
   const isConstrained = Object.keys(constraints).length > 0;
   return {

@@ -10,7 +10,10 @@ import { Binds } from "../query/where.ts";
 import { changesSql, forgetChangesSql, forgetMarksSql } from "./sql.ts";
 
 /** A change, and the cursor of who has seen it: the execution as it was then, or the id of one that was deleted. */
-export type Change = { readonly cursor: Cursor } & ({ readonly execution: Execution } | { readonly deletedId: string });
+export type Change = { readonly cursor: Cursor } & (
+  | { readonly execution: Execution }
+  | { readonly deletedId: string }
+);
 
 /** What comes after a cursor. */
 export type Changes = {
@@ -97,12 +100,19 @@ function changesOf(rows: readonly ChangeRow[], { since }: Cursor): Changes {
     .filter(({ id }) => id)
     .map((row): Change => {
       const cursor = { since, until, number: row.number as string };
-      return row.is_deleted ? { cursor, deletedId: row.id as string } : { cursor, execution: executionOf(row as ExecutionRow) };
+      return row.is_deleted
+        ? { cursor, deletedId: row.id as string }
+        : { cursor, execution: executionOf(row as ExecutionRow) };
     });
   const last = rows.at(-1)?.number ?? null;
   // Fewer rows than were looked at: the others would have been too many bytes.
   const isDone = last === null || (rows.length === Number(looked_at) && rows.length < batchSize);
-  return { changes, next: isDone ? from(until) : { since, until, number: last }, isAll: isDone && until === now, isForgotten };
+  return {
+    changes,
+    next: isDone ? from(until) : { since, until, number: last },
+    isAll: isDone && until === now,
+    isForgotten,
+  };
 }
 
 const from = (since: string): Cursor => ({ since, until: null, number: "0" });

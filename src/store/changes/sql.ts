@@ -49,7 +49,11 @@ const covers = (since: string, mark: string) =>
    AND NOT EXISTS (SELECT FROM pg_snapshot_xip(${since}) AS xip WHERE pg_visible_in_snapshot(xip, ${mark}))`;
 
 /** A row for each change looked at, or one where there is none; executions that meet the condition are in theirs, as they were then. */
-export function changesSql(Row: ExecutionRows, binds: Binds, { project, cursor, where, withValues, limit }: Reading): string {
+export function changesSql(
+  Row: ExecutionRows,
+  binds: Binds,
+  { project, cursor, where, withValues, limit }: Reading,
+): string {
   const $project = binds.add(project, "uuid");
   const $since = binds.add(cursor.since, "pg_snapshot");
   const $until = binds.add(cursor.until, "pg_snapshot");
@@ -57,7 +61,9 @@ export function changesSql(Row: ExecutionRows, binds: Binds, { project, cursor, 
   const columns = Object.entries(Row.getAttributes()).map(([name, { field = name }]) => {
     const end = unended[field];
     const then =
-      end === undefined ? `found.${field}` : `CASE WHEN look.status IN ('pending', 'running') THEN ${end} ELSE found.${field} END`;
+      end === undefined
+        ? `found.${field}`
+        : `CASE WHEN look.status IN ('pending', 'running') THEN ${end} ELSE found.${field} END`;
     return `${changed[field] ?? then} AS ${field}`;
   });
   const matches = whereSql(where, queryableExecutions.columns, binds);

@@ -5,7 +5,9 @@ import { askRows, keyOf } from "../query/query.ts";
 import { Binds, type Columns, columnOf, whereSql } from "../query/where.ts";
 import { queryableExecutions } from "./columns.ts";
 
-const utc = (unit: string, format: string) => ({ sql: `to_char(date_trunc('${unit}', created_at AT TIME ZONE 'UTC'), '${format}')` });
+const utc = (unit: string, format: string) => ({
+  sql: `to_char(date_trunc('${unit}', created_at AT TIME ZONE 'UTC'), '${format}')`,
+});
 
 const groupColumns: Columns = {
   ...queryableExecutions.columns,
@@ -16,12 +18,24 @@ const groupColumns: Columns = {
 
 /** bigint and numeric come as texts. */
 type AggregateRow = { group: string[] } & Record<
-  "count" | "completed" | "failed" | "cancelled" | "input_tokens" | "output_tokens" | "cached_tokens" | "lm_calls",
+  | "count"
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | "input_tokens"
+  | "output_tokens"
+  | "cached_tokens"
+  | "lm_calls",
   string
 > & { average: number; percentiles: [number, number, number] | null };
 
 /** Sums up the executions that meet a condition by one statement, in the order of the groups; one more than may be where there are too many. */
-export async function aggregateExecutions(database: Database, project: string, where: Condition | null, groupings: readonly Grouping[]) {
+export async function aggregateExecutions(
+  database: Database,
+  project: string,
+  where: Condition | null,
+  groupings: readonly Grouping[],
+) {
   const binds = new Binds();
   const scope = `project_id = ${binds.add(project, "uuid")}`;
   const matching = `FROM executions WHERE ${scope} AND ${whereSql(where, queryableExecutions.columns, binds)}`;
@@ -42,7 +56,10 @@ export async function aggregateExecutions(database: Database, project: string, w
   return rows.map((row) => aggregateOf(row, groupings));
 }
 
-function aggregateOf({ group, average, percentiles, ...row }: AggregateRow, groupings: readonly Grouping[]): Aggregate {
+function aggregateOf(
+  { group, average, percentiles, ...row }: AggregateRow,
+  groupings: readonly Grouping[],
+): Aggregate {
   const [p50Ms, p95Ms, p99Ms] = percentiles ?? [0, 0, 0];
   return {
     group: Object.fromEntries(groupings.map(({ name }, index) => [name, group[index] ?? ""])),

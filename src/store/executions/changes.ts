@@ -66,13 +66,24 @@ const removeOldSql = `
   ) RETURNING id`;
 
 /** Changes the records of runs; those that a gateway runs are written by recorder.ts. */
-export function createExecutionChanges(database: Database, Row: ExecutionRows, announce: Announce): ExecutionChangeStore {
+export function createExecutionChanges(
+  database: Database,
+  Row: ExecutionRows,
+  announce: Announce,
+): ExecutionChangeStore {
   return {
     insert: (project, { request, labels, ...row }) =>
       database.use(async () => {
-        const key = { requestMethod: request?.method ?? null, requestId: request?.id ?? null, requestHash: request?.hash ?? null };
+        const key = {
+          requestMethod: request?.method ?? null,
+          requestId: request?.id ?? null,
+          requestHash: request?.hash ?? null,
+        };
         try {
-          await Row.create({ projectId: project, ...row, ...key, labels: { ...labels } }, { returning: false });
+          await Row.create(
+            { projectId: project, ...row, ...key, labels: { ...labels } },
+            { returning: false },
+          );
           announce(project);
           return true;
         } catch (error) {
@@ -93,7 +104,12 @@ export function createExecutionChanges(database: Database, Row: ExecutionRows, a
         const [, [row]] = await Row.update(
           { ...changes, ...spent, ...(durationMs !== undefined && { durationMs: String(durationMs) }) },
           {
-            where: { projectId: project, id, status: { [Op.in]: [...from] }, ...(whose === "elsewhere" && { runnerId: null }) },
+            where: {
+              projectId: project,
+              id,
+              status: { [Op.in]: [...from] },
+              ...(whose === "elsewhere" && { runnerId: null }),
+            },
             returning: true,
           },
         );
@@ -103,7 +119,11 @@ export function createExecutionChanges(database: Database, Row: ExecutionRows, a
 
     async setLabels(project, id, etag, labels) {
       const execution = await database.transact(async (transaction) => {
-        const row = await Row.findOne({ where: { projectId: project, id }, transaction, lock: transaction.LOCK.UPDATE });
+        const row = await Row.findOne({
+          where: { projectId: project, id },
+          transaction,
+          lock: transaction.LOCK.UPDATE,
+        });
         if (!row) throw new NotFound("execution", id);
         if (etag !== "" && etag !== executionEtag(executionOf(row))) throw new EtagMismatch("execution", id);
         return executionOf(await row.update({ labels: { ...labels } }, { transaction }));
@@ -125,7 +145,9 @@ export function createExecutionChanges(database: Database, Row: ExecutionRows, a
     removeOld: (before) =>
       database.use(async () => {
         const bind = [firstId(before.toISOString())];
-        return (await database.sequelize.query<{ id: string }>(removeOldSql, { bind, type: QueryTypes.SELECT })).length;
+        return (
+          await database.sequelize.query<{ id: string }>(removeOldSql, { bind, type: QueryTypes.SELECT })
+        ).length;
       }),
   };
 }

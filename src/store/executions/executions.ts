@@ -14,18 +14,27 @@ import { type ExecutionRow, type ExecutionRows, executionOf, executionSelect, va
 export type ExecutionStore = {
   get(project: string, id: string): Promise<Execution>;
   /** The run that stands under a request_id, with the hash of what was asked; null where there is none. */
-  findByRequest(project: string, request: Omit<RequestKey, "hash">): Promise<{ execution: Execution; hash: string } | null>;
+  findByRequest(
+    project: string,
+    request: Omit<RequestKey, "hash">,
+  ): Promise<{ execution: Execution; hash: string } | null>;
   /** The newest run under a request_id, of any method, that has not ended; else the newest; undefined where there is none. */
   findRunning(project: string, requestId: string): Promise<string | undefined>;
   find(project: string, listing: Listing, withValues: boolean): Promise<Found<Execution>[]>;
   count(project: string, listing: Listing): Promise<number>;
   /** One more than may be answered where there are too many groups. */
-  aggregate(project: string, where: Condition | null, groupings: readonly Grouping[]): Promise<readonly Aggregate[]>;
+  aggregate(
+    project: string,
+    where: Condition | null,
+    groupings: readonly Grouping[],
+  ): Promise<readonly Aggregate[]>;
 };
 
 /** Reads the records of runs. */
 export function createExecutionStore(database: Database, Row: ExecutionRows): ExecutionStore {
-  const byId = { sql: `SELECT ${executionSelect(Row, true)} FROM executions WHERE project_id = $1 AND id = $2` };
+  const byId = {
+    sql: `SELECT ${executionSelect(Row, true)} FROM executions WHERE project_id = $1 AND id = $2`,
+  };
 
   return {
     async get(project, id) {
@@ -36,19 +45,29 @@ export function createExecutionStore(database: Database, Row: ExecutionRows): Ex
 
     findByRequest: (project, { method, id }) =>
       database.use(async () => {
-        const row = await Row.findOne({ where: { projectId: project, requestMethod: method, requestId: id } });
+        const row = await Row.findOne({
+          where: { projectId: project, requestMethod: method, requestId: id },
+        });
         return row && { execution: executionOf(row), hash: row.requestHash ?? "" };
       }),
 
     findRunning: (project, requestId) =>
       database.use(async () => {
         const where = { projectId: project, requestId };
-        const rows = await Row.findAll({ where, order: [["id", "DESC"]], limit: 10, attributes: ["id", "completedAt"] });
+        const rows = await Row.findAll({
+          where,
+          order: [["id", "DESC"]],
+          limit: 10,
+          attributes: ["id", "completedAt"],
+        });
         return (rows.find(({ completedAt }) => completedAt === null) ?? rows[0])?.id;
       }),
 
     async find(project, listing, withValues) {
-      const selection = { select: executionSelect(Row, withValues), bytes: withValues ? valueBytes("page") : "0" };
+      const selection = {
+        select: executionSelect(Row, withValues),
+        bytes: withValues ? valueBytes("page") : "0",
+      };
       const found = await findRows<ExecutionRow>(database, project, queryableExecutions, selection, listing);
       return found.map(({ row, ...place }) => ({ row: executionOf(row), ...place }));
     },

@@ -88,7 +88,11 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
           return await work();
         } catch (error) {
           if (!(error instanceof StoreUnavailable)) throw error;
-          if (!warned) log.warn({ execution }, "the database is away; this run's record is written as soon as it is back");
+          if (!warned)
+            log.warn(
+              { execution },
+              "the database is away; this run's record is written as soon as it is back",
+            );
           await sleep(retryMs);
         }
       }
@@ -106,7 +110,8 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
       } catch (error) {
         // A commit that broke off may have been made; the caller is told that nothing ran, so nothing may stay.
         if (sqlStateOf(error) === foreignKeyState) throw new NotFound("program", run.programId);
-        if (error instanceof StoreUnavailable) persist(run.id, () => write({ sql: deleteSql }, [{ project_id: run.project, id: run.id }]));
+        if (error instanceof StoreUnavailable)
+          persist(run.id, () => write({ sql: deleteSql }, [{ project_id: run.project, id: run.id }]));
         throw error;
       }
     },
@@ -129,7 +134,9 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
 function storableJson(value: unknown): string {
   const text = JSON.stringify(value);
   if (!/\\u(0000|d[89a-f])/.test(text)) return text;
-  return JSON.stringify(value, (_key, part) => (typeof part === "string" ? part.toWellFormed().replaceAll("\0", "\ufffd") : part));
+  return JSON.stringify(value, (_key, part) =>
+    typeof part === "string" ? part.toWellFormed().replaceAll("\0", "\ufffd") : part,
+  );
 }
 
 const startRow = (run: Start) => ({

@@ -1,9 +1,19 @@
-import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, type Sequelize } from "sequelize";
+import {
+  type CreationOptional,
+  DataTypes,
+  type InferAttributes,
+  type InferCreationAttributes,
+  Model,
+  type Sequelize,
+} from "sequelize";
 import type { Execution, Step, Values } from "../../domain/execution.ts";
 import type { Violation } from "../../domain/faults.ts";
 import type { ExecutionStatus } from "../../domain/lifecycle.ts";
 
-export class ExecutionRow extends Model<InferAttributes<ExecutionRow>, InferCreationAttributes<ExecutionRow>> {
+export class ExecutionRow extends Model<
+  InferAttributes<ExecutionRow>,
+  InferCreationAttributes<ExecutionRow>
+> {
   declare projectId: string;
   declare id: string;
   declare programId: string;
@@ -82,7 +92,8 @@ export function executionSelect(Row: ExecutionRows, withValues: boolean): string
 }
 
 /** How many bytes the values of a row that executionSelect read have as text. */
-export const valueBytes = (row: string) => valueColumns.map((name) => `coalesce(octet_length(${row}.${name}::text), 0)`).join(" + ");
+export const valueBytes = (row: string) =>
+  valueColumns.map((name) => `coalesce(octet_length(${row}.${name}::text), 0)`).join(" + ");
 
 /** A row as JSON has it. */
 export function executionOfJson(row: ExecutionRow): Execution {

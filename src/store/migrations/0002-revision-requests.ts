@@ -10,5 +10,7 @@ export const up: Migration = async (run) => {
       ADD UNIQUE (project_id, request_method, request_id),
       ADD CHECK ((request_id IS NULL) = (request_hash IS NULL) AND (request_id IS NULL) = (request_method IS NULL))`);
   // To cancel by request_id, whatever the method.
-  await run("CREATE INDEX executions_by_request ON executions (project_id, request_id) WHERE request_id IS NOT NULL");
+  await run(
+    "CREATE INDEX executions_by_request ON executions (project_id, request_id) WHERE request_id IS NOT NULL",
+  );
 };

@@ -22,7 +22,10 @@ const channel = "sigrun";
 const retryMs = 1_000;
 
 /** PostgreSQL's LISTEN and NOTIFY, on a connection of its own beside the pool. */
-export function createNotices(database: Database, { url, schema, log }: { url: string; schema: string; log: Logger }): Notices {
+export function createNotices(
+  database: Database,
+  { url, schema, log }: { url: string; schema: string; log: Logger },
+): Notices {
   const listeners: ((notice: Notice) => void)[] = [];
   let client: pg.Client | undefined;
   let closed = false;

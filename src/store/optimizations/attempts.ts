@@ -9,7 +9,8 @@ import type { RevisionDraft } from "../programs/revisions.ts";
 import { type OptimizationRow, type OptimizationRows, optimizationOf } from "./row.ts";
 
 /** An optimization in the hands of one gateway. Its attempt is the fence: who comes after it has a higher one. */
-export type Attempt = Optimization & OptimizationTask & { readonly project: string; readonly handedOver: number };
+export type Attempt = Optimization &
+  OptimizationTask & { readonly project: string; readonly handedOver: number };
 
 export type AttemptEnd = {
   readonly baselineScore: number;
@@ -22,23 +23,38 @@ export type AttemptEnd = {
 export type AttemptStore = {
   /** Takes up an optimization that has not ended; undefined where it has, or is gone. */
   begin(project: string, id: string): Promise<Attempt | undefined>;
-  note(attempt: Attempt, progress: Progress & { readonly baselineScore: number | null; readonly tokenUsage: TokenUsage }): Promise<boolean>;
+  note(
+    attempt: Attempt,
+    progress: Progress & { readonly baselineScore: number | null; readonly tokenUsage: TokenUsage },
+  ): Promise<boolean>;
   /** Gives it to whichever gateway comes next. */
   handOver(attempt: Attempt): Promise<boolean>;
   fail(attempt: Attempt, fault: Fault): Promise<boolean>;
   /** Records the end and makes the revision, if any, in one transaction. */
-  complete(attempt: Attempt, end: AttemptEnd, revision: RevisionDraft | undefined): Promise<Optimization | undefined>;
+  complete(
+    attempt: Attempt,
+    end: AttemptEnd,
+    revision: RevisionDraft | undefined,
+  ): Promise<Optimization | undefined>;
 };
 
 /** Thrown to roll back what an attempt wrote that is no longer the last one. */
 class Superseded extends Error {}
 
-export function createAttemptStore(database: Database, Row: OptimizationRows, changes: ProgramChanges): AttemptStore {
+export function createAttemptStore(
+  database: Database,
+  Row: OptimizationRows,
+  changes: ProgramChanges,
+): AttemptStore {
   const mine = ({ project, id, attempt }: Attempt, event: OptimizationEvent) => ({
     where: { projectId: project, id, attempt, status: { [Op.in]: [...optimizationStep(event).from] } },
   });
 
-  async function write(attempt: Attempt, event: OptimizationEvent, values: Partial<OptimizationRow>): Promise<boolean> {
+  async function write(
+    attempt: Attempt,
+    event: OptimizationEvent,
+    values: Partial<OptimizationRow>,
+  ): Promise<boolean> {
     const { to } = optimizationStep(event);
     const [written] = await database.use(() => Row.update({ ...values, status: to }, mine(attempt, event)));
     return written > 0;
@@ -48,7 +64,11 @@ export function createAttemptStore(database: Database, Row: OptimizationRows, ch
     begin: (project, id) =>
       database.use(async () => {
         const { from, to } = optimizationStep("start");
-        const values = { status: to, attempt: literal("attempt + 1"), startedAt: fn("coalesce", col("started_at"), fn("now")) };
+        const values = {
+          status: to,
+          attempt: literal("attempt + 1"),
+          startedAt: fn("coalesce", col("started_at"), fn("now")),
+        };
         const where = { projectId: project, id, status: { [Op.in]: [...from] } };
         const [, [row]] = await Row.update(values as never, { where, returning: true });
         if (!row) return undefined;
@@ -56,11 +76,13 @@ export function createAttemptStore(database: Database, Row: OptimizationRows, ch
         return { ...optimizationOf(row), trainset, valset, budget, keepWorse, lms, handedOver, project };
       }),
 
-    note: (attempt, { tokenUsage, ...progress }) => write(attempt, "start", { ...progress, ...counts(tokenUsage) }),
+    note: (attempt, { tokenUsage, ...progress }) =>
+      write(attempt, "start", { ...progress, ...counts(tokenUsage) }),
 
     handOver: (attempt) => write(attempt, "hand over", { handedOver: attempt.handedOver + 1 }),
 
-    fail: (attempt, { reason, message }) => write(attempt, "fail", { completedAt: new Date(), errorReason: reason, errorMessage: message }),
+    fail: (attempt, { reason, message }) =>
+      write(attempt, "fail", { completedAt: new Date(), errorReason: reason, errorMessage: message }),
 
     async complete(attempt, { tokenUsage, ...end }, draft) {
       const { project, programId } = attempt;
@@ -68,7 +90,14 @@ export function createAttemptStore(database: Database, Row: OptimizationRows, ch
         return await database.transact(async (transaction) => {
           // The program's row is locked first, as by whoever deletes it.
           const revision = draft ? await changes.addRevision(project, programId, draft, transaction) : null;
-          const values = { ...end, ...counts(tokenUsage), revision, phase: "done", fraction: 1, completedAt: new Date() };
+          const values = {
+            ...end,
+            ...counts(tokenUsage),
+            revision,
+            phase: "done",
+            fraction: 1,
+            completedAt: new Date(),
+          };
           const [, [row]] = await Row.update(
             { ...values, status: optimizationStep("complete").to },
             { ...mine(attempt, "complete"), returning: true, transaction },

@@ -39,7 +39,17 @@ export function createEvaluationStore(database: Database, runnerId: string): Eva
     end: (project, id, { status, errorReason, scored, failures, score, metricScores, tokenUsage }) => {
       const { inputTokens, outputTokens, cachedTokens, lmCalls } = tokenUsage;
       const scores = [scored, failures, score, JSON.stringify(metricScores)];
-      return run(endSql, [project, id, status, errorReason, ...scores, inputTokens, outputTokens, cachedTokens, lmCalls]);
+      return run(endSql, [
+        project,
+        id,
+        status,
+        errorReason,
+        ...scores,
+        inputTokens,
+        outputTokens,
+        cachedTokens,
+        lmCalls,
+      ]);
     },
   };
 }

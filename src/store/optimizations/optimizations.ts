@@ -8,7 +8,13 @@ import type { RequestKey } from "../../domain/request.ts";
 import type { Database } from "../database.ts";
 import { countRows, findRows } from "../query/query.ts";
 import type { Queue } from "./queue.ts";
-import { type OptimizationRow, type OptimizationRows, optimizationOf, optimizationSelect, queryableOptimizations } from "./row.ts";
+import {
+  type OptimizationRow,
+  type OptimizationRows,
+  optimizationOf,
+  optimizationSelect,
+  queryableOptimizations,
+} from "./row.ts";
 
 /** An optimization that is to be recorded. */
 export type OptimizationDraft = Pick<
@@ -22,7 +28,10 @@ export type OptimizationStore = {
   create(project: string, draft: OptimizationDraft): Promise<boolean>;
   get(project: string, id: string): Promise<Optimization>;
   /** The one that stands under a request_id, with the hash of what was asked; null where there is none. */
-  findByRequest(project: string, requestId: string): Promise<{ optimization: Optimization; hash: string } | null>;
+  findByRequest(
+    project: string,
+    requestId: string,
+  ): Promise<{ optimization: Optimization; hash: string } | null>;
   find(project: string, listing: Listing): Promise<Found<Optimization>[]>;
   count(project: string, listing: Listing): Promise<number>;
   /** Ends one that has not ended; undefined where it has. Whoever works on it finds that it no longer may. */
@@ -30,7 +39,11 @@ export type OptimizationStore = {
 };
 
 /** Records optimizations and reads their records; what becomes of one that is taken up is written by attempts.ts. */
-export function createOptimizationStore(database: Database, Row: OptimizationRows, queue: Queue): OptimizationStore {
+export function createOptimizationStore(
+  database: Database,
+  Row: OptimizationRows,
+  queue: Queue,
+): OptimizationStore {
   return {
     async create(project, { request, seed, ...draft }) {
       const { trainset, valset } = draft;
@@ -38,7 +51,14 @@ export function createOptimizationStore(database: Database, Row: OptimizationRow
       const key = { requestId: request?.id ?? null, requestHash: request?.hash ?? null };
       try {
         await database.transact(async (transaction) => {
-          const row = { projectId: project, ...draft, ...sizes, ...key, seed: String(seed), status: "pending" as const };
+          const row = {
+            projectId: project,
+            ...draft,
+            ...sizes,
+            ...key,
+            seed: String(seed),
+            status: "pending" as const,
+          };
           await Row.create(row, { transaction, returning: false });
           await queue.enqueue({ project, id: draft.id }, draft.budget.timeMs, transaction);
         });
@@ -52,23 +72,36 @@ export function createOptimizationStore(database: Database, Row: OptimizationRow
 
     get: (project, id) =>
       database.use(async () => {
-        const row = await Row.findOne({ where: { projectId: project, id }, attributes: { exclude: ["trainset", "valset"] } });
+        const row = await Row.findOne({
+          where: { projectId: project, id },
+          attributes: { exclude: ["trainset", "valset"] },
+        });
         if (!row) throw new NotFound("optimization", id);
         return optimizationOf(row);
       }),
 
     findByRequest: (project, requestId) =>
       database.use(async () => {
-        const row = await Row.findOne({ where: { projectId: project, requestId }, attributes: { exclude: ["trainset", "valset"] } });
+        const row = await Row.findOne({
+          where: { projectId: project, requestId },
+          attributes: { exclude: ["trainset", "valset"] },
+        });
         return row && { optimization: optimizationOf(row), hash: row.requestHash ?? "" };
       }),
 
     async find(project, listing) {
       const selection = {
         select: optimizationSelect(Row),
-        bytes: "octet_length(page.config::text) + octet_length(page.metrics::text) + octet_length(page.labels::text)",
+        bytes:
+          "octet_length(page.config::text) + octet_length(page.metrics::text) + octet_length(page.labels::text)",
       };
-      const found = await findRows<OptimizationRow>(database, project, queryableOptimizations, selection, listing);
+      const found = await findRows<OptimizationRow>(
+        database,
+        project,
+        queryableOptimizations,
+        selection,
+        listing,
+      );
       return found.map(({ row, ...place }) => ({ row: optimizationOf(row), ...place }));
     },
 

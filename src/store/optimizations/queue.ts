@@ -31,7 +31,10 @@ const stopMs = 10_000;
 const tellMs = 10_000;
 
 /** pg-boss, in a PostgreSQL schema of its own beside the tables. */
-export async function openQueue(database: Database, options: { url: string; schema: string; log: Logger }): Promise<Queue> {
+export async function openQueue(
+  database: Database,
+  options: { url: string; schema: string; log: Logger },
+): Promise<Queue> {
   const { url, schema, log } = options;
   const boss = new PgBoss({
     connectionString: url,
@@ -46,7 +49,10 @@ export async function openQueue(database: Database, options: { url: string; sche
   boss.on("error", ({ message }) => {
     const isDue = performance.now() - told >= tellMs;
     if (isDue) told = performance.now();
-    log[isDue ? "warn" : "debug"]({ why: message }, "the job queue has trouble with the database; trying again");
+    log[isDue ? "warn" : "debug"](
+      { why: message },
+      "the job queue has trouble with the database; trying again",
+    );
   });
   boss.on("warning", (warning) => log.debug({ warning }, "the job queue warns"));
   await boss.start();
@@ -68,11 +74,19 @@ export async function openQueue(database: Database, options: { url: string; sche
         });
         return { rows };
       };
-      await boss.send(queueName, job, { db: { executeSql }, expireInSeconds: Math.ceil(longestMs / 1000) + slackS });
+      await boss.send(queueName, job, {
+        db: { executeSql },
+        expireInSeconds: Math.ceil(longestMs / 1000) + slackS,
+      });
     },
 
     async work(handle) {
-      const options = { batchSize: 1, localConcurrency: concurrency, pollingIntervalSeconds: pollS, heartbeatRefreshSeconds: refreshS };
+      const options = {
+        batchSize: 1,
+        localConcurrency: concurrency,
+        pollingIntervalSeconds: pollS,
+        heartbeatRefreshSeconds: refreshS,
+      };
       await boss.work<Job>(queueName, options, async (jobs) => {
         for (const { data, signal } of jobs) await handle(data, signal);
       });

@@ -1,11 +1,21 @@
-import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, type Sequelize } from "sequelize";
+import {
+  type CreationOptional,
+  DataTypes,
+  type InferAttributes,
+  type InferCreationAttributes,
+  Model,
+  type Sequelize,
+} from "sequelize";
 import type { TokenUsage } from "../../domain/execution.ts";
 import type { Labels } from "../../domain/labels.ts";
 import type { OptimizationStatus } from "../../domain/lifecycle.ts";
 import type { Optimization, OptimizationTask } from "../../domain/optimization/optimization.ts";
 import type { Queryable } from "../query/query.ts";
 
-export class OptimizationRow extends Model<InferAttributes<OptimizationRow>, InferCreationAttributes<OptimizationRow>> {
+export class OptimizationRow extends Model<
+  InferAttributes<OptimizationRow>,
+  InferCreationAttributes<OptimizationRow>
+> {
   declare projectId: string;
   declare id: string;
   declare programId: string;
@@ -115,7 +125,8 @@ export function optimizationSelect(Row: OptimizationRows): string {
 }
 
 export function optimizationOf(row: OptimizationRow): Optimization {
-  const { metrics, config, labels, phase, message, fraction, bestScore, baselineScore, score, revision } = row;
+  const { metrics, config, labels, phase, message, fraction, bestScore, baselineScore, score, revision } =
+    row;
   return {
     id: row.id,
     programId: row.programId,
@@ -139,7 +150,9 @@ export function optimizationOf(row: OptimizationRow): Optimization {
   };
 }
 
-const usageOf = (row: Pick<OptimizationRow, "inputTokens" | "outputTokens" | "cachedTokens" | "lmCalls">): TokenUsage => ({
+const usageOf = (
+  row: Pick<OptimizationRow, "inputTokens" | "outputTokens" | "cachedTokens" | "lmCalls">,
+): TokenUsage => ({
   inputTokens: Number(row.inputTokens),
   outputTokens: Number(row.outputTokens),
   cachedTokens: Number(row.cachedTokens),

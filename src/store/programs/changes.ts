@@ -20,41 +20,74 @@ export type ProgramChange = {
 };
 
 /** Says what is to change, of a program that nobody else changes meanwhile; undefined for nothing. */
-export type Decide = (program: Program, revisionOf: (number: number) => Promise<Revision>) => Promise<ProgramChange | undefined>;
+export type Decide = (
+  program: Program,
+  revisionOf: (number: number) => Promise<Revision>,
+) => Promise<ProgramChange | undefined>;
 
 export type ProgramChanges = {
   /** Changes a program, one caller after the other; EtagMismatch where the etag, if any, no longer holds. Undefined: its request_id stands already. */
   change(project: string, key: string, etag: string, decide: Decide): Promise<Program | undefined>;
   /** Makes a revision the newest, in somebody else's transaction; gives its number. */
-  addRevision(project: string, key: string, revision: RevisionDraft, transaction: Transaction): Promise<number>;
+  addRevision(
+    project: string,
+    key: string,
+    revision: RevisionDraft,
+    transaction: Transaction,
+  ): Promise<number>;
   /** Deletes a program with its revisions and runs; InUse where it has runs and force is not set. */
   remove(project: string, key: string, etag: string, force: boolean): Promise<void>;
 };
 
 type Stores = { programs: ProgramStore; revisions: RevisionStore; signatures: SignatureStore };
 
-export function createProgramChanges(database: Database, { programs, revisions, signatures }: Stores): ProgramChanges {
+export function createProgramChanges(
+  database: Database,
+  { programs, revisions, signatures }: Stores,
+): ProgramChanges {
   const run = (sql: string, bind: unknown[], transaction: Transaction) =>
     database.sequelize.query<{ id: string }>(sql, { bind, type: QueryTypes.SELECT, transaction });
 
   /** Locked first and read after, so that what is read is what the caller before us left. */
-  async function lock(project: string, key: string, etag: string, transaction: Transaction): Promise<Program> {
+  async function lock(
+    project: string,
+    key: string,
+    etag: string,
+    transaction: Transaction,
+  ): Promise<Program> {
     const { id } = await programs.get(project, key, transaction);
-    const [locked] = await run("SELECT id FROM programs WHERE project_id = $1 AND id = $2 FOR UPDATE", [project, id], transaction);
+    const [locked] = await run(
+      "SELECT id FROM programs WHERE project_id = $1 AND id = $2 FOR UPDATE",
+      [project, id],
+      transaction,
+    );
     if (!locked) throw new NotFound("program", key);
     const program = await programs.get(project, id, transaction);
     if (etag !== "" && etag !== program.etag) throw new EtagMismatch("program", key);
     return program;
   }
 
-  async function write(project: string, program: Program, change: ProgramChange, transaction: Transaction): Promise<void> {
+  async function write(
+    project: string,
+    program: Program,
+    change: ProgramChange,
+    transaction: Transaction,
+  ): Promise<void> {
     const newest = program.newest.number + (change.revision ? 1 : 0);
     if (change.revision) {
-      const { id } = await signatures.findOrCreate(project, change.revision.definition.signature, transaction);
+      const { id } = await signatures.findOrCreate(
+        project,
+        change.revision.definition.signature,
+        transaction,
+      );
       await revisions.create(project, program.id, newest, id, change.revision, transaction, change.request);
     }
     const { name, description, labels, deployedRevision } = { ...program, ...change };
-    await run(updateSql, [project, program.id, name, description, JSON.stringify(labels), newest, deployedRevision], transaction);
+    await run(
+      updateSql,
+      [project, program.id, name, description, JSON.stringify(labels), newest, deployedRevision],
+      transaction,
+    );
   }
 
   return {
@@ -62,7 +95,9 @@ export function createProgramChanges(database: Database, { programs, revisions, 
       try {
         return await database.transact(async (transaction) => {
           const program = await lock(project, key, etag, transaction);
-          const change = await decide(program, (number) => revisions.get(project, program.id, number, transaction));
+          const change = await decide(program, (number) =>
+            revisions.get(project, program.id, number, transaction),
+          );
           if (!change) return program;
           await write(project, program, change, transaction);
           return programs.get(project, program.id, transaction);
@@ -93,7 +128,8 @@ export function createProgramChanges(database: Database, { programs, revisions, 
           [project, id],
           transaction,
         );
-        if (found && !force) throw new InUse(`program ${JSON.stringify(key)} has executions; set force to delete them too`);
+        if (found && !force)
+          throw new InUse(`program ${JSON.stringify(key)} has executions; set force to delete them too`);
         await run("DELETE FROM programs WHERE project_id = $1 AND id = $2", [project, id], transaction);
       });
     },

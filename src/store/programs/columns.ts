@@ -20,7 +20,9 @@ export const queryablePrograms: Queryable = {
     signature_id: { sql: "r.signature_id" },
     dspy_program_id: { sql: "r.dspy_program_id" },
     labels: { sql: "p.labels" },
-    performance_metrics: { sql: "CASE WHEN r.score IS NOT NULL THEN jsonb_build_object('score', r.score) END" },
+    performance_metrics: {
+      sql: "CASE WHEN r.score IS NOT NULL THEN jsonb_build_object('score', r.score) END",
+    },
     error_reason: { sql: "r.error_reason" },
     error_message: { sql: "r.error_message" },
     created_at: { sql: "p.created_at" },

@@ -12,7 +12,9 @@ export function createPerformanceStore({ sequelize, ask }: Database): Performanc
     async of(project, programIds) {
       if (programIds.length === 0) return new Map();
       const bind = [project, programIds];
-      const rows = await ask(() => sequelize.query<PerformanceColumns>(sql, { bind, type: QueryTypes.SELECT }));
+      const rows = await ask(() =>
+        sequelize.query<PerformanceColumns>(sql, { bind, type: QueryTypes.SELECT }),
+      );
       return new Map(rows.map((row) => [row.id, performanceOf(row)]));
     },
   };

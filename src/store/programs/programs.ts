@@ -16,7 +16,12 @@ import type { Listing } from "../../domain/query/listing.ts";
 import type { Found } from "../../domain/query/page.ts";
 import { isUuid } from "../../domain/uuid.ts";
 import type { Database } from "../database.ts";
-import { type ExecutionRow, type ExecutionRows, executionOfJson, executionSelect } from "../executions/row.ts";
+import {
+  type ExecutionRow,
+  type ExecutionRows,
+  executionOfJson,
+  executionSelect,
+} from "../executions/row.ts";
 import { countRows, findRows } from "../query/query.ts";
 import type { Binds } from "../query/where.ts";
 import { createSharedRead } from "../shared-read.ts";
@@ -63,15 +68,26 @@ export type ProgramStore = {
   /** The program that was made under a request_id, with the hash of what was asked; null where there is none. */
   findByRequest(project: string, requestId: string): Promise<{ program: Program; hash: string } | null>;
   /** The program and one of its revisions; 0 is the deployed one where there is one, else the newest. */
-  getRevision(project: string, key: string, number: number): Promise<{ program: Program; revision: Revision }>;
+  getRevision(
+    project: string,
+    key: string,
+    number: number,
+  ): Promise<{ program: Program; revision: Revision }>;
   /** Each with its newest executions, as many as are asked for; without compiled_state where it is not wanted. */
-  find(project: string, listing: Listing, wanted: { withState: boolean; latest: number }): Promise<Found<ListedProgram>[]>;
+  find(
+    project: string,
+    listing: Listing,
+    wanted: { withState: boolean; latest: number },
+  ): Promise<Found<ListedProgram>[]>;
   count(project: string, listing: Listing): Promise<number>;
 };
 
 type Stores = { signatures: SignatureStore; revisions: RevisionStore; executionRows: ExecutionRows };
 
-export function createProgramStore(database: Database, { signatures, revisions, executionRows }: Stores): ProgramStore {
+export function createProgramStore(
+  database: Database,
+  { signatures, revisions, executionRows }: Stores,
+): ProgramStore {
   const Row = class extends ProgramRow {}.init(
     {
       projectId: { type: DataTypes.UUID, primaryKey: true },
@@ -91,24 +107,36 @@ export function createProgramStore(database: Database, { signatures, revisions, 
     { sequelize: database.sequelize, modelName: "Program", tableName: "programs", underscored: true },
   );
 
-  const select = (sql: string, bind: unknown[], { transaction, name }: { transaction?: Transaction | undefined; name?: string } = {}) =>
+  const select = (
+    sql: string,
+    bind: unknown[],
+    { transaction, name }: { transaction?: Transaction | undefined; name?: string } = {},
+  ) =>
     transaction
-      ? database.use(() => database.sequelize.query<ProgramColumns>(sql, { bind, type: QueryTypes.SELECT, transaction }))
+      ? database.use(() =>
+          database.sequelize.query<ProgramColumns>(sql, { bind, type: QueryTypes.SELECT, transaction }),
+        )
       : database.rows<ProgramColumns>({ sql, ...(name !== undefined && { name }) }, bind);
 
   async function get(project: string, key: string, transaction?: Transaction): Promise<Program> {
     if (!isUuid(key) && !isHandle(key)) throw new NotFound("program", key);
-    const [row] = await select(`${programSelect} WHERE p.project_id = $1 AND ${keyColumn(key)} = $2`, [project, key], {
-      transaction,
-      name: `program by ${keyColumn(key)}`,
-    });
+    const [row] = await select(
+      `${programSelect} WHERE p.project_id = $1 AND ${keyColumn(key)} = $2`,
+      [project, key],
+      {
+        transaction,
+        name: `program by ${keyColumn(key)}`,
+      },
+    );
     if (!row) throw new NotFound("program", key);
     return programOf(row);
   }
 
   // Every run asks for its program, and those that come at once ask for the same.
   const programRead = createSharedRead((project: string, key: string) => get(project, key));
-  const revisionRead = createSharedRead((project: string, id: string, number: number) => revisions.get(project, id, number));
+  const revisionRead = createSharedRead((project: string, id: string, number: number) =>
+    revisions.get(project, id, number),
+  );
 
   return {
     get,
@@ -116,9 +144,19 @@ export function createProgramStore(database: Database, { signatures, revisions, 
     async create(project, { revision, request, ...program }) {
       try {
         await database.transact(async (transaction) => {
-          const signature = await signatures.findOrCreate(project, revision.definition.signature, transaction);
+          const signature = await signatures.findOrCreate(
+            project,
+            revision.definition.signature,
+            transaction,
+          );
           await Row.create(
-            { projectId: project, newestRevision: 1, requestId: request?.id ?? null, requestHash: request?.hash ?? null, ...program },
+            {
+              projectId: project,
+              newestRevision: 1,
+              requestId: request?.id ?? null,
+              requestHash: request?.hash ?? null,
+              ...program,
+            },
             { transaction },
           );
           await revisions.create(project, program.id, 1, signature.id, revision, transaction);
@@ -131,7 +169,10 @@ export function createProgramStore(database: Database, { signatures, revisions, 
     },
 
     async findByRequest(project, requestId) {
-      const [row] = await select(`${programSelect} WHERE p.project_id = $1 AND p.request_id = $2`, [project, requestId]);
+      const [row] = await select(`${programSelect} WHERE p.project_id = $1 AND p.request_id = $2`, [
+        project,
+        requestId,
+      ]);
       return row ? { program: programOf(row), hash: row.request_hash ?? "" } : null;
     },
 

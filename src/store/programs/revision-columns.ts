@@ -3,7 +3,8 @@ import type { Listing } from "../../domain/query/listing.ts";
 import type { Queryable } from "../query/query.ts";
 
 /** A revision with its signature. */
-export const revisionFrom = "program_revisions AS r JOIN signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id";
+export const revisionFrom =
+  "program_revisions AS r JOIN signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id";
 
 /** What a Revision is made from. */
 export const revisionColumns = `
@@ -14,7 +15,8 @@ export const revisionColumns = `
 export const listedRevision = revisionColumns.replace("r.compiled_state", "'' AS compiled_state");
 
 /** About how many bytes a row has that was read so. */
-export const revisionBytes = "octet_length(page.compiled_state) + octet_length(page.modules::text) + octet_length(page.inputs::text)";
+export const revisionBytes =
+  "octet_length(page.compiled_state) + octet_length(page.modules::text) + octet_length(page.inputs::text)";
 
 /** What callers may ask of the revisions of a program. */
 export const queryableRevisions: Queryable = {
@@ -37,6 +39,10 @@ export const queryableRevisions: Queryable = {
 
 /** The listing of one program's revisions alone. */
 export function ofProgram(programId: string, listing: Listing): Listing {
-  const its: Condition = { op: "=", target: { field: "program_id", kind: "uuid", path: [] }, value: programId };
+  const its: Condition = {
+    op: "=",
+    target: { field: "program_id", kind: "uuid", path: [] },
+    value: programId,
+  };
   return { ...listing, where: listing.where ? { op: "and", of: [its, listing.where] } : its };
 }

@@ -17,7 +17,14 @@ import type { Found } from "../../domain/query/page.ts";
 import type { RequestKey } from "../../domain/request.ts";
 import type { Database } from "../database.ts";
 import { countRows, findRows } from "../query/query.ts";
-import { listedRevision, ofProgram, queryableRevisions, revisionBytes, revisionColumns, revisionFrom } from "./revision-columns.ts";
+import {
+  listedRevision,
+  ofProgram,
+  queryableRevisions,
+  revisionBytes,
+  revisionColumns,
+  revisionFrom,
+} from "./revision-columns.ts";
 
 export class RevisionRow extends Model<InferAttributes<RevisionRow>, InferCreationAttributes<RevisionRow>> {
   declare projectId: string;
@@ -68,7 +75,10 @@ export type RevisionStore = {
   ): Promise<void>;
   get(project: string, programId: string, number: number, transaction?: Transaction): Promise<Revision>;
   /** The program whose revision was made under a request_id, with the hash of what was asked; null where there is none. */
-  findByRequest(project: string, request: Omit<RequestKey, "hash">): Promise<{ programId: string; hash: string } | null>;
+  findByRequest(
+    project: string,
+    request: Omit<RequestKey, "hash">,
+  ): Promise<{ programId: string; hash: string } | null>;
   /** Those of a program, without compiled_state. */
   find(project: string, programId: string, listing: Listing): Promise<Found<Revision>[]>;
   count(project: string, programId: string, listing: Listing): Promise<number>;
@@ -100,20 +110,44 @@ export function createRevisionStore(database: Database): RevisionStore {
       createdAt: DataTypes.DATE,
       updatedAt: DataTypes.DATE,
     },
-    { sequelize: database.sequelize, modelName: "Revision", tableName: "program_revisions", underscored: true },
+    {
+      sequelize: database.sequelize,
+      modelName: "Revision",
+      tableName: "program_revisions",
+      underscored: true,
+    },
   );
 
   const select = (sql: string, bind: unknown[], transaction?: Transaction) =>
     database.use(() =>
-      database.sequelize.query<RevisionColumns>(sql, { bind, type: QueryTypes.SELECT, ...(transaction && { transaction }) }),
+      database.sequelize.query<RevisionColumns>(sql, {
+        bind,
+        type: QueryTypes.SELECT,
+        ...(transaction && { transaction }),
+      }),
     );
 
   return {
     async create(project, programId, number, signatureId, { definition, ...draft }, transaction, request) {
       const { modules, outputs, lm, compiledState } = definition;
-      const key = { requestMethod: request?.method ?? null, requestId: request?.id ?? null, requestHash: request?.hash ?? null };
+      const key = {
+        requestMethod: request?.method ?? null,
+        requestId: request?.id ?? null,
+        requestHash: request?.hash ?? null,
+      };
       await Row.create(
-        { projectId: project, programId, number, signatureId, modules, outputs, lm, compiledState, ...draft, ...key },
+        {
+          projectId: project,
+          programId,
+          number,
+          signatureId,
+          modules,
+          outputs,
+          lm,
+          compiledState,
+          ...draft,
+          ...key,
+        },
         { transaction },
       );
     },
@@ -121,31 +155,46 @@ export function createRevisionStore(database: Database): RevisionStore {
     async get(project, programId, number, transaction) {
       // The wire has numbers that the column has not.
       const [row] =
-        number > mostNumber ? [] : await select(`${revisionSelect} AND r.number = $3`, [project, programId, number], transaction);
+        number > mostNumber
+          ? []
+          : await select(`${revisionSelect} AND r.number = $3`, [project, programId, number], transaction);
       if (!row) throw new NotFound(`revision ${number} of program`, programId);
       return revisionOf(row);
     },
 
     findByRequest: (project, { method, id }) =>
       database.use(async () => {
-        const row = await Row.findOne({ where: { projectId: project, requestMethod: method, requestId: id } });
+        const row = await Row.findOne({
+          where: { projectId: project, requestMethod: method, requestId: id },
+        });
         return row && { programId: row.programId, hash: row.requestHash ?? "" };
       }),
 
     async find(project, programId, listing) {
       const selection = { select: listedRevision, bytes: revisionBytes };
-      const found = await findRows<RevisionColumns>(database, project, queryableRevisions, selection, ofProgram(programId, listing));
+      const found = await findRows<RevisionColumns>(
+        database,
+        project,
+        queryableRevisions,
+        selection,
+        ofProgram(programId, listing),
+      );
       return found.map(({ row, ...place }) => ({ row: revisionOf(row), ...place }));
     },
 
-    count: (project, programId, listing) => countRows(database, project, queryableRevisions, ofProgram(programId, listing)),
+    count: (project, programId, listing) =>
+      countRows(database, project, queryableRevisions, ofProgram(programId, listing)),
 
     async setBuilt(project, programId, number, failure) {
       const result = failure
         ? { status: "error" as const, errorReason: "PROGRAM_INVALID", errorMessage: failure }
         : { status: "ready" as const, errorReason: "", errorMessage: "" };
       const { from } = programStep(failure ? "fail" : "build");
-      await database.use(() => Row.update(result, { where: { projectId: project, programId, number, status: { [Op.in]: [...from] } } }));
+      await database.use(() =>
+        Row.update(result, {
+          where: { projectId: project, programId, number, status: { [Op.in]: [...from] } },
+        }),
+      );
     },
   };
 }
@@ -182,7 +231,12 @@ export function revisionOf(row: RevisionColumns): Revision {
     status: row.status,
     signatureId: row.signature_id,
     definition: {
-      signature: { name: row.signature_name, instructions: row.instructions, inputs: row.inputs, outputs: row.outputs },
+      signature: {
+        name: row.signature_name,
+        instructions: row.instructions,
+        inputs: row.inputs,
+        outputs: row.outputs,
+      },
       modules: row.modules,
       lm: row.lm,
       compiledState: row.compiled_state,

@@ -17,9 +17,16 @@ import type { Database } from "../database.ts";
 import { countRows, findRows, type Queryable } from "../query/query.ts";
 
 /** A signature under its id. */
-export type StoredSignature = Signature & { readonly id: string; readonly createdAt: Date; readonly updatedAt: Date };
+export type StoredSignature = Signature & {
+  readonly id: string;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+};
 
-export class SignatureRow extends Model<InferAttributes<SignatureRow>, InferCreationAttributes<SignatureRow>> {
+export class SignatureRow extends Model<
+  InferAttributes<SignatureRow>,
+  InferCreationAttributes<SignatureRow>
+> {
   declare projectId: string;
   declare id: string;
   declare name: string;
@@ -80,7 +87,9 @@ export function createSignatureStore(database: Database): SignatureStore {
           const found = await Row.findOne({ where: { projectId: project, name }, ...inTransaction, ...lock });
           if (!found) continue;
           if (found.contentHash !== contentHash)
-            throw new AlreadyExists(`signature ${JSON.stringify(name)} exists and says something else; choose another name`);
+            throw new AlreadyExists(
+              `signature ${JSON.stringify(name)} exists and says something else; choose another name`,
+            );
           return signatureOf(found);
         }
       }),
@@ -121,7 +130,8 @@ const queryable: Queryable = {
 
 const selection = {
   select: `id, name, instructions, inputs, outputs, created_at AS "createdAt", updated_at AS "updatedAt"`,
-  bytes: "octet_length(page.inputs::text) + octet_length(page.outputs::text) + octet_length(page.instructions)",
+  bytes:
+    "octet_length(page.inputs::text) + octet_length(page.outputs::text) + octet_length(page.instructions)",
 };
 
 export function signatureOf(row: SignatureRow): StoredSignature {

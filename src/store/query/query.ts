@@ -25,7 +25,13 @@ export type Selection = {
 type Key = { readonly sql: string; readonly type: string; readonly isDescending: boolean };
 
 /** Finds the rows of a listing. */
-export async function findRows<Row>(database: Database, project: string, source: Queryable, selection: Selection, listing: Listing) {
+export async function findRows<Row>(
+  database: Database,
+  project: string,
+  source: Queryable,
+  selection: Selection,
+  listing: Listing,
+) {
   const binds = new Binds();
   const sql = pageSql(binds, project, source, selection, listing);
   try {
@@ -42,18 +48,28 @@ export async function findRows<Row>(database: Database, project: string, source:
 }
 
 /** Counts what a listing would find on all its pages. */
-export async function countRows(database: Database, project: string, source: Queryable, { where, distinct }: Listing): Promise<number> {
+export async function countRows(
+  database: Database,
+  project: string,
+  source: Queryable,
+  { where, distinct }: Listing,
+): Promise<number> {
   const binds = new Binds();
   const scope = `${source.projectId} = ${binds.add(project, "uuid")}`;
   const matching = `FROM ${source.from} WHERE ${scope} AND ${whereSql(where, source.columns, binds)}`;
   const groups = distinct.map((target) => keyOf(target, columnOf(target, source.columns), binds).sql);
-  const rows = groups.length === 0 ? matching : `FROM (SELECT DISTINCT ${groups.join(", ")} ${matching}) AS one`;
+  const rows =
+    groups.length === 0 ? matching : `FROM (SELECT DISTINCT ${groups.join(", ")} ${matching}) AS one`;
   const [counted] = await askRows<{ count: string }>(database, `SELECT count(*) ${rows}`, binds);
   return Number(counted?.count ?? 0);
 }
 
 /** Asks for rows by one statement. */
-export function askRows<Row>({ sequelize, ask }: Database, sql: string, binds: Binds): Promise<(Row & object)[]> {
+export function askRows<Row>(
+  { sequelize, ask }: Database,
+  sql: string,
+  binds: Binds,
+): Promise<(Row & object)[]> {
   return ask(() => sequelize.query<Row & object>(sql, { bind: binds.values, type: QueryTypes.SELECT }));
 }
 
@@ -96,8 +112,10 @@ function pageSql(
 
 /** What a field is sorted and grouped by: never null, and of an order that no locale changes. */
 export function keyOf({ kind, path }: Target, column: Column, binds: Binds): Omit<Key, "isDescending"> {
-  if (kind === "json") return { sql: `coalesce(${memberSql(column.sql, path, binds)}, 'null')`, type: "jsonb" };
-  if (kind === "labels") return { sql: `coalesce(${memberSql(column.sql, path, binds, "->>")}, '') COLLATE "C"`, type: "text" };
+  if (kind === "json")
+    return { sql: `coalesce(${memberSql(column.sql, path, binds)}, 'null')`, type: "jsonb" };
+  if (kind === "labels")
+    return { sql: `coalesce(${memberSql(column.sql, path, binds, "->>")}, '') COLLATE "C"`, type: "text" };
   const sql = sortedSql(column);
   if (kind === "uuid" || kind === "program") return { sql, type: "uuid" };
   if (kind === "time") return { sql, type: "timestamptz" };
@@ -106,10 +124,12 @@ export function keyOf({ kind, path }: Target, column: Column, binds: Binds): Omi
   return { sql: `${sql} COLLATE "C"`, type: "text" };
 }
 
-const orderSql = (keys: readonly Key[]) => keys.map(({ sql, isDescending }) => `${sql} ${isDescending ? "DESC" : "ASC"}`).join(", ");
+const orderSql = (keys: readonly Key[]) =>
+  keys.map(({ sql, isDescending }) => `${sql} ${isDescending ? "DESC" : "ASC"}`).join(", ");
 
 /** A key as a text, which is read back by the cast to their type, whatever DateStyle and time zone the session has. */
-export const textSql = (sql: string, type: string) => (type === "timestamptz" ? `to_json(${sql}) #>> '{}'` : `${sql}::text`);
+export const textSql = (sql: string, type: string) =>
+  type === "timestamptz" ? `to_json(${sql}) #>> '{}'` : `${sql}::text`;
 
 /** The rows after those keys. */
 function afterSql(keys: readonly Key[], after: readonly string[] | undefined, binds: Binds): string {

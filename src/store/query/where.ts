@@ -46,8 +46,17 @@ export function whereSql(condition: Condition | null, columns: Columns, binds: B
 }
 
 /** The member of JSON that a path names through objects; lists have none. */
-export function memberSql(sql: string, path: readonly string[], binds: Binds, last: "->" | "->>" = "->"): string {
-  return path.reduce((object, name, index) => `(${object} ${index === path.length - 1 ? last : "->"} ${binds.add(name, "text")})`, sql);
+export function memberSql(
+  sql: string,
+  path: readonly string[],
+  binds: Binds,
+  last: "->" | "->>" = "->",
+): string {
+  return path.reduce(
+    (object, name, index) =>
+      `(${object} ${index === path.length - 1 ? last : "->"} ${binds.add(name, "text")})`,
+    sql,
+  );
 }
 
 export function columnOf({ field }: Target, columns: Columns): Column {
@@ -60,7 +69,8 @@ function presentSql(target: Target, columns: Columns, binds: Binds): string {
   const column = columnOf(target, columns);
   const { sql } = column;
   if (target.kind === "text") return `${sql} <> ''`;
-  if (target.kind === "labels") return target.path[0] === undefined ? `${sql} <> '{}'` : `${sql} ? ${binds.add(target.path[0], "text")}`;
+  if (target.kind === "labels")
+    return target.path[0] === undefined ? `${sql} <> '{}'` : `${sql} ? ${binds.add(target.path[0], "text")}`;
   // What a step holds by itself is text, or an object.
   if (target.kind === "list" && target.path.length === 0)
     return anyMemberSql(column, [], binds, (member) => `${member} NOT IN ('null', '""')`);
@@ -88,7 +98,12 @@ function hasSql(target: Target, value: Operand, text: string, columns: Columns, 
 }
 
 /** True where a member that the path names meets a test; the path goes through objects, and through each element of a list. */
-function anyMemberSql({ sql, within = [] }: Column, path: readonly string[], binds: Binds, test: (member: string) => string): string {
+function anyMemberSql(
+  { sql, within = [] }: Column,
+  path: readonly string[],
+  binds: Binds,
+  test: (member: string) => string,
+): string {
   const whole = [...within, ...path];
   // What callers' JSON begins with is an object, so that one name leads to one member: that is quicker.
   if (whole.length === path.length && path.length === 1) return test(memberSql(sql, path, binds));
@@ -105,28 +120,41 @@ function compareSql(op: Comparison, target: Target, value: Operand, columns: Col
   const sign = op === "!=" ? "<>" : op;
   const column = columnOf(target, columns);
   const { kind, path } = target;
-  if (kind === "labels" && op === "=") return `${column.sql} @> ${binds.add(JSON.stringify({ [path[0] as string]: value }), "jsonb")}`;
-  if (kind === "labels") return `${memberSql(column.sql, path, binds, "->>")} COLLATE "C" ${sign} ${binds.add(value, "text")}`;
+  if (kind === "labels" && op === "=")
+    return `${column.sql} @> ${binds.add(JSON.stringify({ [path[0] as string]: value }), "jsonb")}`;
+  if (kind === "labels")
+    return `${memberSql(column.sql, path, binds, "->>")} COLLATE "C" ${sign} ${binds.add(value, "text")}`;
   if (kind === "json") return jsonSql(op, sign, column.sql, path, value, binds);
   // Where nobody has the handle, every row differs from it.
   if (kind === "program" && !isUuid(String(value)))
     return `${column.sql} ${op === "=" ? "=" : "IS DISTINCT FROM"} (SELECT id FROM programs WHERE project_id = $1 AND handle = ${binds.add(value, "text")})`;
-  if (kind === "text" && /[<>]/.test(op)) return `${column.sql} COLLATE "C" ${sign} ${binds.add(value, "text")}`;
+  if (kind === "text" && /[<>]/.test(op))
+    return `${column.sql} COLLATE "C" ${sign} ${binds.add(value, "text")}`;
   const $value = binds.add(value, typeOf(kind, value));
   const plain = `${sortedSql(column)} ${sign} ${$value}`;
   // Equal to something is there, and may have an index of its own beside the one of the order.
-  const present = column.least === undefined ? "" : ` AND ${column.sql} ${op === "=" ? `= ${$value}` : "IS NOT NULL"}`;
+  const present =
+    column.least === undefined ? "" : ` AND ${column.sql} ${op === "=" ? `= ${$value}` : "IS NOT NULL"}`;
   return `(${plain}${present}${column.madeWith === undefined ? "" : madeSql(op, column.madeWith, String(value), binds)})`;
 }
 
 /** True of the same rows as a comparison of the time that the id was made with; the id has an index. */
 function madeSql(op: Comparison, id: string, time: string, binds: Binds): string {
-  const from = op === ">" || op === ">=" || op === "=" ? ` AND ${id} >= ${binds.add(firstId(time), "uuid")}` : "";
-  const to = op === "<" || op === "<=" || op === "=" ? ` AND ${id} <= ${binds.add(lastId(time), "uuid")}` : "";
+  const from =
+    op === ">" || op === ">=" || op === "=" ? ` AND ${id} >= ${binds.add(firstId(time), "uuid")}` : "";
+  const to =
+    op === "<" || op === "<=" || op === "=" ? ` AND ${id} <= ${binds.add(lastId(time), "uuid")}` : "";
   return from + to;
 }
 
-function jsonSql(op: Comparison, sign: string, sql: string, path: readonly string[], value: Operand, binds: Binds): string {
+function jsonSql(
+  op: Comparison,
+  sign: string,
+  sql: string,
+  path: readonly string[],
+  value: Operand,
+  binds: Binds,
+): string {
   const json = JSON.stringify(value);
   // An index serves containment alone.
   if (op === "=")
@@ -143,7 +171,8 @@ function typeOf(kind: Kind, value: Operand): string {
   if (kind === "uuid" || kind === "program") return "uuid";
   if (kind === "time") return "timestamptz";
   if (kind === "fraction") return "double precision";
-  if (kind === "number" || (typeof kind === "object" && "duration" in kind)) return Number.isSafeInteger(value) ? "bigint" : "numeric";
+  if (kind === "number" || (typeof kind === "object" && "duration" in kind))
+    return Number.isSafeInteger(value) ? "bigint" : "numeric";
   return "text";
 }
 

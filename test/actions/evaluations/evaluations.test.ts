@@ -1,14 +1,23 @@
 import { Code } from "@connectrpc/connect";
 import anyTest, { type TestFn } from "ava";
 import pg from "pg";
-import type { EvaluateProgramResponse, EvaluationSummary, ExampleResult } from "../../../src/gen/sigrun/v1/program_service_pb.ts";
+import type {
+  EvaluateProgramResponse,
+  EvaluationSummary,
+  ExampleResult,
+} from "../../../src/gen/sigrun/v1/program_service_pb.ts";
 import { failure } from "../../_errors.ts";
 import { type Gateway, shared, startScripted } from "../../_gateway.ts";
 import type { ScriptedModel } from "../../_model.ts";
 import { createMoods, learning, sentences } from "../../_moods.ts";
 import { until } from "../../_wait.ts";
 
-const test = anyTest.serial as TestFn<{ gateway: Gateway; model: ScriptedModel; url: string; programId: string }>;
+const test = anyTest.serial as TestFn<{
+  gateway: Gateway;
+  model: ScriptedModel;
+  url: string;
+  programId: string;
+}>;
 const file = shared(anyTest);
 test.before(async (t) => {
   const { gateway, model, env } = await startScripted(file, { SIGRUN_DATABASE_SCHEMA: "public" });
@@ -38,7 +47,9 @@ async function recorded(url: string) {
 test("every example is answered with its score, then the summary, and the whole is on record", async (t) => {
   const { gateway, programId, url } = t.context;
   const before = (await gateway.executions.listExecutions({ countTotal: true })).totalSize;
-  const { results, summary } = await collect(gateway.programs.evaluateProgram({ programId, dataset: sentences }));
+  const { results, summary } = await collect(
+    gateway.programs.evaluateProgram({ programId, dataset: sentences }),
+  );
   t.deepEqual(
     results.map(({ index, score }) => [index, score]),
     sentences.map(({ outputs }, index) => [index, outputs.mood === "sad" ? 1 : 0]),
@@ -47,7 +58,15 @@ test("every example is answered with its score, then the summary, and the whole 
   t.like(summary, { score: 0.5, examples: 12, failures: 0, metricScores: { exact_match: 0.5 } });
   t.is(summary?.tokenUsage?.lmCalls, 12n);
   const [row] = await recorded(url);
-  t.like(row, { status: "completed", revision: 1, examples: 12, scored: 12, failures: 0, score: 0.5, lm_calls: "12" });
+  t.like(row, {
+    status: "completed",
+    revision: 1,
+    examples: 12,
+    scored: 12,
+    failures: 0,
+    score: 0.5,
+    lm_calls: "12",
+  });
   t.is((await gateway.executions.listExecutions({ countTotal: true })).totalSize, before);
   const { program } = await gateway.programs.getProgram({ id: programId });
   t.like(program?.performanceMetrics, { evaluation: { revision: 1, score: 0.5, examples: 12 } });
@@ -55,8 +74,12 @@ test("every example is answered with its score, then the summary, and the whole 
 
 test("an example that fails counts as 0 and is answered with why", async (t) => {
   const { gateway, model, programId } = t.context;
-  model.answer((asked) => (asked.messages.at(-1)?.content.includes("Sentence 3") ? { text: "no fields" } : learning(asked)));
-  const { results, summary } = await collect(gateway.programs.evaluateProgram({ programId, dataset: sentences, concurrency: 2 }));
+  model.answer((asked) =>
+    asked.messages.at(-1)?.content.includes("Sentence 3") ? { text: "no fields" } : learning(asked),
+  );
+  const { results, summary } = await collect(
+    gateway.programs.evaluateProgram({ programId, dataset: sentences, concurrency: 2 }),
+  );
   t.is(results[3]?.failure?.reason, "OUTPUT_INVALID");
   t.is(results[3]?.score, 0);
   t.is(summary?.failures, 1);
@@ -73,7 +96,9 @@ test("several metrics are a weighted mean, each with a score of its own, and a j
     { name: "exact_match", field: "mood", weight: 3 },
     { name: "judge", params: { rubric: "Be kind." }, weight: 1 },
   ];
-  const { results, summary } = await collect(gateway.programs.evaluateProgram({ programId, dataset: sentences.slice(0, 2), metrics }));
+  const { results, summary } = await collect(
+    gateway.programs.evaluateProgram({ programId, dataset: sentences.slice(0, 2), metrics }),
+  );
   t.deepEqual(
     results.map(({ score }) => score),
     [0.125, 0.875],
@@ -86,7 +111,10 @@ test("an evaluation that is left is recorded as far as it came", async (t) => {
   const { gateway, model, programId, url } = t.context;
   model.script({ fields: { mood: "sad" } }, { hang: true });
   const left = new AbortController();
-  const stream = gateway.programs.evaluateProgram({ programId, dataset: sentences, concurrency: 1 }, { signal: left.signal });
+  const stream = gateway.programs.evaluateProgram(
+    { programId, dataset: sentences, concurrency: 1 },
+    { signal: left.signal },
+  );
   await t.throwsAsync(async () => {
     for await (const { event } of stream) if (event.case === "result") left.abort();
   });
@@ -99,12 +127,17 @@ test("what is wrong with an evaluation is told before anything runs", async (t) 
   const { length } = model.requests;
   const rows = (await recorded(url)).length;
   const refused = async (request: object) => {
-    const { code, paths } = await failure(t, collect(gateway.programs.evaluateProgram({ programId, dataset: sentences, ...request })));
+    const { code, paths } = await failure(
+      t,
+      collect(gateway.programs.evaluateProgram({ programId, dataset: sentences, ...request })),
+    );
     t.is(code, Code.InvalidArgument);
     return paths;
   };
   t.deepEqual(await refused({ dataset: [] }), ["dataset"]);
-  t.deepEqual(await refused({ dataset: [{ inputs: { text: {} }, outputs: { mood: "sad" } }] }), ["dataset[0].inputs.text"]);
+  t.deepEqual(await refused({ dataset: [{ inputs: { text: {} }, outputs: { mood: "sad" } }] }), [
+    "dataset[0].inputs.text",
+  ]);
   t.deepEqual(await refused({ metrics: [{ name: "luck" }] }), ["metrics[0].name"]);
   t.deepEqual(await refused({ concurrency: 1000 }), ["concurrency"]);
   t.deepEqual(await refused({ lm: { model: "openai/none" } }), ["lm.model"]);

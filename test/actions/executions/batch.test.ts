@@ -13,35 +13,53 @@ const test = anyTest.serial as TestFn<{ gateway: Gateway; model: ScriptedModel; 
 const file = shared(anyTest);
 test.before(async (t) => {
   const { gateway, model } = await startScripted(file);
-  const { program } = await gateway.programs.createProgram({ program: { name: "Batched", signature: { text: "question -> answer" } } });
+  const { program } = await gateway.programs.createProgram({
+    program: { name: "Batched", signature: { text: "question -> answer" } },
+  });
   t.context = { gateway, model, programId: program?.id ?? "" };
 });
 test.beforeEach(({ context }) => context.model.script({ fields: { answer: "here" } }));
 
-async function collect(stream: AsyncIterable<BatchExecuteProgramResponse>): Promise<BatchExecuteProgramResponse[]> {
+async function collect(
+  stream: AsyncIterable<BatchExecuteProgramResponse>,
+): Promise<BatchExecuteProgramResponse[]> {
   const answers: BatchExecuteProgramResponse[] = [];
   for await (const answer of stream) answers.push(answer);
   return answers.sort((one, other) => one.index - other.index);
 }
-const items = (count: number) => Array.from({ length: count }, (_, n) => ({ inputs: { question: `Where is ${n}?` } }));
+const items = (count: number) =>
+  Array.from({ length: count }, (_, n) => ({ inputs: { question: `Where is ${n}?` } }));
 
 test("every item is answered under its index, each with a record of its own", async (t) => {
   const { gateway, programId } = t.context;
-  const answers = await collect(gateway.programs.batchExecuteProgram({ programId, items: items(20), labels: { batch: "one" } }));
+  const answers = await collect(
+    gateway.programs.batchExecuteProgram({ programId, items: items(20), labels: { batch: "one" } }),
+  );
   t.deepEqual(
     answers.map(({ index }) => index),
     Array.from({ length: 20 }, (_, n) => n),
   );
-  t.true(answers.every(({ result }) => result.case === "response" && result.value.outputs?.answer === "here"));
+  t.true(
+    answers.every(({ result }) => result.case === "response" && result.value.outputs?.answer === "here"),
+  );
   const ids = answers.map(({ result }) => (result.case === "response" ? result.value.execution?.id : ""));
   t.is(new Set(ids).size, 20);
   const { execution } = await gateway.executions.getExecution({ id: ids[7] ?? "" });
-  t.like(execution, { inputs: { question: "Where is 7?" }, labels: { batch: "one" }, status: ExecutionStatus.COMPLETED });
+  t.like(execution, {
+    inputs: { question: "Where is 7?" },
+    labels: { batch: "one" },
+    status: ExecutionStatus.COMPLETED,
+  });
 });
 
 test("an item that is refused or fails is answered in its place, and the others run", async (t) => {
   const { gateway, model, programId } = t.context;
-  model.script({ fields: { answer: "here" } }, { text: "no" }, { text: "no" }, { fields: { answer: "here" } });
+  model.script(
+    { fields: { answer: "here" } },
+    { text: "no" },
+    { text: "no" },
+    { fields: { answer: "here" } },
+  );
   const mixed = [
     { inputs: { question: "1" } },
     { inputs: { question: {} } },
@@ -50,7 +68,9 @@ test("an item that is refused or fails is answered in its place, and the others 
     { inputs: { question: "4" }, labels: { "1x": "" } },
     { inputs: { question: "5" } },
   ];
-  const answers = await collect(gateway.programs.batchExecuteProgram({ programId, items: mixed, concurrency: 1 }));
+  const answers = await collect(
+    gateway.programs.batchExecuteProgram({ programId, items: mixed, concurrency: 1 }),
+  );
   t.deepEqual(
     answers.map(({ result }) => result.case),
     ["response", "failure", "failure", "failure", "failure", "response"],
@@ -72,7 +92,9 @@ test("as many run at a time as was asked for, and no more", async (t) => {
   });
   model.script({ fields: { answer: "here" }, after });
   const asked = model.requests.length;
-  const answers = collect(gateway.programs.batchExecuteProgram({ programId, items: items(30), concurrency: 5 }));
+  const answers = collect(
+    gateway.programs.batchExecuteProgram({ programId, items: items(30), concurrency: 5 }),
+  );
   await until(() => model.requests.length >= asked + 5);
   t.is(model.requests.length, asked + 5);
   release();
@@ -87,7 +109,9 @@ test("answers come as they end, not in the order of the items", async (t) => {
     release = resolve;
   });
   model.script({ fields: { answer: "late" }, after }, { fields: { answer: "here" } });
-  const answers = gateway.programs.batchExecuteProgram({ programId, items: items(3), concurrency: 2 })[Symbol.asyncIterator]();
+  const answers = gateway.programs
+    .batchExecuteProgram({ programId, items: items(3), concurrency: 2 })
+    [Symbol.asyncIterator]();
   const early = [(await answers.next()).value, (await answers.next()).value] as BatchExecuteProgramResponse[];
   t.true(early.every(({ result }) => result.case === "response" && result.value.outputs?.answer === "here"));
   release();
@@ -107,7 +131,8 @@ test("an item with a request_id is run once, however often the batch is sent", a
 test("what is wrong for all items is told once, before any runs", async (t) => {
   const { gateway, model, programId } = t.context;
   const asked = model.requests.length;
-  const batch = (request: object) => failure(t, collect(gateway.programs.batchExecuteProgram({ programId, items: items(3), ...request })));
+  const batch = (request: object) =>
+    failure(t, collect(gateway.programs.batchExecuteProgram({ programId, items: items(3), ...request })));
   t.like(await batch({ items: [] }), { code: Code.InvalidArgument, paths: ["items"] });
   t.like(await batch({ programId: "nobody" }), { code: Code.NotFound });
   t.like(await batch({ concurrency: 1_000 }), { code: Code.InvalidArgument, paths: ["concurrency"] });
@@ -122,7 +147,10 @@ test("whoever leaves a batch ends what runs, and nothing further begins", async 
   const asked = model.requests.length;
   const aborted = model.aborted();
   const leave = new AbortController();
-  const batch = gateway.programs.batchExecuteProgram({ programId, items: items(50), concurrency: 4 }, { signal: leave.signal });
+  const batch = gateway.programs.batchExecuteProgram(
+    { programId, items: items(50), concurrency: 4 },
+    { signal: leave.signal },
+  );
   await t.throwsAsync(async () => {
     for await (const answer of batch) {
       t.is(answer.result.case, "response");
@@ -132,7 +160,10 @@ test("whoever leaves a batch ends what runs, and nothing further begins", async 
   });
   await until(() => model.aborted() >= aborted + 3);
   const open = await until(async () => {
-    const { executions } = await gateway.executions.listExecutions({ filter: `program_id = "${programId}"`, pageSize: 100 });
+    const { executions } = await gateway.executions.listExecutions({
+      filter: `program_id = "${programId}"`,
+      pageSize: 100,
+    });
     return executions.every(({ completedAt }) => completedAt) && executions;
   });
   t.true(open.filter(({ status }) => status === ExecutionStatus.CANCELLED).length >= 3);
@@ -143,7 +174,8 @@ test("thousands of items run in flat memory", async (t) => {
   t.timeout(180_000);
   const { gateway, programId } = t.context;
   const rss = () =>
-    gateway.process.pid && Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${gateway.process.pid}/status`, "utf8"))?.[1]) / 1024;
+    gateway.process.pid &&
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${gateway.process.pid}/status`, "utf8"))?.[1]) / 1024;
   const half = async () => {
     for await (const answer of gateway.programs.batchExecuteProgram(
       { programId, items: items(1_500), concurrency: 32 },

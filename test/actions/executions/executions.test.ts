@@ -18,7 +18,12 @@ test.before(async (t) => {
   const { program } = await gateway.programs.createProgram({
     program: { name: "Under Test", signature: { text: "question -> answer, confidence: float" } },
   });
-  t.context = { one: gateway, two: await startGateway(file, { ...env, ...schema }), model, programId: program?.id ?? "" };
+  t.context = {
+    one: gateway,
+    two: await startGateway(file, { ...env, ...schema }),
+    model,
+    programId: program?.id ?? "",
+  };
 });
 test.beforeEach(({ context }) => context.model.script({ fields: { answer: "here", confidence: 0.5 } }));
 type T = ExecutionContext<Context>;
@@ -45,7 +50,11 @@ test("a run is cancelled by the gateway that runs it, and so is its request to t
   const aborted = model.aborted();
   const { execution } = await one.executions.cancelExecution({ key: { case: "id", value: id() } });
   t.like(execution, { status: ExecutionStatus.CANCELLED, errorReason: "CANCELLED" });
-  t.like(await failure(t, call), { code: Code.Canceled, reason: "CANCELLED", metadata: { execution_id: id() } });
+  t.like(await failure(t, call), {
+    code: Code.Canceled,
+    reason: "CANCELLED",
+    metadata: { execution_id: id() },
+  });
   await until(() => model.aborted() > aborted);
 });
 
@@ -62,11 +71,17 @@ test("a run is cancelled by another gateway than the one that runs it", async (t
 test("a run is cancelled by its request_id", async (t) => {
   const requestId = randomUUID();
   const { call, id } = await hang(t, requestId);
-  const { execution } = await t.context.two.executions.cancelExecution({ key: { case: "requestId", value: requestId } });
+  const { execution } = await t.context.two.executions.cancelExecution({
+    key: { case: "requestId", value: requestId },
+  });
   t.like(execution, { id: id(), status: ExecutionStatus.CANCELLED, requestId });
   t.like(await failure(t, call), { code: Code.Canceled });
   const again = t.context.two.programs.executeProgram({ programId: t.context.programId, inputs, requestId });
-  t.like(await failure(t, again), { code: Code.Canceled, reason: "CANCELLED", metadata: { execution_id: id() } });
+  t.like(await failure(t, again), {
+    code: Code.Canceled,
+    reason: "CANCELLED",
+    metadata: { execution_id: id() },
+  });
 });
 
 test("a run of a gateway that is stopped is cancelled on record, and stays so when the gateway wakes up", async (t) => {
@@ -86,12 +101,16 @@ test("a run of a gateway that is stopped is cancelled on record, and stays so wh
 test("what has ended can't be cancelled, nor what is not there", async (t) => {
   const { one, programId } = t.context;
   const { execution } = await one.programs.executeProgram({ programId, inputs });
-  const cancel = (value: string) => failure(t, one.executions.cancelExecution({ key: { case: "id", value } }));
+  const cancel = (value: string) =>
+    failure(t, one.executions.cancelExecution({ key: { case: "id", value } }));
   t.like(await cancel(execution?.id ?? ""), { code: Code.FailedPrecondition, reason: "STATUS_CONFLICT" });
   t.like(await cancel(randomUUID()), { code: Code.NotFound });
   t.like(await cancel("x"), { code: Code.InvalidArgument, paths: ["id"] });
   t.like(await failure(t, one.executions.cancelExecution({})), { code: Code.InvalidArgument, paths: ["id"] });
-  t.like(await failure(t, one.executions.cancelExecution({ key: { case: "requestId", value: randomUUID() } })), { code: Code.NotFound });
+  t.like(
+    await failure(t, one.executions.cancelExecution({ key: { case: "requestId", value: randomUUID() } })),
+    { code: Code.NotFound },
+  );
 });
 
 test("a run elsewhere goes from step to step by the table, and no other way", async (t) => {
@@ -153,7 +172,11 @@ test("an output that does not fit is OUTPUT_INVALID, with the violations and wha
   const { program } = await one.programs.createProgram({ program: { name: "Bounded", signature } });
   model.script({ fields: { confidence: 7, mood: "Good!" } });
   const wrong = await failure(t, one.programs.executeProgram({ programId: program?.id ?? "", inputs }));
-  t.like(wrong, { code: Code.Internal, reason: "OUTPUT_INVALID", paths: ["outputs.confidence", "outputs.mood"] });
+  t.like(wrong, {
+    code: Code.Internal,
+    reason: "OUTPUT_INVALID",
+    paths: ["outputs.confidence", "outputs.mood"],
+  });
   const { execution } = await one.executions.getExecution({ id: wrong.metadata.execution_id ?? "" });
   t.is(execution?.status, ExecutionStatus.FAILED);
   t.deepEqual(
@@ -166,7 +189,9 @@ test("an output that does not fit is OUTPUT_INVALID, with the violations and wha
 
 test("an integer larger than any number is an output that does not fit", async (t) => {
   const { one, model } = t.context;
-  const { program } = await one.programs.createProgram({ program: { name: "Counting", signature: { text: "question -> count: int" } } });
+  const { program } = await one.programs.createProgram({
+    program: { name: "Counting", signature: { text: "question -> count: int" } },
+  });
   for (const count of [`1${"0".repeat(30)}`, `1${"0".repeat(400)}`]) {
     model.script({ fields: { count } });
     const refused = await failure(t, one.programs.executeProgram({ programId: program?.id ?? "", inputs }));
@@ -185,18 +210,28 @@ test("labels can be changed, with an etag by one of two, and nothing else can", 
   const run = await one.programs.executeProgram({ programId, inputs, labels: { team: "search" } });
   const { id = "", etag = "" } = run.execution ?? {};
   t.is((await two.executions.getExecution({ id })).execution?.etag, etag);
-  const shown = await one.executions.updateExecution({ execution: { id, labels: { a: "b" } }, validateOnly: true });
+  const shown = await one.executions.updateExecution({
+    execution: { id, labels: { a: "b" } },
+    validateOnly: true,
+  });
   t.deepEqual(shown.execution?.labels, { a: "b" });
 
-  const update = ({ executions }: Gateway, value: string) => executions.updateExecution({ execution: { id, etag, labels: { value } } });
+  const update = ({ executions }: Gateway, value: string) =>
+    executions.updateExecution({ execution: { id, etag, labels: { value } } });
   const ended = await Promise.allSettled([update(one, "1"), update(two, "2")]);
   t.is(ended.filter(({ status }) => status === "fulfilled").length, 1);
   const [lost] = ended.filter((end) => end.status === "rejected");
   t.is(lost?.reason.code, Code.Aborted);
 
-  const cleared = await one.executions.updateExecution({ execution: { id }, updateMask: { paths: ["labels"] } });
+  const cleared = await one.executions.updateExecution({
+    execution: { id },
+    updateMask: { paths: ["labels"] },
+  });
   t.deepEqual(cleared.execution?.labels, {});
-  const wrong = one.executions.updateExecution({ execution: { id, errorMessage: "x" }, updateMask: { paths: ["error_message"] } });
+  const wrong = one.executions.updateExecution({
+    execution: { id, errorMessage: "x" },
+    updateMask: { paths: ["error_message"] },
+  });
   t.like(await failure(t, wrong), { code: Code.InvalidArgument, paths: ["update_mask.paths[0]"] });
 });
 
@@ -205,11 +240,19 @@ test("a record is deleted, and with it its request_id; one that runs is not", as
   const requestId = randomUUID();
   const first = await one.programs.executeProgram({ programId, inputs, requestId });
   await two.executions.deleteExecution({ id: first.execution?.id ?? "" });
-  t.like(await failure(t, one.executions.getExecution({ id: first.execution?.id ?? "" })), { code: Code.NotFound });
-  t.not((await one.programs.executeProgram({ programId, inputs, requestId })).execution?.id, first.execution?.id);
+  t.like(await failure(t, one.executions.getExecution({ id: first.execution?.id ?? "" })), {
+    code: Code.NotFound,
+  });
+  t.not(
+    (await one.programs.executeProgram({ programId, inputs, requestId })).execution?.id,
+    first.execution?.id,
+  );
 
   const { call, id } = await hang(t);
-  t.like(await failure(t, two.executions.deleteExecution({ id: id() })), { code: Code.FailedPrecondition, reason: "STATUS_CONFLICT" });
+  t.like(await failure(t, two.executions.deleteExecution({ id: id() })), {
+    code: Code.FailedPrecondition,
+    reason: "STATUS_CONFLICT",
+  });
   await two.executions.cancelExecution({ key: { case: "id", value: id() } });
   await t.throwsAsync(call);
 });

@@ -21,7 +21,9 @@ const inputs = { question: "Where?" };
 
 /** A program that the first gateway has run. */
 async function known({ context: { one } }: T) {
-  const { program } = await one.programs.createProgram({ program: { name: "Known", signature: { text: "question -> answer" } } });
+  const { program } = await one.programs.createProgram({
+    program: { name: "Known", signature: { text: "question -> answer" } },
+  });
   const { id = "", handle = "" } = program ?? {};
   await one.programs.executeProgram({ programId: id, inputs });
   await one.programs.executeProgram({ programId: handle, inputs });
@@ -40,7 +42,10 @@ test("what another gateway deploys and undeploys is what the next call runs, by 
   t.deepEqual(await both(), [1, 1]);
   await two.programs.undeployProgram({ programId: id });
   t.deepEqual(await both(), [2, 2]);
-  t.is((await t.context.one.programs.executeProgram({ programId: id, revision: 1, inputs })).execution?.revision, 1);
+  t.is(
+    (await t.context.one.programs.executeProgram({ programId: id, revision: 1, inputs })).execution?.revision,
+    1,
+  );
 });
 
 test("inputs are checked by the signature that another gateway has given the program", async (t) => {
@@ -59,7 +64,9 @@ test("a program that another gateway deletes is not found, and one that has got 
   await two.programs.deleteProgram({ id, force: true });
   t.is((await failure(t, one.programs.executeProgram({ programId: id, inputs }))).code, Code.NotFound);
   t.is((await failure(t, one.programs.executeProgram({ programId: handle, inputs }))).code, Code.NotFound);
-  const again = await two.programs.createProgram({ program: { name: "Again", handle, signature: { text: "question -> place" } } });
+  const again = await two.programs.createProgram({
+    program: { name: "Again", handle, signature: { text: "question -> place" } },
+  });
   const { execution, outputs } = await one.programs.executeProgram({ programId: handle, inputs });
   t.is(execution?.programId, again.program?.id);
   t.deepEqual(outputs, { place: "there" });
@@ -67,8 +74,11 @@ test("a program that another gateway deletes is not found, and one that has got 
 
 test("the first run makes a draft ready, whichever gateway has read it as a draft", async (t) => {
   const { one, two } = t.context;
-  const { program } = await one.programs.createProgram({ program: { name: "Draft", signature: { text: "question -> answer" } } });
+  const { program } = await one.programs.createProgram({
+    program: { name: "Draft", signature: { text: "question -> answer" } },
+  });
   const id = program?.id ?? "";
-  for (const gateway of [one, two, one, two]) await gateway.programs.executeProgram({ programId: id, inputs });
+  for (const gateway of [one, two, one, two])
+    await gateway.programs.executeProgram({ programId: id, inputs });
   t.is((await two.programs.getProgram({ id })).program?.status, ProgramStatus.READY);
 });

@@ -8,13 +8,21 @@ import type { ScriptedModel } from "../../_model.ts";
 import { until } from "../../_wait.ts";
 
 // request_ids over two gateways on one database. Serial, since they share a model.
-const test = anyTest.serial as TestFn<{ one: Gateway; two: Gateway; model: ScriptedModel; programId: string; url: string }>;
+const test = anyTest.serial as TestFn<{
+  one: Gateway;
+  two: Gateway;
+  model: ScriptedModel;
+  programId: string;
+  url: string;
+}>;
 const file = shared(anyTest);
 const inputs = { question: "Where?" };
 test.before(async (t) => {
   const schema = { SIGRUN_DATABASE_SCHEMA: "two_gateways" };
   const { gateway, model, env } = await startScripted(file, schema);
-  const { program } = await gateway.programs.createProgram({ program: { name: "Asked", signature: { text: "question -> answer" } } });
+  const { program } = await gateway.programs.createProgram({
+    program: { name: "Asked", signature: { text: "question -> answer" } },
+  });
   t.context = {
     one: gateway,
     two: await startGateway(file, { ...env, ...schema }),
@@ -88,7 +96,13 @@ test("a run that failed is replayed as it failed, by any gateway", async (t) => 
 
 test("another request under the same request_id is refused, of whatever part it differs", async (t) => {
   const { one, two, programId } = t.context;
-  const request = { programId, inputs, requestId: randomUUID(), labels: { a: "b" }, lm: { temperature: 0.5 } };
+  const request = {
+    programId,
+    inputs,
+    requestId: randomUUID(),
+    labels: { a: "b" },
+    lm: { temperature: 0.5 },
+  };
   await one.programs.executeProgram(request);
   for (const other of [{ inputs: { question: "?" } }, { labels: {} }, { lm: {} }, { revision: 1 }])
     t.like(await failure(t, two.programs.executeProgram({ ...request, ...other })), {
@@ -99,18 +113,26 @@ test("another request under the same request_id is refused, of whatever part it 
 
 test("the same call gets its run also when the program takes other inputs by now", async (t) => {
   const { one, two } = t.context;
-  const { program } = await one.programs.createProgram({ program: { name: "Changed", signature: { text: "question -> answer" } } });
+  const { program } = await one.programs.createProgram({
+    program: { name: "Changed", signature: { text: "question -> answer" } },
+  });
   const request = { programId: program?.handle ?? "", inputs, requestId: randomUUID() };
   const first = await one.programs.executeProgram(request);
-  await two.programs.updateProgram({ program: { id: program?.id ?? "", signature: { text: "topic -> answer" } } });
+  await two.programs.updateProgram({
+    program: { id: program?.id ?? "", signature: { text: "topic -> answer" } },
+  });
   t.is((await two.programs.executeProgram(request)).execution?.id, first.execution?.id);
 });
 
 test("a call that is refused before its record leaves nothing, and its request_id is free", async (t) => {
   const { one, two, programId } = t.context;
   const requestId = randomUUID();
-  t.like(await failure(t, one.programs.executeProgram({ programId, inputs: {}, requestId })), { code: Code.InvalidArgument });
-  t.deepEqual((await two.programs.executeProgram({ programId, inputs, requestId })).outputs, { answer: "here" });
+  t.like(await failure(t, one.programs.executeProgram({ programId, inputs: {}, requestId })), {
+    code: Code.InvalidArgument,
+  });
+  t.deepEqual((await two.programs.executeProgram({ programId, inputs, requestId })).outputs, {
+    answer: "here",
+  });
 });
 
 test("a request_id belongs to its method", async (t) => {
@@ -127,11 +149,17 @@ test("programs, pending records and running records are made once under a reques
   const requestId = randomUUID();
   const program = { name: "Once", signature: { text: "question -> answer" } };
   const gateways = [one, two, one, two];
-  const programs = await Promise.all(gateways.map((gateway) => gateway.programs.createProgram({ program, requestId })));
+  const programs = await Promise.all(
+    gateways.map((gateway) => gateway.programs.createProgram({ program, requestId })),
+  );
   t.is(new Set(programs.map((made) => made.program?.id)).size, 1);
-  const pending = await Promise.all(gateways.map(({ executions }) => executions.createExecution({ programId, inputs, requestId })));
+  const pending = await Promise.all(
+    gateways.map(({ executions }) => executions.createExecution({ programId, inputs, requestId })),
+  );
   t.is(new Set(pending.map((made) => made.execution?.id)).size, 1);
-  const running = await Promise.all(gateways.map(({ executions }) => executions.startExecution({ programId, inputs, requestId })));
+  const running = await Promise.all(
+    gateways.map(({ executions }) => executions.startExecution({ programId, inputs, requestId })),
+  );
   t.is(new Set(running.map((made) => made.execution?.id)).size, 1);
   for (const call of [
     two.programs.createProgram({ program: { ...program, name: "Twice" }, requestId }),

@@ -19,7 +19,9 @@ test.before(async (t) => {
 test.beforeEach((t) => t.context.model.script(capital));
 
 async function create({ programs }: Gateway, text = "question -> answer", type = "Predict"): Promise<string> {
-  const { program } = await programs.createProgram({ program: { name: "Capital", signature: { text }, modules: [{ type }] } });
+  const { program } = await programs.createProgram({
+    program: { name: "Capital", signature: { text }, modules: [{ type }] },
+  });
   return program?.id ?? "";
 }
 
@@ -79,7 +81,10 @@ test("ChainOfThought's reasoning is in the step and not among the outputs", asyn
 test("inputs that do not fit are refused with every path, and leave no record", async (t) => {
   const { gateway } = t.context;
   const programId = await create(gateway, "question, sources: list[str], n: int -> answer");
-  const error = await failure(t, gateway.programs.executeProgram({ programId, inputs: { question: {}, sources: ["a", ["b"]], x: 1 } }));
+  const error = await failure(
+    t,
+    gateway.programs.executeProgram({ programId, inputs: { question: {}, sources: ["a", ["b"]], x: 1 } }),
+  );
   t.is(error.code, Code.InvalidArgument);
   t.is(error.reason, "INPUT_INVALID");
   t.is(error.domain, "sigrun");
@@ -91,7 +96,10 @@ test("inputs that do not fit are refused with every path, and leave no record", 
 test("an answer that does not fit the signature fails the run as OUTPUT_INVALID, with what the model said on the record", async (t) => {
   const { gateway, model } = t.context;
   model.script({ text: "I would rather not." });
-  const error = await failure(t, gateway.programs.executeProgram({ programId: await create(gateway), inputs: { question: "?" } }));
+  const error = await failure(
+    t,
+    gateway.programs.executeProgram({ programId: await create(gateway), inputs: { question: "?" } }),
+  );
   t.is(error.code, Code.Internal);
   t.is(error.reason, "OUTPUT_INVALID");
   const { execution } = await gateway.executions.getExecution({ id: error.metadata.execution_id ?? "" });
@@ -107,7 +115,10 @@ test("a deadline reaches the model's HTTP request, and the run is recorded as fa
   model.script({ hang: true });
   const programId = await create(gateway);
   const aborted = model.aborted();
-  const error = await failure(t, gateway.programs.executeProgram({ programId, inputs: { question: "?" } }, { timeoutMs: 400 }));
+  const error = await failure(
+    t,
+    gateway.programs.executeProgram({ programId, inputs: { question: "?" } }, { timeoutMs: 400 }),
+  );
   t.is(error.code, Code.DeadlineExceeded);
   await until(() => model.aborted() > aborted);
   const record = await until(async () => {
@@ -124,7 +135,10 @@ test("a caller that goes away cancels the model's HTTP request, and the run is r
   const programId = await create(gateway);
   const before = { aborted: model.aborted(), requests: model.requests.length };
   const caller = new AbortController();
-  const call = failure(t, gateway.programs.executeProgram({ programId, inputs: { question: "?" } }, { signal: caller.signal }));
+  const call = failure(
+    t,
+    gateway.programs.executeProgram({ programId, inputs: { question: "?" } }, { signal: caller.signal }),
+  );
   await until(() => model.requests.length > before.requests);
   caller.abort();
   t.is((await call).code, Code.Canceled);
@@ -147,7 +161,10 @@ test("a request_id sent again gets the first run's result and runs nothing", asy
   t.deepEqual(second.outputs, first.outputs);
   t.is(model.requests.length, asked);
 
-  const other = await failure(t, gateway.programs.executeProgram({ ...request, inputs: { question: "another" } }));
+  const other = await failure(
+    t,
+    gateway.programs.executeProgram({ ...request, inputs: { question: "another" } }),
+  );
   t.is(other.code, Code.AlreadyExists);
   t.is(other.reason, "REQUEST_ID_REUSED");
 });
@@ -156,7 +173,9 @@ test("twenty callers with one request_id share one run", async (t) => {
   const { gateway, model } = t.context;
   const request = { programId: await create(gateway), inputs: { question: "?" }, requestId: randomUUID() };
   const asked = model.requests.length;
-  const answers = await Promise.all(Array.from({ length: 20 }, () => gateway.programs.executeProgram(request)));
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => gateway.programs.executeProgram(request)),
+  );
   t.is(new Set(answers.map(({ execution }) => execution?.id)).size, 1);
   t.is(model.requests.length, asked + 1);
 });
@@ -179,7 +198,9 @@ test("headers say what a message without an envelope could not", async (t) => {
 test("two hundred runs at once are all recorded, none as another's", async (t) => {
   const { gateway } = t.context;
   const programId = await create(gateway);
-  const calls = Array.from({ length: 200 }, (_, n) => gateway.programs.executeProgram({ programId, inputs: { question: `q${n}` } }));
+  const calls = Array.from({ length: 200 }, (_, n) =>
+    gateway.programs.executeProgram({ programId, inputs: { question: `q${n}` } }),
+  );
   const ids = (await Promise.all(calls)).map(({ execution }) => execution?.id ?? "");
   const records = await Promise.all(ids.map((id) => gateway.executions.getExecution({ id })));
   t.deepEqual(

@@ -21,13 +21,21 @@ const long = "x".repeat(6_000 * piece);
 
 test.before(async (t) => {
   const { gateway, model } = await startScripted(file);
-  const program = { name: "Streamed", signature: { text: "question -> answer, confidence: float" }, modules: [{ type: "ChainOfThought" }] };
+  const program = {
+    name: "Streamed",
+    signature: { text: "question -> answer, confidence: float" },
+    modules: [{ type: "ChainOfThought" }],
+  };
   const created = await gateway.programs.createProgram({ program });
   t.context = { gateway, model, programId: created.program?.id ?? "" };
 });
-test.beforeEach(({ context }) => context.model.script({ fields: { reasoning: "I know it.", answer, confidence: 0.9 } }));
+test.beforeEach(({ context }) =>
+  context.model.script({ fields: { reasoning: "I know it.", answer, confidence: 0.9 } }),
+);
 
-async function collect(stream: AsyncIterable<StreamProgramResponse>): Promise<StreamProgramResponse["event"][]> {
+async function collect(
+  stream: AsyncIterable<StreamProgramResponse>,
+): Promise<StreamProgramResponse["event"][]> {
   const events: StreamProgramResponse["event"][] = [];
   for await (const { event } of stream) events.push(event);
   return events;
@@ -37,7 +45,9 @@ async function collect(stream: AsyncIterable<StreamProgramResponse>): Promise<St
 function told(events: StreamProgramResponse["event"][]): Record<string, string> {
   const since = events.slice(events.findLastIndex((event) => event.case === "reset") + 1);
   const fields: Record<string, string> = {};
-  for (const event of since) if (event.case === "chunk") fields[event.value.field] = (fields[event.value.field] ?? "") + event.value.text;
+  for (const event of since)
+    if (event.case === "chunk")
+      fields[event.value.field] = (fields[event.value.field] ?? "") + event.value.text;
   return fields;
 }
 
@@ -45,7 +55,10 @@ test("a run is started, its text fields come as they are written, and then the w
   const { gateway, programId } = t.context;
   let header: string | null = null;
   const events = await collect(
-    gateway.programs.streamProgram({ programId, inputs }, { onHeader: (headers) => (header = headers.get("sigrun-execution-id")) }),
+    gateway.programs.streamProgram(
+      { programId, inputs },
+      { onHeader: (headers) => (header = headers.get("sigrun-execution-id")) },
+    ),
   );
   const [started] = events;
   t.like(started, { case: "started", value: { id: header, status: ExecutionStatus.RUNNING } });
@@ -101,7 +114,10 @@ test("a run that fails ends the stream with its reason and its execution's id", 
   const failed = await failure(
     t,
     collect(
-      gateway.programs.streamProgram({ programId, inputs }, { onHeader: (headers) => (id = headers.get("sigrun-execution-id") ?? "") }),
+      gateway.programs.streamProgram(
+        { programId, inputs },
+        { onHeader: (headers) => (id = headers.get("sigrun-execution-id") ?? "") },
+      ),
     ),
   );
   t.like(failed, { code: Code.Internal, reason: "OUTPUT_INVALID", metadata: { execution_id: id } });
@@ -118,7 +134,10 @@ test("a reader that leaves ends the run, which is recorded as cancelled", async 
   let id = "";
   const leave = new AbortController();
   await t.throwsAsync(async () => {
-    for await (const { event } of gateway.programs.streamProgram({ programId, inputs }, { signal: leave.signal })) {
+    for await (const { event } of gateway.programs.streamProgram(
+      { programId, inputs },
+      { signal: leave.signal },
+    )) {
       if (event.case === "started") id = event.value.id;
       if (event.case === "chunk") leave.abort();
     }
@@ -133,11 +152,18 @@ test("a reader that leaves ends the run, which is recorded as cancelled", async 
 
 test("a slow reader slows the reading of the model's answer", async (t) => {
   const { gateway, model, programId } = t.context;
-  model.script({ fields: { reasoning: long, answer, confidence: 1 }, piece }, { fields: { reasoning: "x", answer, confidence: 1 } });
+  model.script(
+    { fields: { reasoning: long, answer, confidence: 1 }, piece },
+    { fields: { reasoning: "x", answer, confidence: 1 } },
+  );
   const before = model.sent();
   // Connect's own client reads ahead; this one reads nothing.
   const session = connect(gateway.url);
-  const call = session.request({ ":method": "POST", ":path": "/sigrun.v1.ProgramService/StreamProgram", ...streaming });
+  const call = session.request({
+    ":method": "POST",
+    ":path": "/sigrun.v1.ProgramService/StreamProgram",
+    ...streaming,
+  });
   call.end(enveloped({ programId, inputs }));
   await once(call, "response");
   // The first script is this call's, so no other may be there before it.
@@ -154,7 +180,11 @@ test("a slow reader slows the reading of the model's answer", async (t) => {
   session.destroy();
 });
 
-const streaming = { "content-type": "application/connect+json", "connect-protocol-version": "1", "connect-timeout-ms": "60000" };
+const streaming = {
+  "content-type": "application/connect+json",
+  "connect-protocol-version": "1",
+  "connect-timeout-ms": "60000",
+};
 
 /** A message of a stream in Connect's protocol: a flag, its length, its JSON. */
 function enveloped(message: object): Buffer {

@@ -15,7 +15,8 @@ test.before(async (t) => {
 });
 
 /** What was told of each execution, in the order that it was. */
-const byExecution = (lines: readonly string[]) => Object.groupBy(lines, (line) => line.split(" ")[0] as string);
+const byExecution = (lines: readonly string[]) =>
+  Object.groupBy(lines, (line) => line.split(" ")[0] as string);
 
 test("whoever resumes from any event is told exactly what came after it, by any gateway", async (t) => {
   const { one, two } = t.context;
@@ -30,10 +31,14 @@ test("whoever resumes from any event is told exactly what came after it, by any 
   await until(() => told().length === 80);
   const all = told();
   t.is(new Set(all).size, 80);
-  for (const [id, lines] of Object.entries(byExecution(all))) t.deepEqual(lines, [`${id} RUNNING`, `${id} COMPLETED`]);
+  for (const [id, lines] of Object.entries(byExecution(all)))
+    t.deepEqual(lines, [`${id} RUNNING`, `${id} COMPLETED`]);
   const changes = events.filter(({ event }) => event.case === "execution");
   for (const from of [0, 1, 17, 40, 78]) {
-    const again = await watch(t, from % 2 === 0 ? two : one, { filter, resumeToken: changes[from]?.resumeToken ?? "" });
+    const again = await watch(t, from % 2 === 0 ? two : one, {
+      filter,
+      resumeToken: changes[from]?.resumeToken ?? "",
+    });
     await until(() => again.told().length >= 79 - from);
     // Two executions' changes that are committed side by side have no order; one execution's have theirs.
     t.deepEqual(byExecution(again.told()), byExecution(all.slice(from + 1)));
@@ -50,7 +55,12 @@ test("whoever comes back too late is told that changes were left out, and goes o
   await begin(gateway, programId);
   const kept = await watch(t, gateway, { filter });
   kept.leave();
-  const store = await openStore({ url: env.DATABASE_URL ?? "", schema: "late", pool: 1, log: createLogger("error") });
+  const store = await openStore({
+    url: env.DATABASE_URL ?? "",
+    schema: "late",
+    pool: 1,
+    log: createLogger("error"),
+  });
   await store.changeLog.mark();
   while ((await store.changeLog.forget(0)) > 0);
   await store.changeLog.mark();

@@ -25,7 +25,10 @@ test("every change of the executions that match is told in order, whichever gate
   const { execution } = await two.executions.createExecution({ programId, inputs: { question: "Where?" } });
   const id = execution?.id ?? "";
   await one.executions.startExecution({ id });
-  await two.executions.updateExecution({ execution: { id, labels: { team: "a" } }, updateMask: { paths: ["labels"] } });
+  await two.executions.updateExecution({
+    execution: { id, labels: { team: "a" } },
+    updateMask: { paths: ["labels"] },
+  });
   await complete(one, id, "here");
   await two.executions.deleteExecution({ id });
   const other = await begin(two, programId);
@@ -42,16 +45,33 @@ test("an execution is told as it was at each change, and not as it is by now", a
   const { execution } = await two.executions.createExecution({ programId, inputs: { question: "Where?" } });
   const id = execution?.id ?? "";
   await two.executions.startExecution({ id });
-  await two.executions.completeExecution({ id, outputs: { answer: "here" }, durationMs: 7n, tokenUsage: { inputTokens: 3n } });
-  await two.executions.updateExecution({ execution: { id, labels: { team: "a" } }, updateMask: { paths: ["labels"] } });
-  const { events } = await watch(t, one, { filter, resumeToken: begun[0]?.resumeToken ?? "", view: ExecutionView.FULL });
+  await two.executions.completeExecution({
+    id,
+    outputs: { answer: "here" },
+    durationMs: 7n,
+    tokenUsage: { inputTokens: 3n },
+  });
+  await two.executions.updateExecution({
+    execution: { id, labels: { team: "a" } },
+    updateMask: { paths: ["labels"] },
+  });
+  const { events } = await watch(t, one, {
+    filter,
+    resumeToken: begun[0]?.resumeToken ?? "",
+    view: ExecutionView.FULL,
+  });
   await until(() => events.length >= 4);
   const seen = events.map(({ event }) => (event.case === "execution" ? event.value : undefined));
   t.like(seen[0], { id, status: ExecutionStatus.PENDING, inputs: { question: "Where?" }, labels: {} });
   t.deepEqual([seen[0]?.startedAt, seen[0]?.outputs, seen[0]?.durationMs], [undefined, undefined, undefined]);
   t.like(seen[1], { status: ExecutionStatus.RUNNING, completedAt: undefined, outputs: undefined });
   t.truthy(seen[1]?.startedAt);
-  t.like(seen[2], { status: ExecutionStatus.COMPLETED, outputs: { answer: "here" }, durationMs: 7n, labels: {} });
+  t.like(seen[2], {
+    status: ExecutionStatus.COMPLETED,
+    outputs: { answer: "here" },
+    durationMs: 7n,
+    labels: {},
+  });
   t.like(seen[3], { status: ExecutionStatus.COMPLETED, labels: { team: "a" } });
   const { execution: now } = await one.executions.getExecution({ id });
   t.deepEqual(seen[3], now);
@@ -82,7 +102,10 @@ test("a watch tells of what its filter matches at that time", async (t) => {
     stepless.told(),
     ids.map((id) => `${id} COMPLETED`),
   );
-  t.like(await failure(t, watch(t, one, { filter: "nothing = 1" })), { code: Code.InvalidArgument, reason: "FILTER_INVALID" });
+  t.like(await failure(t, watch(t, one, { filter: "nothing = 1" })), {
+    code: Code.InvalidArgument,
+    reason: "FILTER_INVALID",
+  });
 });
 
 test("a change that is committed after a later one is not missed", async (t) => {
@@ -91,7 +114,8 @@ test("a change that is committed after a later one is not missed", async (t) => 
   const [early, late] = [await begin(one, programId), await begin(one, programId)];
   const { told } = await watch(t, one, { filter });
   const [first, second] = await Promise.all([connect(t, url), connect(t, url)]);
-  const change = (client: pg.Client, id: string) => client.query('UPDATE executions SET labels = \'{"a": "b"}\' WHERE id = $1', [id]);
+  const change = (client: pg.Client, id: string) =>
+    client.query('UPDATE executions SET labels = \'{"a": "b"}\' WHERE id = $1', [id]);
   await first.query("BEGIN");
   await change(first, early);
   await change(second, late);
@@ -137,21 +161,27 @@ test.serial("a slow reader costs no memory, and is told all of it", async (t) =>
   t.timeout(300_000);
   const { one, two } = t.context;
   const { programId, filter } = await createProgram(t.context, "Slow");
-  const rss = () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${one.process.pid}/status`, "utf8"))?.[1]) / 1024;
+  const rss = () =>
+    Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${one.process.pid}/status`, "utf8"))?.[1]) / 1024;
   const leave = new AbortController();
   t.teardown(() => leave.abort());
-  const changes = one.executions.watchExecutions({ filter, view: ExecutionView.FULL }, { signal: leave.signal })[Symbol.asyncIterator]();
+  const changes = one.executions
+    .watchExecutions({ filter, view: ExecutionView.FULL }, { signal: leave.signal })
+    [Symbol.asyncIterator]();
   await changes.next();
   const before = rss();
   const question = "x".repeat(200_000);
-  for (let left = 120; left > 0; left--) await Promise.all(Array.from({ length: 10 }, () => begin(two, programId, question)));
+  for (let left = 120; left > 0; left--)
+    await Promise.all(Array.from({ length: 10 }, () => begin(two, programId, question)));
   const behind = rss();
   const seen = new Set<string>();
   while (seen.size < 1_200) {
     const { value } = await changes.next();
     if (value?.event.case === "execution") seen.add(value.event.value.id);
   }
-  t.log(`${Math.round(before)} MiB before, ${Math.round(behind)} MiB while 240 MB wait, ${Math.round(rss())} MiB after`);
+  t.log(
+    `${Math.round(before)} MiB before, ${Math.round(behind)} MiB while 240 MB wait, ${Math.round(rss())} MiB after`,
+  );
   t.true(behind - before < 160, `${before} to ${behind}`);
 });
 

@@ -22,7 +22,9 @@ function below(pid: number | undefined, name: string): number[] {
       .trim()
       .split("\n")
       .map(Number);
-    const named = children.filter((child) => execFileSync("ps", ["-o", "args=", "-p", String(child)], { encoding: "utf8" }).includes(name));
+    const named = children.filter((child) =>
+      execFileSync("ps", ["-o", "args=", "-p", String(child)], { encoding: "utf8" }).includes(name),
+    );
     return [...named, ...children.flatMap((child) => below(child, name))];
   } catch {
     return [];
@@ -121,7 +123,12 @@ test("what an attempt writes after the next one began is refused by the database
   const { gateway, model, env } = await startScripted(t, schema);
   model.script({ hang: true });
   const programId = await createMoods(gateway);
-  const store = await openStore({ url: env.DATABASE_URL, schema: "public", pool: 2, log: createLogger("silent") });
+  const store = await openStore({
+    url: env.DATABASE_URL,
+    schema: "public",
+    pool: 2,
+    log: createLogger("silent"),
+  });
   t.teardown(async () => {
     await store.close();
   });
@@ -134,8 +141,22 @@ test("what an attempt writes after the next one began is refused by the database
 
   const { definition } = await store.revisions.get(project, first.programId, 1);
   const tokenUsage = { inputTokens: 1, outputTokens: 1, cachedTokens: 0, lmCalls: 1 };
-  const progress = { phase: "score", message: "", fraction: null, bestScore: null, baselineScore: null, tokenUsage };
-  const draft = { origin: "optimized", status: "optimized", definition, dspyProgramId: "p_x", score: 1, optimizationId: id } as const;
+  const progress = {
+    phase: "score",
+    message: "",
+    fraction: null,
+    bestScore: null,
+    baselineScore: null,
+    tokenUsage,
+  };
+  const draft = {
+    origin: "optimized",
+    status: "optimized",
+    definition,
+    dspyProgramId: "p_x",
+    score: 1,
+    optimizationId: id,
+  } as const;
   const end = { baselineScore: 0, score: 1, tokenUsage, message: "" };
   t.false(await store.attempts.note(first, progress));
   t.is(await store.attempts.complete(first, end, draft), undefined);

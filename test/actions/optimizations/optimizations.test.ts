@@ -22,9 +22,20 @@ test.beforeEach(async ({ context }) => {
 
 test("an optimization is on record at once, makes a better revision in the background, and that one is served", async (t) => {
   const { gateway, model, programId } = t.context;
-  const { optimization: begun } = await gateway.programs.optimizeProgram({ programId, dataset: sentences, labels: { team: "moods" } });
+  const { optimization: begun } = await gateway.programs.optimizeProgram({
+    programId,
+    dataset: sentences,
+    labels: { team: "moods" },
+  });
   t.is(begun?.status, OptimizationStatus.PENDING);
-  t.like(begun, { programId, baseRevision: 1, optimizer: "BootstrapFewShot", trainsetSize: 9, valsetSize: 3, labels: { team: "moods" } });
+  t.like(begun, {
+    programId,
+    baseRevision: 1,
+    optimizer: "BootstrapFewShot",
+    trainsetSize: 9,
+    valsetSize: 3,
+    labels: { team: "moods" },
+  });
   t.is(begun?.metrics[0]?.name, "exact_match");
 
   const done = await ended(gateway, begun?.id ?? "");
@@ -42,7 +53,10 @@ test("an optimization is on record at once, makes a better revision in the backg
   t.like(revision, { origin: "optimized", optimizationId: done.id, score: 1 });
 
   await gateway.programs.deployProgram({ programId });
-  const { outputs } = await gateway.programs.executeProgram({ programId, inputs: { text: "Sentence 99 is glad." } });
+  const { outputs } = await gateway.programs.executeProgram({
+    programId,
+    inputs: { text: "Sentence 99 is glad." },
+  });
   t.deepEqual(outputs, { mood: "glad" });
   t.true((model.requests.at(-1)?.messages.length ?? 0) > 2);
 });
@@ -51,7 +65,11 @@ test("what is not better makes no revision, unless keep_worse asks for it", asyn
   const { gateway, model, programId } = t.context;
   model.script({ fields: { mood: "sad" } });
   const run = async (keepWorse: boolean) => {
-    const { optimization } = await gateway.programs.optimizeProgram({ programId, dataset: sentences, keepWorse });
+    const { optimization } = await gateway.programs.optimizeProgram({
+      programId,
+      dataset: sentences,
+      keepWorse,
+    });
     return ended(gateway, optimization?.id ?? "");
   };
   t.like(await run(false), { status: OptimizationStatus.COMPLETED, revision: 0 });
@@ -97,11 +115,15 @@ test("a cancelled optimization ends at once, the model is left alone, and the pr
 test("a request_id starts one optimization, and no other under it", async (t) => {
   const { gateway, programId } = t.context;
   const requestId = randomUUID();
-  const ask = (seed: bigint) => gateway.programs.optimizeProgram({ programId, dataset: sentences, requestId, seed });
+  const ask = (seed: bigint) =>
+    gateway.programs.optimizeProgram({ programId, dataset: sentences, requestId, seed });
   const both = await Promise.all([ask(1n), ask(1n)]);
   t.is(both[0].optimization?.id, both[1].optimization?.id);
   t.is((await failure(t, ask(2n))).reason, "REQUEST_ID_REUSED");
-  const { optimizations } = await gateway.optimizations.listOptimizations({ filter: `program_id = "${programId}"`, countTotal: true });
+  const { optimizations } = await gateway.optimizations.listOptimizations({
+    filter: `program_id = "${programId}"`,
+    countTotal: true,
+  });
   t.is(optimizations.length, 1);
   await ended(gateway, both[0].optimization?.id ?? "");
 });
@@ -109,7 +131,10 @@ test("a request_id starts one optimization, and no other under it", async (t) =>
 test("everything that is wrong with a request is told with its path, and nothing is recorded", async (t) => {
   const { gateway, programId } = t.context;
   const refused = async (request: object) => {
-    const { code, paths } = await failure(t, gateway.programs.optimizeProgram({ programId, dataset: sentences, ...request }));
+    const { code, paths } = await failure(
+      t,
+      gateway.programs.optimizeProgram({ programId, dataset: sentences, ...request }),
+    );
     t.is(code, Code.InvalidArgument);
     return paths;
   };
@@ -123,28 +148,48 @@ test("everything that is wrong with a request is told with its path, and nothing
   t.deepEqual(await refused({ dataset: [] }), ["dataset"]);
   t.deepEqual(await refused({ dataset: sentences.slice(0, 1) }), ["dataset"]);
   t.deepEqual(await refused({ optimizer: "Magic" }), ["optimizer"]);
-  t.deepEqual(await refused({ config: { max_bootstrapped_demos: "4", demos: 1 } }), ["config.demos", "config.max_bootstrapped_demos"]);
+  t.deepEqual(await refused({ config: { max_bootstrapped_demos: "4", demos: 1 } }), [
+    "config.demos",
+    "config.max_bootstrapped_demos",
+  ]);
   t.deepEqual(await refused({ metrics: [{ name: "luck" }, { name: "exact_match", field: "text" }] }), [
     "metrics[0].name",
     "metrics[1].field",
   ]);
-  t.deepEqual(await refused({ lms: { teacher: { model: "openai/none" }, uncle: {} } }), ["lms.teacher.model", "lms.uncle"]);
+  t.deepEqual(await refused({ lms: { teacher: { model: "openai/none" }, uncle: {} } }), [
+    "lms.teacher.model",
+    "lms.uncle",
+  ]);
   t.deepEqual(await refused({ budget: { lmCalls: -1n } }), ["budget.lm_calls"]);
   t.deepEqual(await refused({ seed: -1n }), ["seed"]);
   const each = { seed: -1n, labels: { "1": "" }, budget: { tokens: -1n }, optimizer: "Magic", dataset: [] };
   t.deepEqual(await refused(each), ["budget.tokens", "dataset", 'labels["1"]', "optimizer", "seed"]);
   t.deepEqual(await refused({ labels: { "1": "" } }), ['labels["1"]']);
-  const { message } = await failure(t, gateway.programs.optimizeProgram({ programId, dataset: sentences, optimizer: "Magic" }));
+  const { message } = await failure(
+    t,
+    gateway.programs.optimizeProgram({ programId, dataset: sentences, optimizer: "Magic" }),
+  );
   t.true(message.includes("BootstrapFewShot") && message.includes("GEPA"));
-  const { optimizations } = await gateway.optimizations.listOptimizations({ filter: `program_id = "${programId}"` });
+  const { optimizations } = await gateway.optimizations.listOptimizations({
+    filter: `program_id = "${programId}"`,
+  });
   t.deepEqual(optimizations, []);
-  t.is((await failure(t, gateway.programs.optimizeProgram({ programId: randomUUID(), dataset: sentences }))).code, Code.NotFound);
+  t.is(
+    (await failure(t, gateway.programs.optimizeProgram({ programId: randomUUID(), dataset: sentences })))
+      .code,
+    Code.NotFound,
+  );
 });
 
 test("a budget ends an optimization with what it has, and one that is too small fails it, with what was spent", async (t) => {
   const { gateway, programId } = t.context;
   const run = async (lmCalls: bigint) => {
-    const request = { programId, dataset: sentences, budget: { lmCalls }, optimizer: "BootstrapFewShotWithRandomSearch" };
+    const request = {
+      programId,
+      dataset: sentences,
+      budget: { lmCalls },
+      optimizer: "BootstrapFewShotWithRandomSearch",
+    };
     const { optimization } = await gateway.programs.optimizeProgram(request);
     return ended(gateway, optimization?.id ?? "");
   };
@@ -161,32 +206,50 @@ test("a model that refuses the key fails an optimization with its reason", async
   const { gateway, model, programId } = t.context;
   model.script({ status: 401, error: { message: "no such key", code: "invalid_api_key" } });
   const { optimization } = await gateway.programs.optimizeProgram({ programId, dataset: sentences });
-  t.like(await ended(gateway, optimization?.id ?? ""), { status: OptimizationStatus.FAILED, errorReason: "LM_AUTH_FAILED" });
+  t.like(await ended(gateway, optimization?.id ?? ""), {
+    status: OptimizationStatus.FAILED,
+    errorReason: "LM_AUTH_FAILED",
+  });
 });
 
 test("the catalogue says which models an optimizer and a metric may be given", async (t) => {
   const { catalogue } = t.context.gateway;
-  const lmsOf = (entries: { name: string; lms: string[] }[]) => Object.fromEntries(entries.map(({ name, lms }) => [name, lms]));
+  const lmsOf = (entries: { name: string; lms: string[] }[]) =>
+    Object.fromEntries(entries.map(({ name, lms }) => [name, lms]));
   const { optimizers } = await catalogue.listOptimizers({});
-  t.like(lmsOf(optimizers), { BootstrapFewShot: ["teacher"], MIPROv2: ["teacher", "prompt", "task"], LabeledFewShot: [] });
+  t.like(lmsOf(optimizers), {
+    BootstrapFewShot: ["teacher"],
+    MIPROv2: ["teacher", "prompt", "task"],
+    LabeledFewShot: [],
+  });
   t.like(lmsOf((await catalogue.listMetrics({})).metrics), { exact_match: [], judge: ["judge"] });
 });
 
 test("optimizations are listed by any of their fields", async (t) => {
   const { gateway, programId } = t.context;
   const begun = [];
-  for (const seed of [1n, 2n, 3n]) begun.push(await gateway.programs.optimizeProgram({ programId, dataset: sentences, seed }));
+  for (const seed of [1n, 2n, 3n])
+    begun.push(await gateway.programs.optimizeProgram({ programId, dataset: sentences, seed }));
   for (const { optimization } of begun) await ended(gateway, optimization?.id ?? "");
   const list = (filter: string, orderBy = "") =>
-    gateway.optimizations.listOptimizations({ filter: `program_id = "${programId}" AND (${filter})`, orderBy });
-  t.is((await list("status = COMPLETED AND score >= 0.5 AND optimizer = BootstrapFewShot")).optimizations.length, 3);
+    gateway.optimizations.listOptimizations({
+      filter: `program_id = "${programId}" AND (${filter})`,
+      orderBy,
+    });
+  t.is(
+    (await list("status = COMPLETED AND score >= 0.5 AND optimizer = BootstrapFewShot")).optimizations.length,
+    3,
+  );
   t.is((await list("status = FAILED OR score < 0.5")).optimizations.length, 0);
   const { optimizations } = await list("score > 0", "created_at");
   t.deepEqual(
     optimizations.map(({ seed }) => seed),
     [1n, 2n, 3n],
   );
-  const page = await gateway.optimizations.listOptimizations({ filter: `program_id = "${programId}"`, pageSize: 2 });
+  const page = await gateway.optimizations.listOptimizations({
+    filter: `program_id = "${programId}"`,
+    pageSize: 2,
+  });
   const next = await gateway.optimizations.listOptimizations({
     filter: `program_id = "${programId}"`,
     pageSize: 2,

@@ -11,7 +11,13 @@ import { until } from "../../_wait.ts";
 type Proxy = Awaited<ReturnType<typeof startProxy>>;
 type Line = { level: string; msg: string; optimization?: string };
 
-const test = anyTest.serial as TestFn<{ gateway: Gateway; model: ScriptedModel; proxy: Proxy; url: string; programId: string }>;
+const test = anyTest.serial as TestFn<{
+  gateway: Gateway;
+  model: ScriptedModel;
+  proxy: Proxy;
+  url: string;
+  programId: string;
+}>;
 const file = shared(anyTest);
 test.before(async (t) => {
   const { env, model } = await startScripted(file);
@@ -19,7 +25,11 @@ test.before(async (t) => {
   const proxy = await startProxy(Number(url.port));
   file.teardown(proxy.close);
   url.port = String(proxy.port);
-  const gateway = await startGateway(file, { ...env, DATABASE_URL: url.href, SIGRUN_DATABASE_SCHEMA: "public" });
+  const gateway = await startGateway(file, {
+    ...env,
+    DATABASE_URL: url.href,
+    SIGRUN_DATABASE_SCHEMA: "public",
+  });
   t.context = { gateway, model, proxy, url: env.DATABASE_URL, programId: await createMoods(gateway) };
 });
 
@@ -30,7 +40,11 @@ function linesOf(gateway: Gateway, id: string): Line[] {
 }
 
 for (const [what, later, end] of [
-  ["an optimization that succeeds", undefined, { status: OptimizationStatus.COMPLETED, score: 1, errorReason: "" }],
+  [
+    "an optimization that succeeds",
+    undefined,
+    { status: OptimizationStatus.COMPLETED, score: 1, errorReason: "" },
+  ],
   [
     "an optimization that fails",
     { status: 401, error: { message: "no such key", code: "invalid_api_key" } },
@@ -43,13 +57,21 @@ for (const [what, later, end] of [
     const after = new Promise<void>((resolve) => (open = resolve));
     const before = model.requests.length;
     // The scores before are of three examples.
-    model.answer((asked) => (later && model.requests.length > before + 3 ? later : ({ ...learning(asked), after } as Reply)));
-    const { optimization } = await gateway.programs.optimizeProgram({ programId, dataset: sentences, baseRevision: 1 });
+    model.answer((asked) =>
+      later && model.requests.length > before + 3 ? later : ({ ...learning(asked), after } as Reply),
+    );
+    const { optimization } = await gateway.programs.optimizeProgram({
+      programId,
+      dataset: sentences,
+      baseRevision: 1,
+    });
     const id = optimization?.id ?? "";
     await until(() => model.requests.length > before);
     proxy.cut();
     open();
-    await until(() => linesOf(gateway, id).some(({ msg }) => msg.includes("the end of an optimization waits")));
+    await until(() =>
+      linesOf(gateway, id).some(({ msg }) => msg.includes("the end of an optimization waits")),
+    );
     proxy.mend();
     await until(() => gateway.optimizations.getOptimization({ id }).catch(() => undefined));
     t.like(await ended(gateway, id), { ...end, attempt: 1 });
@@ -73,7 +95,9 @@ test("an evaluation that ends while the database is away is on record when it is
   t.is((await call).reason, "STORE_UNAVAILABLE");
   proxy.mend();
   const metrics = await until(async () => {
-    const { program } = await gateway.programs.getProgram({ id: programId }).catch(() => ({ program: undefined }));
+    const { program } = await gateway.programs
+      .getProgram({ id: programId })
+      .catch(() => ({ program: undefined }));
     return program?.performanceMetrics?.evaluation;
   });
   t.like(metrics, { revision: 1, score: 0.5, examples: 12 });
@@ -104,13 +128,19 @@ test("the job queue tells of a database that is away, but not at each try, and w
 
 test("what ends an optimization is one line in the log, with its reason and without a stack", async (t) => {
   const { gateway, model, programId } = t.context;
-  const begin = async () => (await gateway.programs.optimizeProgram({ programId, dataset: sentences })).optimization?.id ?? "";
+  const begin = async () =>
+    (await gateway.programs.optimizeProgram({ programId, dataset: sentences })).optimization?.id ?? "";
   model.script({ status: 401, error: { message: "no such key sk-1234", code: "invalid_api_key" } });
   const failed = await begin();
   await ended(gateway, failed);
   const attempt = 1;
   t.like(linesOf(gateway, failed).slice(1), [
-    { level: "warn", attempt, reason: "LM_AUTH_FAILED", msg: "an optimization failed, and is not tried again" },
+    {
+      level: "warn",
+      attempt,
+      reason: "LM_AUTH_FAILED",
+      msg: "an optimization failed, and is not tried again",
+    },
   ]);
 
   model.script({ hang: true });
@@ -121,7 +151,8 @@ test("what ends an optimization is one line in the log, with its reason and with
   await until(() => linesOf(gateway, cancelled).length > 1);
   t.like(linesOf(gateway, cancelled).slice(1), [{ level: "info", attempt }]);
   for (const noise of ["Sentence", "sk-1234"]) t.false(gateway.log().includes(noise));
-  for (const id of [failed, cancelled]) t.false(linesOf(gateway, id).some((line) => JSON.stringify(line).includes("    at ")));
+  for (const id of [failed, cancelled])
+    t.false(linesOf(gateway, id).some((line) => JSON.stringify(line).includes("    at ")));
 });
 
 test("who watches an optimization is told of its end, also where that has the time of the step before it", async (t) => {
@@ -137,9 +168,10 @@ test("who watches an optimization is told of its end, also where that has the ti
     if (event.case !== "optimization") continue;
     last = event.value.status;
     if (last === OptimizationStatus.RUNNING)
-      await client.query("UPDATE optimizations SET status = 'cancelled', completed_at = now(), error_reason = 'CANCELLED' WHERE id = $1", [
-        id,
-      ]);
+      await client.query(
+        "UPDATE optimizations SET status = 'cancelled', completed_at = now(), error_reason = 'CANCELLED' WHERE id = $1",
+        [id],
+      );
   }
   t.is(last, OptimizationStatus.CANCELLED);
 });

@@ -4,7 +4,11 @@ import { failure } from "../../_errors.ts";
 import { startGateway, startScripted } from "../../_gateway.ts";
 
 const inputs = { question: "Six times seven?" };
-const of = (type: string) => ({ name: `Of ${type}`, signature: { text: "question -> answer" }, modules: [{ type }] });
+const of = (type: string) => ({
+  name: `Of ${type}`,
+  signature: { text: "question -> answer" },
+  modules: [{ type }],
+});
 const code = { fields: { reasoning: "I multiply", generated_code: 'SUBMIT({"answer": 6 * 7})' } };
 const endless = { fields: { reasoning: "I think", generated_code: "while True:\n    pass" } };
 const answer = { fields: { reasoning: "the code says so", answer: "42" } };
@@ -20,19 +24,28 @@ test("modules that run code are refused until the operator switches them on, and
   const { program } = await gateway.programs.createProgram({ program: of("ProgramOfThought") });
   const programId = program?.id ?? "";
   model.script(code, answer);
-  const { outputs, execution } = await gateway.programs.executeProgram({ programId, inputs }, { timeoutMs: 60_000 });
+  const { outputs, execution } = await gateway.programs.executeProgram(
+    { programId, inputs },
+    { timeoutMs: 60_000 },
+  );
   t.deepEqual(outputs, { answer: "42" });
   t.is(execution?.tokenUsage?.lmCalls, 2n);
 
   model.script(endless);
-  const late = await t.throwsAsync(gateway.programs.executeProgram({ programId, inputs }, { timeoutMs: 4_000 }), {
-    instanceOf: ConnectError,
-  });
+  const late = await t.throwsAsync(
+    gateway.programs.executeProgram({ programId, inputs }, { timeoutMs: 4_000 }),
+    {
+      instanceOf: ConnectError,
+    },
+  );
   t.is(late?.code, Code.DeadlineExceeded);
 
   const off = await startGateway(t, { ...env, SIGRUN_DATABASE_SCHEMA: "off" });
   for (const type of ["ProgramOfThought", "CodeAct", "RLM"]) {
-    t.regex((await off.catalogue.listModules({})).modules.find(({ name }) => name === type)?.refused ?? "", /SIGRUN_GENERATED_CODE/);
+    t.regex(
+      (await off.catalogue.listModules({})).modules.find(({ name }) => name === type)?.refused ?? "",
+      /SIGRUN_GENERATED_CODE/,
+    );
     const refused = await failure(t, off.programs.createProgram({ program: of(type) }));
     t.like(refused, { code: Code.FailedPrecondition, reason: "NOT_ENABLED" });
     t.deepEqual(refused.paths, ["program.modules[0].type"]);
@@ -44,7 +57,10 @@ test("modules that run code are refused until the operator switches them on, and
 
 test("a program that was made while code was switched on says NOT_ENABLED once it is not", async (t) => {
   t.timeout(240_000);
-  const { gateway, env } = await startScripted(t, { SIGRUN_GENERATED_CODE: "on", SIGRUN_DATABASE_SCHEMA: "both" });
+  const { gateway, env } = await startScripted(t, {
+    SIGRUN_GENERATED_CODE: "on",
+    SIGRUN_DATABASE_SCHEMA: "both",
+  });
   const { program } = await gateway.programs.createProgram({ program: of("RLM") });
   const id = program?.id ?? "";
   await gateway.stop();

@@ -35,14 +35,24 @@ const faults: [what: string, reply: Reply, code: Code, reason: string][] = [
     Code.ResourceExhausted,
     "LM_RATE_LIMITED",
   ],
-  ["refuses the key", { status: 401, error: { message: "bad key sk-secret" } }, Code.FailedPrecondition, "LM_AUTH_FAILED"],
+  [
+    "refuses the key",
+    { status: 401, error: { message: "bad key sk-secret" } },
+    Code.FailedPrecondition,
+    "LM_AUTH_FAILED",
+  ],
   [
     "has a smaller context window",
     { status: 400, error: { message: "maximum context length is 10", code: "context_length_exceeded" } },
     Code.InvalidArgument,
     "CONTEXT_WINDOW_EXCEEDED",
   ],
-  ["refuses the request", { status: 400, error: { message: "no", code: "content_filter" } }, Code.FailedPrecondition, "LM_REFUSED"],
+  [
+    "refuses the request",
+    { status: 400, error: { message: "no", code: "content_filter" } },
+    Code.FailedPrecondition,
+    "LM_REFUSED",
+  ],
   [
     "has no such model",
     { status: 404, error: { message: "no such model", code: "model_not_found" } },
@@ -69,8 +79,13 @@ test("a provider that can't be reached is LM_UNAVAILABLE", async (t) => {
   await new Promise<void>((listening) => free.listen(0, "127.0.0.1", listening));
   const { port } = free.address() as { port: number };
   await new Promise((closed) => free.close(closed));
-  const { programs } = await startGateway(t, { ...t.context.env, SIGRUN_LM_API_BASE: `http://127.0.0.1:${port}/v1` });
-  const { program } = await programs.createProgram({ program: { name: "Far", signature: { text: "question -> answer" } } });
+  const { programs } = await startGateway(t, {
+    ...t.context.env,
+    SIGRUN_LM_API_BASE: `http://127.0.0.1:${port}/v1`,
+  });
+  const { program } = await programs.createProgram({
+    program: { name: "Far", signature: { text: "question -> answer" } },
+  });
   t.like(await failure(t, programs.executeProgram({ programId: program?.id ?? "", inputs })), {
     code: Code.Unavailable,
     reason: "LM_UNAVAILABLE",
@@ -83,10 +98,22 @@ test("only models that the operator allows may be named, by the program, a modul
   const signature = { text: "question -> answer" };
   const other = { model: "openai/third" };
   const refused = (call: Promise<unknown>) => failure(t, call);
-  t.deepEqual((await refused(programs.executeProgram({ programId: t.context.programId, inputs, lm: other }))).paths, ["lm.model"]);
-  t.deepEqual((await refused(programs.createProgram({ program: { name: "x", signature, lm: other } }))).paths, ["program.lm.model"]);
   t.deepEqual(
-    (await refused(programs.createProgram({ program: { name: "x", signature, modules: [{ type: "Predict", lm: other }] } }))).paths,
+    (await refused(programs.executeProgram({ programId: t.context.programId, inputs, lm: other }))).paths,
+    ["lm.model"],
+  );
+  t.deepEqual(
+    (await refused(programs.createProgram({ program: { name: "x", signature, lm: other } }))).paths,
+    ["program.lm.model"],
+  );
+  t.deepEqual(
+    (
+      await refused(
+        programs.createProgram({
+          program: { name: "x", signature, modules: [{ type: "Predict", lm: other }] },
+        }),
+      )
+    ).paths,
     ["program.modules[0].lm.model"],
   );
 });
@@ -107,8 +134,18 @@ test("settings of the call go over the module's, and those over the program's", 
 });
 
 test("the address and the key of a provider are no settings", async (t) => {
-  const params = { api_base: "http://127.0.0.1:9", api_key: "k", headers: {}, extra_body: {}, n: 5, model: "openai/third" };
-  const refused = await failure(t, t.context.gateway.programs.executeProgram({ programId: t.context.programId, inputs, lm: { params } }));
+  const params = {
+    api_base: "http://127.0.0.1:9",
+    api_key: "k",
+    headers: {},
+    extra_body: {},
+    n: 5,
+    model: "openai/third",
+  };
+  const refused = await failure(
+    t,
+    t.context.gateway.programs.executeProgram({ programId: t.context.programId, inputs, lm: { params } }),
+  );
   t.deepEqual(
     refused.paths,
     Object.keys(params)
@@ -148,15 +185,22 @@ test("a cached answer costs no tokens, and its record says so", async (t) => {
 test("the sidecar does not grow with use", async (t) => {
   t.timeout(120_000);
   const { gateway, programId } = t.context;
-  const childrenOf = (pid: number | string) => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+  const childrenOf = (pid: number | string) =>
+    readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
   const children = childrenOf(gateway.process.pid ?? 0).flatMap((pid) => [pid, ...childrenOf(pid)]);
   const rss = () =>
-    children.reduce((sum, pid) => sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024, 0);
+    children.reduce(
+      (sum, pid) =>
+        sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024,
+      0,
+    );
   const question = "x".repeat(50_000);
   const some = async () => {
     for (let n = 0; n < 20; n++)
       await Promise.all(
-        Array.from({ length: 20 }, (_, m) => gateway.programs.executeProgram({ programId, inputs: { question: `${n} ${m} ${question}` } })),
+        Array.from({ length: 20 }, (_, m) =>
+          gateway.programs.executeProgram({ programId, inputs: { question: `${n} ${m} ${question}` } }),
+        ),
       );
     return rss();
   };

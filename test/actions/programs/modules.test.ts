@@ -32,7 +32,11 @@ test("a pipeline hands fields on by their names and by input_from, and each modu
     signature: { text: "question -> answer, reasoning, passages: list[str]" },
     modules: [
       { name: "search", type: "Predict", signature: { text: "question -> passages: list[str]" } },
-      { name: "draft", type: "ChainOfThought", signature: { text: "question, passages: list[str] -> draft_answer" } },
+      {
+        name: "draft",
+        type: "ChainOfThought",
+        signature: { text: "question, passages: list[str] -> draft_answer" },
+      },
       {
         name: "polish",
         type: "Predict",
@@ -74,7 +78,9 @@ test("a pipeline that fails on its way keeps the steps and the tokens until then
   });
   t.context.model.script({ fields: { topic: "x" } }, { text: "no" });
   const failed = await failure(t, t.context.gateway.programs.executeProgram({ programId, inputs }));
-  const { execution } = await t.context.gateway.executions.getExecution({ id: failed.metadata.execution_id ?? "" });
+  const { execution } = await t.context.gateway.executions.getExecution({
+    id: failed.metadata.execution_id ?? "",
+  });
   t.deepEqual(
     execution?.steps.map(({ module, outputs, rawAnswer }) => ({ module, outputs, rawAnswer })),
     [
@@ -133,7 +139,12 @@ test("a wiring that can't work is refused with the path of each fault", async (t
     name: "Wrong",
     signature: { text: "question -> answer, score: float" },
     modules: [
-      { name: "one", type: "Predict", signature: { text: "question, later, missing -> topic" }, inputFrom: { later: "two.answer" } },
+      {
+        name: "one",
+        type: "Predict",
+        signature: { text: "question, later, missing -> topic" },
+        inputFrom: { later: "two.answer" },
+      },
       { name: "two", type: "Predictt", signature: { text: "topic: int -> answer" }, params: { x: 1 } },
     ],
   };

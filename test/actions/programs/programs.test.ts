@@ -15,7 +15,12 @@ const file = shared(test);
 test.before(async (t) => {
   const shared = { SIGRUN_DATABASE_SCHEMA: schema };
   const { gateway, model, env } = await startScripted(file, shared);
-  t.context = { one: gateway, two: await startGateway(file, { ...env, ...shared }), model, url: env.DATABASE_URL };
+  t.context = {
+    one: gateway,
+    two: await startGateway(file, { ...env, ...shared }),
+    model,
+    url: env.DATABASE_URL,
+  };
 });
 type T = ExecutionContext<Context>;
 
@@ -23,7 +28,9 @@ const signature = { text: "question -> answer" };
 const inputs = { question: "Where?" };
 
 async function create(t: T, program = {}): Promise<Program> {
-  const made = await t.context.one.programs.createProgram({ program: { name: "Under Test", signature, ...program } });
+  const made = await t.context.one.programs.createProgram({
+    program: { name: "Under Test", signature, ...program },
+  });
   return made.program as Program;
 }
 const ready = async (t: T, program = {}) => {
@@ -57,7 +64,9 @@ test("a change of signature, modules or lm makes a revision, a draft", async (t)
   const { programs } = t.context.one;
   const updated = await programs.updateProgram({ program: { id, modules: [{ type: "ChainOfThought" }] } });
   t.like(updated.program, { revision: 2, status: ProgramStatus.DRAFT });
-  const wider = await programs.updateProgram({ program: { id, signature: { text: "question -> answer, confidence: float" } } });
+  const wider = await programs.updateProgram({
+    program: { id, signature: { text: "question -> answer, confidence: float" } },
+  });
   t.is(wider.program?.revision, 3);
   t.is(wider.program?.modules[0]?.type, "ChainOfThought");
   // The module goes along: it is over the program's own signature.
@@ -75,7 +84,12 @@ test("what is read may be sent back, and changes nothing", async (t) => {
   const program = await ready(t, {
     modules: [
       { name: "think", type: "ChainOfThought", signature: { text: "question -> draft" } },
-      { name: "say", signature: { text: "draft, thoughts -> answer" }, type: "Predict", inputFrom: { thoughts: "think.reasoning" } },
+      {
+        name: "say",
+        signature: { text: "draft, thoughts -> answer" },
+        type: "Predict",
+        inputFrom: { thoughts: "think.reasoning" },
+      },
     ],
   });
   const { program: again } = await t.context.two.programs.updateProgram({ program });
@@ -85,7 +99,12 @@ test("what is read may be sent back, and changes nothing", async (t) => {
 });
 
 test("the mask says what changes, also to nothing", async (t) => {
-  const { id } = await create(t, { description: "x", labels: { a: "b" }, lm: { temperature: 1 }, modules: [{ type: "ChainOfThought" }] });
+  const { id } = await create(t, {
+    description: "x",
+    labels: { a: "b" },
+    lm: { temperature: 1 },
+    modules: [{ type: "ChainOfThought" }],
+  });
   const cleared = await t.context.one.programs.updateProgram({
     program: { id, name: "Left alone" },
     updateMask: { paths: ["description", "labels", "lm", "modules"] },
@@ -95,7 +114,10 @@ test("the mask says what changes, also to nothing", async (t) => {
   t.is(cleared.program?.modules[0]?.type, "Predict");
   const wrong = await failure(
     t,
-    t.context.one.programs.updateProgram({ program: { id }, updateMask: { paths: ["name", "handle", "status"] } }),
+    t.context.one.programs.updateProgram({
+      program: { id },
+      updateMask: { paths: ["name", "handle", "status"] },
+    }),
   );
   t.like(wrong, { code: Code.InvalidArgument, paths: ["update_mask.paths[1]", "update_mask.paths[2]"] });
 });
@@ -107,24 +129,35 @@ test("a wrong update says where, and changes nothing", async (t) => {
     code: Code.InvalidArgument,
     paths: ['program.labels["1x"]', "program.name"],
   });
-  t.like(await failure(t, t.context.one.programs.updateProgram({ program: { id, modules: [{ type: "Nope" }] } })), {
-    paths: ["program.modules[0].type"],
+  t.like(
+    await failure(t, t.context.one.programs.updateProgram({ program: { id, modules: [{ type: "Nope" }] } })),
+    {
+      paths: ["program.modules[0].type"],
+    },
+  );
+  t.like(await failure(t, t.context.one.programs.updateProgram({ program: { id, handle: "another" } })), {
+    paths: ["program.handle"],
   });
-  t.like(await failure(t, t.context.one.programs.updateProgram({ program: { id, handle: "another" } })), { paths: ["program.handle"] });
-  t.like(await failure(t, t.context.one.programs.updateProgram({ program: { id: "nobody", name: "x" } })), { code: Code.NotFound });
+  t.like(await failure(t, t.context.one.programs.updateProgram({ program: { id: "nobody", name: "x" } })), {
+    code: Code.NotFound,
+  });
   t.like((await t.context.one.programs.getProgram({ id })).program, { etag, revision: 1 });
 });
 
 test("validate_only shows what would be, and writes nothing", async (t) => {
   const { id, etag } = await create(t);
-  const shown = await t.context.one.programs.updateProgram({ program: { id, modules: [{ type: "ChainOfThought" }] }, validateOnly: true });
+  const shown = await t.context.one.programs.updateProgram({
+    program: { id, modules: [{ type: "ChainOfThought" }] },
+    validateOnly: true,
+  });
   t.like(shown.program, { revision: 2, status: ProgramStatus.DRAFT });
   t.like((await t.context.one.programs.getProgram({ id })).program, { etag, revision: 1 });
 });
 
 test("with an etag, of two who update over two gateways one wins and the other is ABORTED", async (t) => {
   const { id, etag } = await create(t);
-  const update = (gateway: Gateway, name: string) => gateway.programs.updateProgram({ program: { id, etag, name } });
+  const update = (gateway: Gateway, name: string) =>
+    gateway.programs.updateProgram({ program: { id, etag, name } });
   const { won, codes } = await race([update(t.context.one, "One"), update(t.context.two, "Two")]);
   t.deepEqual([won, codes], [1, [Code.Aborted]]);
 });
@@ -132,7 +165,9 @@ test("with an etag, of two who update over two gateways one wins and the other i
 test("revisions made at once over two gateways are numbered without a gap, and none is lost", async (t) => {
   const { id } = await create(t);
   const update = (n: number) =>
-    (n % 2 ? t.context.one : t.context.two).programs.updateProgram({ program: { id, lm: { maxTokens: n + 1 } } });
+    (n % 2 ? t.context.one : t.context.two).programs.updateProgram({
+      program: { id, lm: { maxTokens: n + 1 } },
+    });
   await Promise.all(Array.from({ length: 10 }, (_, n) => update(n)));
   const { revisions } = await t.context.one.programs.listRevisions({ programId: id });
   t.deepEqual(
@@ -144,9 +179,14 @@ test("revisions made at once over two gateways are numbered without a gap, and n
 
 test("revisions come in pages, and each can be read with its own modules", async (t) => {
   const { id } = await create(t);
-  for (const maxTokens of [1, 2]) await t.context.one.programs.updateProgram({ program: { id, lm: { maxTokens } } });
+  for (const maxTokens of [1, 2])
+    await t.context.one.programs.updateProgram({ program: { id, lm: { maxTokens } } });
   const first = await t.context.two.programs.listRevisions({ programId: id, pageSize: 2 });
-  const second = await t.context.two.programs.listRevisions({ programId: id, pageSize: 2, pageToken: first.nextPageToken });
+  const second = await t.context.two.programs.listRevisions({
+    programId: id,
+    pageSize: 2,
+    pageToken: first.nextPageToken,
+  });
   t.deepEqual(
     [...first.revisions, ...second.revisions].map(({ number }) => number),
     [3, 2, 1],
@@ -155,21 +195,31 @@ test("revisions come in pages, and each can be read with its own modules", async
   const { revision } = await t.context.two.programs.getRevision({ programId: id, revision: 2 });
   t.like(revision, { number: 2, lm: { maxTokens: 1 } });
   for (const revision of [9, 2 ** 32 - 1])
-    t.like(await failure(t, t.context.one.programs.getRevision({ programId: id, revision })), { code: Code.NotFound });
+    t.like(await failure(t, t.context.one.programs.getRevision({ programId: id, revision })), {
+      code: Code.NotFound,
+    });
 });
 
 test("a deployed revision is what callers get while newer ones are made, until it is undeployed", async (t) => {
   const { id } = await ready(t);
   const { programs } = t.context.one;
-  t.like((await programs.deployProgram({ programId: id })).program, { status: ProgramStatus.DEPLOYED, deployedRevision: 1 });
-  const { program } = await programs.updateProgram({ program: { id, modules: [{ type: "ChainOfThought" }] } });
+  t.like((await programs.deployProgram({ programId: id })).program, {
+    status: ProgramStatus.DEPLOYED,
+    deployedRevision: 1,
+  });
+  const { program } = await programs.updateProgram({
+    program: { id, modules: [{ type: "ChainOfThought" }] },
+  });
   t.like(program, { status: ProgramStatus.DEPLOYED, deployedRevision: 1, revision: 2 });
 
   t.context.model.script({ fields: { answer: "here" } });
   t.is((await t.context.two.programs.executeProgram({ programId: id, inputs })).execution?.revision, 1);
   t.is((await programs.getRevision({ programId: id })).revision?.number, 1);
   t.context.model.script({ fields: { reasoning: "so", answer: "here" } });
-  t.is((await t.context.two.programs.executeProgram({ programId: id, inputs, revision: 2 })).execution?.revision, 2);
+  t.is(
+    (await t.context.two.programs.executeProgram({ programId: id, inputs, revision: 2 })).execution?.revision,
+    2,
+  );
 
   t.is((await programs.deployProgram({ programId: id, revision: 2 })).program?.deployedRevision, 2);
   const undeployed = await t.context.two.programs.undeployProgram({ programId: id });
@@ -179,11 +229,20 @@ test("a deployed revision is what callers get while newer ones are made, until i
 test("a draft can't be deployed, nor what is deployed already; nothing can be undeployed twice", async (t) => {
   const { programs } = t.context.one;
   const { id } = await create(t);
-  t.like(await failure(t, programs.deployProgram({ programId: id })), { code: Code.FailedPrecondition, reason: "STATUS_CONFLICT" });
-  t.like(await failure(t, programs.undeployProgram({ programId: id })), { code: Code.FailedPrecondition, reason: "STATUS_CONFLICT" });
+  t.like(await failure(t, programs.deployProgram({ programId: id })), {
+    code: Code.FailedPrecondition,
+    reason: "STATUS_CONFLICT",
+  });
+  t.like(await failure(t, programs.undeployProgram({ programId: id })), {
+    code: Code.FailedPrecondition,
+    reason: "STATUS_CONFLICT",
+  });
   await programs.compileProgram({ programId: id });
   await programs.deployProgram({ programId: id });
-  t.like(await failure(t, programs.deployProgram({ programId: id })), { code: Code.FailedPrecondition, reason: "STATUS_CONFLICT" });
+  t.like(await failure(t, programs.deployProgram({ programId: id })), {
+    code: Code.FailedPrecondition,
+    reason: "STATUS_CONFLICT",
+  });
   t.like(await failure(t, programs.deployProgram({ programId: id, revision: 7 })), { code: Code.NotFound });
   await programs.undeployProgram({ programId: id });
   t.like(await failure(t, programs.undeployProgram({ programId: id })), { code: Code.FailedPrecondition });
@@ -191,9 +250,13 @@ test("a draft can't be deployed, nor what is deployed already; nothing can be un
 
 test("of two who deploy the same over two gateways one wins", async (t) => {
   const { id } = await ready(t);
-  const { won, codes } = await race([t.context.one, t.context.two].map(({ programs }) => programs.deployProgram({ programId: id })));
+  const { won, codes } = await race(
+    [t.context.one, t.context.two].map(({ programs }) => programs.deployProgram({ programId: id })),
+  );
   t.deepEqual([won, codes], [1, [Code.FailedPrecondition]]);
-  const undeployed = await race([t.context.one, t.context.two].map(({ programs }) => programs.undeployProgram({ programId: id })));
+  const undeployed = await race(
+    [t.context.one, t.context.two].map(({ programs }) => programs.undeployProgram({ programId: id })),
+  );
   t.deepEqual([undeployed.won, undeployed.codes], [1, [Code.FailedPrecondition]]);
 });
 
@@ -207,23 +270,33 @@ test("a rollback makes an earlier revision the newest, with its content and stat
   const [third, , first] = (await programs.listRevisions({ programId: id })).revisions;
   t.is(third?.origin, "rolled_back");
   t.is(third?.dspyProgramId, first?.dspyProgramId);
-  t.like(await failure(t, programs.rollbackProgram({ programId: id, revision: 3 })), { code: Code.FailedPrecondition });
+  t.like(await failure(t, programs.rollbackProgram({ programId: id, revision: 3 })), {
+    code: Code.FailedPrecondition,
+  });
   t.like(await failure(t, programs.rollbackProgram({ programId: id, revision: 4 })), { code: Code.NotFound });
-  t.like(await failure(t, programs.rollbackProgram({ programId: id })), { code: Code.InvalidArgument, paths: ["revision"] });
+  t.like(await failure(t, programs.rollbackProgram({ programId: id })), {
+    code: Code.InvalidArgument,
+    paths: ["revision"],
+  });
 });
 
 test("a rollback with a request_id is done once, over two gateways", async (t) => {
   const { id, handle } = await ready(t);
   const requestId = randomUUID();
-  for (const maxTokens of [1, 2]) await t.context.one.programs.updateProgram({ program: { id, lm: { maxTokens } } });
-  const rollback = ({ programs }: Gateway) => programs.rollbackProgram({ programId: id, revision: 1, requestId });
+  for (const maxTokens of [1, 2])
+    await t.context.one.programs.updateProgram({ program: { id, lm: { maxTokens } } });
+  const rollback = ({ programs }: Gateway) =>
+    programs.rollbackProgram({ programId: id, revision: 1, requestId });
   const done = await Promise.all([t.context.one, t.context.two, t.context.one, t.context.two].map(rollback));
   t.deepEqual(
     done.map(({ program }) => program?.revision),
     [4, 4, 4, 4],
   );
   t.is((await t.context.two.programs.getProgram({ id: handle })).program?.revision, 4);
-  const other = await failure(t, t.context.two.programs.rollbackProgram({ programId: id, revision: 2, requestId }));
+  const other = await failure(
+    t,
+    t.context.two.programs.rollbackProgram({ programId: id, revision: 2, requestId }),
+  );
   t.like(other, { code: Code.AlreadyExists, reason: "REQUEST_ID_REUSED" });
 });
 
@@ -231,12 +304,21 @@ test("a program with executions is deleted only by force, and takes them along",
   t.context.model.script({ fields: { answer: "here" } });
   const { id } = await create(t);
   const { execution } = await t.context.one.programs.executeProgram({ programId: id, inputs });
-  t.like(await failure(t, t.context.two.programs.deleteProgram({ id })), { code: Code.FailedPrecondition, reason: "IN_USE" });
-  t.like(await failure(t, t.context.two.programs.deleteProgram({ id, force: true, etag: '"99"' })), { code: Code.Aborted });
+  t.like(await failure(t, t.context.two.programs.deleteProgram({ id })), {
+    code: Code.FailedPrecondition,
+    reason: "IN_USE",
+  });
+  t.like(await failure(t, t.context.two.programs.deleteProgram({ id, force: true, etag: '"99"' })), {
+    code: Code.Aborted,
+  });
   await t.context.two.programs.deleteProgram({ id, force: true });
   t.like(await failure(t, t.context.one.programs.getProgram({ id })), { code: Code.NotFound });
-  t.like(await failure(t, t.context.one.executions.getExecution({ id: execution?.id ?? "" })), { code: Code.NotFound });
-  t.like(await failure(t, t.context.one.programs.executeProgram({ programId: id, inputs })), { code: Code.NotFound });
+  t.like(await failure(t, t.context.one.executions.getExecution({ id: execution?.id ?? "" })), {
+    code: Code.NotFound,
+  });
+  t.like(await failure(t, t.context.one.programs.executeProgram({ programId: id, inputs })), {
+    code: Code.NotFound,
+  });
   t.like(await failure(t, t.context.one.programs.deleteProgram({ id })), { code: Code.NotFound });
 });
 

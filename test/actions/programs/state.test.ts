@@ -53,12 +53,22 @@ test("a state that DSPy saved is a revision that can be served and read back to 
 test("a state that is none, or another program's, is refused with its path, and makes no revision", async (t) => {
   const { gateway, programId } = t.context;
   const refused = async (compiledState: string) => {
-    const { code, reason, paths } = await failure(t, gateway.programs.importProgramState({ programId, compiledState }));
+    const { code, reason, paths } = await failure(
+      t,
+      gateway.programs.importProgramState({ programId, compiledState }),
+    );
     t.is(code, Code.InvalidArgument);
     return [reason, ...paths];
   };
   t.deepEqual(await refused(""), ["REQUEST_INVALID", "compiled_state"]);
-  for (const state of ["no JSON", "[]", "{}", '{"other": {"demos": []}}', saved("glad").replace('"demos":[{', '"demos":[7,{'), "a\0b"])
+  for (const state of [
+    "no JSON",
+    "[]",
+    "{}",
+    '{"other": {"demos": []}}',
+    saved("glad").replace('"demos":[{', '"demos":[7,{'),
+    "a\0b",
+  ])
     t.deepEqual(await refused(state), ["PROGRAM_INVALID", "compiled_state"], state);
   t.is((await gateway.programs.getProgram({ id: programId })).program?.revision, 1);
 });
@@ -68,9 +78,12 @@ test("an import holds to its etag and its request_id", async (t) => {
   const { program } = await gateway.programs.getProgram({ id: programId });
   const etag = program?.etag ?? "";
   const requestId = randomUUID();
-  const ask = (mood: string, more: object) => gateway.programs.importProgramState({ programId, compiledState: saved(mood), ...more });
+  const ask = (mood: string, more: object) =>
+    gateway.programs.importProgramState({ programId, compiledState: saved(mood), ...more });
   const both = await Promise.all(
-    [ask("glad", { etag, requestId }), ask("glad", { etag, requestId })].map((call) => call.catch(() => undefined)),
+    [ask("glad", { etag, requestId }), ask("glad", { etag, requestId })].map((call) =>
+      call.catch(() => undefined),
+    ),
   );
   t.true(both.some((answer) => answer?.program?.revision === 2));
   t.is((await ask("glad", { requestId })).program?.revision, 2);

@@ -8,7 +8,13 @@ import { freePort, mcpFile, startHttpServer, stdioServer } from "../../_mcp.ts";
 import type { ScriptedModel } from "../../_model.ts";
 import { until } from "../../_wait.ts";
 
-type Context = { gateway: Gateway; model: ScriptedModel; dir: string; port: number; env: Record<string, string> };
+type Context = {
+  gateway: Gateway;
+  model: ScriptedModel;
+  dir: string;
+  port: number;
+  env: Record<string, string>;
+};
 const test = anyTest.serial as TestFn<Context>;
 const file = shared(anyTest);
 type T = ExecutionContext<Context>;
@@ -65,7 +71,11 @@ test("ReAct calls tools, and its trajectory stands on the record", async (t) => 
   t.is(made?.tokenUsage?.lmCalls, 3n);
   t.like(made?.steps[0]?.outputs, {
     reasoning: "it says so",
-    trajectory: { tool_name_0: "weather.forecast", tool_args_0: { city: "Oslo", days: 2 }, observation_0: "Oslo: rain for 2 day(s)" },
+    trajectory: {
+      tool_name_0: "weather.forecast",
+      tool_args_0: { city: "Oslo", days: 2 },
+      observation_0: "Oslo: rain for 2 day(s)",
+    },
   });
 });
 
@@ -78,7 +88,11 @@ test("ReAct works in a pipeline, a stream and a batch", async (t) => {
       { name: "say", type: "Predict", signature: { text: "question, weather -> answer" } },
     ],
   });
-  const turns = [call("weather.forecast", { city: "Oslo" }), finish, { fields: { reasoning: "so", weather: "rain" } }];
+  const turns = [
+    call("weather.forecast", { city: "Oslo" }),
+    finish,
+    { fields: { reasoning: "so", weather: "rain" } },
+  ];
   model.script(...turns, { fields: { answer: "Rain." } });
   let text = "";
   for await (const { event } of gateway.programs.streamProgram({ programId, inputs })) {
@@ -107,7 +121,10 @@ test("a program that names tools can be read and sent back, and its model change
 });
 
 test("tools that there are not are refused with those there are", async (t) => {
-  const refused = await failure(t, t.context.gateway.programs.createProgram({ program: acting("weather.nope", "far.forecast") }));
+  const refused = await failure(
+    t,
+    t.context.gateway.programs.createProgram({ program: acting("weather.nope", "far.forecast") }),
+  );
   t.like(refused, { code: Code.InvalidArgument, reason: "PROGRAM_INVALID" });
   t.deepEqual(refused.paths, ["program.modules[0].tools[0]", "program.modules[0].tools[1]"]);
   t.regex(refused.message, /there is weather\.forecast, .*far, which can't be reached/);
@@ -119,12 +136,17 @@ test("a run that fails has its tokens, and one that is cancelled ends its tool's
   model.script(call("weather.forecast", { city: "Oslo" }), { status: 401, error: { message: "no" } });
   const failed = await failure(t, gateway.programs.executeProgram({ programId, inputs }));
   t.is(failed.reason, "LM_AUTH_FAILED");
-  t.like(await record(t, failed.metadata.execution_id ?? ""), { tokenUsage: { lmCalls: 2n, outputTokens: 12n } });
+  t.like(await record(t, failed.metadata.execution_id ?? ""), {
+    tokenUsage: { lmCalls: 2n, outputTokens: 12n },
+  });
 
   model.script(call("weather.slow"));
-  const late = await t.throwsAsync(gateway.programs.executeProgram({ programId, inputs }, { timeoutMs: 5_000 }), {
-    instanceOf: ConnectError,
-  });
+  const late = await t.throwsAsync(
+    gateway.programs.executeProgram({ programId, inputs }, { timeoutMs: 5_000 }),
+    {
+      instanceOf: ConnectError,
+    },
+  );
   t.is(late?.code, Code.DeadlineExceeded);
   t.true(existsSync(join(dir, "started")));
   await until(() => existsSync(join(dir, "cancelled")));
@@ -137,12 +159,16 @@ test("a server that comes later has its tools, and one that dies is told to the 
   const programId = await create(t, acting("far.forecast"));
   model.script(call("far.forecast", { city: "Oslo" }), finish, answer);
   const there = await gateway.programs.executeProgram({ programId, inputs });
-  t.like((await record(t, there.execution?.id ?? ""))?.steps[0]?.outputs, { trajectory: { observation_0: "Oslo: rain for 1 day(s)" } });
+  t.like((await record(t, there.execution?.id ?? ""))?.steps[0]?.outputs, {
+    trajectory: { observation_0: "Oslo: rain for 1 day(s)" },
+  });
   await server.stop();
   model.script(call("far.forecast", { city: "Oslo" }), finish, answer);
   const away = await gateway.programs.executeProgram({ programId, inputs });
   t.deepEqual(away.outputs, { answer: "Yes" });
-  const outputs = (await record(t, away.execution?.id ?? ""))?.steps[0]?.outputs as { trajectory: { observation_0: string } };
+  const outputs = (await record(t, away.execution?.id ?? ""))?.steps[0]?.outputs as {
+    trajectory: { observation_0: string };
+  };
   t.regex(outputs.trajectory.observation_0, /^Error: /);
 });
 
@@ -157,6 +183,11 @@ test("without servers there are no tools, and ReAct only thinks", async (t) => {
   t.like(await gateway.catalogue.listTools({}), { tools: [], serversAway: [] });
   const { program } = await gateway.programs.createProgram({ program: acting() });
   t.context.model.script(finish, answer);
-  t.deepEqual((await gateway.programs.executeProgram({ programId: program?.id ?? "", inputs })).outputs, { answer: "Yes" });
-  t.regex((await failure(t, gateway.programs.createProgram({ program: acting("weather.forecast") }))).message, /there is none/);
+  t.deepEqual((await gateway.programs.executeProgram({ programId: program?.id ?? "", inputs })).outputs, {
+    answer: "Yes",
+  });
+  t.regex(
+    (await failure(t, gateway.programs.createProgram({ program: acting("weather.forecast") }))).message,
+    /there is none/,
+  );
 });

@@ -17,7 +17,9 @@ test("a name is created once, and given again where it says the same, over two g
   const gateways = [t.context.one, t.context.two, t.context.one, t.context.two];
   const made = await Promise.all(gateways.map(({ signatures }) => signatures.createSignature({ signature })));
   t.is(new Set(made.map((response) => response.signature?.id)).size, 1);
-  const other = t.context.one.signatures.createSignature({ signature: { name: "Twice", text: "question -> answer: int" } });
+  const other = t.context.one.signatures.createSignature({
+    signature: { name: "Twice", text: "question -> answer: int" },
+  });
   t.like(await failure(t, other), { code: Code.AlreadyExists, reason: "ALREADY_EXISTS" });
 });
 
@@ -25,7 +27,12 @@ test("what is read may be sent again as it is", async (t) => {
   const signature = {
     instructions: "Be brief.",
     inputs: [
-      { name: "question", type: "str", description: "What is asked", constraints: { minLength: 1, pattern: "[^<>]*" } },
+      {
+        name: "question",
+        type: "str",
+        description: "What is asked",
+        constraints: { minLength: 1, pattern: "[^<>]*" },
+      },
       {
         name: "count",
         type: "integer",
@@ -40,10 +47,17 @@ test("what is read may be sent again as it is", async (t) => {
   };
   const { signatures } = t.context.one;
   const first = (await signatures.createSignature({ signature })).signature;
-  t.is(first?.text, 'question, count: int -> scores: dict[str, list[float]], mood: Optional[Literal["good", "bad"]]');
+  t.is(
+    first?.text,
+    'question, count: int -> scores: dict[str, list[float]], mood: Optional[Literal["good", "bad"]]',
+  );
   t.regex(first?.name ?? "", /^QuestionCountToScoresMood_[0-9a-f]{6}$/);
   t.deepEqual((await signatures.createSignature({ signature: first as object })).signature, first);
-  t.deepEqual((await t.context.two.signatures.getSignature({ key: { case: "name", value: first?.name ?? "" } })).signature, first);
+  t.deepEqual(
+    (await t.context.two.signatures.getSignature({ key: { case: "name", value: first?.name ?? "" } }))
+      .signature,
+    first,
+  );
 });
 
 test("a default is taken where the caller leaves the field out", async (t) => {
@@ -61,7 +75,8 @@ test("a default is taken where the caller leaves the field out", async (t) => {
 
 test("signatures are listed newest first, in pages", async (t) => {
   const { signatures } = t.context.one;
-  for (const name of ["Paged1", "Paged2", "Paged3"]) await signatures.createSignature({ signature: { name, text: `${name} -> answer` } });
+  for (const name of ["Paged1", "Paged2", "Paged3"])
+    await signatures.createSignature({ signature: { name, text: `${name} -> answer` } });
   const names: string[] = [];
   let pageToken = "";
   do {
@@ -77,15 +92,25 @@ test("signatures are listed newest first, in pages", async (t) => {
 
 test("a signature is deleted, but not while a program's revision uses it", async (t) => {
   const { signatures, programs } = t.context.one;
-  const { signature } = await signatures.createSignature({ signature: { name: "Deleted", text: "question -> answer" } });
+  const { signature } = await signatures.createSignature({
+    signature: { name: "Deleted", text: "question -> answer" },
+  });
   const id = signature?.id ?? "";
   const { program } = await programs.createProgram({ program: { name: "Its user", signatureId: id } });
-  t.like(await failure(t, signatures.deleteSignature({ id })), { code: Code.FailedPrecondition, reason: "IN_USE" });
+  t.like(await failure(t, signatures.deleteSignature({ id })), {
+    code: Code.FailedPrecondition,
+    reason: "IN_USE",
+  });
   await programs.deleteProgram({ id: program?.id ?? "" });
   await signatures.deleteSignature({ id });
-  t.like(await failure(t, signatures.getSignature({ key: { case: "id", value: id } })), { code: Code.NotFound });
+  t.like(await failure(t, signatures.getSignature({ key: { case: "id", value: id } })), {
+    code: Code.NotFound,
+  });
   t.like(await failure(t, signatures.deleteSignature({ id })), { code: Code.NotFound });
-  t.like(await failure(t, signatures.deleteSignature({ id: "x" })), { code: Code.InvalidArgument, paths: ["id"] });
+  t.like(await failure(t, signatures.deleteSignature({ id: "x" })), {
+    code: Code.InvalidArgument,
+    paths: ["id"],
+  });
 });
 
 test("programs are made while their signature is deleted again and again, and none fails", async (t) => {
@@ -95,7 +120,9 @@ test("programs are made while their signature is deleted again and again, and no
   );
   const { signatures } = t.context.two;
   for (let n = 0; n < 8; n++) {
-    const found = await signatures.getSignature({ key: { case: "name", value: "Contended" } }).catch(() => undefined);
+    const found = await signatures
+      .getSignature({ key: { case: "name", value: "Contended" } })
+      .catch(() => undefined);
     if (found) await signatures.deleteSignature({ id: found.signature?.id ?? "" }).catch(() => undefined);
   }
   t.is(new Set((await Promise.all(made)).map(({ program }) => program?.signatureId)).size >= 1, true);
@@ -104,16 +131,24 @@ test("programs are made while their signature is deleted again and again, and no
 test("a field called config, which DSPy would take for the model's arguments, is refused, and no such input gets through", async (t) => {
   const { one, model } = t.context;
   for (const name of ["config", "lm", "demos", "signature", "new_signature", "prediction"])
-    t.like(await failure(t, one.signatures.createSignature({ signature: { text: `${name} -> answer` } })), { paths: ["signature.text"] });
+    t.like(await failure(t, one.signatures.createSignature({ signature: { text: `${name} -> answer` } })), {
+      paths: ["signature.text"],
+    });
 
   model.script({ fields: { answer: "here" } });
   const signature = { text: "question, settings: dict[str, str] -> answer" };
   const { program } = await one.programs.createProgram({ program: { name: "Configured", signature } });
   const programId = program?.id ?? "";
   const config = { api_base: "http://127.0.0.1:9/v1", api_key: "stolen", temperature: 2 };
-  t.like(await failure(t, one.programs.executeProgram({ programId, inputs: { question: "x", settings: {}, config } })), {
-    paths: ["inputs.config"],
-  });
+  t.like(
+    await failure(
+      t,
+      one.programs.executeProgram({ programId, inputs: { question: "x", settings: {}, config } }),
+    ),
+    {
+      paths: ["inputs.config"],
+    },
+  );
   const before = model.requests.length;
   await one.programs.executeProgram({
     programId,

@@ -5,13 +5,31 @@ import type { Metric } from "../../../src/domain/optimization/optimization.ts";
 import type { Field } from "../../../src/domain/signature/signature.ts";
 import { parseType } from "../../../src/domain/signature/type.ts";
 
-const field = (name: string, type: string): Field => ({ name, type: parseType(type), description: "", constraints: {} });
-const outputs = [field("answer", "str"), field("score", "Optional[float]"), field("tags", "list[str]"), field("kind", "Literal['a']")];
-const metric = (name: string, field = "", params: Record<string, Json> = {}, weight = 1): Metric => ({ name, field, params, weight });
-const faults = (...asked: Metric[]) => metricViolations(asked, outputs, "metrics").map(({ field, reason }) => `${field}: ${reason}`);
+const field = (name: string, type: string): Field => ({
+  name,
+  type: parseType(type),
+  description: "",
+  constraints: {},
+});
+const outputs = [
+  field("answer", "str"),
+  field("score", "Optional[float]"),
+  field("tags", "list[str]"),
+  field("kind", "Literal['a']"),
+];
+const metric = (name: string, field = "", params: Record<string, Json> = {}, weight = 1): Metric => ({
+  name,
+  field,
+  params,
+  weight,
+});
+const faults = (...asked: Metric[]) =>
+  metricViolations(asked, outputs, "metrics").map(({ field, reason }) => `${field}: ${reason}`);
 
 test("every metric looks at the outputs that it fits", (t) => {
-  const fitting = Object.fromEntries(metrics.map(({ name, fits }) => [name, outputs.filter(({ type }) => fits(type)).map((o) => o.name)]));
+  const fitting = Object.fromEntries(
+    metrics.map(({ name, fits }) => [name, outputs.filter(({ type }) => fits(type)).map((o) => o.name)]),
+  );
   t.deepEqual(fitting, {
     exact_match: ["answer", "score", "tags", "kind"],
     contains: ["answer", "kind"],
@@ -39,14 +57,27 @@ const wrong: [why: string, metric: Metric, faults: string[]][] = [
   ["a field that it can't look at", metric("numeric", "answer"), ["metrics[0].field: type"]],
   ["every field where it can't look at one", metric("token_f1"), ["metrics[0].field: type"]],
   ["an unknown parameter", metric("exact_match", "", { fn: "x" }), ["metrics[0].params.fn: unknown"]],
-  ["a parameter out of bounds", metric("numeric", "score", { tolerance: -1 }), ["metrics[0].params.tolerance: range"]],
+  [
+    "a parameter out of bounds",
+    metric("numeric", "score", { tolerance: -1 }),
+    ["metrics[0].params.tolerance: range"],
+  ],
   ["a judge without a rubric", metric("judge", "answer"), ["metrics[0].params.rubric: missing"]],
   ["no weight", metric("exact_match", "", {}, 0), ["metrics[0].weight: range"]],
-  ["a weight without end", metric("exact_match", "", {}, Number.POSITIVE_INFINITY), ["metrics[0].weight: range"]],
-  ["a weight that leaves no room for another", metric("exact_match", "", {}, 1e308), ["metrics[0].weight: range"]],
+  [
+    "a weight without end",
+    metric("exact_match", "", {}, Number.POSITIVE_INFINITY),
+    ["metrics[0].weight: range"],
+  ],
+  [
+    "a weight that leaves no room for another",
+    metric("exact_match", "", {}, 1e308),
+    ["metrics[0].weight: range"],
+  ],
   ["a weight that is no number", metric("exact_match", "", {}, Number.NaN), ["metrics[0].weight: range"]],
 ];
-for (const [why, asked, expected] of wrong) test(`metrics refuse ${why}`, (t) => t.deepEqual(faults(asked), expected));
+for (const [why, asked, expected] of wrong)
+  test(`metrics refuse ${why}`, (t) => t.deepEqual(faults(asked), expected));
 
 test("more metrics than anybody needs are refused at once", (t) => {
   t.deepEqual(faults(...Array.from({ length: 21 }, () => metric("exact_match"))), ["metrics: length"]);

@@ -6,7 +6,13 @@ import { defineSignature } from "../../../src/domain/signature/define.ts";
 import type { SignatureDraft } from "../../../src/domain/signature/signature.ts";
 import { refused } from "../_refused.ts";
 
-const text = (text: string): SignatureDraft => ({ name: "", instructions: "", text, inputs: [], outputs: [] });
+const text = (text: string): SignatureDraft => ({
+  name: "",
+  instructions: "",
+  text,
+  inputs: [],
+  outputs: [],
+});
 const tools = { tools: [{ name: "weather.forecast", description: "" }], serversAway: ["news"] };
 const offer = { allowedModels: ["openai/scripted"], generatedCode: false, tools };
 
@@ -29,10 +35,19 @@ const module = ({ signature, inputFrom = {}, modules = [], ...rest }: Written): 
 });
 
 const define = (signature: string, modules: Written[], lm = {}) =>
-  definePipeline(defineSignature(text(signature), "program.signature"), modules.map(module), lm, offer, "program");
-const faults = (t: ExecutionContext, signature: string, modules: Written[], lm = {}) => refused(t, () => define(signature, modules, lm));
+  definePipeline(
+    defineSignature(text(signature), "program.signature"),
+    modules.map(module),
+    lm,
+    offer,
+    "program",
+  );
+const faults = (t: ExecutionContext, signature: string, modules: Written[], lm = {}) =>
+  refused(t, () => define(signature, modules, lm));
 const wires = ({ modules }: ReturnType<typeof define>) =>
-  modules.flatMap(({ name, wires }) => wires.map(({ input, module, field }) => `${name}.${input} <- ${module}.${field}`));
+  modules.flatMap(({ name, wires }) =>
+    wires.map(({ input, module, field }) => `${name}.${input} <- ${module}.${field}`),
+  );
 
 test("no module means one Predict over the program's signature", (t) => {
   const made = define("question -> answer", []);
@@ -84,12 +99,42 @@ test("a value may go where every value of its type is welcome", (t) => {
 });
 
 const wrong: [why: string, signature: string, modules: Written[], faults: string[]][] = [
-  ["an input nobody provides", "q -> a", [{ signature: "q, context -> a" }], ["program.modules[0].input_from.context: missing"]],
-  ["an output nobody makes", "q -> a, b", [{ signature: "q -> a" }], ["program.signature.outputs[1]: missing"]],
-  ["an input of another type", "q: int -> a", [{ signature: "q: list[int] -> a" }], ["program.modules[0].input_from.q: type"]],
-  ["a float where an int is taken", "q: float -> a", [{ signature: "q: int -> a" }], ["program.modules[0].input_from.q: type"]],
-  ["nothing where a value is taken", "q: Optional[str] -> a", [{ signature: "q: str -> a" }], ["program.modules[0].input_from.q: type"]],
-  ["an output of another type", "q -> a: int", [{ signature: "q -> a: str" }], ["program.signature.outputs[0]: type"]],
+  [
+    "an input nobody provides",
+    "q -> a",
+    [{ signature: "q, context -> a" }],
+    ["program.modules[0].input_from.context: missing"],
+  ],
+  [
+    "an output nobody makes",
+    "q -> a, b",
+    [{ signature: "q -> a" }],
+    ["program.signature.outputs[1]: missing"],
+  ],
+  [
+    "an input of another type",
+    "q: int -> a",
+    [{ signature: "q: list[int] -> a" }],
+    ["program.modules[0].input_from.q: type"],
+  ],
+  [
+    "a float where an int is taken",
+    "q: float -> a",
+    [{ signature: "q: int -> a" }],
+    ["program.modules[0].input_from.q: type"],
+  ],
+  [
+    "nothing where a value is taken",
+    "q: Optional[str] -> a",
+    [{ signature: "q: str -> a" }],
+    ["program.modules[0].input_from.q: type"],
+  ],
+  [
+    "an output of another type",
+    "q -> a: int",
+    [{ signature: "q -> a: str" }],
+    ["program.signature.outputs[0]: type"],
+  ],
   [
     "a circle",
     "q -> a",
@@ -105,23 +150,53 @@ const wrong: [why: string, signature: string, modules: Written[], faults: string
     [{ name: "one", signature: "q, x -> a", inputFrom: { x: "one.a" } }],
     ["program.modules[0].input_from.x: circle"],
   ],
-  ["a source that is not there", "q -> a", [{ inputFrom: { q: "nobody.q" } }], ["program.modules[0].input_from.q: unknown"]],
-  ["an input that the module has not", "q -> a", [{ inputFrom: { nope: "q" } }], ["program.modules[0].input_from.nope: unknown"]],
+  [
+    "a source that is not there",
+    "q -> a",
+    [{ inputFrom: { q: "nobody.q" } }],
+    ["program.modules[0].input_from.q: unknown"],
+  ],
+  [
+    "an input that the module has not",
+    "q -> a",
+    [{ inputFrom: { nope: "q" } }],
+    ["program.modules[0].input_from.nope: unknown"],
+  ],
   ["an unknown module", "q -> a", [{ type: "Predictt" }], ["program.modules[0].type: unknown"]],
   ["no type", "q -> a", [{ type: "" }], ["program.modules[0].type: missing"]],
-  ["an unknown parameter", "q -> a", [{ params: { api_base: "http://x" } }], ["program.modules[0].params.api_base: unknown"]],
+  [
+    "an unknown parameter",
+    "q -> a",
+    [{ params: { api_base: "http://x" } }],
+    ["program.modules[0].params.api_base: unknown"],
+  ],
   ["two of one name", "q -> a", [{ name: "one" }, { name: "one" }], ["program.modules[1].name: duplicate"]],
   ["a name of dspy.Module's", "q -> a", [{ name: "forward" }], ["program.modules[0].name: reserved"]],
   ["a name of Python's", "q -> a", [{ name: "class" }], ["program.modules[0].name: reserved"]],
-  ["a field that the module makes itself", "q -> a, reasoning", [{ type: "ChainOfThought" }], ["program.modules[0].signature: duplicate"]],
+  [
+    "a field that the module makes itself",
+    "q -> a, reasoning",
+    [{ type: "ChainOfThought" }],
+    ["program.modules[0].signature: duplicate"],
+  ],
   [
     "a wrong signature of a module",
     "q -> a",
     [{ signature: "q -> a: nope" }],
     ["program.modules[0].signature.text: type", "program.signature.outputs[0]: missing"],
   ],
-  ["a model that is not allowed", "q -> a", [{ lm: { model: "openai/other" } }], ["program.modules[0].lm.model: literal"]],
-  ["tools of a module that calls none", "q -> a", [{ tools: ["weather.forecast"] }], ["program.modules[0].tools: unknown"]],
+  [
+    "a model that is not allowed",
+    "q -> a",
+    [{ lm: { model: "openai/other" } }],
+    ["program.modules[0].lm.model: literal"],
+  ],
+  [
+    "tools of a module that calls none",
+    "q -> a",
+    [{ tools: ["weather.forecast"] }],
+    ["program.modules[0].tools: unknown"],
+  ],
   [
     "tools that there are not",
     "q -> a",
@@ -133,15 +208,31 @@ const wrong: [why: string, signature: string, modules: Written[], faults: string
       "program.modules[0].tools[4]: unknown",
     ],
   ],
-  ["a field that ReAct has itself", "q, max_iters: int -> a", [{ type: "ReAct" }], ["program.modules[0].signature: duplicate"]],
-  ["turns out of bounds", "q -> a", [{ type: "ReAct", params: { max_iters: 0 } }], ["program.modules[0].params.max_iters: range"]],
+  [
+    "a field that ReAct has itself",
+    "q, max_iters: int -> a",
+    [{ type: "ReAct" }],
+    ["program.modules[0].signature: duplicate"],
+  ],
+  [
+    "turns out of bounds",
+    "q -> a",
+    [{ type: "ReAct", params: { max_iters: 0 } }],
+    ["program.modules[0].params.max_iters: range"],
+  ],
 ];
 for (const [why, signature, modules, expected] of wrong)
   test(`a wiring is refused for ${why}`, (t) => t.deepEqual(faults(t, signature, modules), expected));
 
 test("modules that run code are not enabled until the operator switches them on", (t) => {
   const run = (generatedCode: boolean, type: string) =>
-    definePipeline(defineSignature(text("q -> a"), "s"), [module({ type })], {}, { ...offer, generatedCode }, "program");
+    definePipeline(
+      defineSignature(text("q -> a"), "s"),
+      [module({ type })],
+      {},
+      { ...offer, generatedCode },
+      "program",
+    );
   for (const type of ["ProgramOfThought", "CodeAct", "RLM"]) {
     const fault = t.throws(() => run(false, type), { instanceOf: NotEnabled });
     t.deepEqual(
@@ -153,12 +244,17 @@ test("modules that run code are not enabled until the operator switches them on"
 });
 
 test("a module has the tools that it names, and one without is the same as ever", (t) => {
-  t.deepEqual(define("q -> a", [{ type: "ReAct", tools: ["weather.forecast"] }]).modules[0]?.tools, ["weather.forecast"]);
+  t.deepEqual(define("q -> a", [{ type: "ReAct", tools: ["weather.forecast"] }]).modules[0]?.tools, [
+    "weather.forecast",
+  ]);
   t.false("tools" in (define("q -> a", [{}]).modules[0] ?? {}));
 });
 
 test("a module that wraps another has the usual one, and the defaults of its parameters", (t) => {
-  const { modules } = define("q -> a", [{ type: "BestOfN" }, { type: "MultiChainComparison", params: { M: 5 } }]);
+  const { modules } = define("q -> a", [
+    { type: "BestOfN" },
+    { type: "MultiChainComparison", params: { M: 5 } },
+  ]);
   t.deepEqual(
     modules.map(({ params }) => params),
     [
@@ -186,7 +282,11 @@ test("what a wrapped module makes may be taken, and a comparison makes its ratio
 const misWrapped: [why: string, module: Written, faults: string[]][] = [
   ["a module that wraps none", { type: "Predict", modules: [{}] }, ["modules: unknown"]],
   ["two in one", { type: "BestOfN", modules: [{}, {}] }, ["modules: length"]],
-  ["one that can't be wrapped", { type: "BestOfN", modules: [{ type: "Refine" }] }, ["modules[0].type: literal"]],
+  [
+    "one that can't be wrapped",
+    { type: "BestOfN", modules: [{ type: "Refine" }] },
+    ["modules[0].type: literal"],
+  ],
   [
     "another signature inside",
     { type: "BestOfN", signature: "q -> a", modules: [{ signature: "q -> a, b" }] },
@@ -197,11 +297,27 @@ const misWrapped: [why: string, module: Written, faults: string[]][] = [
     { type: "BestOfN", modules: [{ lm: { temperature: 1 }, inputFrom: { q: "q" } }] },
     ["modules[0].input_from: unknown", "modules[0].lm: unknown"],
   ],
-  ["a parameter out of its bounds", { type: "BestOfN", params: { N: 0, threshold: 2 } }, ["params.N: range", "params.threshold: range"]],
-  ["a reward of the caller's", { type: "Refine", params: { reward_fn: "lambda: 1" } }, ["params.reward_fn: literal"]],
-  ["a judge without a rubric", { type: "Refine", params: { reward_fn: "judge" } }, ["params.rubric: missing"]],
+  [
+    "a parameter out of its bounds",
+    { type: "BestOfN", params: { N: 0, threshold: 2 } },
+    ["params.N: range", "params.threshold: range"],
+  ],
+  [
+    "a reward of the caller's",
+    { type: "Refine", params: { reward_fn: "lambda: 1" } },
+    ["params.reward_fn: literal"],
+  ],
+  [
+    "a judge without a rubric",
+    { type: "Refine", params: { reward_fn: "judge" } },
+    ["params.rubric: missing"],
+  ],
   ["a rubric without a judge", { type: "Refine", params: { rubric: "x" } }, ["params.rubric: unknown"]],
-  ["a name that it adds", { type: "Refine", signature: "q, hint_ -> a", inputFrom: { hint_: "q" } }, ["signature: duplicate"]],
+  [
+    "a name that it adds",
+    { type: "Refine", signature: "q, hint_ -> a", inputFrom: { hint_: "q" } },
+    ["signature: duplicate"],
+  ],
 ];
 for (const [why, written, expected] of misWrapped)
   test(`a wrapping is refused for ${why}`, (t) =>
@@ -211,7 +327,13 @@ for (const [why, written, expected] of misWrapped)
     ));
 
 test("the settings of the model are held against what there is", (t) => {
-  const lm = { model: "x/y", temperature: 9, maxTokens: 0, adapter: "Nope", params: { api_key: "k", top_p: 2, seed: "7", stop: ["x"] } };
+  const lm = {
+    model: "x/y",
+    temperature: 9,
+    maxTokens: 0,
+    adapter: "Nope",
+    params: { api_key: "k", top_p: 2, seed: "7", stop: ["x"] },
+  };
   t.deepEqual(faults(t, "q -> a", [], lm), [
     "program.lm.adapter: literal",
     "program.lm.max_tokens: range",
@@ -225,10 +347,17 @@ test("the settings of the model are held against what there is", (t) => {
 
 test("a definition has one id, made from all of its content", (t) => {
   const signature = defineSignature(text("q -> a"), "signature");
-  const idOf = (modules: Written[], compiledState = "") => dspyProgramId({ signature, ...define("q -> a", modules), compiledState });
+  const idOf = (modules: Written[], compiledState = "") =>
+    dspyProgramId({ signature, ...define("q -> a", modules), compiledState });
   t.is(idOf([]), idOf([]));
   t.is(
-    new Set([idOf([]), idOf([], "{}"), idOf([{ type: "ChainOfThought" }]), idOf([{ lm: { temperature: 1 } }]), idOf([{ name: "x" }])]).size,
+    new Set([
+      idOf([]),
+      idOf([], "{}"),
+      idOf([{ type: "ChainOfThought" }]),
+      idOf([{ lm: { temperature: 1 } }]),
+      idOf([{ name: "x" }]),
+    ]).size,
     5,
   );
 });

@@ -22,20 +22,27 @@ const read: readonly [filter: string, compared: object][] = [
 ];
 
 for (const [filter, compared] of read)
-  test(`${filter} has a value of the field's own`, (t) => t.like(readCondition(filter, executionFields), compared));
+  test(`${filter} has a value of the field's own`, (t) =>
+    t.like(readCondition(filter, executionFields), compared));
 
 const refused: readonly [filter: string, fault: RegExp][] = [
   ["colour = red", /^at position 1: expected one of id, .*; there is no colour$/],
   ["status = COMPLETED AND statu = FAILED", /^at position 24: expected one of id, .*; there is no statu$/],
   ["status.x = 1", /^at position 8: expected no field of status, which has none; there is no status.x$/],
-  ["status = DONE", /^at position 10: expected one of PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, as status is one$/],
+  [
+    "status = DONE",
+    /^at position 10: expected one of PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, as status is one$/,
+  ],
   ["status < FAILED", /^at position 10: expected =, != or : before this, as status has no order$/],
   ["id > 1", /^at position 6: expected =, != or : before this, as id has no order$/],
   ["id = 1", /^at position 6: expected a UUID, as id is one$/],
   ["program_id = 'A B'", /^at position 14: expected a program's UUID or handle, as program_id is one$/],
   ["revision = one", /^at position 12: expected a number without quotes, as revision is one$/],
   ["revision = 1e999", /^at position 12: expected a number without quotes, as revision is one$/],
-  ["duration_ms > 5m", /^at position 15: expected a number or a duration such as 1.5s, as duration_ms is one$/],
+  [
+    "duration_ms > 5m",
+    /^at position 15: expected a number or a duration such as 1.5s, as duration_ms is one$/,
+  ],
   [
     "created_at > 2026-02-30T00:00:00Z",
     /^at position 14: expected a time such as 2026-11-24T10:00:00Z, to the microsecond at most, as created_at is one$/,
@@ -51,7 +58,9 @@ const refused: readonly [filter: string, fault: RegExp][] = [
 
 for (const [filter, fault] of refused)
   test(`${filter} is refused with the place and what was expected there`, (t) => {
-    const { reason, violations } = t.throws(() => readCondition(filter, executionFields), { instanceOf: Invalid }) as Invalid;
+    const { reason, violations } = t.throws(() => readCondition(filter, executionFields), {
+      instanceOf: Invalid,
+    }) as Invalid;
     t.is(reason, "FILTER_INVALID");
     t.regex(violations[0]?.description ?? "", fault);
   });

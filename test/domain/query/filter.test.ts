@@ -46,7 +46,8 @@ const parsed: readonly [filter: string, tree: string][] = [
   ["a='日本' b='😀'", '(a="日本" and b="😀")'],
 ];
 
-for (const [filter, tree] of parsed) test(`${JSON.stringify(filter)} is ${tree}`, (t) => t.is(shown(parseFilter(filter)), tree));
+for (const [filter, tree] of parsed)
+  test(`${JSON.stringify(filter)} is ${tree}`, (t) => t.is(shown(parseFilter(filter)), tree));
 
 const refused: readonly [filter: string, fault: string][] = [
   ["=", 'at position 1: expected a field, but found "="'],
@@ -68,7 +69,10 @@ const refused: readonly [filter: string, fault: string][] = [
   ["😀 = 1", 'at position 1: expected a field, but found "😀"'],
   ["a = '😀' )", 'at position 9: expected AND, OR or the end, but found ")"'],
   ["a = '\0'", "at position 6: expected text, but the filter holds a NUL character"],
-  ["a = '\ud800'", "at position 6: expected text, but the filter holds a lone surrogate, which is no character"],
+  [
+    "a = '\ud800'",
+    "at position 6: expected text, but the filter holds a lone surrogate, which is no character",
+  ],
   [`a = ${"x".repeat(16_384)}`, "at position 16385: expected the end: a filter has at most 16384 characters"],
 ];
 

@@ -19,7 +19,10 @@ test("a page is 50 long where nothing is asked, and 1,000 at most", (t) => {
 test("the token of a page leads to the place after its last row, and the last page has none", (t) => {
   const { rows: shown, nextPageToken } = turnPage(found, { limit: 3 }, query);
   t.is(shown.length, 3);
-  t.deepEqual(readPage({ pageSize: 3, pageToken: nextPageToken }, query, 1), { limit: 3, after: [ids[2] as string] });
+  t.deepEqual(readPage({ pageSize: 3, pageToken: nextPageToken }, query, 1), {
+    limit: 3,
+    after: [ids[2] as string],
+  });
   t.is(turnPage(found, { limit: 4 }, query).nextPageToken, "");
 });
 

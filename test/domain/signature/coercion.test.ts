@@ -17,7 +17,9 @@ const fieldOf = (type: string, constraints: Constraints = {}): Field => ({
 
 /** What a value comes to as a field of that type. */
 function come(type: string, value: unknown, constraints?: Constraints): Json | typeof refused | undefined {
-  const checked = compileSchema([fieldOf(type, constraints)]).validate(value === undefined ? {} : { x: value as Json });
+  const checked = compileSchema([fieldOf(type, constraints)]).validate(
+    value === undefined ? {} : { x: value as Json },
+  );
   return checked.ok ? checked.values.x : refused;
 }
 
@@ -145,7 +147,8 @@ const table: [type: string, value: unknown, comesTo: Json | typeof refused][] = 
 ];
 for (const type of new Set(table.map(([type]) => type)))
   test(`what ${type} takes, and from what`, (t) => {
-    for (const [, value, comesTo] of table.filter(([of]) => of === type)) t.deepEqual(come(type, value), comesTo, inspect(value));
+    for (const [, value, comesTo] of table.filter(([of]) => of === type))
+      t.deepEqual(come(type, value), comesTo, inspect(value));
   });
 
 test("all that is wrong is told at once, each with its path", (t) => {
@@ -157,14 +160,24 @@ test("all that is wrong is told at once, each with its path", (t) => {
   const checked = compileSchema(fields).validate(values);
   t.false(checked.ok);
   const found = checked.ok ? [] : checked.violations.map(({ field, reason }) => `${field} ${reason}`).sort();
-  t.deepEqual(found, ["a type", "b[1] type", "b[2] type", "c.k[1] type", 'c["a b"] type', "d missing", "e unknown"]);
+  t.deepEqual(found, [
+    "a type",
+    "b[1] type",
+    "b[2] type",
+    "c.k[1] type",
+    'c["a b"] type',
+    "d missing",
+    "e unknown",
+  ]);
 });
 
 test("names that every object has are no fields, and no values", (t) => {
   for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
     const values = JSON.parse(`{"x": "1", "${name}": 1}`);
     const checked = compileSchema([fieldOf("str")]).validate(values);
-    t.deepEqual(checked.ok ? [] : checked.violations.map(({ field, reason }) => `${field} ${reason}`), [`${name} unknown`]);
+    t.deepEqual(checked.ok ? [] : checked.violations.map(({ field, reason }) => `${field} ${reason}`), [
+      `${name} unknown`,
+    ]);
     const bare = compileSchema([{ ...fieldOf("str"), name: "constructor" }]).validate({});
     t.deepEqual(bare.ok ? [] : bare.violations.map(({ reason }) => reason), ["missing"]);
   }
@@ -225,17 +238,25 @@ test("what comes out of validation goes in again unchanged", (t) => {
 /** The same number, or the same text without the blanks and signs that mean nothing. */
 function meansTheSame(sent: Json, taken: Json): boolean {
   if (Array.isArray(sent))
-    return Array.isArray(taken) && sent.length === taken.length && sent.every((part, at) => meansTheSame(part, taken[at] as Json));
+    return (
+      Array.isArray(taken) &&
+      sent.length === taken.length &&
+      sent.every((part, at) => meansTheSame(part, taken[at] as Json))
+    );
   if (typeof sent === "object" && sent !== null)
     return (
       typeof taken === "object" &&
       taken !== null &&
       JSON.stringify(Object.keys(sent)) === JSON.stringify(Object.keys(taken)) &&
-      Object.entries(sent).every(([key, part]) => meansTheSame(part, (taken as Record<string, Json>)[key] as Json))
+      Object.entries(sent).every(([key, part]) =>
+        meansTheSame(part, (taken as Record<string, Json>)[key] as Json),
+      )
     );
-  if (typeof sent === "string" && typeof taken === "number") return Number(sent.trim()) === taken && sent.trim() !== "";
+  if (typeof sent === "string" && typeof taken === "number")
+    return Number(sent.trim()) === taken && sent.trim() !== "";
   if (typeof sent === "string" && typeof taken === "boolean") return sent.toLowerCase() === String(taken);
-  if (typeof sent !== "string" && typeof taken === "string") return JSON.stringify(sent) === taken || Object.is(sent, -0);
+  if (typeof sent !== "string" && typeof taken === "string")
+    return JSON.stringify(sent) === taken || Object.is(sent, -0);
   return sent === taken;
 }
 
@@ -271,7 +292,8 @@ for (const [type, values] of Object.entries(likely))
     fc.assert(
       fc.property(values, (sent) => {
         const taken = come(type, sent);
-        if (taken !== refused && taken !== undefined) t.true(meansTheSame(sent, taken), JSON.stringify({ sent, taken }));
+        if (taken !== refused && taken !== undefined)
+          t.true(meansTheSame(sent, taken), JSON.stringify({ sent, taken }));
       }),
       { numRuns: 1_000 },
     );

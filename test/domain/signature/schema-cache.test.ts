@@ -2,7 +2,8 @@ import test from "ava";
 import { defineSignature } from "../../../src/domain/signature/define.ts";
 import { createSchemaCache } from "../../../src/domain/signature/schema.ts";
 
-const signature = (text: string) => defineSignature({ name: "", instructions: "", text, inputs: [], outputs: [] }, "signature");
+const signature = (text: string) =>
+  defineSignature({ name: "", instructions: "", text, inputs: [], outputs: [] }, "signature");
 
 test("schemas are compiled once for what signatures say, and those used longest ago are given up first", (t) => {
   const cache = createSchemaCache(2);

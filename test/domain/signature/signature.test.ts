@@ -2,11 +2,21 @@ import test from "ava";
 import fc from "fast-check";
 import { defineSignature } from "../../../src/domain/signature/define.ts";
 import { takenNames } from "../../../src/domain/signature/fields.ts";
-import { type FieldDraft, type SignatureDraft, signatureHash } from "../../../src/domain/signature/signature.ts";
+import {
+  type FieldDraft,
+  type SignatureDraft,
+  signatureHash,
+} from "../../../src/domain/signature/signature.ts";
 import { formatSignatureText } from "../../../src/domain/signature/text.ts";
 import { refused } from "../_refused.ts";
 
-const field = (name: string, rest: Partial<FieldDraft> = {}): FieldDraft => ({ name, type: "", description: "", constraints: {}, ...rest });
+const field = (name: string, rest: Partial<FieldDraft> = {}): FieldDraft => ({
+  name,
+  type: "",
+  description: "",
+  constraints: {},
+  ...rest,
+});
 const draft = (rest: Partial<SignatureDraft>): SignatureDraft => ({
   name: "",
   instructions: "",
@@ -17,12 +27,15 @@ const draft = (rest: Partial<SignatureDraft>): SignatureDraft => ({
 });
 const define = (rest: Partial<SignatureDraft>) => defineSignature(draft(rest), "signature");
 /** A signature with one input, which is under test. */
-const withInput = (rest: Partial<FieldDraft>, name = "question") => draft({ inputs: [field(name, rest)], outputs: [field("answer")] });
+const withInput = (rest: Partial<FieldDraft>, name = "question") =>
+  draft({ inputs: [field(name, rest)], outputs: [field("answer")] });
 const faultsOf = (t: Parameters<typeof refused>[0], rest: Partial<FieldDraft>, name?: string) =>
   refused(t, () => defineSignature(withInput(rest, name), "signature"));
 
 test("a text is read as DSPy reads it, and written back the same", (t) => {
-  const signature = define({ text: "question, context -> answer, confidence: float, sources: list[str], mood: Literal['a, b', '->']" });
+  const signature = define({
+    text: "question, context -> answer, confidence: float, sources: list[str], mood: Literal['a, b', '->']",
+  });
   t.is(
     formatSignatureText(signature),
     'question, context -> answer: str, confidence: float, sources: list[str], mood: Literal["a, b", "->"]',
@@ -54,7 +67,8 @@ const texts: [text: string, fault: string][] = [
   ["question -> question", "signature.text: duplicate"],
 ];
 for (const [text, fault] of texts)
-  test(`the text ${JSON.stringify(text)} is refused`, (t) => t.deepEqual([...new Set(refused(t, () => define({ text })))], [fault]));
+  test(`the text ${JSON.stringify(text)} is refused`, (t) =>
+    t.deepEqual([...new Set(refused(t, () => define({ text })))], [fault]));
 
 test("a text beside fields must say the same, and nothing at all is refused", (t) => {
   t.notThrows(() => define({ text: "a -> b: str", inputs: [field("a")], outputs: [field("b")] }));
@@ -87,7 +101,10 @@ test("names are unique over inputs and outputs, also as protobuf writes them in 
 
 const constraints: [rest: Partial<FieldDraft>, faults: string[]][] = [
   [{ type: "int", constraints: { minLength: 1 } }, ["constraints.min_length: constraint"]],
-  [{ type: "str", constraints: { min: 1, lt: 3 } }, ["constraints.lt: constraint", "constraints.min: constraint"]],
+  [
+    { type: "str", constraints: { min: 1, lt: 3 } },
+    ["constraints.lt: constraint", "constraints.min: constraint"],
+  ],
   [{ type: "bool", constraints: { pattern: "x" } }, ["constraints.pattern: constraint"]],
   [{ constraints: { pattern: "(?=x)" } }, ["constraints.pattern: constraint"]],
   [{ constraints: { pattern: "(" } }, ["constraints.pattern: constraint"]],
@@ -96,8 +113,14 @@ const constraints: [rest: Partial<FieldDraft>, faults: string[]][] = [
   [{ type: "int", constraints: { min: 3, max: 2 } }, ["constraints.min: constraint"]],
   [{ type: "float", constraints: { gt: 2, lt: 2 } }, ["constraints.gt: constraint"]],
   [{ type: "float", constraints: { max: Number.NaN } }, ["constraints.max: constraint"]],
-  [{ type: "int", constraints: { other: { api_base: "http://x" } } }, ["constraints.other.api_base: constraint"]],
-  [{ type: "int", constraints: { other: { multiple_of: "5" } } }, ["constraints.other.multiple_of: constraint"]],
+  [
+    { type: "int", constraints: { other: { api_base: "http://x" } } },
+    ["constraints.other.api_base: constraint"],
+  ],
+  [
+    { type: "int", constraints: { other: { multiple_of: "5" } } },
+    ["constraints.other.multiple_of: constraint"],
+  ],
   [{ type: "int", defaultValue: "x" }, ["default_value: type"]],
   [{ type: "list[int]", defaultValue: [1, "x"] }, ["default_value[1]: type"]],
   [{ type: "int", constraints: { min: 5 }, defaultValue: 1 }, ["default_value: range"]],
@@ -118,7 +141,10 @@ test("every constraint of the contract is kept", (t) => {
   const given = { minLength: 1, maxLength: 9, pattern: "[a-z]+" };
   t.deepEqual(defineSignature(withInput({ constraints: given }), "signature").inputs[0]?.constraints, given);
   const bounds = { min: 1, max: 9, gt: 0, lt: 10, other: { multiple_of: 2 } };
-  t.deepEqual(defineSignature(withInput({ type: "float", constraints: bounds }), "signature").inputs[0]?.constraints, bounds);
+  t.deepEqual(
+    defineSignature(withInput({ type: "float", constraints: bounds }), "signature").inputs[0]?.constraints,
+    bounds,
+  );
 });
 
 test("an output has no default", (t) => {
@@ -127,7 +153,12 @@ test("an output has no default", (t) => {
 });
 
 test("all that is wrong is told at once", (t) => {
-  const made = () => define({ name: "not a class", inputs: [field("a-b"), field("c", { type: "nope" })], outputs: [field("self")] });
+  const made = () =>
+    define({
+      name: "not a class",
+      inputs: [field("a-b"), field("c", { type: "nope" })],
+      outputs: [field("self")],
+    });
   t.deepEqual(refused(t, made), [
     "signature.inputs[0].name: pattern",
     "signature.inputs[1].type: type",
@@ -137,10 +168,27 @@ test("all that is wrong is told at once", (t) => {
 });
 
 test("any text is a signature or is refused with where", (t) => {
-  const part = fc.constantFrom("a", "b", "c_d", "self", ":", ": int", ": list[str]", "[", "]", ",", ", ", "'", "\\", "\0");
+  const part = fc.constantFrom(
+    "a",
+    "b",
+    "c_d",
+    "self",
+    ":",
+    ": int",
+    ": list[str]",
+    "[",
+    "]",
+    ",",
+    ", ",
+    "'",
+    "\\",
+    "\0",
+  );
   const anything = fc.array(part, { maxLength: 5 }).map((parts) => parts.join(""));
   // Of the other kind too few are signatures for any to be among 3,000 each time.
-  const fields = fc.subarray(["a", "b: int", "c_d: list[str]", "e: bool"], { minLength: 1 }).map((some) => some.join(", "));
+  const fields = fc
+    .subarray(["a", "b: int", "c_d: list[str]", "e: bool"], { minLength: 1 })
+    .map((some) => some.join(", "));
   const side = fc.oneof(anything, fields);
   let read = 0;
   fc.assert(

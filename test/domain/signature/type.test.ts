@@ -6,7 +6,10 @@ const types: fc.Arbitrary<Type> = fc.letrec<{ type: Type }>((tie) => ({
   type: fc.oneof(
     { maxDepth: 5 },
     fc.record({ kind: fc.constantFrom("str", "int", "float", "bool") }),
-    fc.record({ kind: fc.constant("literal"), values: fc.uniqueArray(fc.string({ unit: "binary" }), { minLength: 1, maxLength: 4 }) }),
+    fc.record({
+      kind: fc.constant("literal"),
+      values: fc.uniqueArray(fc.string({ unit: "binary" }), { minLength: 1, maxLength: 4 }),
+    }),
     fc.record({ kind: fc.constant("list"), element: tie("type") }),
     fc.record({ kind: fc.constant("dict"), key: fc.constantFrom("str", "int"), value: tie("type") }),
     fc.record({ kind: fc.constant("optional"), of: tie("type").filter(({ kind }) => kind !== "optional") }),
@@ -40,7 +43,8 @@ const notations: [notation: string, formatted: string][] = [
   ["list[Literal['x'] | None]", 'list[Optional[Literal["x"]]]'],
 ];
 for (const [notation, formatted] of notations)
-  test(`${JSON.stringify(notation)} is ${formatted}`, (t) => t.is(formatType(parseType(notation)), formatted));
+  test(`${JSON.stringify(notation)} is ${formatted}`, (t) =>
+    t.is(formatType(parseType(notation)), formatted));
 
 const faults: [notation: string, says: RegExp][] = [
   ["strr", /"strr" is no type; there are str, int/],
@@ -69,13 +73,16 @@ for (const [notation, says] of faults)
 
 test("any text is a type or is refused, and takes no time", (t) => {
   fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom(..."lisdctrn[],|\"'\\ OptionalNoneLiteral"), maxLength: 200 }), (notation) => {
-      try {
-        formatType(parseType(notation));
-      } catch (error) {
-        if (!(error instanceof TypeNotationError)) throw error;
-      }
-    }),
+    fc.property(
+      fc.string({ unit: fc.constantFrom(..."lisdctrn[],|\"'\\ OptionalNoneLiteral"), maxLength: 200 }),
+      (notation) => {
+        try {
+          formatType(parseType(notation));
+        } catch (error) {
+          if (!(error instanceof TypeNotationError)) throw error;
+        }
+      },
+    ),
   );
   t.pass();
 });

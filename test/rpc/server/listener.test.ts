@@ -5,11 +5,21 @@ import { gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, createClient, type Transport } from "@connectrpc/connect";
-import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
 import { credentials, Client as GrpcClient, type ServiceError, status } from "@grpc/grpc-js";
 import anyTest, { type TestFn } from "ava";
-import { Health, HealthCheckResponse_ServingStatus as Status } from "../../../src/gen/grpc/health/v1/health_pb.ts";
-import { ServerReflectionRequestSchema, ServerReflection as V1 } from "../../../src/gen/grpc/reflection/v1/reflection_pb.ts";
+import {
+  Health,
+  HealthCheckResponse_ServingStatus as Status,
+} from "../../../src/gen/grpc/health/v1/health_pb.ts";
+import {
+  ServerReflectionRequestSchema,
+  ServerReflection as V1,
+} from "../../../src/gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as V1Alpha } from "../../../src/gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { ProgramService } from "../../../src/gen/sigrun/v1/program_service_pb.ts";
 import { SignatureService } from "../../../src/gen/sigrun/v1/signature_service_pb.ts";
@@ -27,14 +37,23 @@ const transports: Record<string, (baseUrl: string) => Transport> = {
   gRPC: (baseUrl) => createGrpcTransport({ baseUrl }),
   "gRPC-Web": (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }),
   "Connect over HTTP/2": (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "2" }),
-  "JSON over HTTP/1.1": (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false, useHttpGet: true }),
+  "JSON over HTTP/1.1": (baseUrl) =>
+    createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false, useHttpGet: true }),
 };
 
 for (const [name, transport] of Object.entries(transports)) {
   test(`${name} gives answers and errors with their details`, async (t) => {
-    const signatures: Client<typeof SignatureService> = createClient(SignatureService, transport(t.context.url));
-    const { signature } = await signatures.createSignature({ signature: { name: `By${name.replace(/\W/g, "")}`, text: "a -> b: float" } });
-    t.is((await signatures.getSignature({ key: { case: "id", value: signature?.id ?? "" } })).signature?.text, "a -> b: float");
+    const signatures: Client<typeof SignatureService> = createClient(
+      SignatureService,
+      transport(t.context.url),
+    );
+    const { signature } = await signatures.createSignature({
+      signature: { name: `By${name.replace(/\W/g, "")}`, text: "a -> b: float" },
+    });
+    t.is(
+      (await signatures.getSignature({ key: { case: "id", value: signature?.id ?? "" } })).signature?.text,
+      "a -> b: float",
+    );
 
     const bad = await failure(t, signatures.createSignature({ signature: { text: "config -> b: Foo" } }));
     t.is(bad.code, Code.InvalidArgument);
@@ -53,13 +72,24 @@ for (const [name, transport] of Object.entries(transports)) {
 }
 
 /** Sends bytes as they are, and gives what came back as text: status line, headers, trailers and body. */
-async function post(url: string, contentType: string, body: Uint8Array, headers: Record<string, string> = {}): Promise<string> {
+async function post(
+  url: string,
+  contentType: string,
+  body: Uint8Array,
+  headers: Record<string, string> = {},
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const call = httpRequest(url, { method: "POST", headers: { "content-type": contentType, ...headers } }, (response) => {
-      const parts: Buffer[] = [];
-      response.on("data", (part: Buffer) => parts.push(part));
-      response.on("end", () => resolve(`${response.statusCode} ${JSON.stringify(response.headers)} ${Buffer.concat(parts)}`));
-    });
+    const call = httpRequest(
+      url,
+      { method: "POST", headers: { "content-type": contentType, ...headers } },
+      (response) => {
+        const parts: Buffer[] = [];
+        response.on("data", (part: Buffer) => parts.push(part));
+        response.on("end", () =>
+          resolve(`${response.statusCode} ${JSON.stringify(response.headers)} ${Buffer.concat(parts)}`),
+        );
+      },
+    );
     call.on("error", reject).end(body);
   });
 }
@@ -96,20 +126,35 @@ test("bytes that can't be decoded are INVALID_ARGUMENT to gRPC-Web, Connect and 
   t.regex(await post(url, "application/grpc-web+proto", enveloped(rubbish)), /grpc-status: 3/);
   t.regex(await post(url, "application/proto", rubbish), /^400 .*REQUEST_INVALID/s);
   t.regex(await post(url, "application/json", Buffer.from("{")), /^400 .*invalid_argument.*REQUEST_INVALID/s);
-  t.regex(await post(url, "application/json", Buffer.from('{"idd": "x"}')), /^400 .*\\"idd\\" is unknown.*REQUEST_INVALID/s);
+  t.regex(
+    await post(url, "application/json", Buffer.from('{"idd": "x"}')),
+    /^400 .*\\"idd\\" is unknown.*REQUEST_INVALID/s,
+  );
   const stream = `${t.context.url}/sigrun.v1.ExecutionService/WatchExecutions`;
-  t.regex(await post(stream, "application/connect+proto", enveloped(rubbish)), /invalid_argument.*REQUEST_INVALID/s);
+  t.regex(
+    await post(stream, "application/connect+proto", enveloped(rubbish)),
+    /invalid_argument.*REQUEST_INVALID/s,
+  );
 });
 
 test("a request that does not say that it is JSON is told to", async (t) => {
   const says = /^415 .*content-type: application\/json/s;
-  t.regex(await post(`${t.context.url}${getProgram}`, "application/x-www-form-urlencoded", Buffer.from("{}")), says);
-  t.regex(await (await fetch(`${t.context.url}/sigrun.v1.ProgramService/ExecuteProgram`)).text(), /^send a POST/);
+  t.regex(
+    await post(`${t.context.url}${getProgram}`, "application/x-www-form-urlencoded", Buffer.from("{}")),
+    says,
+  );
+  t.regex(
+    await (await fetch(`${t.context.url}/sigrun.v1.ProgramService/ExecuteProgram`)).text(),
+    /^send a POST/,
+  );
 });
 
 test("a message over 4 MiB is RESOURCE_EXHAUSTED, also where it is small when compressed", async (t) => {
   const { signatures } = t.context;
-  const error = await failure(t, signatures.createSignature({ signature: { instructions: "x".repeat(5 * 2 ** 20) } }));
+  const error = await failure(
+    t,
+    signatures.createSignature({ signature: { instructions: "x".repeat(5 * 2 ** 20) } }),
+  );
   t.is(error.code, Code.ResourceExhausted);
   t.is(error.reason, "TOO_LARGE");
   const bomb = gzipSync(Buffer.alloc(200 * 2 ** 20));
@@ -121,7 +166,9 @@ test("a message over 4 MiB is RESOURCE_EXHAUSTED, also where it is small when co
 
 test("a thousand violations come as the first that a gRPC client's trailers take", async (t) => {
   const { programs } = t.context;
-  const { program } = await programs.createProgram({ program: { name: "Wide", signature: { text: "question -> answer" } } });
+  const { program } = await programs.createProgram({
+    program: { name: "Wide", signature: { text: "question -> answer" } },
+  });
   const inputs = Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`field number ${n}`, n]));
   const error = await failure(t, programs.executeProgram({ programId: program?.id ?? "", inputs }));
   t.is(error.code, Code.InvalidArgument);
@@ -131,7 +178,9 @@ test("a thousand violations come as the first that a gRPC client's trailers take
 
 test("a deadline of ten years is taken for the longest there is", async (t) => {
   const body = Buffer.from('{"id": "nobody"}');
-  const answer = await post(`${t.context.url}${getProgram}`, "application/json", body, { "connect-timeout-ms": "9999999999" });
+  const answer = await post(`${t.context.url}${getProgram}`, "application/json", body, {
+    "connect-timeout-ms": "9999999999",
+  });
   t.regex(answer, /not_found/);
 });
 
@@ -158,7 +207,8 @@ test("health says SERVING for every service, NOT_FOUND for others, and watches",
   const health = createClient(Health, t.context.transport);
   const { statuses } = await health.list({});
   t.true(Object.keys(statuses).includes("sigrun.v1.ProgramService"));
-  for (const [service, { status: serving }] of Object.entries(statuses)) t.is(serving, Status.SERVING, service);
+  for (const [service, { status: serving }] of Object.entries(statuses))
+    t.is(serving, Status.SERVING, service);
   t.is((await failure(t, health.check({ service: "nobody" }))).code, Code.NotFound);
   for await (const { status: serving } of health.watch({ service: "" })) {
     t.is(serving, Status.SERVING);
@@ -171,14 +221,24 @@ test("reflection lists the services and has every file that a type needs, error 
     const reflection = createClient(Reflection as typeof V1, t.context.transport);
     const ask = async function* () {
       yield create(ServerReflectionRequestSchema, { messageRequest: { case: "listServices", value: "" } });
-      yield create(ServerReflectionRequestSchema, { messageRequest: { case: "fileContainingSymbol", value: "sigrun.v1.ProgramService" } });
-      yield create(ServerReflectionRequestSchema, { messageRequest: { case: "fileContainingSymbol", value: "google.rpc.BadRequest" } });
-      yield create(ServerReflectionRequestSchema, { messageRequest: { case: "fileContainingSymbol", value: "no.such.Thing" } });
+      yield create(ServerReflectionRequestSchema, {
+        messageRequest: { case: "fileContainingSymbol", value: "sigrun.v1.ProgramService" },
+      });
+      yield create(ServerReflectionRequestSchema, {
+        messageRequest: { case: "fileContainingSymbol", value: "google.rpc.BadRequest" },
+      });
+      yield create(ServerReflectionRequestSchema, {
+        messageRequest: { case: "fileContainingSymbol", value: "no.such.Thing" },
+      });
     };
     const answers = [];
-    for await (const { messageResponse } of reflection.serverReflectionInfo(ask())) answers.push(messageResponse);
+    for await (const { messageResponse } of reflection.serverReflectionInfo(ask()))
+      answers.push(messageResponse);
     const [services, program, details, nothing] = answers;
-    t.true(services?.case === "listServicesResponse" && services.value.service.some(({ name }) => name === "sigrun.v1.ProgramService"));
+    t.true(
+      services?.case === "listServicesResponse" &&
+        services.value.service.some(({ name }) => name === "sigrun.v1.ProgramService"),
+    );
     const files = [program, details].flatMap((answer) =>
       answer?.case === "fileDescriptorResponse" ? answer.value.fileDescriptorProto : [],
     );
@@ -193,7 +253,11 @@ test("reflection lists the services and has every file that a type needs, error 
 test("a browser's page may call, and / says what this is", async (t) => {
   const preflight = await fetch(`${t.context.url}${getProgram}`, {
     method: "OPTIONS",
-    headers: { origin: "https://example.com", "access-control-request-method": "POST", "access-control-request-headers": "content-type" },
+    headers: {
+      origin: "https://example.com",
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "content-type",
+    },
   });
   t.is(preflight.status, 204);
   t.is(preflight.headers.get("access-control-allow-origin"), "*");

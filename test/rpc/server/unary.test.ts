@@ -4,7 +4,10 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import anyTest, { type TestFn } from "ava";
 import { ProgramService } from "../../../src/gen/sigrun/v1/program_service_pb.ts";
-import { CreateSignatureRequestSchema, CreateSignatureResponseSchema } from "../../../src/gen/sigrun/v1/signature_service_pb.ts";
+import {
+  CreateSignatureRequestSchema,
+  CreateSignatureResponseSchema,
+} from "../../../src/gen/sigrun/v1/signature_service_pb.ts";
 import { shared, startScripted } from "../../_gateway.ts";
 
 const test = anyTest as TestFn<{ session: ClientHttp2Session }>;
@@ -22,7 +25,11 @@ type Answer = { headers: IncomingHttpHeaders; trailers: IncomingHttpHeaders; bod
 const createSignature = "/sigrun.v1.SignatureService/CreateSignature";
 
 /** Sends pieces of a body as they are, each in a frame of its own. */
-async function call(session: ClientHttp2Session, pieces: Uint8Array[], headers: Record<string, string> = {}): Promise<Answer> {
+async function call(
+  session: ClientHttp2Session,
+  pieces: Uint8Array[],
+  headers: Record<string, string> = {},
+): Promise<Answer> {
   const stream = session.request({
     ":method": "POST",
     ":path": createSignature,
@@ -60,10 +67,14 @@ function enveloped(message: Uint8Array, flags = 0): Buffer {
 const request = (instructions: string, name: string) =>
   toBinary(
     CreateSignatureRequestSchema,
-    create(CreateSignatureRequestSchema, { signature: { name, instructions, text: "a -> b" }, validateOnly: true }),
+    create(CreateSignatureRequestSchema, {
+      signature: { name, instructions, text: "a -> b" },
+      validateOnly: true,
+    }),
   );
 
-const instructionsOf = (message: Uint8Array) => fromBinary(CreateSignatureResponseSchema, message).signature?.instructions;
+const instructionsOf = (message: Uint8Array) =>
+  fromBinary(CreateSignatureResponseSchema, message).signature?.instructions;
 
 test("a message that comes byte by byte is read whole", async (t) => {
   const bytes = enveloped(request("slowly", "Slow"));
@@ -89,7 +100,10 @@ test("a compressed message is read, and a long answer is compressed for those wh
   t.is(instructionsOf(gunzipSync(body.subarray(5))), long);
   t.true(body.length < 500);
 
-  const plain = await call(t.context.session, [sent], { "grpc-encoding": "gzip", "grpc-accept-encoding": "identity" });
+  const plain = await call(t.context.session, [sent], {
+    "grpc-encoding": "gzip",
+    "grpc-accept-encoding": "identity",
+  });
   t.is(plain.headers["grpc-encoding"], undefined);
   t.is(plain.body[0], 0);
 });
@@ -112,7 +126,11 @@ test("what is wrong with an envelope is said with a reason, and the connection s
   for (const [name, pieces, status, reason, headers] of cases) {
     const { trailers } = await call(session, pieces, headers);
     t.is(trailers["grpc-status"], status, name);
-    t.regex(Buffer.from(String(trailers["grpc-status-details-bin"]), "base64").toString("latin1"), reason, name);
+    t.regex(
+      Buffer.from(String(trailers["grpc-status-details-bin"]), "base64").toString("latin1"),
+      reason,
+      name,
+    );
   }
   t.is((await call(session, [good])).trailers["grpc-status"], "0");
 });
@@ -129,8 +147,12 @@ test("a message of a gigabyte is refused by its head, and what was sent of it ho
 
 test("a method that is none, and one that streams, are left to Connect", async (t) => {
   const { session } = t.context;
-  const none = await call(session, [enveloped(Buffer.alloc(0))], { ":path": "/sigrun.v1.SignatureService/Nothing" });
+  const none = await call(session, [enveloped(Buffer.alloc(0))], {
+    ":path": "/sigrun.v1.SignatureService/Nothing",
+  });
   t.is(none.headers["grpc-status"], "12");
-  const stream = await call(session, [enveloped(Buffer.alloc(0))], { ":path": `/${ProgramService.typeName}/StreamProgram` });
+  const stream = await call(session, [enveloped(Buffer.alloc(0))], {
+    ":path": `/${ProgramService.typeName}/StreamProgram`,
+  });
   t.is(stream.trailers["grpc-status"], "3");
 });

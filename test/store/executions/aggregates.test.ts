@@ -16,8 +16,24 @@ test.before(async (t) => {
   t.context = await fill(file, { schema: "aggregates", handles: ["one", "two"], count: 300 });
 });
 
-const names = ["program_id", "revision", "status", "model", "error_reason", "labels.team", "labels.a.b", "hour", "day"];
-const filters = ["", "status = COMPLETED OR status = FAILED", "duration_ms > 1", "labels.team : a", "model = nobodys"];
+const names = [
+  "program_id",
+  "revision",
+  "status",
+  "model",
+  "error_reason",
+  "labels.team",
+  "labels.a.b",
+  "hour",
+  "day",
+];
+const filters = [
+  "",
+  "status = COMPLETED OR status = FAILED",
+  "duration_ms > 1",
+  "labels.team : a",
+  "model = nobodys",
+];
 
 /** What a row has under a group's name. */
 function groupOf(name: string, row: Fields): string {
@@ -36,7 +52,9 @@ function percentile(sorted: readonly number[], share: number): number {
 }
 
 function summary(rows: readonly Fields[]) {
-  const durations = rows.flatMap(({ duration_ms }) => (duration_ms === null ? [] : [Number(duration_ms)])).sort((a, b) => a - b);
+  const durations = rows
+    .flatMap(({ duration_ms }) => (duration_ms === null ? [] : [Number(duration_ms)]))
+    .sort((a, b) => a - b);
   const of = (status: string) => rows.filter((row) => row.status === status).length;
   const sum = (name: string) => rows.reduce((total, row) => total + Number(row[name]), 0);
   return {
@@ -44,21 +62,32 @@ function summary(rows: readonly Fields[]) {
     completed: of("completed"),
     failed: of("failed"),
     cancelled: of("cancelled"),
-    averageMs: durations.length === 0 ? 0 : durations.reduce((total, one) => total + one, 0) / durations.length,
+    averageMs:
+      durations.length === 0 ? 0 : durations.reduce((total, one) => total + one, 0) / durations.length,
     p50Ms: percentile(durations, 0.5),
     p95Ms: percentile(durations, 0.95),
     p99Ms: percentile(durations, 0.99),
-    tokenUsage: { inputTokens: sum("input_tokens"), outputTokens: sum("output_tokens"), cachedTokens: 0, lmCalls: 0 },
+    tokenUsage: {
+      inputTokens: sum("input_tokens"),
+      outputTokens: sum("output_tokens"),
+      cachedTokens: 0,
+      lmCalls: 0,
+    },
   };
 }
 
 const rounded = (value: unknown) =>
-  JSON.parse(JSON.stringify(value), (_, part) => (typeof part === "number" ? Number(part.toPrecision(12)) : part));
+  JSON.parse(JSON.stringify(value), (_, part) =>
+    typeof part === "number" ? Number(part.toPrecision(12)) : part,
+  );
 
 test("aggregates are what the rows of each group come to", async (t) => {
   const { store, rows } = t.context;
   t.timeout(120_000);
-  const asked = fc.record({ groupBy: fc.uniqueArray(fc.constantFrom(...names), { maxLength: 3 }), filter: fc.constantFrom(...filters) });
+  const asked = fc.record({
+    groupBy: fc.uniqueArray(fc.constantFrom(...names), { maxLength: 3 }),
+    filter: fc.constantFrom(...filters),
+  });
   await fc.assert(
     fc.asyncProperty(asked, async ({ groupBy, filter }) => {
       const where = readCondition(filter, executionFields);
@@ -69,7 +98,10 @@ test("aggregates are what the rows of each group come to", async (t) => {
       }
       const expected = [...groups].map(([key, grouped]) => {
         const values = JSON.parse(key) as string[];
-        return { group: Object.fromEntries(groupBy.map((name, index) => [name, values[index]])), ...summary(grouped) };
+        return {
+          group: Object.fromEntries(groupBy.map((name, index) => [name, values[index]])),
+          ...summary(grouped),
+        };
       });
       const inOrder = (groups: readonly { group: object }[]) =>
         groups.toSorted((a, b) => {
@@ -77,7 +109,10 @@ test("aggregates are what the rows of each group come to", async (t) => {
           const place = one?.findIndex((value, index) => value !== other?.[index]) ?? 0;
           return Buffer.compare(Buffer.from(String(one?.[place])), Buffer.from(String(other?.[place])));
         });
-      t.deepEqual(rounded(await store.executions.aggregate(project, where, readGroupings(groupBy))), rounded(inOrder(expected)));
+      t.deepEqual(
+        rounded(await store.executions.aggregate(project, where, readGroupings(groupBy))),
+        rounded(inOrder(expected)),
+      );
     }),
     { numRuns: 300, seed: 3 },
   );
@@ -93,7 +128,8 @@ test("more groups than a message holds are refused, by their number or by their 
      FROM executions, generate_series(1, 10000) AS n`,
   );
   const aggregate = createAggregateExecutions({ executions: store.executions });
-  const groups = async (name: string, filter: string) => (await aggregate(project, { filter, groupBy: [name] })).length;
+  const groups = async (name: string, filter: string) =>
+    (await aggregate(project, { filter, groupBy: [name] })).length;
   t.is(await groups("labels.n", "labels.n:*"), 10_000);
   await t.throwsAsync(groups("labels.n", ""), { instanceOf: TooLarge });
   await t.throwsAsync(groups("labels.long", "labels.n:*"), { instanceOf: TooLarge });

@@ -24,20 +24,29 @@ const idsOf = (rows: readonly { readonly id?: unknown }[]) => rows.map(({ id }) 
 test("a filter finds the same rows as its evaluation in memory, whatever it is", async (t) => {
   const { store, rows } = t.context;
   t.timeout(240_000);
-  const byHandle = async (handle: string) => (await store.programs.get(project, handle).catch(() => null))?.id ?? "nobody's";
-  const handles = new Map(await Promise.all(["one", "two", "nobody"].map(async (handle) => [handle, await byHandle(handle)] as const)));
+  const byHandle = async (handle: string) =>
+    (await store.programs.get(project, handle).catch(() => null))?.id ?? "nobody's";
+  const handles = new Map(
+    await Promise.all(
+      ["one", "two", "nobody"].map(async (handle) => [handle, await byHandle(handle)] as const),
+    ),
+  );
   let found = 0;
   let asks = 0;
   await fc.assert(
     fc.asyncProperty(filter, async (text) => {
       const { listing } = readListing({ ...asked, filter: text }, executionFields, []);
       const inMemory = withIds(readCondition(text, executionFields), handles);
-      const expected = rows.filter((one) => meets(inMemory, one)).sort((a, b) => compareRows(listing.order, a, b));
+      const expected = rows
+        .filter((one) => meets(inMemory, one))
+        .sort((a, b) => compareRows(listing.order, a, b));
       const stored = await store.executions.find(project, listing, false);
       if (JSON.stringify(idsOf(stored.map(({ row }) => row))) !== JSON.stringify(idsOf(expected))) {
         const ids = new Set(idsOf(stored.map(({ row }) => row)));
         const odd = rows.find((one) => ids.has(one.id) !== expected.includes(one));
-        throw new Error(`${text}: ${stored.length} in PostgreSQL, ${expected.length} in memory; such as ${inspect(odd)}`);
+        throw new Error(
+          `${text}: ${stored.length} in PostgreSQL, ${expected.length} in memory; such as ${inspect(odd)}`,
+        );
       }
       if (expected.length > 0 && expected.length < rows.length) found++;
       asks++;
@@ -50,7 +59,9 @@ test("a filter finds the same rows as its evaluation in memory, whatever it is",
 
 /** A handle in a condition stands for the program's id. */
 function withIds<T>(condition: T, handles: ReadonlyMap<string, string>): T {
-  return JSON.parse(JSON.stringify(condition), (key, value) => (key === "value" ? (handles.get(value) ?? value) : value)) as T;
+  return JSON.parse(JSON.stringify(condition), (key, value) =>
+    key === "value" ? (handles.get(value) ?? value) : value,
+  ) as T;
 }
 
 const sortable = [
@@ -64,14 +75,23 @@ const sortable = [
   "labels.team",
   "token_usage.total_tokens",
 ];
-const term = fc.tuple(fc.constantFrom(...sortable), fc.constantFrom("", " asc", " desc")).map((parts) => parts.join(""));
-const orderBy = fc.uniqueArray(term, { selector: (one) => one.split(" ")[0], maxLength: 3 }).map((terms) => terms.join(", "));
+const term = fc
+  .tuple(fc.constantFrom(...sortable), fc.constantFrom("", " asc", " desc"))
+  .map((parts) => parts.join(""));
+const orderBy = fc
+  .uniqueArray(term, { selector: (one) => one.split(" ")[0], maxLength: 3 })
+  .map((terms) => terms.join(", "));
 const distinctOn = fc.uniqueArray(fc.constantFrom(...sortable), { maxLength: 2 });
 
 test("pages in any order hold every row once, as sorting in memory has them", async (t) => {
   const { store, rows } = t.context;
   t.timeout(240_000);
-  const page = fc.record({ orderBy, distinctOn, pageSize: fc.integer({ min: 7, max: 90 }), skip: fc.constantFrom(0, 0, 5) });
+  const page = fc.record({
+    orderBy,
+    distinctOn,
+    pageSize: fc.integer({ min: 7, max: 90 }),
+    skip: fc.constantFrom(0, 0, 5),
+  });
   await fc.assert(
     fc.asyncProperty(page, async ({ skip, ...one }) => {
       const query = { ...asked, ...one };
@@ -79,7 +99,11 @@ test("pages in any order hold every row once, as sorting in memory has them", as
       let pageToken = "";
       do {
         // Only the first page skips.
-        const { listing, query: of } = readListing({ ...query, pageToken, skip: pageToken === "" ? skip : 0 }, executionFields, []);
+        const { listing, query: of } = readListing(
+          { ...query, pageToken, skip: pageToken === "" ? skip : 0 },
+          executionFields,
+          [],
+        );
         const found = await store.executions.find(project, { ...listing, limit: listing.limit + 1 }, false);
         const turned = turnPage(found, listing, of);
         read.push(...turned.rows.map(({ id }) => id));
@@ -103,7 +127,12 @@ test("pages in any order hold every row once, as sorting in memory has them", as
 });
 
 test("programs and the newest executions of each are read by one statement", async (t) => {
-  const store = await openStore({ url: t.context.url, schema: "queries", pool: 1, log: createLogger("error") });
+  const store = await openStore({
+    url: t.context.url,
+    schema: "queries",
+    pool: 1,
+    log: createLogger("error"),
+  });
   const statements: string[] = [];
   const { options } = store.database.sequelize as unknown as { options: { logging: unknown } };
   options.logging = (sql: string) => statements.push(sql);
@@ -115,7 +144,9 @@ test("programs and the newest executions of each are read by one statement", asy
     [3, 3],
   );
   for (const { row } of found) {
-    const newest = t.context.rows.filter(({ program_id }) => program_id === row.program.id).map(({ id }) => id);
+    const newest = t.context.rows
+      .filter(({ program_id }) => program_id === row.program.id)
+      .map(({ id }) => id);
     t.deepEqual(idsOf(row.latest), newest.sort().reverse().slice(0, 3));
   }
   t.is(statements.length, 1, statements.join("\n"));

@@ -4,7 +4,11 @@ import fc from "fast-check";
 import { type Program, type Revision, statusOf } from "../../../src/domain/program/revision.ts";
 import { readListing } from "../../../src/domain/query/listing.ts";
 import type { Found } from "../../../src/domain/query/page.ts";
-import { programFields, type Fields as QueryFields, revisionFields } from "../../../src/domain/query/queryable.ts";
+import {
+  programFields,
+  type Fields as QueryFields,
+  revisionFields,
+} from "../../../src/domain/query/queryable.ts";
 import { runSql } from "../../_database.ts";
 import { shared } from "../../_gateway.ts";
 import { compareRows, type Fields, meets } from "../_evaluate.ts";
@@ -23,7 +27,9 @@ test.before(async (t) => {
   const score = fc.constantFrom(null, 0, 0.1, 0.25, 0.5, 1);
   const revision = fc.record({ status, score, message: text, created_at: fc.constantFrom(...times) });
   const program = fc.record({ description: text, team: fc.option(text), isDeployed: fc.boolean(), revision });
-  const programs = fc.sample(program, { numRuns: handles.length, seed: 11 }).map((one, place) => ({ ...one, handle: handles[place] }));
+  const programs = fc
+    .sample(program, { numRuns: handles.length, seed: 11 })
+    .map((one, place) => ({ ...one, handle: handles[place] }));
   await runSql(
     filled.url,
     schema,
@@ -65,7 +71,15 @@ const timeOf = (date: Date) => date.toISOString().replace("Z", "000Z");
 
 function programRow(program: Program): Fields {
   const { id, handle, name, description, labels, deployedRevision, newest, createdAt, updatedAt } = program;
-  const own = { id, handle, name, description, labels, created_at: timeOf(createdAt), updated_at: timeOf(updatedAt) };
+  const own = {
+    id,
+    handle,
+    name,
+    description,
+    labels,
+    created_at: timeOf(createdAt),
+    updated_at: timeOf(updatedAt),
+  };
   const metrics = newest.score === null ? null : { score: newest.score };
   return {
     ...revisionRow(newest),
@@ -102,7 +116,12 @@ function revisionRow({
 }
 
 const asked = { filter: "", orderBy: "", skip: 0, countTotal: false, pageSize: 1_000, pageToken: "" };
-type Reading<Row> = { fields: QueryFields; key: "id" | "number"; filter: fc.Arbitrary<string>; rowOf(row: Row): Fields };
+type Reading<Row> = {
+  fields: QueryFields;
+  key: "id" | "number";
+  filter: fc.Arbitrary<string>;
+  rowOf(row: Row): Fields;
+};
 
 /** Holds what a store finds against an evaluation in memory of all that it has. */
 async function holds<Row>(
@@ -120,7 +139,9 @@ async function holds<Row>(
   await fc.assert(
     fc.asyncProperty(filter, async (text) => {
       const { listing, rows } = await read(text);
-      const expected = all.filter((one) => meets(listing.where, one)).sort((a, b) => compareRows(listing.order, a, b));
+      const expected = all
+        .filter((one) => meets(listing.where, one))
+        .sort((a, b) => compareRows(listing.order, a, b));
       if (inspect(rows.map((one) => one[key])) !== inspect(expected.map((one) => one[key])))
         throw new Error(`${text}: ${rows.length} in PostgreSQL, ${expected.length} in memory`);
       if (expected.length > 0 && expected.length < all.length) some++;
@@ -135,7 +156,8 @@ test("a filter of programs finds the same ones as its evaluation in memory", asy
   t.timeout(240_000);
   const { programs } = t.context.store;
   const rowOf = ({ program }: { program: Program }) => programRow(program);
-  const find = (listing: Parameters<typeof programs.find>[1]) => programs.find(project, listing, { withState: false, latest: 0 });
+  const find = (listing: Parameters<typeof programs.find>[1]) =>
+    programs.find(project, listing, { withState: false, latest: 0 });
   await holds(t, find, { fields: programFields, key: "id", filter: programFilter, rowOf });
 });
 

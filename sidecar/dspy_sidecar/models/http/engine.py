@@ -76,7 +76,11 @@ class Engine:
         if made is None or made[0] != settings:
             # DSPy takes no system message alone: with the run's first message, which is left out again.
             whole = self._canonical(call, prompt[: constant.length + 1])
-            made = (settings, replace(whole, model=self._model, messages=(NOTHING,)), whole.messages[:-1])
+            made = (
+                settings,
+                replace(whole, model=self._model, messages=(NOTHING,)),
+                whole.messages[:-1],
+            )
             constant.remember(self, made)
         _, request, messages = made
         return replace(request, messages=(*messages, *self._own(call, prompt[constant.length :])))
@@ -86,7 +90,11 @@ class Engine:
         lm = self._lm()
         request = self.request(call)
         made, adaptations = lm._inner._build(request, stream=False, policy=lm.adaptations)
-        is_plain = not adaptations and not callable(lm.api_key) and not lm._inner._judgments_via_token_scoring(request)
+        is_plain = (
+            not adaptations
+            and not callable(lm.api_key)
+            and not lm._inner._judgments_via_token_scoring(request)
+        )
         parts = made.body.split(orjson.dumps(MARK))
         post = self._transport.post(made) if is_plain and len(parts) == 2 else None
         return Template(post, *parts) if post else None
@@ -96,7 +104,11 @@ class Engine:
         return replace(self._lm(), transport=Got(answer))
 
     def _own(self, call: PreparedCall, messages: list[Message]) -> tuple[Any, ...]:
-        if len(messages) == 1 and messages[0]["role"] == "user" and isinstance(messages[0]["content"], str):
+        if (
+            len(messages) == 1
+            and messages[0]["role"] == "user"
+            and isinstance(messages[0]["content"], str)
+        ):
             return (lm15.Message.user(messages[0]["content"]),)
         return self._canonical(call, messages).messages  # type: ignore[no-any-return]
 
@@ -127,5 +139,13 @@ class Engines:
 
     def _make(self, lm: dspy.LM) -> Engine | None:
         selection = select_backend(lm)
-        ours = selection.native and lm.model_type == "chat" and selection.clients.keys() <= {"api_base"}
-        return Engine(lm, selection, self.transport) if ours and selection.resolution.provider in PROVIDERS else None
+        ours = (
+            selection.native
+            and lm.model_type == "chat"
+            and selection.clients.keys() <= {"api_base"}
+        )
+        return (
+            Engine(lm, selection, self.transport)
+            if ours and selection.resolution.provider in PROVIDERS
+            else None
+        )

@@ -18,8 +18,15 @@ def plain(answer: HttpResponse) -> CallResult | None:
     match read:
         case {"error": error} if error is not None:
             return None
-        case {"choices": [{"finish_reason": "stop", "message": {"content": str(text), **message}}], **whole}:
-            return counted(text, whole.get("usage")) if text and not any(map(message.get, MORE)) else None
+        case {
+            "choices": [{"finish_reason": "stop", "message": {"content": str(text), **message}}],
+            **whole,
+        }:
+            return (
+                counted(text, whole.get("usage"))
+                if text and not any(map(message.get, MORE))
+                else None
+            )
     return None
 
 

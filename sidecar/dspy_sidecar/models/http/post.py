@@ -27,10 +27,15 @@ class Post:
     def __init__(self, session: aiohttp.ClientSession, request: TransportRequest) -> None:
         headers = CIMultiDict(session.headers)
         headers.update(request.headers)
-        self._asked = aiohttp.ClientRequest(request.method, URL(request.url), headers=headers, session=session)
+        self._asked = aiohttp.ClientRequest(
+            request.method, URL(request.url), headers=headers, session=session
+        )
         self._asked.headers.popall("Content-Length", None)
         line = f"{request.method} {self._asked.url.raw_path_qs} HTTP/1.1"
-        self._head = _serialize_headers(line, self._asked.headers).removesuffix(b"\r\n") + b"Content-Length: "
+        self._head = (
+            _serialize_headers(line, self._asked.headers).removesuffix(b"\r\n")
+            + b"Content-Length: "
+        )
         self._session = session
 
     async def send(self, body: bytes) -> HttpResponse:
@@ -47,27 +52,37 @@ class Post:
         try:
             connection = await connector.connect(self._asked, [], timeout)
         except TimeoutError as error:
-            raise aiohttp.ConnectionTimeoutError(f"no connection to {self._asked.url.origin()}") from error
+            raise aiohttp.ConnectionTimeoutError(
+                f"no connection to {self._asked.url.origin()}"
+            ) from error
         try:
-            answer = await self._exchange(connection, b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
+            answer = await self._exchange(
+                connection, b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
+            )
         except BaseException:
             connection.close()
             raise
         connection.release()
         return answer
 
-    async def _exchange(self, connection: aiohttp.connector.Connection, message: bytes) -> HttpResponse:
+    async def _exchange(
+        self, connection: aiohttp.connector.Connection, message: bytes
+    ) -> HttpResponse:
         protocol, transport = connection.protocol, connection.transport
         if protocol is None or transport is None:
             raise aiohttp.ClientConnectionResetError("the connection was lost before it was used")
-        protocol.set_response_params(read_until_eof=True, read_timeout=self._session.timeout.sock_read)
+        protocol.set_response_params(
+            read_until_eof=True, read_timeout=self._session.timeout.sock_read
+        )
         transport.write(message)
         # Its timer keeps the context that it is made in until long after the run.
         Context().run(protocol.start_timeout)
         head, content = await protocol.read()
         while 100 <= head.code < 200 and head.code != 101:
             head, content = await protocol.read()
-        answer = HttpResponse(head.code, head.reason, list(head.headers.items()), await content.read())
+        answer = HttpResponse(
+            head.code, head.reason, list(head.headers.items()), await content.read()
+        )
         if transport.get_write_buffer_size() > 0:
             # It answered before it had read all. The rest would go before the connection's next request.
             protocol.abort()

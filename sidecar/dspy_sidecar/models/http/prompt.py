@@ -19,7 +19,9 @@ class Constant:
 
     def begins(self, messages: list[Message]) -> bool:
         """Whether messages are these and at least one more."""
-        return len(messages) > self.length and (not self.demos or messages[len(self.demos)] is self.demos[-1])
+        return len(messages) > self.length and (
+            not self.demos or messages[len(self.demos)] is self.demos[-1]
+        )
 
     def made_by(self, owner: object) -> Any:
         """What an owner made of these messages, where it was the last to do so; else None."""

@@ -29,7 +29,9 @@ class Connector(aiohttp.TCPConnector):
     """
 
     async def _create_connection(self, *args: Any) -> Any:
-        opening = asyncio.get_running_loop().create_task(super()._create_connection(*args), context=Context())
+        opening = asyncio.get_running_loop().create_task(
+            super()._create_connection(*args), context=Context()
+        )
         return await opening
 
     def _release(self, *args: Any, **kwargs: Any) -> None:
@@ -67,7 +69,11 @@ class Transport:
 
     def _ask(self, request: TransportRequest) -> Any:
         return self._open().request(
-            request.method, request.url, data=request.body, headers=request.headers, allow_redirects=False
+            request.method,
+            request.url,
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=False,
         )
 
     async def close(self) -> None:
