@@ -114,9 +114,8 @@ class Direct:
         try:
             if isinstance(output, str) and output:
                 return self._adapter.parse(signature, output)  # type: ignore[no-any-return]
-            return self._adapter._call_postprocess(
-                signature, signature, [output], self._lm, config
-            )[0]  # type: ignore[no-any-return]
+            made = self._adapter._call_postprocess(signature, signature, [output], self._lm, config)
+            return made[0]  # type: ignore[no-any-return]
         except AdapterParseError:
             again = self._adapter._make_json_adapter_fallback()
             with planned(self._lm, config):
