@@ -17,6 +17,7 @@ const checks = [
     "sidecar",
   ],
   ["Python types", python, ["-m", "mypy", "dspy_sidecar"], "sidecar"],
+  ["lines of docs and comments", process.execPath, ["scripts/lines.js"]],
   ["proto lint", "buf", ["lint"]],
   ["proto format", "buf", ["format", "--diff", "--exit-code"]],
   ["generated code is fresh", process.execPath, ["scripts/generate.js", "--check"]],
