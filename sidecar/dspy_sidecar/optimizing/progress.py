@@ -12,7 +12,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from dspy_sidecar.optimizing.budget import Purse
 from dspy_sidecar.optimizing.forecast import Expectation
 from dspy_sidecar.optimizing.student import RAN, Student
-from dspy_sidecar.scoring.metrics import Grade
+from dspy_sidecar.scoring.judge import ReasonedGrade
 
 BASELINE_SHARE, SCORE_SHARE = 0.1, 0.1
 """Of the whole, for the scores before and after."""
@@ -117,7 +117,7 @@ class Progress(BaseCallback):  # type: ignore[misc]
     def on_module_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """A module runs: the program's, a judge, or else one that the optimizer asks for advice."""
         callers = dspy.settings.caller_modules or []
-        is_judge = getattr(instance, "signature", None) is Grade
+        is_judge = getattr(instance, "signature", None) is ReasonedGrade
         if (
             self._is_compiling
             and not is_judge

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import dspy
-import orjson
 import pydantic
 import pydantic_core
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.programs.annotations import annotation, constraints
+from dspy_sidecar.scoring.judge import Grade, RubricJudge
 
 Reward = Callable[[dict[str, Any], dspy.Prediction], float]
 
@@ -31,30 +31,18 @@ class Fits:
         )
 
 
-class Judging(dspy.Signature):  # type: ignore[misc]
-    """Judge how well an answer meets the rubric."""
-
-    rubric: str = dspy.InputField()
-    question: str = dspy.InputField(desc="What was given, as JSON")
-    answer: str = dspy.InputField(desc="What was answered, as JSON")
-    score: float = dspy.OutputField(desc="From 0, not at all, to 1, in full", ge=0, le=1)
-
-
 class Judge:
-    """What the model itself says of an answer, by a rubric of the caller's."""
+    """The score that the program's own model gives an answer, by a rubric of the caller's."""
 
     def __init__(self, signature: pb.Signature, rubric: str) -> None:
         self._outputs = [field.name for field in signature.outputs]
-        self._rubric = rubric
-        self._predict = dspy.Predict(Judging)
+        self._judge = RubricJudge(Grade, rubric)
         self.told = f"How well the answer meets this rubric, from 0 to 1: {rubric}"
 
     def __call__(self, args: dict[str, Any], pred: dspy.Prediction) -> float:
         """The reward."""
         answer = {name: pred.get(name) for name in self._outputs}
-        question, answered = (orjson.dumps(part, default=str).decode() for part in (args, answer))
-        score = self._predict(rubric=self._rubric, question=question, answer=answered).score
-        return min(max(float(score), 0.0), 1.0)
+        return self._judge(question=args, answer=answer).score
 
 
 def reward_of(signature: pb.Signature, params: dict[str, Any]) -> Fits | Judge:

@@ -1,18 +1,15 @@
 """What the metrics of a request say of an answer, for a score and for an optimizer to learn from."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import dspy
 import orjson
-from dspy.utils.exceptions import AdapterParseError
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.faults import OutputUnreadableError
 from dspy_sidecar.json_values import json_of
 from dspy_sidecar.scoring.comparing import COMPARISONS
+from dspy_sidecar.scoring.judge import Judgement, ReasonedGrade, RubricJudge
 
 Values = dict[str, Any]
 
@@ -75,70 +72,41 @@ class Comparing:
         return Verdict(score, said)
 
 
-class Grade(dspy.Signature):  # type: ignore[misc]
-    """Judge how well an answer meets the rubric."""
-
-    rubric: str = dspy.InputField()
-    question: str = dspy.InputField(desc="What was given, as JSON")
-    expected: str = dspy.InputField(
-        desc="What a good answer may be, as JSON; {} where nobody said so"
-    )
-    answer: str = dspy.InputField(desc="What was answered, as JSON")
-    reason: str = dspy.OutputField(desc="What is good and what is missing, in a sentence or two")
-    score: float = dspy.OutputField(desc="From 0, not at all, to 1, in full", ge=0, le=1)
-
-
-class Judge:
-    """What a model says of one output, or of the whole answer where none is named, by a rubric of the caller's."""
+class JudgeMetric:
+    """Has a model judge one output by a rubric, or the whole answer if the metric names no output."""
 
     needs_model = True
 
     def __init__(self, signature: pb.Signature, metric: pb.Metric) -> None:
-        self._rubric = params_of(metric)["rubric"]
         self._fields = [field.name for field in fields_of(signature, metric)]
-        self._predict = dspy.Predict(Grade)
+        self._judge = RubricJudge(ReasonedGrade, params_of(metric)["rubric"])
 
     def __call__(self, inputs: Values, expected: Values, outputs: Values) -> Verdict:
         """As a metric's."""
-        try:
-            return self._verdict(self._predict(**self._asked(inputs, expected, outputs)))
-        except AdapterParseError as error:
-            raise OutputUnreadableError from error
+        return verdict_of(self._judge(**self._shown(inputs, expected, outputs)))
 
     async def acall(self, inputs: Values, expected: Values, outputs: Values) -> Verdict:
         """As a metric's."""
-        try:
-            return self._verdict(
-                await self._predict.acall(**self._asked(inputs, expected, outputs))
-            )
-        except AdapterParseError as error:
-            raise OutputUnreadableError from error
+        return verdict_of(await self._judge.acall(**self._shown(inputs, expected, outputs)))
 
-    def _asked(self, inputs: Values, expected: Values, outputs: Values) -> dict[str, str]:
+    def _shown(self, inputs: Values, expected: Values, outputs: Values) -> dict[str, Values]:
         wanted, got = (
             {name: part[name] for name in self._fields if name in part}
             for part in (expected, outputs)
         )
-        return {
-            "rubric": self._rubric,
-            "question": told(inputs),
-            "expected": told(wanted),
-            "answer": told(got),
-        }
+        return {"question": inputs, "expected": wanted, "answer": got}
 
-    def _verdict(self, grade: dspy.Prediction) -> Verdict:
-        # A mean with it would be none either.
-        if math.isnan(grade.score):
-            raise OutputUnreadableError
-        # The bounds are told to the model, and nobody enforces them.
-        return Verdict(min(max(float(grade.score), 0.0), 1.0), f"A judge said: {grade.reason}")
+
+def verdict_of(judgement: Judgement) -> Verdict:
+    """A judgement as a metric's verdict."""
+    return Verdict(judgement.score, f"A judge said: {judgement.reason}")
 
 
 class Metrics:
     """Those of a request, as one."""
 
     def __init__(self, signature: pb.Signature, metrics: Sequence[pb.Metric]) -> None:
-        kinds = [Judge if metric.name == "judge" else Comparing for metric in metrics]
+        kinds = [JudgeMetric if metric.name == "judge" else Comparing for metric in metrics]
         self._metrics: list[Metric] = [
             kind(signature, metric) for kind, metric in zip(kinds, metrics, strict=True)
         ]
