@@ -22,7 +22,7 @@ export function createCreateProgram({ programs, signatures, offerTo }: Deps) {
     requestId: string,
     validateOnly: boolean,
   ): Promise<Program> {
-    const request = requestKey("create", requestId, asked);
+    const request = requestKey("create program", requestId, asked);
     const earlier = request && (await replay(project, request));
     if (earlier) return earlier;
 
