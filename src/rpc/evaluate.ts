@@ -1,8 +1,8 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { HandlerContext } from "@connectrpc/connect";
-import type { createEvaluate } from "../actions/evaluations/evaluate.ts";
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { EvaluationActions } from "../actions/evaluations/actions.ts";
 import type { ExampleScore, Summary } from "../domain/optimization/evaluation.ts";
-import type { EvaluateProgramRequest } from "../gen/sigrun/v1/program_service_pb.ts";
+import type { ProgramService } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 import { callerOf, usualMs } from "./caller.ts";
 import { failureMessage, faultOf } from "./faults.ts";
@@ -12,21 +12,24 @@ import { exampleOf, metricOf } from "./wire/optimization.ts";
 import { lmSettings } from "./wire/program.ts";
 
 /** Scores a program: each example's result as it comes, the summary last. */
-export function evaluateMethod(evaluate: ReturnType<typeof createEvaluate>, log: Logger) {
-  return async function* (
-    { programId, revision, dataset, metrics, lm, concurrency }: EvaluateProgramRequest,
-    context: HandlerContext,
-  ) {
-    const { project, ...limits } = callerOf(context, usualMs.evaluate);
-    const asked = {
-      programId: given(programId, "program_id"),
-      revision,
-      dataset: dataset.map(exampleOf),
-      metrics: metrics.map(metricOf),
-      lm: lmSettings(lm),
-      concurrency,
-    };
-    for await (const part of evaluate(project, asked, limits)) yield { event: eventOf(part, log) };
+export function evaluateMethods(
+  evaluations: EvaluationActions,
+  log: Logger,
+): Pick<ServiceImpl<typeof ProgramService>, "evaluateProgram"> {
+  return {
+    async *evaluateProgram({ programId, revision, dataset, metrics, lm, concurrency }, context) {
+      const { project, ...limits } = callerOf(context, usualMs.evaluate);
+      const asked = {
+        programId: given(programId, "program_id"),
+        revision,
+        dataset: dataset.map(exampleOf),
+        metrics: metrics.map(metricOf),
+        lm: lmSettings(lm),
+        concurrency,
+      };
+      for await (const part of evaluations.evaluateProgram(project, asked, limits))
+        yield { event: eventOf(part, log) };
+    },
   };
 }
 

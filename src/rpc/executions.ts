@@ -1,12 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { createAggregateExecutions } from "../actions/executions/aggregate.ts";
-import type { createCancel } from "../actions/executions/cancel.ts";
-import type { createElsewhere, ElsewhereRequest } from "../actions/executions/external-runs.ts";
-import type { createGetExecution } from "../actions/executions/get.ts";
-import type { createListExecutions } from "../actions/executions/list.ts";
-import type { createUpdateExecution } from "../actions/executions/update.ts";
-import type { Watch, WatchEvent } from "../actions/executions/watch.ts";
+import type { ExecutionActions } from "../actions/executions/actions.ts";
+import type { ElsewhereRequest } from "../actions/executions/external-runs.ts";
+import type { WatchEvent } from "../actions/executions/watch.ts";
 import { Invalid } from "../domain/faults.ts";
 import { checkUuid } from "../domain/uuid.ts";
 import {
@@ -22,31 +18,22 @@ import { given } from "./wire/given.ts";
 import { pageMessage } from "./wire/page.ts";
 import { valuesOf } from "./wire/signature.ts";
 
-type Actions = {
-  getExecution: ReturnType<typeof createGetExecution>;
-  listExecutions: ReturnType<typeof createListExecutions>;
-  aggregateExecutions: ReturnType<typeof createAggregateExecutions>;
-  watch: Watch["watch"];
-  updateExecution: ReturnType<typeof createUpdateExecution>;
-  deleteExecution(project: string, id: string): Promise<void>;
-  cancelExecution: ReturnType<typeof createCancel>;
-  elsewhere: ReturnType<typeof createElsewhere>;
-};
-
-export function executionService(actions: Actions): Partial<ServiceImpl<typeof ExecutionService>> {
-  const { getExecution, listExecutions, elsewhere } = actions;
+export function executionService(actions: ExecutionActions): ServiceImpl<typeof ExecutionService> {
   return {
     async getExecution({ id, view }, context) {
       const { project } = callerOf(context, usualMs.read);
       return {
-        execution: executionMessage(await getExecution(project, given(id, "id")), view || ExecutionView.FULL),
+        execution: executionMessage(
+          await actions.getExecution(project, given(id, "id")),
+          view || ExecutionView.FULL,
+        ),
       };
     },
 
     async listExecutions(request, context) {
       const { project } = callerOf(context, usualMs.read);
       const view = request.view || ExecutionView.BASIC;
-      const { rows, ...page } = await listExecutions(project, request, view === ExecutionView.FULL);
+      const { rows, ...page } = await actions.listExecutions(project, request, view === ExecutionView.FULL);
       return { executions: rows.map((execution) => executionMessage(execution, view)), ...pageMessage(page) };
     },
 
@@ -58,7 +45,12 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
     async *watchExecutions(request, context) {
       const { project, signal } = callerOf(context, usualMs.watch);
       const view = request.view || ExecutionView.BASIC;
-      for await (const event of actions.watch(project, request, view === ExecutionView.FULL, signal))
+      for await (const event of actions.watchExecutions(
+        project,
+        request,
+        view === ExecutionView.FULL,
+        signal,
+      ))
         yield watchMessage(event, view);
     },
 
@@ -100,7 +92,7 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
       const { project } = callerOf(context, usualMs.read);
       return {
         execution: executionMessage(
-          await elsewhere.create(project, elsewhereRequest(request)),
+          await actions.createExecution(project, elsewhereRequest(request)),
           ExecutionView.FULL,
         ),
       };
@@ -110,8 +102,8 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
       const { project } = callerOf(context, usualMs.read);
       const started =
         request.id === ""
-          ? elsewhere.start(project, elsewhereRequest(request))
-          : elsewhere.startPending(project, request.id);
+          ? actions.startExecution(project, elsewhereRequest(request))
+          : actions.startPendingExecution(project, request.id);
       return { execution: executionMessage(await started, ExecutionView.FULL) };
     },
 
@@ -125,7 +117,7 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
       };
       return {
         execution: executionMessage(
-          await elsewhere.complete(project, given(id, "id"), end),
+          await actions.completeExecution(project, given(id, "id"), end),
           ExecutionView.FULL,
         ),
       };
@@ -140,7 +132,10 @@ export function executionService(actions: Actions): Partial<ServiceImpl<typeof E
         ...(durationMs !== undefined && { durationMs: Number(durationMs) }),
       };
       return {
-        execution: executionMessage(await elsewhere.fail(project, given(id, "id"), end), ExecutionView.FULL),
+        execution: executionMessage(
+          await actions.failExecution(project, given(id, "id"), end),
+          ExecutionView.FULL,
+        ),
       };
     },
   };

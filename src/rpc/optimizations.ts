@@ -1,11 +1,7 @@
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import type { createCancelOptimization } from "../actions/optimizations/cancel.ts";
-import type { createGetOptimization } from "../actions/optimizations/get.ts";
-import type { createListOptimizations } from "../actions/optimizations/list.ts";
-import type { createStartOptimization } from "../actions/optimizations/start.ts";
-import type { WatchOptimization } from "../actions/optimizations/watch.ts";
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { OptimizationActions } from "../actions/optimizations/actions.ts";
 import type { OptimizationService } from "../gen/sigrun/v1/optimization_service_pb.ts";
-import type { OptimizeProgramRequest } from "../gen/sigrun/v1/program_service_pb.ts";
+import type { ProgramService } from "../gen/sigrun/v1/program_service_pb.ts";
 import { callerOf, usualMs } from "./caller.ts";
 import { given } from "./wire/given.ts";
 import { budgetOf, exampleOf, metricOf, optimizationMessage } from "./wire/optimization.ts";
@@ -13,14 +9,7 @@ import { pageMessage } from "./wire/page.ts";
 import { lmSettings } from "./wire/program.ts";
 import { valuesOf } from "./wire/signature.ts";
 
-type Actions = {
-  getOptimization: ReturnType<typeof createGetOptimization>;
-  listOptimizations: ReturnType<typeof createListOptimizations>;
-  watchOptimization: WatchOptimization["watch"];
-  cancelOptimization: ReturnType<typeof createCancelOptimization>;
-};
-
-export function optimizationService(actions: Actions): ServiceImpl<typeof OptimizationService> {
+export function optimizationService(actions: OptimizationActions): ServiceImpl<typeof OptimizationService> {
   return {
     async getOptimization({ id }, context) {
       const { project } = callerOf(context, usualMs.read);
@@ -49,25 +38,29 @@ export function optimizationService(actions: Actions): ServiceImpl<typeof Optimi
   };
 }
 
-/** The way to start one, which is a method of ProgramService. */
-export function optimizeMethod(start: ReturnType<typeof createStartOptimization>) {
-  return async (request: OptimizeProgramRequest, context: HandlerContext) => {
-    const { project, ...limits } = callerOf(context, usualMs.build);
-    const asked = {
-      programId: given(request.programId, "program_id"),
-      baseRevision: request.baseRevision,
-      dataset: request.dataset.map(exampleOf),
-      valset: request.valset.map(exampleOf),
-      optimizer: request.optimizer,
-      metrics: request.metrics.map(metricOf),
-      config: valuesOf(request.config),
-      seed: Number(request.seed ?? 0n),
-      budget: budgetOf(request.budget),
-      keepWorse: request.keepWorse,
-      lms: Object.fromEntries(Object.entries(request.lms).map(([role, lm]) => [role, lmSettings(lm)])),
-      labels: request.labels,
-      requestId: request.requestId,
-    };
-    return { optimization: optimizationMessage(await start(project, asked, limits)) };
+/** OptimizeProgram, a method of ProgramService: it starts an optimization. */
+export function optimizeMethods(
+  actions: OptimizationActions,
+): Pick<ServiceImpl<typeof ProgramService>, "optimizeProgram"> {
+  return {
+    async optimizeProgram(request, context) {
+      const { project, ...limits } = callerOf(context, usualMs.build);
+      const asked = {
+        programId: given(request.programId, "program_id"),
+        baseRevision: request.baseRevision,
+        dataset: request.dataset.map(exampleOf),
+        valset: request.valset.map(exampleOf),
+        optimizer: request.optimizer,
+        metrics: request.metrics.map(metricOf),
+        config: valuesOf(request.config),
+        seed: Number(request.seed ?? 0n),
+        budget: budgetOf(request.budget),
+        keepWorse: request.keepWorse,
+        lms: Object.fromEntries(Object.entries(request.lms).map(([role, lm]) => [role, lmSettings(lm)])),
+        labels: request.labels,
+        requestId: request.requestId,
+      };
+      return { optimization: optimizationMessage(await actions.optimizeProgram(project, asked, limits)) };
+    },
   };
 }

@@ -1,51 +1,43 @@
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { createEvaluate } from "../actions/evaluations/evaluate.ts";
-import type { createStartOptimization } from "../actions/optimizations/start.ts";
-import type { createCompileProgram } from "../actions/programs/compile.ts";
-import type { createCreateProgram } from "../actions/programs/create.ts";
-import type { createDeploy } from "../actions/programs/deploy.ts";
-import type { createGetProgram } from "../actions/programs/get.ts";
-import type { createImportState } from "../actions/programs/import.ts";
-import type { createListPrograms } from "../actions/programs/list.ts";
-import type { createRevisions } from "../actions/programs/revisions.ts";
-import type { createUpdateProgram } from "../actions/programs/update.ts";
+import type { EvaluationActions } from "../actions/evaluations/actions.ts";
+import type { ExecutionActions } from "../actions/executions/actions.ts";
+import type { OptimizationActions } from "../actions/optimizations/actions.ts";
+import type { ProgramActions } from "../actions/programs/actions.ts";
 import { type ProgramService, ProgramView } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 import { callerOf, usualMs } from "./caller.ts";
-import { evaluateMethod } from "./evaluate.ts";
-import { optimizeMethod } from "./optimizations.ts";
-import type { RunMethods } from "./runs.ts";
+import { evaluateMethods } from "./evaluate.ts";
+import { optimizeMethods } from "./optimizations.ts";
+import { runMethods } from "./runs.ts";
 import { given } from "./wire/given.ts";
 import { pageMessage } from "./wire/page.ts";
 import { callerProgram, programMessage, revisionMessage } from "./wire/program.ts";
 
-type Actions = {
-  createProgram: ReturnType<typeof createCreateProgram>;
-  getProgram: ReturnType<typeof createGetProgram>;
-  listPrograms: ReturnType<typeof createListPrograms>;
-  updateProgram: ReturnType<typeof createUpdateProgram>;
-  deleteProgram(project: string, key: string, etag: string, force: boolean): Promise<void>;
-  compileProgram: ReturnType<typeof createCompileProgram>;
-  deploy: ReturnType<typeof createDeploy>;
-  revisions: ReturnType<typeof createRevisions>;
-  runs: RunMethods;
-  optimizeProgram: ReturnType<typeof createStartOptimization>;
-  evaluateProgram: ReturnType<typeof createEvaluate>;
-  importState: ReturnType<typeof createImportState>;
+type Deps = {
+  programs: ProgramActions;
+  executions: ExecutionActions;
+  optimizations: OptimizationActions;
+  evaluations: EvaluationActions;
   log: Logger;
 };
 
-export function programService(actions: Actions): ServiceImpl<typeof ProgramService> {
+export function programService({
+  programs,
+  executions,
+  optimizations,
+  evaluations,
+  log,
+}: Deps): ServiceImpl<typeof ProgramService> {
   return {
-    ...actions.runs,
-    optimizeProgram: optimizeMethod(actions.optimizeProgram),
-    evaluateProgram: evaluateMethod(actions.evaluateProgram, actions.log),
+    ...runMethods(executions, log),
+    ...optimizeMethods(optimizations),
+    ...evaluateMethods(evaluations, log),
 
     async createProgram({ program, requestId, validateOnly }, context) {
       const { project } = callerOf(context, usualMs.build);
       return {
         program: programMessage(
-          await actions.createProgram(project, callerProgram(program), requestId, validateOnly),
+          await programs.createProgram(project, callerProgram(program), requestId, validateOnly),
           ProgramView.FULL,
         ),
       };
@@ -54,7 +46,7 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
     async getProgram({ id, view }, context) {
       const { project } = callerOf(context, usualMs.read);
       const shown = view || ProgramView.FULL;
-      const { program, ...rest } = await actions.getProgram(
+      const { program, ...rest } = await programs.getProgram(
         project,
         given(id, "id"),
         shown === ProgramView.FULL,
@@ -66,7 +58,7 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
       const { project } = callerOf(context, usualMs.read);
       const view = request.view || ProgramView.BASIC;
       const wanted = { latest: request.latestExecutionsCount, isWhole: view === ProgramView.FULL };
-      const { rows, ...page } = await actions.listPrograms(project, { ...request, ...wanted });
+      const { rows, ...page } = await programs.listPrograms(project, { ...request, ...wanted });
       return {
         programs: rows.map(({ program, ...rest }) => programMessage(program, view, rest)),
         ...pageMessage(page),
@@ -77,7 +69,7 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
       const { project } = callerOf(context, usualMs.build);
       const id = given(program?.id ?? "", "program.id");
       const etag = program?.etag ?? "";
-      const changed = await actions.updateProgram(project, {
+      const changed = await programs.updateProgram(project, {
         id,
         etag,
         asked: callerProgram(program),
@@ -89,7 +81,7 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
 
     async deleteProgram({ id, etag, force }, context) {
       const { project } = callerOf(context, usualMs.read);
-      await actions.deleteProgram(project, given(id, "id"), etag, force);
+      await programs.deleteProgram(project, given(id, "id"), etag, force);
       return {};
     },
 
@@ -97,7 +89,7 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
       const { project, ...limits } = callerOf(context, usualMs.build);
       return {
         program: programMessage(
-          await actions.compileProgram(project, given(programId, "program_id"), limits),
+          await programs.compileProgram(project, given(programId, "program_id"), limits),
           ProgramView.FULL,
         ),
       };
@@ -107,7 +99,7 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
       const { project } = callerOf(context, usualMs.read);
       return {
         program: programMessage(
-          await actions.deploy.deploy(project, given(programId, "program_id"), revision, etag),
+          await programs.deployProgram(project, given(programId, "program_id"), revision, etag),
           ProgramView.FULL,
         ),
       };
@@ -117,7 +109,7 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
       const { project } = callerOf(context, usualMs.read);
       return {
         program: programMessage(
-          await actions.deploy.undeploy(project, given(programId, "program_id"), etag),
+          await programs.undeployProgram(project, given(programId, "program_id"), etag),
           ProgramView.FULL,
         ),
       };
@@ -127,7 +119,7 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
       const { project } = callerOf(context, usualMs.read);
       return {
         revision: revisionMessage(
-          await actions.revisions.get(project, given(programId, "program_id"), revision),
+          await programs.getRevision(project, given(programId, "program_id"), revision),
           true,
         ),
       };
@@ -135,7 +127,7 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
 
     async listRevisions(request, context) {
       const { project } = callerOf(context, usualMs.read);
-      const { rows, ...page } = await actions.revisions.list(
+      const { rows, ...page } = await programs.listRevisions(
         project,
         given(request.programId, "program_id"),
         request,
@@ -146,7 +138,7 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
     async importProgramState(request, context) {
       const { project, ...limits } = callerOf(context, usualMs.build);
       given(request.compiledState, "compiled_state");
-      const program = await actions.importState(
+      const program = await programs.importProgramState(
         project,
         { ...request, programId: given(request.programId, "program_id") },
         limits,
@@ -158,7 +150,7 @@ export function programService(actions: Actions): ServiceImpl<typeof ProgramServ
       const { project } = callerOf(context, usualMs.read);
       return {
         program: programMessage(
-          await actions.revisions.rollback(project, {
+          await programs.rollbackProgram(project, {
             ...request,
             programId: given(request.programId, "program_id"),
           }),

@@ -6,7 +6,7 @@ import { OptimizationService } from "../gen/sigrun/v1/optimization_service_pb.ts
 import { ProgramService } from "../gen/sigrun/v1/program_service_pb.ts";
 import { SignatureService } from "../gen/sigrun/v1/signature_service_pb.ts";
 
-/** The public services. What one leaves out answers UNIMPLEMENTED. */
+/** The public services. Each has all its methods: one that is missing does not compile. */
 export const services = [
   SignatureService,
   ProgramService,
@@ -17,9 +17,9 @@ export const services = [
 ] as const;
 
 export type Implementations = {
-  signatures: Partial<ServiceImpl<typeof SignatureService>>;
+  signatures: ServiceImpl<typeof SignatureService>;
   programs: ServiceImpl<typeof ProgramService>;
-  executions: Partial<ServiceImpl<typeof ExecutionService>>;
+  executions: ServiceImpl<typeof ExecutionService>;
   optimizations: ServiceImpl<typeof OptimizationService>;
   catalogue: ServiceImpl<typeof CatalogService>;
   admin: ServiceImpl<typeof AdminService>;

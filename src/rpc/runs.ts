@@ -1,8 +1,7 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import type { BatchAnswer, createBatch } from "../actions/executions/batch.ts";
-import type { Run } from "../actions/executions/run.ts";
+import type { ExecutionActions } from "../actions/executions/actions.ts";
+import type { BatchAnswer } from "../actions/executions/batch.ts";
 import type { RunRequest } from "../actions/executions/run-request.ts";
-import type { createStream } from "../actions/executions/stream.ts";
 import type { Execution } from "../domain/execution.ts";
 import { Fault, type Reason } from "../domain/faults.ts";
 import { pathUnder } from "../domain/json.ts";
@@ -21,29 +20,23 @@ import { lmSettings } from "./wire/program.ts";
 import { valuesOf } from "./wire/signature.ts";
 
 /** The three ways to run a program. */
-export type RunMethods = Pick<
+type RunMethods = Pick<
   ServiceImpl<typeof ProgramService>,
   "executeProgram" | "streamProgram" | "batchExecuteProgram"
 >;
 
-type Actions = {
-  run: Run;
-  stream: ReturnType<typeof createStream>;
-  batch: ReturnType<typeof createBatch>;
-  log: Logger;
-};
-
-export function runMethods({ run, stream, batch, log }: Actions): RunMethods {
+export function runMethods(executions: ExecutionActions, log: Logger): RunMethods {
   return {
     async executeProgram(request, context) {
       const { project, ...limits } = callerOf(context, usualMs.run);
       const onRecord = (execution: Execution) => nameRecord(context, execution);
-      return answerOf(await run(project, "execute", runRequest(request, context), { ...limits, onRecord }));
+      const asked = runRequest(request, context);
+      return answerOf(await executions.executeProgram(project, "execute", asked, { ...limits, onRecord }));
     },
 
     async *streamProgram(request, context) {
       const { project, ...limits } = callerOf(context, usualMs.run);
-      for await (const event of stream(project, runRequest(request, context), limits))
+      for await (const event of executions.streamProgram(project, runRequest(request, context), limits))
         switch (event.kind) {
           case "started":
             nameRecord(context, event.execution);
@@ -78,7 +71,7 @@ export function runMethods({ run, stream, batch, log }: Actions): RunMethods {
         })),
       };
       const timeoutMs = context.timeoutMs() ?? usualMs.run;
-      for await (const answer of batch(project, asked, { signal, timeoutMs }))
+      for await (const answer of executions.batchExecuteProgram(project, asked, { signal, timeoutMs }))
         yield { index: answer.index, result: resultOf(answer, log) };
     },
   };

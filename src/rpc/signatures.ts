@@ -1,9 +1,7 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { createCreateSignature } from "../actions/signatures/create.ts";
-import type { createGetSignature } from "../actions/signatures/get.ts";
-import type { createListSignatures } from "../actions/signatures/list.ts";
-import type { createValidate, ValidationKey } from "../actions/signatures/validate.ts";
+import type { SignatureActions } from "../actions/signatures/actions.ts";
+import type { ValidationKey } from "../actions/signatures/validate.ts";
 import { Invalid } from "../domain/faults.ts";
 import type { Checked } from "../domain/signature/schema.ts";
 import { checkUuid } from "../domain/uuid.ts";
@@ -13,16 +11,7 @@ import { given } from "./wire/given.ts";
 import { pageMessage } from "./wire/page.ts";
 import { draftOfSignature, storedSignatureMessage, valuesOf } from "./wire/signature.ts";
 
-type Actions = {
-  createSignature: ReturnType<typeof createCreateSignature>;
-  getSignature: ReturnType<typeof createGetSignature>;
-  listSignatures: ReturnType<typeof createListSignatures>;
-  deleteSignature(project: string, id: string): Promise<void>;
-  validate: ReturnType<typeof createValidate>;
-};
-
-export function signatureService(actions: Actions): ServiceImpl<typeof SignatureService> {
-  const { createSignature, getSignature, listSignatures, deleteSignature, validate } = actions;
+export function signatureService(actions: SignatureActions): ServiceImpl<typeof SignatureService> {
   return {
     async createSignature({ signature, validateOnly }, context) {
       const { project } = callerOf(context, usualMs.read);
@@ -32,7 +21,7 @@ export function signatureService(actions: Actions): ServiceImpl<typeof Signature
         ]);
       return {
         signature: storedSignatureMessage(
-          await createSignature(project, draftOfSignature(signature), validateOnly),
+          await actions.createSignature(project, draftOfSignature(signature), validateOnly),
         ),
       };
     },
@@ -45,32 +34,32 @@ export function signatureService(actions: Actions): ServiceImpl<typeof Signature
         ]);
       return {
         signature: storedSignatureMessage(
-          await getSignature(project, key.case === "id" ? { id: key.value } : { name: key.value }),
+          await actions.getSignature(project, key.case === "id" ? { id: key.value } : { name: key.value }),
         ),
       };
     },
 
     async listSignatures(request, context) {
       const { project } = callerOf(context, usualMs.read);
-      const { rows, ...page } = await listSignatures(project, request);
+      const { rows, ...page } = await actions.listSignatures(project, request);
       return { signatures: rows.map(storedSignatureMessage), ...pageMessage(page) };
     },
 
     async deleteSignature({ id }, context) {
       const { project } = callerOf(context, usualMs.read);
       checkUuid(given(id, "id"), "id");
-      await deleteSignature(project, id);
+      await actions.deleteSignature(project, id);
       return {};
     },
 
     async validateInputs({ key, values }, context) {
       const { project } = callerOf(context, usualMs.read);
-      return checkedMessage(await validate(project, keyOf(key), "inputs", valuesOf(values)));
+      return checkedMessage(await actions.validate(project, keyOf(key), "inputs", valuesOf(values)));
     },
 
     async validateOutputs({ key, values }, context) {
       const { project } = callerOf(context, usualMs.read);
-      return checkedMessage(await validate(project, keyOf(key), "outputs", valuesOf(values)));
+      return checkedMessage(await actions.validate(project, keyOf(key), "outputs", valuesOf(values)));
     },
   };
 }

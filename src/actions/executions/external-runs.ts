@@ -84,11 +84,12 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
   }
 
   return {
-    create: (project: string, request: ElsewhereRequest) => record(project, request, "pending"),
-    start: (project: string, request: ElsewhereRequest) => record(project, request, "running"),
-    startPending: (project: string, id: string) => go(project, id, "start", { startedAt: new Date() }),
+    createExecution: (project: string, request: ElsewhereRequest) => record(project, request, "pending"),
+    startExecution: (project: string, request: ElsewhereRequest) => record(project, request, "running"),
+    startPendingExecution: (project: string, id: string) =>
+      go(project, id, "start", { startedAt: new Date() }),
 
-    async complete(
+    async completeExecution(
       project: string,
       id: string,
       end: { outputs: Values; durationMs?: number; tokenUsage: TokenUsage; model: string },
@@ -112,7 +113,7 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
       });
     },
 
-    async fail(
+    async failExecution(
       project: string,
       id: string,
       end: { errorMessage: string; errorReason: string; durationMs?: number; tokenUsage: TokenUsage },

@@ -10,7 +10,7 @@ export function createDeploy({ changes }: { changes: ProgramChanges }) {
 
   return {
     /** revision 0: the newest. */
-    deploy: (project: string, key: string, number: number, etag: string): Promise<Program> =>
+    deployProgram: (project: string, key: string, number: number, etag: string): Promise<Program> =>
       change(project, key, etag, async (program, revisionOf) => {
         const revision =
           number === 0 || number === program.newest.number ? program.newest : await revisionOf(number);
@@ -18,7 +18,7 @@ export function createDeploy({ changes }: { changes: ProgramChanges }) {
         return { deployedRevision: revision.number };
       }),
 
-    undeploy: (project: string, key: string, etag: string): Promise<Program> =>
+    undeployProgram: (project: string, key: string, etag: string): Promise<Program> =>
       change(project, key, etag, async (program) => {
         const { deployedRevision, newest } = program;
         checkProgramStep(

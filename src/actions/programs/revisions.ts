@@ -23,11 +23,11 @@ export function createRevisions({ programs, revisions, changes }: Deps) {
 
   return {
     /** 0: the deployed one where there is one, else the newest. */
-    get: async (project: string, key: string, number: number): Promise<Revision> =>
+    getRevision: async (project: string, key: string, number: number): Promise<Revision> =>
       (await programs.getRevision(project, key, number)).revision,
 
     /** Without compiled_state. */
-    async list(project: string, key: string, asked: AskedList): Promise<List<Revision>> {
+    async listRevisions(project: string, key: string, asked: AskedList): Promise<List<Revision>> {
       const { id } = await programs.get(project, key);
       const source = {
         find: (listing: Listing) => revisions.find(project, id, listing),
@@ -38,7 +38,7 @@ export function createRevisions({ programs, revisions, changes }: Deps) {
     },
 
     /** Makes an earlier revision's content, with its status, the newest revision. */
-    async rollback(
+    async rollbackProgram(
       project: string,
       asked: { programId: string; revision: number; etag: string; requestId: string },
     ): Promise<Program> {

@@ -1,0 +1,59 @@
+import type { Execution } from "../../domain/execution.ts";
+import type { SchemaCache } from "../../domain/signature/schema.ts";
+import type { Sidecar } from "../../dspy/client.ts";
+import type { Store } from "../../store/store.ts";
+import type { Logger } from "../../telemetry.ts";
+import { createAggregateExecutions } from "./aggregate.ts";
+import { createBatch } from "./batch.ts";
+import { createCancel } from "./cancel.ts";
+import { createElsewhere } from "./external-runs.ts";
+import { createGetExecution } from "./get.ts";
+import { createLiveRuns } from "./in-flight.ts";
+import { createListExecutions } from "./list.ts";
+import { createPerform } from "./perform.ts";
+import { createRecentPrograms } from "./program-cache.ts";
+import { createReplay } from "./replay.ts";
+import { createRun } from "./run.ts";
+import { createStream } from "./stream.ts";
+import { createUpdateExecution } from "./update.ts";
+import { createWatch } from "./watch.ts";
+
+type Deps = {
+  store: Store;
+  sidecar: Sidecar;
+  schemas: SchemaCache;
+  log: Logger;
+  allowedModels: readonly string[];
+  defaultModel: string;
+};
+
+const programCacheBytes = 64 * 2 ** 20;
+
+export type ExecutionActions = ReturnType<typeof createExecutionActions>;
+
+export function createExecutionActions({ store, sidecar, schemas, log, allowedModels, defaultModel }: Deps) {
+  const { programs, revisions, executions, executionChanges: changes, recorder, notices, changeLog } = store;
+  const live = createLiveRuns<Execution>();
+  const recent = createRecentPrograms(programCacheBytes);
+  const replay = createReplay({ executions, live, notices });
+  const perform = createPerform({ sidecar, recorder, executions, revisions, recent, schemas, log });
+  const models = { allowedModels, defaultModel };
+  const run = createRun({ programs, recent, recorder, sidecar, schemas, live, perform, replay, ...models });
+  const watch = createWatch({ log: changeLog, notices });
+  return {
+    executeProgram: run,
+    streamProgram: createStream({ run }),
+    batchExecuteProgram: createBatch({ run, programs, allowedModels }),
+    getExecution: createGetExecution({ executions }),
+    listExecutions: createListExecutions({ executions }),
+    aggregateExecutions: createAggregateExecutions({ executions }),
+    watchExecutions: watch.watch,
+    updateExecution: createUpdateExecution({ executions, changes }),
+    deleteExecution: changes.remove,
+    cancelExecution: createCancel({ executions, changes, live, notices }),
+    ...createElsewhere({ programs, executions, changes, schemas }),
+    /** Resolves once no run is in flight. */
+    idle: live.idle,
+    stopWatching: watch.stop,
+  };
+}
