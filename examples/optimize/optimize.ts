@@ -1,4 +1,5 @@
-// Optimizes a program and shows how it goes: node_modules/.bin/node examples/optimize/optimize.ts [http://HOST:PORT]
+// Optimizes a program and prints the progress.
+// Usage: node_modules/.bin/node examples/optimize/optimize.ts [http://HOST:PORT]
 import { readFileSync } from "node:fs";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -13,7 +14,7 @@ type Row = { message: string; intent: string };
 const rows = JSON.parse(readFileSync(new URL("messages.json", import.meta.url), "utf8")) as Row[];
 const dataset = rows.map(({ message, intent }) => ({ inputs: { message }, outputs: { intent } }));
 
-// The intents stand in the examples alone: without them the model can't know which words are wanted.
+// Only the examples name the intents: without them the model cannot know which words are wanted.
 const { program } = await programs.createProgram({
   requestId: "6f0c6d5e-2b0f-4e53-9b7b-5b5d3f5a1c04",
   program: {
@@ -28,7 +29,8 @@ const { program } = await programs.createProgram({
 const programId = program?.handle ?? "";
 console.log(`program    ${programId}`);
 
-// BootstrapFewShot with up to 4 demos of its own and 16 in all, scored by exact match.
+// Without an optimizer in the request: BootstrapFewShot with DSPy's defaults, up to 4 bootstrapped
+// demos and 16 in all. Without a metric: exact_match.
 const { optimization } = await programs.optimizeProgram({
   programId,
   dataset,

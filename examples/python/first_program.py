@@ -1,6 +1,7 @@
-"""Registers a program, runs it, and reads its record: python examples/python/first_program.py [HOST:PORT]
+"""Registers a program, runs it, and reads the record of the run.
 
-Needs `pip install grpcio grpcio-tools`; the client's code is generated from proto/ when it starts.
+Usage: python examples/python/first_program.py [HOST:PORT]
+Needs `pip install grpcio grpcio-tools`; the script generates the client's code from proto/.
 """
 
 import sys
@@ -14,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 GENERATED = tempfile.TemporaryDirectory()
 PROTOS = [str(path) for path in (ROOT / "proto/sigrun/v1").glob("*.proto")]
 WELL_KNOWN = Path(protoc.__file__).parent / "_proto"
-assert protoc.main(["", f"-I{ROOT / 'proto'}", f"-I{WELL_KNOWN}", f"--python_out={GENERATED.name}", f"--grpc_python_out={GENERATED.name}", *PROTOS]) == 0
+INCLUDES = [f"-I{ROOT / 'proto'}", f"-I{WELL_KNOWN}"]
+OUTPUTS = [f"--python_out={GENERATED.name}", f"--grpc_python_out={GENERATED.name}"]
+assert protoc.main(["", *INCLUDES, *OUTPUTS, *PROTOS]) == 0
 sys.path.insert(0, GENERATED.name)
 
 from sigrun.v1 import execution_service_pb2 as execution_pb
@@ -27,21 +30,26 @@ with grpc.insecure_channel(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:8080
     programs = program_grpc.ProgramServiceStub(channel)
     executions = execution_grpc.ExecutionServiceStub(channel)
 
-    # The request_id makes it safe to run this again: the same program comes back.
-    signature = signature_pb.Signature(text="country -> capital", instructions="Name the capital of the country.")
+    # With the same request_id, a second run of this script gets the same program.
+    text = 'review -> sentiment: Literal["positive", "negative"]'
+    signature = signature_pb.Signature(text=text)
     created = programs.CreateProgram(
         program_pb.CreateProgramRequest(
             request_id="6f0c6d5e-2b0f-4e53-9b7b-5b5d3f5a1c03",
-            program=program_pb.Program(name="Capital by Python", signature=signature),
+            program=program_pb.Program(name="Sentiment by Python", signature=signature),
         )
     )
     print(f"program   {created.program.handle}")
 
     request = program_pb.ExecuteProgramRequest(program_id=created.program.handle)
-    request.inputs.update({"country": "France"})
+    request.inputs.update({"review": "The battery died after two days."})
     answer = programs.ExecuteProgram(request)
-    print(f"answer    {answer.outputs['capital']}")
+    print(f"answer    {answer.outputs['sentiment']}")
 
-    record = executions.GetExecution(execution_pb.GetExecutionRequest(id=answer.execution.id)).execution
-    status = execution_pb.ExecutionStatus.Name(record.status).removeprefix("EXECUTION_STATUS_").lower()
+    record = executions.GetExecution(
+        execution_pb.GetExecutionRequest(id=answer.execution.id)
+    ).execution
+    status = (
+        execution_pb.ExecutionStatus.Name(record.status).removeprefix("EXECUTION_STATUS_").lower()
+    )
     print(f"on record {status}, {record.token_usage.total_tokens} tokens, {record.duration_ms} ms")

@@ -1,4 +1,5 @@
-// Registers a program, runs it, and reads its record: node_modules/.bin/node examples/typescript/first-program.ts [http://HOST:PORT]
+// Registers a program, runs it, and reads the record of the run.
+// Usage: node_modules/.bin/node examples/typescript/first-program.ts [http://HOST:PORT]
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { ExecutionService, ExecutionStatus } from "../../src/gen/sigrun/v1/execution_service_pb.ts";
@@ -8,15 +9,14 @@ const transport = createGrpcTransport({ baseUrl: process.argv[2] ?? "http://127.
 const programs = createClient(ProgramService, transport);
 const executions = createClient(ExecutionService, transport);
 
-// The requestId makes it safe to run this again: the same program comes back.
+// With the same requestId, a second run of this script gets the same program.
 const { program } = await programs.createProgram({
   requestId: "6f0c6d5e-2b0f-4e53-9b7b-5b5d3f5a1c02",
   program: {
-    name: "Capital by TypeScript",
+    name: "Sentiment by TypeScript",
     signature: {
-      instructions: "Name the capital of the country.",
-      inputs: [{ name: "country" }],
-      outputs: [{ name: "capital", description: "its name alone" }],
+      inputs: [{ name: "review" }],
+      outputs: [{ name: "sentiment", type: 'Literal["positive", "negative"]' }],
     },
   },
 });
@@ -24,11 +24,10 @@ console.log(`program   ${program?.handle}`);
 
 const { outputs, execution } = await programs.executeProgram({
   programId: program?.handle ?? "",
-  inputs: { country: "France" },
+  inputs: { review: "The battery died after two days." },
 });
-console.log(`answer    ${outputs?.capital}`);
+console.log(`answer    ${outputs?.sentiment}`);
 
 const { execution: record } = await executions.getExecution({ id: execution?.id ?? "" });
-console.log(
-  `on record ${record?.status === ExecutionStatus.COMPLETED ? "completed" : record?.errorReason}, ${record?.tokenUsage?.totalTokens} tokens, ${record?.durationMs} ms`,
-);
+const status = record?.status === ExecutionStatus.COMPLETED ? "completed" : record?.errorReason;
+console.log(`on record ${status}, ${record?.tokenUsage?.totalTokens} tokens, ${record?.durationMs} ms`);
