@@ -10,7 +10,7 @@ const maxProto = 110;
 const maxText = 160;
 
 /** Parts whose lines are still too long. Empty this list, then remove it: nothing may join it. */
-const notYet = ["src/", "test/", "sidecar/", "bench/", "scripts/", "proto/", "ARCHITECTURE.md"];
+const notYet = ["src/", "test/", "sidecar/", "bench/", "scripts/", "proto/"];
 
 const sentenceEnd = /[.!?]["')*]*$/;
 const twoSentences = /[^\s.][.!?]["')*]*\s+\S/;
