@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Violation } from "./faults.ts";
 import { canonicalJson, type Json } from "./json.ts";
+import type { Labels } from "./labels.ts";
 import type { ExecutionStatus } from "./lifecycle.ts";
 
 export type Values = { readonly [name: string]: Json };
@@ -41,8 +42,13 @@ export type Trace = {
 
 export const noTrace: Trace = { steps: [], tokenUsage: noTokens, model: "" };
 
+/** What a caller attaches to a run: stored with it and found by filters, but not read by the run. */
+export type Annotations = { readonly labels: Labels };
+
+export const annotationsOf = ({ labels }: Annotations): Annotations => ({ labels });
+
 /** The record of a run. */
-export type Execution = {
+export type Execution = Annotations & {
   readonly id: string;
   readonly programId: string;
   readonly revision: number;
@@ -56,7 +62,6 @@ export type Execution = {
   readonly tokenUsage: TokenUsage;
   readonly model: string;
   readonly requestId: string;
-  readonly labels: Readonly<Record<string, string>>;
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;
   readonly durationMs: number | null;

@@ -65,7 +65,7 @@ export async function openStore(options: {
     });
   const notices = createNotices(database, options);
   const announce = createAnnouncer(notices);
-  const programs = createProgramStore(database, { signatures, revisions, executionRows });
+  const programs = createProgramStore(database, { signatures, revisions });
   const changes = createProgramChanges(database, { programs, revisions, signatures });
   return {
     database,
@@ -75,7 +75,7 @@ export async function openStore(options: {
     changes,
     executions: createExecutionStore(database, executionRows),
     executionChanges: createExecutionChanges(database, executionRows, announce),
-    changeLog: createChangeLog(database, executionRows),
+    changeLog: createChangeLog(database),
     notices,
     recorder: createRecorder(database, { runnerId, announce, log }),
     leases: createLeases(database, runnerId),

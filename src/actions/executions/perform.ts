@@ -7,7 +7,8 @@ import type { SchemaCache } from "../../domain/signature/schema.ts";
 import type { CallLimits } from "../../dspy/channel.ts";
 import type { ChunkEvent, Sidecar } from "../../dspy/client.ts";
 import type { ExecutionStore } from "../../store/executions/executions.ts";
-import type { Recorder, Start } from "../../store/executions/recorder.ts";
+import type { Recorder } from "../../store/executions/recorder.ts";
+import type { RunStart } from "../../store/executions/run.ts";
 import type { RevisionStore } from "../../store/programs/revisions.ts";
 import type { Logger } from "../../telemetry.ts";
 import type { RecentPrograms } from "./program-cache.ts";
@@ -15,7 +16,7 @@ import { endedRecord, endOf, type Outcome } from "./record.ts";
 
 /** A run that stands on record as running. */
 export type Underway = {
-  readonly start: Start;
+  readonly start: RunStart;
   readonly revision: Revision;
   readonly lm: LmSettings;
   /** Told what the model writes, as it does; the model waits for it. */

@@ -1,7 +1,7 @@
 import { type Execution, noTrace, type Trace, type Values } from "../../domain/execution.ts";
 import type { Fault } from "../../domain/faults.ts";
 import { timeOf } from "../../domain/uuid.ts";
-import type { End, Start } from "../../store/executions/recorder.ts";
+import type { RunEnd, RunStart } from "../../store/executions/run.ts";
 
 /** What a run came to. */
 export type Outcome =
@@ -9,7 +9,7 @@ export type Outcome =
   | { readonly fault: Fault; readonly trace: Trace };
 
 /** The end of a run as it goes on record. */
-export function endOf(start: Start, outcome: Outcome, durationMs: number): End {
+export function endOf(start: RunStart, outcome: Outcome, durationMs: number): RunEnd {
   const fault = "fault" in outcome ? outcome.fault : null;
   return {
     project: start.project,
@@ -26,7 +26,7 @@ export function endOf(start: Start, outcome: Outcome, durationMs: number): End {
 }
 
 /** The record of a run under way, as it was just written, without reading it back. */
-export function runningRecord(start: Start): Execution {
+export function runningRecord(start: RunStart): Execution {
   return {
     id: start.id,
     programId: start.programId,
@@ -50,7 +50,7 @@ export function runningRecord(start: Start): Execution {
 }
 
 /** The record of a run that has ended, likewise. */
-export function endedRecord(start: Start, { trace, project: _, ...end }: End): Execution {
+export function endedRecord(start: RunStart, { trace, project: _, ...end }: RunEnd): Execution {
   return {
     ...runningRecord(start),
     ...end,

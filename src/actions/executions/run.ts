@@ -8,7 +8,8 @@ import type { Revision } from "../../domain/program/revision.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
 import type { Sidecar } from "../../dspy/client.ts";
-import type { Recorder, Start } from "../../store/executions/recorder.ts";
+import type { Recorder } from "../../store/executions/recorder.ts";
+import type { RunStart } from "../../store/executions/run.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { LiveRuns } from "./in-flight.ts";
 import { checkInputs } from "./inputs.ts";
@@ -111,7 +112,7 @@ export function createRun({
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
     // Before the record, so that a call that nobody could answer leaves none.
     if (!sidecar.info()) throw new SidecarUnavailable();
-    const start: Start = {
+    const start: RunStart = {
       project,
       id: uuidv7(),
       programId: program.id,
@@ -128,4 +129,4 @@ export function createRun({
 }
 
 /** A run that stands on record as running. */
-type Begun = { readonly start: Start; readonly revision: Revision };
+type Begun = { readonly start: RunStart; readonly revision: Revision };

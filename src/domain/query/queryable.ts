@@ -32,15 +32,15 @@ const executionStatus: Kind = {
   names: ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"],
 };
 
-export const signatureFields: Fields = {
+export const signatureFields = {
   id: "uuid",
   name: "text",
   instructions: "text",
   created_at: "time",
   updated_at: "time",
-};
+} as const satisfies Fields;
 
-export const programFields: Fields = {
+export const programFields = {
   id: "uuid",
   handle: "text",
   name: "text",
@@ -56,10 +56,10 @@ export const programFields: Fields = {
   error_message: "text",
   created_at: "time",
   updated_at: "time",
-};
+} as const satisfies Fields;
 
 /** Of one program; each is known by its number. */
-export const revisionFields: Fields = {
+export const revisionFields = {
   number: "number",
   origin: "text",
   status: { enum: "PROGRAM_STATUS_", names: ["DRAFT", "READY", "OPTIMIZED", "ERROR"] },
@@ -70,9 +70,9 @@ export const revisionFields: Fields = {
   error_reason: "text",
   error_message: "text",
   created_at: "time",
-};
+} as const satisfies Fields;
 
-export const executionFields: Fields = {
+export const executionFields = {
   id: "uuid",
   program_id: "program",
   revision: "number",
@@ -98,9 +98,9 @@ export const executionFields: Fields = {
   completed_at: "time",
   created_at: "time",
   updated_at: "time",
-};
+} as const satisfies Fields;
 
-export const optimizationFields: Fields = {
+export const optimizationFields = {
   id: "uuid",
   program_id: "program",
   base_revision: "number",
@@ -124,7 +124,7 @@ export const optimizationFields: Fields = {
   started_at: "time",
   completed_at: "time",
   created_at: "time",
-};
+} as const satisfies Fields;
 
 /** Finds what a path names; else says what was expected, and at which of its words. */
 export function resolveTarget(

@@ -4,7 +4,7 @@ import type { Execution } from "../../domain/execution.ts";
 import type { Condition } from "../../domain/query/condition.ts";
 import { type Cursor, cursorFault } from "../../domain/query/cursor.ts";
 import { type Database, sqlStateOf } from "../database.ts";
-import { type ExecutionRow, type ExecutionRows, executionOf } from "../executions/row.ts";
+import { type ExecutionRow, executionOf } from "../executions/row.ts";
 import { askRows } from "../query/query.ts";
 import { Binds } from "../query/where.ts";
 import { changesSql, forgetChangesSql, forgetMarksSql } from "./sql.ts";
@@ -44,7 +44,7 @@ const forgetSize = 5_000;
 const readers = 2;
 
 /** Reads and prunes the log that PostgreSQL's triggers write. */
-export function createChangeLog(database: Database, Row: ExecutionRows): ChangeLog {
+export function createChangeLog(database: Database): ChangeLog {
   const inLine = pLimit(readers);
   const run = <Found extends object>(sql: string, bind: unknown[] = []) =>
     database.use(() => database.sequelize.query<Found>(sql, { bind, type: QueryTypes.SELECT }));
@@ -57,7 +57,7 @@ export function createChangeLog(database: Database, Row: ExecutionRows): ChangeL
 
     async read(project, cursor, where, withValues) {
       const binds = new Binds();
-      const sql = changesSql(Row, binds, { project, cursor, where, withValues, limit: batchSize });
+      const sql = changesSql(binds, { project, cursor, where, withValues, limit: batchSize });
       try {
         return changesOf(await inLine(() => askRows<ChangeRow>(database, sql, binds)), cursor);
       } catch (error) {

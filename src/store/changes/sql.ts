@@ -1,7 +1,7 @@
 import type { Condition } from "../../domain/query/condition.ts";
 import type { Cursor } from "../../domain/query/cursor.ts";
 import { queryableExecutions } from "../executions/columns.ts";
-import { type ExecutionRows, executionSelect, valueBytes } from "../executions/row.ts";
+import { executionColumnList, executionSelect, valueBytes } from "../executions/row.ts";
 import { type Binds, whereSql } from "../query/where.ts";
 
 export type Reading = {
@@ -15,21 +15,6 @@ export type Reading = {
 /** What the values of one step weigh at most, but for the first. */
 const stepBytes = 2 ** 20;
 
-/** What an execution that has not ended says; until then, so did this one. */
-const unended: Readonly<Record<string, string>> = {
-  outputs: "NULL",
-  error_reason: "''",
-  error_message: "''",
-  violations: "'[]'",
-  steps: "'[]'",
-  input_tokens: "0",
-  output_tokens: "0",
-  cached_tokens: "0",
-  lm_calls: "0",
-  completed_at: "NULL",
-  duration_ms: "NULL",
-};
-
 /** What the change itself says of the execution; there was no start while it was pending. */
 const changed: Readonly<Record<string, string>> = {
   status: "coalesce(look.status, found.status)",
@@ -37,6 +22,15 @@ const changed: Readonly<Record<string, string>> = {
   updated_at: "look.changed_at",
   started_at: "CASE WHEN look.status = 'pending' THEN NULL ELSE found.started_at END",
 };
+
+/** The columns of an execution as they were right after a change: what is written at its end was not there before. */
+const columnsThen = executionColumnList.map(({ name, before }) => {
+  const then =
+    before === undefined
+      ? `found.${name}`
+      : `CASE WHEN look.status IN ('pending', 'running') THEN ${before} ELSE found.${name} END`;
+  return `${changed[name] ?? then} AS ${name}`;
+});
 
 /** A change that a snapshot shows and an earlier one does not; numbers alone would leave out what is committed late. */
 const isNew = (xid: string, since: string, until: string) =>
@@ -49,23 +43,11 @@ const covers = (since: string, mark: string) =>
    AND NOT EXISTS (SELECT FROM pg_snapshot_xip(${since}) AS xip WHERE pg_visible_in_snapshot(xip, ${mark}))`;
 
 /** A row for each change looked at, or one where there is none; executions that meet the condition are in theirs, as they were then. */
-export function changesSql(
-  Row: ExecutionRows,
-  binds: Binds,
-  { project, cursor, where, withValues, limit }: Reading,
-): string {
+export function changesSql(binds: Binds, { project, cursor, where, withValues, limit }: Reading): string {
   const $project = binds.add(project, "uuid");
   const $since = binds.add(cursor.since, "pg_snapshot");
   const $until = binds.add(cursor.until, "pg_snapshot");
   const $number = binds.add(cursor.number, "bigint");
-  const columns = Object.entries(Row.getAttributes()).map(([name, { field = name }]) => {
-    const end = unended[field];
-    const then =
-      end === undefined
-        ? `found.${field}`
-        : `CASE WHEN look.status IN ('pending', 'running') THEN ${end} ELSE found.${field} END`;
-    return `${changed[field] ?? then} AS ${field}`;
-  });
   const matches = whereSql(where, queryableExecutions.columns, binds);
   const mayMatch = whereSql(withoutValues(where), queryableExecutions.columns, binds);
   return `
@@ -81,8 +63,8 @@ export function changesSql(
         sum(${withValues ? `coalesce(${valueBytes("execution")}, 0)` : "0"}) OVER (ORDER BY look.number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0
       ) AS bytes_before
       FROM looked AS look LEFT JOIN LATERAL (
-        SELECT ${executionSelect(Row, withValues)} FROM (
-          SELECT ${columns.join(", ")} FROM (
+        SELECT ${executionSelect(withValues)} FROM (
+          SELECT ${columnsThen.join(", ")} FROM (
             SELECT kept.* FROM executions AS kept WHERE look.status IS NOT NULL AND kept.project_id = look.project_id AND kept.id = look.execution_id
             UNION ALL SELECT gone.* FROM jsonb_populate_record(NULL::executions, look.remains) AS gone WHERE look.status IS NULL
           ) AS found

@@ -33,7 +33,7 @@ export type ExecutionStore = {
 /** Reads the records of runs. */
 export function createExecutionStore(database: Database, Row: ExecutionRows): ExecutionStore {
   const byId = {
-    sql: `SELECT ${executionSelect(Row, true)} FROM executions WHERE project_id = $1 AND id = $2`,
+    sql: `SELECT ${executionSelect(true)} FROM executions WHERE project_id = $1 AND id = $2`,
   };
 
   return {
@@ -65,7 +65,7 @@ export function createExecutionStore(database: Database, Row: ExecutionRows): Ex
 
     async find(project, listing, withValues) {
       const selection = {
-        select: executionSelect(Row, withValues),
+        select: executionSelect(withValues),
         bytes: withValues ? valueBytes("page") : "0",
       };
       const found = await findRows<ExecutionRow>(database, project, queryableExecutions, selection, listing);

@@ -1,101 +1,117 @@
-import {
-  type CreationOptional,
-  DataTypes,
-  type InferAttributes,
-  type InferCreationAttributes,
-  Model,
-  type Sequelize,
-} from "sequelize";
-import type { Execution, Step, Values } from "../../domain/execution.ts";
-import type { Violation } from "../../domain/faults.ts";
-import type { ExecutionStatus } from "../../domain/lifecycle.ts";
+import type { Sequelize } from "sequelize";
+import { annotationsOf, type Execution } from "../../domain/execution.ts";
+import { columnName, defineTable, type SqlType, selectList } from "../table.ts";
+import type { RunEnd, RunStart } from "./run.ts";
 
-export class ExecutionRow extends Model<
-  InferAttributes<ExecutionRow>,
-  InferCreationAttributes<ExecutionRow>
-> {
-  declare projectId: string;
-  declare id: string;
-  declare programId: string;
-  declare revision: number;
-  declare status: ExecutionStatus;
-  declare inputs: Values;
-  declare outputs: CreationOptional<Values | null>;
-  declare errorReason: CreationOptional<string>;
-  declare errorMessage: CreationOptional<string>;
-  declare violations: CreationOptional<readonly Violation[]>;
-  declare steps: CreationOptional<readonly Step[]>;
+/** A row of `executions`: the fields of Execution, except for those that columns hold differently. */
+export type ExecutionRow = Omit<Execution, "requestId" | "tokenUsage" | "durationMs" | "retryAfterMs"> & {
+  readonly projectId: string;
+  readonly requestMethod: string | null;
+  readonly requestId: string | null;
+  readonly requestHash: string | null;
+  /** The gateway process that runs it; null for a run outside sigrun. */
+  readonly runnerId: string | null;
   /** bigint columns come as strings. */
-  declare inputTokens: CreationOptional<string>;
-  declare outputTokens: CreationOptional<string>;
-  declare cachedTokens: CreationOptional<string>;
-  declare lmCalls: CreationOptional<string>;
-  declare model: CreationOptional<string>;
-  declare labels: Record<string, string>;
-  declare requestMethod: string | null;
-  declare requestId: string | null;
-  declare requestHash: string | null;
-  declare runnerId: CreationOptional<string | null>;
-  declare startedAt: Date | null;
-  declare completedAt: CreationOptional<Date | null>;
-  declare durationMs: CreationOptional<string | null>;
-  declare createdAt: CreationOptional<Date>;
-  declare updatedAt: CreationOptional<Date>;
-}
+  readonly inputTokens: string;
+  readonly outputTokens: string;
+  readonly cachedTokens: string;
+  readonly lmCalls: string;
+  readonly durationMs: string | null;
+};
+
+type Column = {
+  readonly type: SqlType;
+  /** The value that is inserted when a run starts. */
+  readonly start?: (run: RunStart) => unknown;
+  /** The value that is written when a run ends. */
+  readonly end?: (run: RunEnd) => unknown;
+  /** What the column holds until the run ends, in SQL. */
+  readonly before?: string;
+};
+type Written = Column &
+  ({ readonly start: unknown } | { readonly end: unknown } | { readonly isInSql: true });
+
+const atStart = (type: SqlType, start: (run: RunStart) => unknown) => ({ type, start });
+const atEnd = (type: SqlType, before: string, end: (run: RunEnd) => unknown) => ({ type, before, end });
+/** Written by the text of statements.ts, or by PostgreSQL. */
+const inSql = (type: SqlType) => ({ type, isInSql: true }) as const;
+
+/**
+ * Every column, with its type and its values. The recorder's statements, the change log, SELECT lists and
+ * Sequelize's model are made from this table. A field of Execution that is missing here does not compile.
+ */
+export const executionColumns = {
+  projectId: { type: "uuid", start: (run: RunStart) => run.project, end: (run: RunEnd) => run.project },
+  id: { type: "uuid", start: (run: RunStart) => run.id, end: (run: RunEnd) => run.id },
+  programId: atStart("uuid", (run) => run.programId),
+  revision: atStart("integer", (run) => run.revision),
+  status: { type: "text", end: (run: RunEnd) => run.status },
+  inputs: atStart("jsonb", (run) => run.inputs),
+  outputs: atEnd("jsonb", "NULL", (run) => run.outputs),
+  errorReason: atEnd("text", "''", (run) => run.errorReason),
+  errorMessage: atEnd("text", "''", (run) => run.errorMessage),
+  violations: atEnd("json", "'[]'", (run) => run.violations),
+  steps: atEnd("json", "'[]'", (run) => run.trace.steps),
+  inputTokens: atEnd("bigint", "0", (run) => run.trace.tokenUsage.inputTokens),
+  outputTokens: atEnd("bigint", "0", (run) => run.trace.tokenUsage.outputTokens),
+  cachedTokens: atEnd("bigint", "0", (run) => run.trace.tokenUsage.cachedTokens),
+  lmCalls: atEnd("bigint", "0", (run) => run.trace.tokenUsage.lmCalls),
+  model: { type: "text", start: (run: RunStart) => run.model, end: (run: RunEnd) => run.trace.model },
+  labels: atStart("jsonb", (run) => run.labels),
+  requestMethod: atStart("text", (run) => run.request?.method ?? null),
+  requestId: atStart("uuid", (run) => run.request?.id ?? null),
+  requestHash: atStart("text", (run) => run.request?.hash ?? null),
+  runnerId: inSql("uuid"),
+  startedAt: atStart("timestamptz", (run) => run.startedAt),
+  completedAt: atEnd("timestamptz", "NULL", (run) => run.completedAt),
+  durationMs: atEnd("bigint", "NULL", (run) => run.durationMs),
+  createdAt: inSql("timestamptz"),
+  updatedAt: inSql("timestamptz"),
+} as const satisfies { readonly [Name in keyof ExecutionRow]: Written };
+
+type Name = keyof typeof executionColumns;
+
+/** The same columns as a list. */
+export const executionColumnList = Object.entries<Column>(executionColumns).map(([property, column]) => ({
+  property,
+  name: columnName(property),
+  ...column,
+}));
+
+/** The columns that have a value when a run starts; status is always given. */
+type StartName = { [N in Name]: (typeof executionColumns)[N] extends { start: unknown } ? N : never }[Name];
+
+/** A row for Sequelize to insert: of a run outside sigrun. */
+export type NewExecutionRow = Pick<ExecutionRow, Exclude<StartName, "model"> | "status">;
 
 export type ExecutionRows = ReturnType<typeof defineExecutionRows>;
 
-/** The table of runs as Sequelize knows it. */
-export function defineExecutionRows(sequelize: Sequelize) {
-  return class extends ExecutionRow {}.init(
-    {
-      projectId: { type: DataTypes.UUID, primaryKey: true },
-      id: { type: DataTypes.UUID, primaryKey: true },
-      programId: { type: DataTypes.UUID, allowNull: false },
-      revision: { type: DataTypes.INTEGER, allowNull: false },
-      status: { type: DataTypes.TEXT, allowNull: false },
-      inputs: { type: DataTypes.JSONB, allowNull: false },
-      outputs: DataTypes.JSONB,
-      errorReason: { type: DataTypes.TEXT, allowNull: false, defaultValue: "" },
-      errorMessage: { type: DataTypes.TEXT, allowNull: false, defaultValue: "" },
-      violations: { type: DataTypes.JSON, allowNull: false, defaultValue: [] },
-      steps: { type: DataTypes.JSON, allowNull: false, defaultValue: [] },
-      inputTokens: { type: DataTypes.BIGINT, allowNull: false, defaultValue: 0 },
-      outputTokens: { type: DataTypes.BIGINT, allowNull: false, defaultValue: 0 },
-      cachedTokens: { type: DataTypes.BIGINT, allowNull: false, defaultValue: 0 },
-      lmCalls: { type: DataTypes.BIGINT, allowNull: false, defaultValue: 0 },
-      model: { type: DataTypes.TEXT, allowNull: false, defaultValue: "" },
-      labels: { type: DataTypes.JSONB, allowNull: false },
-      requestMethod: DataTypes.TEXT,
-      requestId: DataTypes.UUID,
-      requestHash: DataTypes.TEXT,
-      runnerId: DataTypes.UUID,
-      startedAt: DataTypes.DATE,
-      completedAt: DataTypes.DATE,
-      durationMs: DataTypes.BIGINT,
-      createdAt: DataTypes.DATE,
-      updatedAt: DataTypes.DATE,
+export const defineExecutionRows = (sequelize: Sequelize) =>
+  defineTable<ExecutionRow, NewExecutionRow>(sequelize, {
+    name: "executions",
+    columns: Object.fromEntries(executionColumnList.map(({ property, type }) => [property, type])) as {
+      [N in Name]: SqlType;
     },
-    // PostgreSQL makes created_at from the id.
-    { sequelize, modelName: "Execution", tableName: "executions", underscored: true, createdAt: false },
-  );
-}
+    key: ["projectId", "id"],
+    hasGeneratedCreatedAt: true,
+  });
 
+/** Columns that may be large. */
 const valueColumns = ["inputs", "outputs", "steps"];
 
-/** The columns by the names that executionOf knows; without those of any size, where these are not wanted. */
-export function executionSelect(Row: ExecutionRows, withValues: boolean): string {
-  return Object.entries(Row.getAttributes())
-    .filter(([name]) => withValues || !valueColumns.includes(name))
-    .map(([name, { field = name }]) => `${field} AS "${name}"`)
-    .join(", ");
-}
+const allColumns = selectList(Object.keys(executionColumns));
+const withoutValues = selectList(
+  Object.keys(executionColumns).filter((name) => !valueColumns.includes(name)),
+);
 
-/** How many bytes the values of a row that executionSelect read have as text. */
+/** A SELECT list of what executionOf reads, with or without inputs, outputs and steps. */
+export const executionSelect = (withValues: boolean) => (withValues ? allColumns : withoutValues);
+
+/** SQL for the number of bytes of a row's values as text; the row was read by executionSelect. */
 export const valueBytes = (row: string) =>
   valueColumns.map((name) => `coalesce(octet_length(${row}.${name}::text), 0)`).join(" + ");
 
-/** A row as JSON has it. */
+/** The execution of a row that PostgreSQL made JSON of, in which times are texts. */
 export function executionOfJson(row: ExecutionRow): Execution {
   const dateOf = (time: unknown) => (time === null ? null : new Date(time as string));
   const { startedAt, completedAt, createdAt, updatedAt, ...rest } = executionOf(row);
@@ -123,7 +139,7 @@ export function executionOf(row: ExecutionRow): Execution {
     },
     model: row.model,
     requestId: row.requestId ?? "",
-    labels: row.labels,
+    ...annotationsOf(row),
     startedAt: row.startedAt,
     completedAt: row.completedAt,
     durationMs: row.durationMs === null ? null : Number(row.durationMs),

@@ -7,14 +7,9 @@ import type { Found } from "../../domain/query/page.ts";
 import type { RequestKey } from "../../domain/request.ts";
 import type { Database } from "../database.ts";
 import { countRows, findRows } from "../query/query.ts";
+import { queryableOptimizations } from "./columns.ts";
 import type { Queue } from "./queue.ts";
-import {
-  type OptimizationRow,
-  type OptimizationRows,
-  optimizationOf,
-  optimizationSelect,
-  queryableOptimizations,
-} from "./row.ts";
+import { type OptimizationRow, type OptimizationRows, optimizationOf, optimizationSelect } from "./row.ts";
 
 /** An optimization that is to be recorded. */
 export type OptimizationDraft = Pick<

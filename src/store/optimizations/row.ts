@@ -10,7 +10,6 @@ import type { TokenUsage } from "../../domain/execution.ts";
 import type { Labels } from "../../domain/labels.ts";
 import type { OptimizationStatus } from "../../domain/lifecycle.ts";
 import type { Optimization, OptimizationTask } from "../../domain/optimization/optimization.ts";
-import type { Queryable } from "../query/query.ts";
 
 export class OptimizationRow extends Model<
   InferAttributes<OptimizationRow>,
@@ -158,36 +157,3 @@ const usageOf = (
   cachedTokens: Number(row.cachedTokens),
   lmCalls: Number(row.lmCalls),
 });
-
-const noTime = "'-infinity'::timestamptz";
-
-/** What callers may ask of optimizations. */
-export const queryableOptimizations: Queryable = {
-  from: "optimizations",
-  projectId: "project_id",
-  columns: {
-    id: { sql: "id" },
-    program_id: { sql: "program_id" },
-    base_revision: { sql: "base_revision" },
-    revision: { sql: "revision", least: "0" },
-    optimizer: { sql: "optimizer" },
-    status: { sql: "status" },
-    config: { sql: "config" },
-    baseline_score: { sql: "baseline_score", least: "-1" },
-    score: { sql: "score", least: "-1" },
-    error_reason: { sql: "error_reason" },
-    error_message: { sql: "error_message" },
-    labels: { sql: "labels" },
-    request_id: { sql: "request_id", least: "'00000000-0000-0000-0000-000000000000'::uuid" },
-    attempt: { sql: "attempt" },
-    trainset_size: { sql: "trainset_size" },
-    valset_size: { sql: "valset_size" },
-    "token_usage.input_tokens": { sql: "input_tokens" },
-    "token_usage.output_tokens": { sql: "output_tokens" },
-    "token_usage.total_tokens": { sql: "(input_tokens + output_tokens)" },
-    "token_usage.lm_calls": { sql: "lm_calls" },
-    started_at: { sql: "started_at", least: noTime },
-    completed_at: { sql: "completed_at", least: noTime },
-    created_at: { sql: "created_at", madeWith: "id" },
-  },
-};

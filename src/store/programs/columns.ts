@@ -1,4 +1,6 @@
-import type { Queryable } from "../query/query.ts";
+import type { programFields } from "../../domain/query/queryable.ts";
+import type { Queryable } from "../query/queryable.ts";
+import type { Column } from "../query/where.ts";
 
 /** A program with its newest revision and that one's signature: one join in place of three queries a program. */
 export const programFrom = `programs AS p
@@ -27,5 +29,5 @@ export const queryablePrograms: Queryable = {
     error_message: { sql: "r.error_message" },
     created_at: { sql: "p.created_at" },
     updated_at: { sql: "p.updated_at" },
-  },
+  } satisfies Record<keyof typeof programFields, Column>,
 };

@@ -16,12 +16,7 @@ import type { Listing } from "../../domain/query/listing.ts";
 import type { Found } from "../../domain/query/page.ts";
 import { isUuid } from "../../domain/uuid.ts";
 import type { Database } from "../database.ts";
-import {
-  type ExecutionRow,
-  type ExecutionRows,
-  executionOfJson,
-  executionSelect,
-} from "../executions/row.ts";
+import { type ExecutionRow, executionOfJson, executionSelect } from "../executions/row.ts";
 import { countRows, findRows } from "../query/query.ts";
 import type { Binds } from "../query/where.ts";
 import { createSharedRead } from "../shared-read.ts";
@@ -82,12 +77,9 @@ export type ProgramStore = {
   count(project: string, listing: Listing): Promise<number>;
 };
 
-type Stores = { signatures: SignatureStore; revisions: RevisionStore; executionRows: ExecutionRows };
+type Stores = { signatures: SignatureStore; revisions: RevisionStore };
 
-export function createProgramStore(
-  database: Database,
-  { signatures, revisions, executionRows }: Stores,
-): ProgramStore {
+export function createProgramStore(database: Database, { signatures, revisions }: Stores): ProgramStore {
   const Row = class extends ProgramRow {}.init(
     {
       projectId: { type: DataTypes.UUID, primaryKey: true },
@@ -201,7 +193,7 @@ export function createProgramStore(
 
   /** Of each program on the page, by one join in place of a query for each. */
   function latestOf(count: number) {
-    const columns = executionSelect(executionRows, false);
+    const columns = executionSelect(false);
     const join = (binds: Binds) => `
       LEFT JOIN LATERAL (
         SELECT json_agg(latest ORDER BY latest.id DESC) AS executions

@@ -1,6 +1,8 @@
 import type { Condition } from "../../domain/query/condition.ts";
 import type { Listing } from "../../domain/query/listing.ts";
-import type { Queryable } from "../query/query.ts";
+import type { revisionFields } from "../../domain/query/queryable.ts";
+import type { Queryable } from "../query/queryable.ts";
+import { type Column, noUuid } from "../query/where.ts";
 
 /** A revision with its signature. */
 export const revisionFrom =
@@ -29,12 +31,12 @@ export const queryableRevisions: Queryable = {
     status: { sql: "r.status" },
     signature_id: { sql: "r.signature_id" },
     dspy_program_id: { sql: "r.dspy_program_id" },
-    optimization_id: { sql: "r.optimization_id", least: "'00000000-0000-0000-0000-000000000000'::uuid" },
+    optimization_id: { sql: "r.optimization_id", least: noUuid },
     score: { sql: "r.score", least: "'-Infinity'::double precision" },
     error_reason: { sql: "r.error_reason" },
     error_message: { sql: "r.error_message" },
     created_at: { sql: "r.created_at" },
-  },
+  } satisfies Record<keyof typeof revisionFields | "program_id", Column>,
 };
 
 /** The listing of one program's revisions alone. */

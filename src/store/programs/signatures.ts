@@ -11,10 +11,12 @@ import { v7 as uuidv7 } from "uuid";
 import { AlreadyExists, InUse, NotFound } from "../../domain/faults.ts";
 import type { Listing } from "../../domain/query/listing.ts";
 import type { Found } from "../../domain/query/page.ts";
+import { signatureFields } from "../../domain/query/queryable.ts";
 import { isSignatureName } from "../../domain/signature/define.ts";
 import { type Field, type Signature, signatureHash } from "../../domain/signature/signature.ts";
 import type { Database } from "../database.ts";
-import { countRows, findRows, type Queryable } from "../query/query.ts";
+import { countRows, findRows } from "../query/query.ts";
+import { fieldColumns, type Queryable } from "../query/queryable.ts";
 
 /** A signature under its id. */
 export type StoredSignature = Signature & {
@@ -119,13 +121,7 @@ export function createSignatureStore(database: Database): SignatureStore {
 const queryable: Queryable = {
   from: "signatures",
   projectId: "project_id",
-  columns: {
-    id: { sql: "id" },
-    name: { sql: "name" },
-    instructions: { sql: "instructions" },
-    created_at: { sql: "created_at" },
-    updated_at: { sql: "updated_at" },
-  },
+  columns: fieldColumns<SignatureRow, keyof typeof signatureFields>(signatureFields, {}),
 };
 
 const selection = {

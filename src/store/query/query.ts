@@ -3,15 +3,8 @@ import type { Listing } from "../../domain/query/listing.ts";
 import { type Found, pageBytes, tokenFault } from "../../domain/query/page.ts";
 import type { Target } from "../../domain/query/queryable.ts";
 import { type Database, sqlStateOf } from "../database.ts";
-import { Binds, type Column, type Columns, columnOf, memberSql, sortedSql, whereSql } from "./where.ts";
-
-/** A table, or several joined, that callers may ask of. Its columns project_id and id are among those of `from`. */
-export type Queryable = {
-  /** FROM what. */
-  readonly from: string;
-  readonly projectId: string;
-  readonly columns: Columns;
-};
+import type { Queryable } from "./queryable.ts";
+import { Binds, type Column, columnOf, memberSql, sortedSql, whereSql } from "./where.ts";
 
 /** What is read of each row. */
 export type Selection = {

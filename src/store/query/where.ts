@@ -13,6 +13,10 @@ export type Column = {
   readonly madeWith?: string;
 };
 
+/** Values of `least`. */
+export const noTime = "'-infinity'::timestamptz";
+export const noUuid = "'00000000-0000-0000-0000-000000000000'::uuid";
+
 /** By the names that the domain has for them. */
 export type Columns = Readonly<Record<string, Column>>;
 

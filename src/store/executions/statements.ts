@@ -1,0 +1,70 @@
+import type { SqlType } from "../table.ts";
+import { executionColumnList } from "./row.ts";
+import type { RunEnd, RunStart } from "./run.ts";
+
+/** A column of the rows that a statement takes as JSON. */
+type Written<Run> = { readonly name: string; readonly type: SqlType; readonly value: (run: Run) => unknown };
+
+const startColumns = executionColumnList.flatMap(({ name, type, start }): Written<RunStart>[] =>
+  start ? [{ name, type, value: start }] : [],
+);
+const endColumns = executionColumnList.flatMap(({ name, type, end }): Written<RunEnd>[] =>
+  end ? [{ name, type, value: end }] : [],
+);
+const isCurrent: Written<RunStart> = { name: "is_current", type: "boolean", value: (run) => run.isCurrent };
+const sentAtStart = [...startColumns, isCurrent];
+
+const rowBy =
+  <Run>(columns: readonly Written<Run>[]) =>
+  (run: Run) => {
+    const row: Record<string, unknown> = {};
+    for (const { name, value } of columns) row[name] = value(run);
+    return row;
+  };
+
+/** Runs as the statements take them: one parameter, however many runs. */
+export const startRow = rowBy(sentAtStart);
+export const endRow = rowBy(endColumns);
+
+const rowsOf = (columns: readonly { readonly name: string; readonly type: SqlType }[]) =>
+  `jsonb_to_recordset($1::jsonb) AS run (${columns.map(({ name, type }) => `${name} ${type}`).join(", ")})`;
+
+/**
+ * Inserts runs of the gateway process $2 and returns the ids of those that were inserted. A run is left out if its
+ * request_id is on record, if its program is gone, or if it is of the current revision and that has changed.
+ */
+export const insertSql = `
+  INSERT INTO executions (${startColumns.map(({ name }) => name).join(", ")}, status, runner_id, updated_at)
+  SELECT ${startColumns.map(({ name }) => `run.${name}`).join(", ")}, 'running', $2::uuid, run.started_at
+  FROM ${rowsOf(sentAtStart)}
+  JOIN programs AS program ON program.project_id = run.project_id AND program.id = run.program_id
+       AND (NOT run.is_current OR coalesce(program.deployed_revision, program.newest_revision) = run.revision)
+  ON CONFLICT (project_id, request_method, request_id) DO NOTHING
+  RETURNING id`;
+
+/** The model stays as it was at the start if the run did not get as far as asking one. */
+const endValues: Readonly<Record<string, string>> = { model: "coalesce(nullif(run.model, ''), e.model)" };
+const assignments = endColumns
+  .filter(({ name }) => name !== "project_id" && name !== "id")
+  .map(({ name }) => `${name} = ${endValues[name] ?? `run.${name}`}`);
+
+/**
+ * Writes the ends of runs that the gateway process $2 still runs, and returns their ids. A run that was swept or
+ * cancelled meanwhile stays as it is. Rows are found by their key alone: no index serves the other conditions as
+ * written, so the plan stays good as the table grows. The conditions on `run` always hold. They tell the planner that
+ * `run` has few rows; without them it would plan, and cache, a scan of the whole table while that is small.
+ */
+export const updateSql = `
+  UPDATE executions AS e
+  SET ${assignments.join(", ")}, updated_at = run.completed_at
+  FROM ${rowsOf(endColumns)}
+  WHERE e.project_id = run.project_id AND e.id = run.id AND e.completed_at IS NULL AND e.runner_id IS NOT DISTINCT FROM $2::uuid
+    AND run.status IN ('completed', 'failed', 'cancelled') AND run.duration_ms >= 0
+  RETURNING e.id`;
+
+/** Deletes runs of the gateway process $2 that have not ended. */
+export const deleteSql = `
+  DELETE FROM executions AS e
+  USING jsonb_to_recordset($1::jsonb) AS run (project_id uuid, id uuid)
+  WHERE e.project_id = run.project_id AND e.id = run.id AND e.status = 'running' AND e.runner_id = $2
+  RETURNING e.id`;
