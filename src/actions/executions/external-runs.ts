@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Execution, TokenUsage, Values } from "../../domain/execution.ts";
-import { Invalid, RequestIdReused, StatusConflict } from "../../domain/faults.ts";
+import { Invalid, StatusConflict } from "../../domain/faults.ts";
 import { pathUnder, textFault } from "../../domain/json.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { type ExecutionEvent, executionConflict, executionStep } from "../../domain/lifecycle.ts";
@@ -10,6 +10,7 @@ import { checkUuid } from "../../domain/uuid.ts";
 import type { ExecutionChangeStore, ExecutionChanges } from "../../store/executions/changes.ts";
 import type { ExecutionStore } from "../../store/executions/executions.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
+import { once } from "../once.ts";
 import { checkInputs } from "./inputs.ts";
 
 /** A run elsewhere that is to be recorded here. */
@@ -38,9 +39,21 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
     status: "pending" | "running",
   ): Promise<Execution> {
     const key = requestKey(status === "pending" ? "create" : "start", request.requestId, request);
-    const earlier = key && (await replay(project, key));
-    if (earlier) return earlier;
+    const { execution } = await once(
+      key,
+      (known) => executions.findByRequest(project, known),
+      () => insert(project, request, status, key),
+    );
+    return execution;
+  }
 
+  /** Undefined if another call recorded the same request_id first. */
+  async function insert(
+    project: string,
+    request: ElsewhereRequest,
+    status: "pending" | "running",
+    key: RequestKey | null,
+  ): Promise<{ execution: Execution } | undefined> {
     checkLabels(request.labels, "labels");
     const { program, revision } = await programs.getRevision(project, request.programId, 0);
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
@@ -56,15 +69,8 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
       request: key,
       startedAt,
     };
-    if (await changes.insert(project, row)) return executions.get(project, id);
-    // Another caller with the same request_id was faster by a moment.
-    return record(project, request, status);
-  }
-
-  async function replay(project: string, key: RequestKey): Promise<Execution | undefined> {
-    const found = await executions.findByRequest(project, key);
-    if (found && found.hash !== key.hash) throw new RequestIdReused(key.id);
-    return found?.execution;
+    const isRecorded = await changes.insert(project, row);
+    return isRecorded ? { execution: await executions.get(project, id) } : undefined;
   }
 
   async function go(

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import type { LmRole } from "../../domain/catalogue/optimizers.ts";
 import type { Values } from "../../domain/execution.ts";
-import { Invalid, RequestIdReused, SidecarUnavailable, type Violation } from "../../domain/faults.ts";
+import { Invalid, SidecarUnavailable, type Violation } from "../../domain/faults.ts";
 import { maxViolations, pathTo } from "../../domain/json.ts";
 import { type Labels, labelViolations } from "../../domain/labels.ts";
 import { programStep } from "../../domain/lifecycle.ts";
@@ -24,6 +24,7 @@ import type { CallLimits } from "../../dspy/channel.ts";
 import type { Sidecar } from "../../dspy/client.ts";
 import type { OptimizationDraft, OptimizationStore } from "../../store/optimizations/optimizations.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
+import { once } from "../once.ts";
 import type { Build } from "../programs/build.ts";
 import { readMetrics } from "./metrics.ts";
 
@@ -72,22 +73,27 @@ export function createStartOptimization({
     limits: CallLimits,
   ): Promise<Optimization> {
     const key = requestKey("optimize", request.requestId, request);
-    const earlier = key && (await replay(project, key));
-    if (earlier) return earlier;
+    const { optimization } = await once(
+      key,
+      ({ id }) => optimizations.findByRequest(project, id),
+      () => enqueue(project, request, key, limits),
+    );
+    return optimization;
+  };
 
+  /** Undefined if another call recorded the same request_id first. */
+  async function enqueue(
+    project: string,
+    request: OptimizeRequest,
+    key: RequestKey | null,
+    limits: CallLimits,
+  ): Promise<{ optimization: Optimization } | undefined> {
     const { program, revision } = await revisionOf(project, request);
     const draft = { ...check(request, revision), programId: program.id, request: key };
     if (!sidecar.info()) throw new SidecarUnavailable();
     if (!programStep("optimize").from.includes(revision.status)) await build(project, revision, limits);
-    if (await optimizations.create(project, draft)) return optimizations.get(project, draft.id);
-    // Another caller with the same request_id was faster by a moment.
-    return start(project, request, limits);
-  };
-
-  async function replay(project: string, key: RequestKey): Promise<Optimization | undefined> {
-    const found = await optimizations.findByRequest(project, key.id);
-    if (found && found.hash !== key.hash) throw new RequestIdReused(key.id);
-    return found?.optimization;
+    const isRecorded = await optimizations.create(project, draft);
+    return isRecorded ? { optimization: await optimizations.get(project, draft.id) } : undefined;
   }
 
   async function revisionOf(project: string, { programId, baseRevision }: OptimizeRequest) {

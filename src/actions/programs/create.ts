@@ -1,12 +1,13 @@
 import { v7 as uuidv7 } from "uuid";
-import { AlreadyExists, Invalid, RequestIdReused } from "../../domain/faults.ts";
+import { AlreadyExists, Invalid } from "../../domain/faults.ts";
 import { checkHandle, deriveHandle } from "../../domain/program/handle.ts";
 import { definePipeline } from "../../domain/program/pipeline.ts";
 import { type Definition, dspyProgramId } from "../../domain/program/program.ts";
 import type { Program } from "../../domain/program/revision.ts";
-import { requestKey } from "../../domain/request.ts";
+import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { ProgramDraft, ProgramStore } from "../../store/programs/programs.ts";
 import type { SignatureStore } from "../../store/programs/signatures.ts";
+import { once } from "../once.ts";
 import type { createOffer } from "./capabilities.ts";
 import { type CallerProgram, collect, signatureOf, wordViolations } from "./define.ts";
 
@@ -23,31 +24,37 @@ export function createCreateProgram({ programs, signatures, offerTo }: Deps) {
     validateOnly: boolean,
   ): Promise<Program> {
     const request = requestKey("create program", requestId, asked);
-    const earlier = request && (await replay(project, request));
-    if (earlier) return earlier;
+    const { program } = await once(
+      request,
+      ({ id }) => programs.findByRequest(project, id),
+      async () => {
+        const draft = await define(project, asked);
+        return validateOnly
+          ? { program: unwritten(draft) }
+          : register(project, draft, request, asked.handle !== "");
+      },
+    );
+    return program;
+  };
 
-    const draft = await define(project, asked);
-    if (validateOnly) return unwritten(draft);
+  /** Records a program under its handle, or under a derived handle with a number if that is free. */
+  async function register(
+    project: string,
+    draft: Omit<ProgramDraft, "request">,
+    request: RequestKey | null,
+    isHandleChosen: boolean,
+  ): Promise<{ program: Program } | undefined> {
     const base = draft.handle;
     for (let attempt = 1; attempt <= handleAttempts; attempt++) {
       const handle =
         attempt === 1 ? base : `${base.slice(0, 55)}-${attempt < 10 ? attempt : uuidv7().slice(-6)}`;
       const result = await programs.create(project, { ...draft, handle, request });
-      if (result === "created") return programs.get(project, draft.id);
-      if (result === "request_id taken") return createProgram(project, asked, requestId, validateOnly);
-      if (asked.handle !== "")
+      if (result === "created") return { program: await programs.get(project, draft.id) };
+      if (result === "request_id taken") return undefined;
+      if (isHandleChosen)
         throw new AlreadyExists(`a program with the handle ${JSON.stringify(handle)} exists`);
     }
     throw new AlreadyExists(`programs with handles like ${JSON.stringify(base)} exist; choose a handle`);
-  };
-
-  async function replay(
-    project: string,
-    request: { id: string; hash: string },
-  ): Promise<Program | undefined> {
-    const found = await programs.findByRequest(project, request.id);
-    if (found && found.hash !== request.hash) throw new RequestIdReused(request.id);
-    return found?.program;
   }
 
   /** Collects what is wrong in every part before it refuses. */

@@ -1,4 +1,4 @@
-import { Fault, Invalid, NotFound, RequestIdReused } from "../../domain/faults.ts";
+import { Fault, Invalid } from "../../domain/faults.ts";
 import { textFault } from "../../domain/json.ts";
 import { dspyProgramId } from "../../domain/program/program.ts";
 import type { Program } from "../../domain/program/revision.ts";
@@ -8,6 +8,8 @@ import type { Sidecar } from "../../dspy/client.ts";
 import type { ProgramChanges } from "../../store/programs/changes.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { RevisionStore } from "../../store/programs/revisions.ts";
+import { once } from "../once.ts";
+import { createFindRevisionRequest } from "./revision-requests.ts";
 
 export type ImportRequest = {
   readonly programId: string;
@@ -19,52 +21,55 @@ export type ImportRequest = {
 
 type Deps = { programs: ProgramStore; revisions: RevisionStore; changes: ProgramChanges; sidecar: Sidecar };
 
-/** Makes a revision of a state that DSPy saved elsewhere, once DSPy here has taken it for this program. */
+/** Makes a revision of a state that DSPy saved elsewhere, once DSPy here has loaded it into this program. */
 export function createImportState({ programs, revisions, changes, sidecar }: Deps) {
+  const findRevisionRequest = createFindRevisionRequest({ programs, revisions });
+
   return async function importState(
     project: string,
     request: ImportRequest,
     limits: CallLimits,
   ): Promise<Program> {
-    const { programId: key, compiledState, etag, requestId } = request;
+    const { programId: key, compiledState, requestId } = request;
     const fault = textFault(compiledState);
     if (fault) throw refusal(fault, "text");
-    const asked = requestKey("import", requestId, { key, compiledState });
-    const earlier = asked && (await replay(project, asked));
-    if (earlier) return earlier;
+    const requested = requestKey("import", requestId, { key, compiledState });
+    const { program } = await once(
+      requested,
+      (known) => findRevisionRequest(project, known),
+      () => addRevision(project, request, requested, limits),
+    );
+    return program;
+  };
 
-    const { id, newest } = await programs.get(project, key);
+  /** Undefined if the program got another revision while DSPy loaded the state, or the request_id is taken. */
+  async function addRevision(
+    project: string,
+    { programId, compiledState, etag }: ImportRequest,
+    request: RequestKey | null,
+    limits: CallLimits,
+  ): Promise<{ program: Program } | undefined> {
+    const { id, newest } = await programs.get(project, programId);
     const definition = { ...newest.definition, compiledState };
-    const made = dspyProgramId(definition);
-    await sidecar.load(made, definition, limits).catch((error: unknown) => {
+    const imported = dspyProgramId(definition);
+    await sidecar.load(imported, definition, limits).catch((error: unknown) => {
       throw error instanceof Fault && error.reason === "PROGRAM_INVALID"
         ? refusal(error.message, "state")
         : error;
     });
-    const changed = await changes.change(project, id, etag, async (program) => {
-      // What was tried is the state over the modules that were the newest then.
-      const isSame = program.newest.number === newest.number;
-      if (!isSame) return undefined;
+    const program = await changes.change(project, id, etag, async (current) => {
+      // DSPy loaded the state into the modules of `newest`; other modules may not fit it.
+      if (current.newest.number !== newest.number) return undefined;
       const revision = {
         origin: "imported",
         status: "optimized",
         definition,
-        dspyProgramId: made,
+        dspyProgramId: imported,
         score: null,
       } as const;
-      return { revision, ...(asked && { request: asked }) };
+      return { revision, ...(request && { request }) };
     });
-    if (changed && changed.newest.dspyProgramId !== made) return importState(project, request, limits);
-    // Another caller with the same request_id was faster by a moment.
-    const program = changed ?? (asked && (await replay(project, asked)));
-    if (!program) throw new NotFound("program", key);
-    return program;
-  };
-
-  async function replay(project: string, request: RequestKey): Promise<Program | undefined> {
-    const found = await revisions.findByRequest(project, request);
-    if (found && found.hash !== request.hash) throw new RequestIdReused(request.id);
-    return found ? programs.get(project, found.programId) : undefined;
+    return program?.newest.dspyProgramId === imported ? { program } : undefined;
   }
 }
 

@@ -1,4 +1,4 @@
-import { Invalid, NotFound, RequestIdReused, StatusConflict } from "../../domain/faults.ts";
+import { Invalid, StatusConflict } from "../../domain/faults.ts";
 import { shownSignatures } from "../../domain/program/program.ts";
 import type { Program, Revision } from "../../domain/program/revision.ts";
 import type { AskedList, Listing } from "../../domain/query/listing.ts";
@@ -9,16 +9,43 @@ import type { ProgramChanges } from "../../store/programs/changes.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { RevisionStore } from "../../store/programs/revisions.ts";
 import { type List, list } from "../list.ts";
+import { once } from "../once.ts";
+import { createFindRevisionRequest } from "./revision-requests.ts";
 
 type Deps = { programs: ProgramStore; revisions: RevisionStore; changes: ProgramChanges };
 
 /** A program's past: its revisions, and the way back to one. */
 export function createRevisions({ programs, revisions, changes }: Deps) {
-  /** Of a request that stands already: the program as it is today. */
-  async function replay(project: string, request: RequestKey): Promise<Program | undefined> {
-    const found = await revisions.findByRequest(project, request);
-    if (found && found.hash !== request.hash) throw new RequestIdReused(request.id);
-    return found ? programs.get(project, found.programId) : undefined;
+  const findRevisionRequest = createFindRevisionRequest({ programs, revisions });
+
+  /** Undefined if another call recorded the same request_id first. */
+  async function copyToNewest(
+    project: string,
+    key: string,
+    number: number,
+    etag: string,
+    request: RequestKey | null,
+  ): Promise<{ program: Program } | undefined> {
+    const program = await changes.change(project, key, etag, async ({ handle, newest }, revisionOf) => {
+      if (number === newest.number)
+        throw new StatusConflict(
+          `revision ${number} of program ${JSON.stringify(handle)} is the newest already`,
+        );
+      const { status, definition, dspyProgramId, score, optimizationId, errorReason, errorMessage } =
+        await revisionOf(number);
+      const revision = {
+        origin: "rolled_back",
+        status,
+        definition,
+        dspyProgramId,
+        score,
+        optimizationId,
+        errorReason,
+        errorMessage,
+      } as const;
+      return { revision, ...(request && { request }) };
+    });
+    return program && { program };
   }
 
   return {
@@ -48,30 +75,11 @@ export function createRevisions({ programs, revisions, changes }: Deps) {
           { field: "revision", description: "is missing", reason: "missing" },
         ]);
       const request = requestKey("rollback", requestId, { key, number });
-      const earlier = request && (await replay(project, request));
-      if (earlier) return earlier;
-      const changed = await changes.change(project, key, etag, async ({ handle, newest }, revisionOf) => {
-        if (number === newest.number)
-          throw new StatusConflict(
-            `revision ${number} of program ${JSON.stringify(handle)} is the newest already`,
-          );
-        const { status, definition, dspyProgramId, score, optimizationId, errorReason, errorMessage } =
-          await revisionOf(number);
-        const revision = {
-          origin: "rolled_back",
-          status,
-          definition,
-          dspyProgramId,
-          score,
-          optimizationId,
-          errorReason,
-          errorMessage,
-        } as const;
-        return { revision, ...(request && { request }) };
-      });
-      // Another caller with the same request_id was faster by a moment.
-      const program = changed ?? (request && (await replay(project, request)));
-      if (!program) throw new NotFound("program", key);
+      const { program } = await once(
+        request,
+        (known) => findRevisionRequest(project, known),
+        () => copyToNewest(project, key, number, etag, request),
+      );
       return program;
     },
   };

@@ -1,0 +1,19 @@
+import { RequestIdReused } from "../domain/faults.ts";
+import type { RequestKey } from "../domain/request.ts";
+
+/**
+ * Makes a thing once per request_id: a repeated call gets what the first one made, and a call with other contents is refused.
+ * `make` gives undefined if another call recorded the same request_id first, or if it must start anew.
+ */
+export async function once<Made extends object>(
+  key: RequestKey | null,
+  find: (key: RequestKey) => Promise<(Made & { readonly hash: string }) | null>,
+  make: () => Promise<Made | undefined>,
+): Promise<Made> {
+  for (;;) {
+    const earlier = key && (await find(key));
+    if (earlier && earlier.hash !== key.hash) throw new RequestIdReused(key.id);
+    const made = earlier ?? (await make());
+    if (made) return made;
+  }
+}
