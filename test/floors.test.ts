@@ -18,6 +18,7 @@ const floors: Record<string, number> = {
   domain: 1,
   "config.ts": 1,
   "telemetry.ts": 1,
+  "retry.ts": 1,
   "supervise.ts": 1,
 };
 /** The floors inside a room, from the ground up: the files that begin so. Those on one floor do not know each other. */

@@ -24,12 +24,12 @@ import type { Revision } from "../../domain/program/revision.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
 import type { CallLimits } from "../../dspy/channel.ts";
 import type { Sidecar } from "../../dspy/client.ts";
+import { retryUntilStoreAvailable } from "../../retry.ts";
 import type { EvaluationStore } from "../../store/optimizations/evaluations.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { Logger } from "../../telemetry.ts";
 import { readMetrics } from "../optimizations/metrics.ts";
 import { asTheyEnd } from "../pool.ts";
-import { untilThere } from "../retry.ts";
 
 export type EvaluateRequest = {
   readonly programId: string;
@@ -113,7 +113,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
         log.warn({ evaluation: id }, "the database is away; the end of an evaluation waits for it");
         reject(error);
       };
-      untilThere(write, away).then(resolve, reject);
+      retryUntilStoreAvailable(write, away).then(resolve, reject);
     });
   }
 

@@ -39,7 +39,7 @@ export function createExecutionActions({ store, sidecar, schemas, log, allowedMo
   const perform = createPerform({ sidecar, recorder, executions, revisions, recent, schemas, log });
   const models = { allowedModels, defaultModel };
   const run = createRun({ programs, recent, recorder, sidecar, schemas, live, perform, replay, ...models });
-  const watch = createWatch({ log: changeLog, notices });
+  const watch = createWatch({ changeLog, notices });
   return {
     executeProgram: run,
     streamProgram: createStream({ run }),

@@ -4,11 +4,11 @@ import { budgetLeft, mostAttempts } from "../../domain/optimization/optimization
 import { dspyProgramId } from "../../domain/program/program.ts";
 import type { Sidecar } from "../../dspy/client.ts";
 import type { OptimizeEvent } from "../../dspy/optimize.ts";
+import { ifStoreAvailable, retryUntilStoreAvailable } from "../../retry.ts";
 import type { Notices } from "../../store/notifications/notices.ts";
 import type { Attempt, AttemptStore } from "../../store/optimizations/attempts.ts";
 import type { RevisionDraft, RevisionStore } from "../../store/programs/revisions.ts";
 import type { Logger } from "../../telemetry.ts";
-import { patiently, untilThere } from "../retry.ts";
 
 type Deps = {
   attempts: AttemptStore;
@@ -72,7 +72,7 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
       if (event.kind === "result") return complete(taken, { ...event, tokenUsage });
       const { kind: _, ...progress } = event;
       // Progress that can't be written now is written with the next. Whoever no longer may go on finds out here: it was cancelled, or somebody else has it.
-      if ((await patiently(() => attempts.note(taken, { ...progress, tokenUsage }))) === false)
+      if ((await ifStoreAvailable(() => attempts.note(taken, { ...progress, tokenUsage }))) === false)
         end.abort(new Cancelled());
       announce(taken);
     }
@@ -111,7 +111,7 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
 
   /** Writes an end; a database that is away is waited for. */
   function onceBack<T>({ id }: Attempt, write: () => Promise<T>): Promise<T> {
-    return untilThere(write, () =>
+    return retryUntilStoreAvailable(write, () =>
       log.warn({ optimization: id }, "the database is away; the end of an optimization waits for it"),
     );
   }

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { NotFound, StoreUnavailable } from "../../domain/faults.ts";
+import { retryUntilStoreAvailable } from "../../retry.ts";
 import type { Logger } from "../../telemetry.ts";
 import { createBatch } from "../batch.ts";
 import { type Database, sqlStateOf } from "../database.ts";
@@ -23,7 +23,6 @@ export type Recorder = {
 const batchLimit = 200;
 /** How long a caller waits for a database that is away before it is told; what it waited for is recorded later all the same. */
 const patienceMs = 10_000;
-const retryMs = 250;
 const foreignKeyState = "23503";
 
 type Deps = { runnerId: string; announce: Announce; log: Logger };
@@ -53,22 +52,9 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
 
   /** Until it is done: this gateway holds a lease, so nobody else would ever end the run. */
   function persist<T>(execution: string, work: () => Promise<T>): Promise<T> {
-    const attempt = async (): Promise<T> => {
-      for (let warned = false; ; warned = true) {
-        try {
-          return await work();
-        } catch (error) {
-          if (!(error instanceof StoreUnavailable)) throw error;
-          if (!warned)
-            log.warn(
-              { execution },
-              "the database is away; this run's record is written as soon as it is back",
-            );
-          await sleep(retryMs);
-        }
-      }
-    };
-    const done = attempt().finally(() => owed.delete(done));
+    const done = retryUntilStoreAvailable(work, () =>
+      log.warn({ execution }, "the database is away; this run's record is written as soon as it is back"),
+    ).finally(() => owed.delete(done));
     owed.add(done);
     done.catch(() => {});
     return done;
