@@ -1,4 +1,12 @@
-import { Cancelled } from "../domain/faults.ts";
+import { Cancelled, type Violation } from "../domain/faults.ts";
+
+export const defaultConcurrency = 16;
+const maxConcurrency = 256;
+
+export function concurrencyViolations(concurrency: number): Violation[] {
+  if (concurrency <= maxConcurrency) return [];
+  return [{ field: "concurrency", description: `must be at most ${maxConcurrency}`, reason: "range" }];
+}
 
 /**
  * Does work of so many parts, some at a time, and gives each result as it is there; begins no further part while a result waits to be taken.

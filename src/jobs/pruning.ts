@@ -1,41 +1,35 @@
 import type { ChangeLog } from "../store/changes/log.ts";
 import type { Logger } from "../telemetry.ts";
+import { type PeriodicJob, startPeriodicJob } from "./periodic.ts";
 
-/** Between two marks, so that no watcher looks at more than what changes in that time to find what comes next. */
+/** Time between two marks. A watcher reads at most the changes of one period to find where its next change is. */
 const periodMs = 10_000;
-/** How long a watcher may be away, or behind. */
-const keepMs = 15 * 60_000;
+/** Maximum time that a watcher may be disconnected, or behind, without losing changes. */
+const keptMs = 15 * 60_000;
 
-/** Marks the log of changes as it grows, and forgets what is old. */
+/** Marks the log of changes as it grows, and deletes its old entries. */
 export async function startPruning({
   changeLog,
   log,
 }: {
   changeLog: ChangeLog;
   log: Logger;
-}): Promise<{ stop(): Promise<void> }> {
+}): Promise<PeriodicJob> {
   let isStopping = false;
 
   async function prune(): Promise<void> {
     await changeLog.mark();
-    while (!isStopping && (await changeLog.forget(keepMs)) > 0);
+    while (!isStopping && (await changeLog.forget(keptMs)) > 0);
   }
 
   await prune();
-  let pruning = Promise.resolve();
-  const timer = setInterval(() => {
-    pruning = pruning
-      .then(prune)
-      .catch((error: unknown) =>
-        log.warn({ err: error }, "the log of changes could not be pruned; trying again"),
-      );
-  }, periodMs);
-
+  const job = startPeriodicJob(periodMs, prune, (error) =>
+    log.warn({ err: error }, `failed to prune the log of changes; next attempt in ${periodMs / 1000} s`),
+  );
   return {
-    async stop() {
+    stop() {
       isStopping = true;
-      clearInterval(timer);
-      await pruning;
+      return job.stop();
     },
   };
 }

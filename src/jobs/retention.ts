@@ -1,15 +1,19 @@
 import type { ExecutionChangeStore } from "../store/executions/changes.ts";
 import type { Logger } from "../telemetry.ts";
+import { type PeriodicJob, startPeriodicJob } from "./periodic.ts";
 
 const periodMs = 60_000;
 
-/** Removes executions that have ended and are older than they may be, step by step. */
-export function startRetention(options: {
+/** Deletes executions that have ended and are older than the retention time, in small steps. */
+export function startRetention({
+  executions,
+  retentionMs,
+  log,
+}: {
   executions: ExecutionChangeStore;
   retentionMs: number;
   log: Logger;
-}): { stop(): Promise<void> } {
-  const { executions, retentionMs, log } = options;
+}): PeriodicJob {
   let isStopping = false;
 
   async function remove(): Promise<void> {
@@ -17,22 +21,19 @@ export function startRetention(options: {
     try {
       for (let step = -1; step !== 0 && !isStopping; removed += step)
         step = await executions.removeOld(new Date(Date.now() - retentionMs));
-    } catch (error) {
-      log.warn({ err: error }, "old executions could not be removed; trying again");
+    } finally {
+      if (removed > 0) log.info({ executions: removed }, "deleted executions older than SIGRUN_RETENTION");
     }
-    if (removed > 0) log.info({ executions: removed }, "removed, since they are older than SIGRUN_RETENTION");
   }
 
-  let removing = remove();
-  const timer = setInterval(() => {
-    removing = removing.then(remove);
-  }, periodMs);
-
+  const onError = (error: unknown) =>
+    log.warn({ err: error }, `failed to delete old executions; next attempt in ${periodMs / 1000} s`);
+  const first = remove().catch(onError);
+  const job = startPeriodicJob(periodMs, () => first.then(remove), onError);
   return {
     async stop() {
       isStopping = true;
-      clearInterval(timer);
-      await removing;
+      await Promise.all([first, job.stop()]);
     },
   };
 }

@@ -1,40 +1,33 @@
 import type { Leases } from "../store/leases.ts";
 import type { Logger } from "../telemetry.ts";
+import { type PeriodicJob, startPeriodicJob } from "./periodic.ts";
 
-/** A third of the lease, so that two renewals may fail. A dead gateway's runs are found within lease and period: 20 s. */
+/**
+ * A third of the lease, so that the lease survives two failed renewals.
+ * The runs of a dead gateway are found within the lease and one period: 20 s.
+ */
 const periodMs = 5_000;
 
-/** Keeps this gateway's lease and ends what dead gateways left running; stop() gives the lease back. */
-export async function startSweep({
-  leases,
-  log,
-}: {
-  leases: Leases;
-  log: Logger;
-}): Promise<{ stop(): Promise<void> }> {
-  async function beat(): Promise<void> {
+/** Renews this gateway's lease and ends the runs of dead gateways; stop() releases the lease. */
+export async function startSweep({ leases, log }: { leases: Leases; log: Logger }): Promise<PeriodicJob> {
+  async function sweep(): Promise<void> {
     await leases.renew();
     const interrupted = await leases.sweep();
     if (interrupted.length > 0)
-      log.warn({ executions: interrupted }, "recorded as interrupted: the process that ran them died");
+      log.warn({ executions: interrupted }, "recorded executions of a dead gateway as interrupted");
   }
 
-  await beat();
-  let beating = Promise.resolve();
-  const timer = setInterval(() => {
-    beating = beating
-      .then(beat)
-      .catch((error: unknown) => log.warn({ err: error }, "the lease could not be renewed; trying again"));
-  }, periodMs);
-
+  await sweep();
+  const job = startPeriodicJob(periodMs, sweep, (error) =>
+    log.warn({ err: error }, `failed to renew the lease; next attempt in ${periodMs / 1000} s`),
+  );
   return {
     async stop() {
-      clearInterval(timer);
-      await beating;
+      await job.stop();
       await leases
         .release()
         .catch((error: unknown) =>
-          log.warn({ err: error }, "the lease could not be given back; it runs out by itself"),
+          log.warn({ err: error }, "failed to release the lease; it expires by itself"),
         );
     },
   };

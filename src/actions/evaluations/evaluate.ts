@@ -29,7 +29,7 @@ import type { EvaluationStore } from "../../store/optimizations/evaluations.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { Logger } from "../../telemetry.ts";
 import { readMetrics } from "../optimizations/metrics.ts";
-import { asTheyEnd } from "../pool.ts";
+import { asTheyEnd, concurrencyViolations, defaultConcurrency } from "../pool.ts";
 
 export type EvaluateRequest = {
   readonly programId: string;
@@ -50,9 +50,6 @@ type Deps = {
   log: Logger;
   allowedModels: readonly string[];
 };
-
-const usualConcurrency = 16;
-const mostConcurrency = 256;
 
 /** Scores a program on examples, so many at a time: each one's result as it comes, then the summary. On record as an evaluation. */
 export function createEvaluate({ programs, evaluations, sidecar, schemas, log, allowedModels }: Deps) {
@@ -83,7 +80,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
         scoreOne(revision, request.lm, metrics, dataset[index] as Example, index, { ...limits, signal });
       for await (const result of asTheyEnd(
         dataset.length,
-        request.concurrency || usualConcurrency,
+        request.concurrency || defaultConcurrency,
         limits.signal,
         score,
       )) {
@@ -124,12 +121,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
     const violations: Violation[] = lmViolations(lm, { allowedModels }, "lm");
     if (dataset.length === 0)
       violations.push({ field: "dataset", description: "is empty", reason: "missing" });
-    if (concurrency > mostConcurrency)
-      violations.push({
-        field: "concurrency",
-        description: `must be at most ${mostConcurrency}`,
-        reason: "range",
-      });
+    violations.push(...concurrencyViolations(concurrency));
     const metrics = readMetrics(asked, signature, violations);
     const examples = readExamples(dataset, signature, schemas.of(signature), metrics, "dataset", violations);
     if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations.slice(0, maxViolations));

@@ -4,7 +4,7 @@ import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { checkLm } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
-import { asTheyEnd } from "../pool.ts";
+import { asTheyEnd, concurrencyViolations, defaultConcurrency } from "../pool.ts";
 import type { Run } from "./run.ts";
 
 export type BatchRequest = {
@@ -31,9 +31,6 @@ export type BatchAnswer = { readonly index: number } & (
 
 type Deps = { run: Run; programs: ProgramStore; allowedModels: readonly string[] };
 
-const usualConcurrency = 16;
-const mostConcurrency = 256;
-
 /** Runs many inputs, so many at a time, and answers each as it ends; begins no further one while an answer waits to be taken. */
 export function createBatch({ run, programs, allowedModels }: Deps) {
   return async function* batch(
@@ -45,7 +42,7 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
     const { items, concurrency } = request;
     const { timeoutMs } = caller;
     // What was not begun when the caller's time ran out has no record; the call's own status says so.
-    yield* asTheyEnd(items.length, concurrency || usualConcurrency, caller.signal, (index, signal) =>
+    yield* asTheyEnd(items.length, concurrency || defaultConcurrency, caller.signal, (index, signal) =>
       runItem(project, request, index, { signal, timeoutMs }),
     );
   };
@@ -55,11 +52,9 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
     project: string,
     { programId, revision, items, labels, lm, concurrency }: BatchRequest,
   ): Promise<void> {
-    const refuse = (field: string, description: string, reason: string) =>
-      new Invalid("REQUEST_INVALID", [{ field, description, reason }]);
-    if (items.length === 0) throw refuse("items", "is empty", "missing");
-    if (concurrency > mostConcurrency)
-      throw refuse("concurrency", `must be at most ${mostConcurrency}`, "range");
+    const violations = concurrencyViolations(concurrency);
+    if (items.length === 0) violations.push({ field: "items", description: "is empty", reason: "missing" });
+    if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations);
     checkLabels(labels, "labels");
     checkLm(lm, { allowedModels }, "lm");
     await programs.getRevision(project, programId, revision);

@@ -114,7 +114,7 @@ test("the job queue tells of a database that is away, but not at each try, and w
     gateway
       .log()
       .split("\n")
-      .filter((line) => line.includes("the lease could not be renewed")).length;
+      .filter((line) => line.includes("failed to renew the lease")).length;
   const [before, began] = [away(), performance.now()];
   proxy.cut();
   await until(() => away() > before);
