@@ -1,14 +1,13 @@
 """Requests to models behave as DSPy's own: errors, retries, usage, callbacks, streams, the cache."""
 
 import asyncio
-import gc
-import types
-from weakref import WeakKeyDictionary
 
 import dspy
 import pytest
 from dspy.utils.callback import BaseCallback
 from dspy.utils.exceptions import LMError
+from provider_errors import ERRORS
+from reachable_texts import reachable_texts
 
 from dspy_sidecar.models import adapters
 from dspy_sidecar.models import lm as lm_module
@@ -34,24 +33,6 @@ async def pair(model):
     with dspy.context(disable_history=True):
         yield make
     await engines.transport.close()
-
-
-ERRORS = {
-    "rate limit": (429, {"message": "slow"}, {"retry-after": "0"}),
-    "billing": (429, {"message": "out", "code": "insufficient_quota"}, {}),
-    "bad key": (401, {"message": "key"}, {}),
-    "forbidden": (403, {"message": "no"}, {}),
-    "no such model": (404, {"message": "model", "code": "model_not_found"}, {}),
-    "too long": (
-        400,
-        {"message": "maximum context length is 10", "code": "context_length_exceeded"},
-        {},
-    ),
-    "refused": (400, {"message": "no", "code": "content_filter"}, {}),
-    "down": (500, {"message": "boom"}, {"retry-after": "0.01"}),
-    "overloaded": (503, {"message": "later"}, {"retry-after": "0"}),
-    "moved": (302, {"message": "there"}, {"retry-after": "0", "location": "http://127.0.0.1:1/"}),
-}
 
 
 async def fault(lm) -> tuple:
@@ -231,27 +212,3 @@ async def test_nothing_of_a_run_stays_in_the_memos(model, pair):
     texts = "\n".join(reachable_texts([adapter, ours, type_adapters.made]))
     assert "kept demo" in texts
     assert "marked question" not in texts and "marked answer" not in texts
-
-
-def reachable_texts(roots) -> list[str]:
-    """All texts that hang on objects, leaving out code and what runs just now."""
-    left, seen, texts = list(roots), set(), []
-    skipped = (
-        type,
-        types.ModuleType,
-        types.FunctionType,
-        types.FrameType,
-        asyncio.AbstractEventLoop,
-        asyncio.Task,
-    )
-    while left:
-        thing = left.pop()
-        if id(thing) in seen or isinstance(thing, skipped):
-            continue
-        seen.add(id(thing))
-        if isinstance(thing, str | bytes | bytearray):
-            texts.append(thing if isinstance(thing, str) else thing.decode(errors="replace"))
-        elif isinstance(thing, WeakKeyDictionary):
-            left.extend(thing.values())
-        left.extend(gc.get_referents(thing))
-    return texts

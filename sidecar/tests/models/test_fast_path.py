@@ -8,10 +8,11 @@ import dspy
 import pytest
 from dspy._vendor.lm15.providers.base import HttpResponse
 from dspy.clients import execution
+from field_types import MALFORMED_ANSWERS, TYPES, demos_of
 from programs import STR, asked, capital, program, signature
+from provider_errors import ERRORS
+from reachable_texts import reachable_texts
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from test_cached_lm import ERRORS, reachable_texts
-from test_stock import GARBAGE, TYPES, demos_of
 
 from dspy_sidecar.faults import failure_of
 from dspy_sidecar.models.fast_path import MOST
@@ -181,7 +182,7 @@ async def test_whatever_a_server_answers_comes_to_the_same_as_by_dspy(
     assert seen[0] == seen[1]
 
 
-@pytest.mark.parametrize("text", [*GARBAGE, PARIS, '{"answer": "Paris"}'])
+@pytest.mark.parametrize("text", [*MALFORMED_ANSWERS, PARIS, '{"answer": "Paris"}'])
 @pytest.mark.parametrize("adapter", STOCK)
 async def test_what_cannot_be_read_is_asked_for_again_in_json_as_by_dspy(
     model, models, monkeypatch, adapter, text

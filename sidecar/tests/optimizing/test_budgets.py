@@ -4,12 +4,10 @@ import time
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
+from optimizations import optimization_failure, optimized, request
 from programs import capital
-from pupil import pupil, request, wavering
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from test_optimizing import optimized
+from teachable_model import teachable, wavering
 
 TOKENS = 42
 """Of each request to the scripted model."""
@@ -59,14 +57,14 @@ async def test_a_spent_budget_ends_the_search_with_the_best_so_far(
 
 
 def variedly(asked: dict, number: int) -> str:
-    """The pupil, with other advice each time, and without a word on Peru."""
+    """The teachable, with other advice each time, and without a word on Peru."""
     messages = asked["messages"]
     if (
         "Peru" in str(messages[-1])
         and "`answer`" in messages[0]["content"].split("output fields")[1]
     ):
         return "[[ ## answer ## ]]\ndunno\n\n[[ ## completed ## ]]"
-    return pupil(asked).replace("be careful", f"be {number} times careful")
+    return teachable(asked).replace("be careful", f"be {number} times careful")
 
 
 async def test_simba_gives_the_best_that_it_scored_where_its_last_scores_have_no_budget(
@@ -81,7 +79,7 @@ async def test_simba_gives_the_best_that_it_scored_where_its_last_scores_have_no
 
 async def test_time_ends_the_search_also_while_the_model_is_silent(sidecar, model):
     def slow_to_propose(asked: dict):
-        return None if "proposed_instruction" in str(asked["messages"]) else pupil(asked)
+        return None if "proposed_instruction" in str(asked["messages"]) else teachable(asked)
 
     model.script(slow_to_propose)
     given_up, began = model.given_up, time.monotonic()
@@ -116,10 +114,10 @@ async def test_time_ends_the_search_with_what_was_found(sidecar, model):
     ids=["calls", "tokens", "time"],
 )
 async def test_a_budget_that_does_not_reach_for_the_scores_before_fails(sidecar, model, budget):
-    model.script(pupil)
+    model.script(teachable)
     before = len(model.requests)
     call = sidecar.OptimizeProgram(bounded("COPRO", budget))
-    code, reason, message, _ = await failure_of(call)
+    code, reason, message, _ = await optimization_failure(call)
     assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXCEEDED")
     assert "can't be scored on all 6 held-out examples" in message
     # Six are asked side by side before anybody knows what one takes.
@@ -129,7 +127,7 @@ async def test_a_budget_that_does_not_reach_for_the_scores_before_fails(sidecar,
 async def test_what_can_not_be_scored_any_more_leaves_the_program_as_it_was(sidecar, model):
     def silent_when_taught(asked: dict):
         is_taught = any(message["role"] == "assistant" for message in asked["messages"])
-        return None if is_taught else pupil(asked)
+        return None if is_taught else teachable(asked)
 
     model.script(silent_when_taught)
     asked = bounded("LabeledFewShot", pb.Budget(time_ms=6000), k=2)
@@ -148,12 +146,12 @@ async def test_what_was_spent_is_told_before_a_fault(sidecar, model):
         return (
             (401, {"message": "no"}, {})
             if "proposed_instruction" in str(asked["messages"])
-            else pupil(asked)
+            else teachable(asked)
         )
 
     model.script(failing)
     before = len(model.requests)
-    _, reason, _, told = await failure_of(
+    _, reason, _, told = await optimization_failure(
         sidecar.OptimizeProgram(request("COPRO", breadth=2, depth=1))
     )
     assert reason == "LM_AUTH_FAILED"
@@ -177,44 +175,38 @@ async def test_a_provider_that_answers_nothing_fails_the_optimization_with_its_r
     sidecar, model, reply, reason
 ):
     model.script(reply)
-    assert (await failure_of(sidecar.OptimizeProgram(request("BootstrapFewShot"))))[1] == reason
+    assert (await optimization_failure(sidecar.OptimizeProgram(request("BootstrapFewShot"))))[
+        1
+    ] == reason
 
 
 async def test_a_teacher_that_answers_nothing_fails_it_too(sidecar, model):
     model.script(
-        lambda asked: (401, {"message": "no"}, {}) if asked["model"] == "other" else pupil(asked)
+        lambda asked: (
+            (401, {"message": "no"}, {}) if asked["model"] == "other" else teachable(asked)
+        )
     )
     asked = request("BootstrapFewShot")
     asked.lms["teacher"].model = "openai/other"
-    assert (await failure_of(sidecar.OptimizeProgram(asked)))[1] == "LM_AUTH_FAILED"
+    assert (await optimization_failure(sidecar.OptimizeProgram(asked)))[1] == "LM_AUTH_FAILED"
 
 
 async def test_a_model_that_the_operator_does_not_allow_is_refused(sidecar, model):
     asked = request("COPRO")
     asked.lms["prompt"].model = "openai/secret"
-    assert (await failure_of(sidecar.OptimizeProgram(asked)))[1] == "LM_NOT_CONFIGURED"
+    assert (await optimization_failure(sidecar.OptimizeProgram(asked)))[1] == "LM_NOT_CONFIGURED"
 
 
 async def test_a_program_that_can_not_be_built_is_refused(sidecar, model):
     asked = request("COPRO", capital(compiled_state='{"other": {}}'))
-    assert (await failure_of(sidecar.OptimizeProgram(asked)))[1] == "BUILD_FAILED"
+    assert (await optimization_failure(sidecar.OptimizeProgram(asked)))[1] == "BUILD_FAILED"
 
 
 async def test_an_optimizer_whose_advice_can_not_be_read_fails_by_that(sidecar, model):
     def mumbling(asked: dict) -> str:
-        return "hm" if "proposed_instruction" in str(asked["messages"]) else pupil(asked)
+        return "hm" if "proposed_instruction" in str(asked["messages"]) else teachable(asked)
 
     model.script(mumbling)
-    assert (await failure_of(sidecar.OptimizeProgram(request("COPRO"))))[1] == "OUTPUT_INVALID"
-
-
-async def failure_of(call):
-    """The code, the ErrorInfo's reason, the message, and the progress that came before."""
-    seen = []
-    async with asyncio.timeout(30):
-        with pytest.raises(grpc.aio.AioRpcError) as raised:
-            async for event in call:
-                seen.append(event.progress)
-    info = error_details_pb2.ErrorInfo()
-    rpc_status.from_call(raised.value).details[0].Unpack(info)
-    return raised.value.code(), info.reason, raised.value.details(), seen
+    assert (await optimization_failure(sidecar.OptimizeProgram(request("COPRO"))))[
+        1
+    ] == "OUTPUT_INVALID"

@@ -1,12 +1,12 @@
 import json
 
-from pupil import pupil, request
-from test_optimizing import asked_about, optimized
-from test_states import two
+from optimizations import asked_about, optimized, request
+from programs import pipeline
+from teachable_model import teachable
 
 
 async def test_an_optimizers_other_parts_ask_the_models_of_their_roles(sidecar, model):
-    model.script(pupil)
+    model.script(teachable)
     asked = request("MIPROv2", num_candidates=2, num_trials=2, minibatch=False)
     asked.lms["prompt"].model = "openai/other"
     before = len(model.requests)
@@ -34,8 +34,8 @@ async def test_an_optimizers_other_parts_ask_the_models_of_their_roles(sidecar, 
 async def test_a_module_with_a_model_of_its_own_keeps_it_whatever_the_optimizer_asks(
     sidecar, model
 ):
-    model.script(pupil)
-    made = two()
+    model.script(teachable)
+    made = pipeline()
     made.modules[1].lm.model = "openai/other"
     made.modules[1].lm.temperature = 0.3
     before = len(model.requests)
@@ -63,7 +63,7 @@ async def test_a_judge_scores_by_its_own_model_and_what_it_says_reaches_gepa(sid
                 asked["messages"][-1]["content"]
             )
             return f"[[ ## reason ## ]]\nToo vague by far.\n\n[[ ## score ## ]]\n{float(is_good)}\n\n[[ ## completed ## ]]"
-        return pupil(asked)
+        return teachable(asked)
 
     model.script(judging)
     asked = request("GEPA", max_metric_calls=40)
@@ -86,7 +86,7 @@ async def test_a_judge_scores_by_its_own_model_and_what_it_says_reaches_gepa(sid
 
 
 async def test_metrics_say_to_gepa_what_was_expected(sidecar, model):
-    model.script(pupil)
+    model.script(teachable)
     before = len(model.requests)
     await optimized(sidecar, request("GEPA", max_metric_calls=40))
     said = [str(one["messages"]) for one in model.requests[before:]]

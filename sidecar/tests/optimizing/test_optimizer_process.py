@@ -8,12 +8,11 @@ import time
 
 import grpc
 import pytest
+from optimizations import optimization_failure, optimized, request
 from optimizer_processes import optimizers, until
 from process import SIDECAR
-from pupil import CAPITALS, pupil, request
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from test_budgets import failure_of
-from test_optimizing import optimized
+from teachable_model import CAPITALS, teachable
 from worker import Worker
 
 from dspy_sidecar.optimizing.folders import OLD_S, Folders
@@ -51,7 +50,7 @@ async def test_a_process_that_is_killed_is_an_interruption(sidecar, model):
     model.script(None)
     before = len(model.requests)
     call = sidecar.OptimizeProgram(request("COPRO"))
-    failing = asyncio.ensure_future(failure_of(call))
+    failing = asyncio.ensure_future(optimization_failure(call))
     await until(lambda: len(model.requests) > before)
     (process,) = optimizers(model.url)
     os.kill(process, signal.SIGKILL)
@@ -81,7 +80,7 @@ async def test_a_process_that_does_not_end_in_its_time_is_killed_and_told_of_eac
     asked = request("COPRO")
     asked.budget.time_ms = 4000
     began = time.monotonic()
-    failing = asyncio.ensure_future(failure_of(sidecar.OptimizeProgram(asked)))
+    failing = asyncio.ensure_future(optimization_failure(sidecar.OptimizeProgram(asked)))
     await until(lambda: len(model.requests) > before)
     (process,) = optimizers(model.url)
     os.kill(process, signal.SIGSTOP)
@@ -130,7 +129,7 @@ async def test_gepa_goes_on_from_where_a_killed_process_was(sidecar, model, work
                 else None
             )
         knows = "halfway" in str(system) and any(name in str(others) for name in list(CAPITALS)[:5])
-        return pupil(
+        return teachable(
             {**asked, "messages": [{**system, "content": f"careful {system['content']}"}, *others]}
             if knows
             else asked
@@ -140,7 +139,7 @@ async def test_gepa_goes_on_from_where_a_killed_process_was(sidecar, model, work
     model.script(halting)
     asked = request("GEPA", max_metric_calls=60)
     call = sidecar.OptimizeProgram(asked)
-    failing = asyncio.ensure_future(failure_of(call))
+    failing = asyncio.ensure_future(optimization_failure(call))
     await until(lambda: len(reflections) == 2)
     folder = work_dir / "optimizations" / asked.optimization_id
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -150,7 +149,7 @@ async def test_gepa_goes_on_from_where_a_killed_process_was(sidecar, model, work
     assert (await failing)[1] == "INTERRUPTED"
 
     before = len(model.requests)
-    model.script(pupil)
+    model.script(teachable)
     result, _ = await optimized(sidecar, asked)
     assert result.score == 1
     assert "Be halfway sure." in str(kept[1:])
@@ -200,7 +199,7 @@ async def test_no_word_of_an_example_stands_in_the_log(model, tmp_path):
         "OPENAI_API_KEY": "test",
     }
     model.script(
-        lambda asked: "unreadable" if "Spain" in str(asked["messages"][-1]) else pupil(asked)
+        lambda asked: "unreadable" if "Spain" in str(asked["messages"][-1]) else teachable(asked)
     )
     args = ["-m", "dspy_sidecar", "--listen", address, "--work-dir", str(tmp_path)]
     own = await asyncio.create_subprocess_exec(

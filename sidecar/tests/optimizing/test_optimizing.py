@@ -2,11 +2,11 @@ import json
 
 import dspy
 import pytest
-from programs import STR, capital, signature
-from pupil import ADVICE, pupil, request, wavering
+from notebook import Pipeline, dspy_prompts, saved_state, served_prompts
+from optimizations import asked_about, optimized, request
+from programs import FITS, STR, capital, pipeline, signature, wrapped
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from test_modules import FITS, wrapped
-from test_states import Two, plain, saved, served, two
+from teachable_model import ADVICE, teachable, wavering
 
 OPTIMIZERS = [
     ("LabeledFewShot", {"k": 4}),
@@ -36,24 +36,9 @@ OPTIMIZERS = [
 IDS = [f"{name} {number}" for number, (name, _) in enumerate(OPTIMIZERS)]
 
 
-async def optimized(
-    sidecar, asked: pb.OptimizeProgramRequest
-) -> tuple[pb.OptimizationResult, list]:
-    """The result, and the progress on the way."""
-    events = [event async for event in sidecar.OptimizeProgram(asked)]
-    assert [event.WhichOneof("event") for event in events[-2:]] == ["progress", "result"]
-    return events[-1].result, [event.progress for event in events[:-1]]
-
-
-def asked_about(model, before: int, of: list[pb.Example]) -> int:
-    """Requests to the model whose own question, not a demo or a summary, is one of these."""
-    questions = [json.loads(example.inputs)["question"] for example in of]
-    return sum(any(q in str(one["messages"]) for q in questions) for one in model.requests[before:])
-
-
 @pytest.mark.parametrize(("name", "config"), OPTIMIZERS, ids=IDS)
 async def test_an_optimizer_finds_what_teaches_the_model(sidecar, model, tmp_path, name, config):
-    model.script(pupil)
+    model.script(teachable)
     before = len(model.requests)
     asked = request(name, **config)
     result, progress = await optimized(sidecar, asked)
@@ -72,10 +57,10 @@ async def test_an_optimizer_finds_what_teaches_the_model(sidecar, model, tmp_pat
     (tmp_path / "made.json").write_text(result.compiled_state)
     notebook = dspy.Predict("question -> answer")
     notebook.load(tmp_path / "made.json")
-    prompts = await served(served_program, sidecar, model)
-    assert prompts == await plain(notebook, model)
+    prompts = await served_prompts(served_program, sidecar, model)
+    assert prompts == await dspy_prompts(notebook, model)
     assert "careful" in str(prompts) or "assistant" in str(prompts)
-    assert result.compiled_state == saved(notebook, tmp_path)
+    assert result.compiled_state == saved_state(notebook, tmp_path)
 
 
 async def test_simba_learns_from_better_and_worse_runs(sidecar, model):
@@ -87,24 +72,24 @@ async def test_simba_learns_from_better_and_worse_runs(sidecar, model):
 
 
 async def test_a_pipeline_is_optimized_under_the_names_of_its_modules(sidecar, model, tmp_path):
-    model.script(pupil)
+    model.script(teachable)
     result, _ = await optimized(
-        sidecar, request("BootstrapFewShot", two(), max_bootstrapped_demos=2)
+        sidecar, request("BootstrapFewShot", pipeline(), max_bootstrapped_demos=2)
     )
     # Labeled demos teach the teacher, which has a draft in none of them.
     assert json.loads(result.compiled_state).keys() == {"think.predict", "say", "metadata"}
-    result, _ = await optimized(sidecar, request("COPRO", two(), breadth=2, depth=1))
+    result, _ = await optimized(sidecar, request("COPRO", pipeline(), breadth=2, depth=1))
     assert (result.baseline_score, result.score) == (0, 1)
     (tmp_path / "made.json").write_text(result.compiled_state)
-    notebook = Two()
+    notebook = Pipeline()
     notebook.load(tmp_path / "made.json")
-    ours = two()
+    ours = pipeline()
     ours.compiled_state = result.compiled_state
-    assert await plain(notebook, model) == await served(ours, sidecar, model)
+    assert await dspy_prompts(notebook, model) == await served_prompts(ours, sidecar, model)
 
 
 async def test_an_optimized_program_is_optimized_again_from_where_it_is(sidecar, model):
-    model.script(pupil)
+    model.script(teachable)
     first, _ = await optimized(
         sidecar, request("COPRO", capital("ChainOfThought"), breadth=2, depth=1)
     )
@@ -127,7 +112,7 @@ async def test_an_optimized_program_is_optimized_again_from_where_it_is(sidecar,
     ],
 )
 async def test_modules_that_wrap_another_are_optimized(sidecar, model, kind, inner, params):
-    model.script(pupil)
+    model.script(teachable)
     made = wrapped(kind, inner, params, pattern=".*")
     result, _ = await optimized(sidecar, request("COPRO", made, breadth=2, depth=1))
     assert (result.baseline_score, result.score) == (0, 1)
@@ -154,7 +139,7 @@ async def test_what_finds_nothing_better_says_so_without_a_second_score(sidecar,
 
 
 async def test_the_same_request_gives_the_same_result(sidecar, model):
-    model.script(pupil)
+    model.script(teachable)
     made = capital()
     states = set()
     for _ in range(2):
@@ -169,7 +154,11 @@ async def test_progress_comes_while_nothing_else_does_and_tells_where_it_stands(
     silent = True
 
     def slow_to_propose(asked: dict):
-        return None if silent and "proposed_instruction" in str(asked["messages"]) else pupil(asked)
+        return (
+            None
+            if silent and "proposed_instruction" in str(asked["messages"])
+            else teachable(asked)
+        )
 
     model.script(slow_to_propose)
     told = []
@@ -191,7 +180,7 @@ async def test_progress_comes_while_nothing_else_does_and_tells_where_it_stands(
 
 async def test_examples_that_fail_are_0_and_the_others_count(sidecar, model):
     def failing(asked: dict):
-        return "nothing to read" if "Togo" in str(asked["messages"][-1]) else pupil(asked)
+        return "nothing to read" if "Togo" in str(asked["messages"][-1]) else teachable(asked)
 
     model.script(failing)
     result, _ = await optimized(sidecar, request("LabeledFewShot"))
@@ -207,6 +196,6 @@ async def test_a_field_that_dspy_would_take_for_its_own_keyword_is_a_field(sidec
     asked = request("LabeledFewShot", made)
     for example in [*asked.trainset, *asked.valset]:
         example.inputs = json.dumps({"base": json.loads(example.inputs)["question"]}).encode()
-    model.script(pupil)
+    model.script(teachable)
     result, _ = await optimized(sidecar, asked)
     assert (result.baseline_score, result.score) == (0, 1)

@@ -13,10 +13,9 @@ import dspy
 import pytest
 import pytest_asyncio
 from dspy.primitives.python_interpreter import CodeInterpreterError
+from outcomes import chunk_texts, done, failure, streamed
 from process import SIDECAR, running, scripted
 from programs import STR, asked, capital, signature
-from test_runs import done, failure
-from test_streaming import streamed, told
 
 from dspy_sidecar.faults import NotEnabledError
 from dspy_sidecar.interpreter import interpreter as interpreter_module
@@ -120,7 +119,7 @@ async def test_what_is_streamed_is_the_answer_and_not_the_code(enabled, model):
     request = asked(capital("ProgramOfThought"), **WHAT)
     request.chunks = True
     events, _ = await streamed(enabled.run(request))
-    assert told(events) == ANSWER
+    assert chunk_texts(events) == ANSWER
 
 
 async def test_code_without_an_end_ends_with_its_run(enabled, model):

@@ -4,24 +4,10 @@ import json
 
 import dspy
 import pytest
-from programs import QUESTION, STR, asked, program, signature
-from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from test_runs import done, failure
-from test_streaming import streamed, told
+from outcomes import chunk_texts, done, failure, streamed
+from programs import FITS, QUESTION, asked, wrapped
 
-FITS = {"N": 3, "threshold": 1.0, "reward_fn": "fits"}
 JUDGE = {**FITS, "reward_fn": "judge", "rubric": "It names a capital."}
-
-
-def wrapped(kind: str, inner: str, params: dict, pattern: str = "[A-Z][a-z]+") -> pb.Program:
-    """A module around another, over question -> answer, where an answer must match a pattern."""
-    sig = signature({"question": STR}, {"answer": STR})
-    sig.outputs[0].constraints.pattern = pattern
-    made = program(sig, kind)
-    module = made.modules[0]
-    module.params = json.dumps(params).encode()
-    module.modules.add(name="inner", type=inner, signature=sig, wires=module.wires)
-    return made
 
 
 async def test_best_of_n_takes_the_first_answer_that_reaches_the_threshold(sidecar, model):
@@ -113,7 +99,7 @@ async def test_what_is_streamed_of_attempts_adds_up_to_the_one_taken(
     request.chunks = True
     events, end = await streamed(sidecar.run(request))
     assert json.loads(end.outputs) == {"answer": "first"}
-    assert told(events)["answer"] == "first"
+    assert chunk_texts(events)["answer"] == "first"
     assert [event.reset.attempt for event in events if event.HasField("reset")] == [2, 3, 4]
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import dspy
 import pytest
 import pytest_asyncio
+from outcomes import chunk_texts, done, failure, streamed
 from process import running, scripted
 from programs import STR, asked, capital, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from test_runs import done, failure
-from test_streaming import streamed, told
 
 from dspy_sidecar.programs import react
 from dspy_sidecar.programs.annotations import signature_class
@@ -158,7 +157,7 @@ async def test_what_is_streamed_adds_up_to_the_outputs(armed, model):
     request = asked(acting("weather.forecast"), **WHERE)
     request.chunks = True
     events, end = await streamed(armed.run(request))
-    assert told(events) == ANSWER
+    assert chunk_texts(events) == ANSWER
     assert len([event for event in events if event.HasField("chunk")]) > 2
     assert not [event for event in events if event.HasField("reset")]
     assert json.loads(end.outputs) == {"answer": "Yes, rain."}

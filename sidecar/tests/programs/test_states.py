@@ -1,35 +1,22 @@
 import json
-from pathlib import Path
 
 import dspy
 import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from programs import STR, asked, capital, signature
+from notebook import QUESTION, Pipeline, dspy_prompts, saved_state, served_prompts
+from outcomes import done
+from programs import asked, capital, pipeline
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from test_runs import done
 
 from dspy_sidecar.programs import states
 from dspy_sidecar.programs.programs import build
 
-QUESTION = {"question": "Capital of Spain?"}
 TRAINSET = [
     dspy.Example(question=f"Capital of {country}?", answer=city).with_inputs("question")
     for country, city in [("France", "Paris"), ("Italy", "Rome")]
 ]
-
-
-class Two(dspy.Module):
-    """A program of a notebook's."""
-
-    def __init__(self):
-        super().__init__()
-        self.think = dspy.ChainOfThought("question -> draft")
-        self.say = dspy.Predict("draft -> answer")
-
-    def forward(self, question):
-        return self.say(draft=self.think(question=question).draft)
 
 
 class One(dspy.Module):
@@ -43,24 +30,6 @@ class One(dspy.Module):
         return self.only(question=question)
 
 
-def two() -> pb.Program:
-    """The same as the notebook's, as the gateway sends it."""
-    made = capital()
-    think, say = (
-        signature({"question": STR}, {"draft": STR}),
-        signature({"draft": STR}, {"answer": STR}),
-    )
-    del made.modules[:]
-    made.modules.add(name="think", type="ChainOfThought", signature=think).wires.add(
-        input="question", field="question"
-    )
-    made.modules.add(name="say", type="Predict", signature=say).wires.add(
-        input="draft", module="think", field="draft"
-    )
-    made.outputs[0].module = "say"
-    return made
-
-
 PROGRAMS = {
     "Predict": (lambda: dspy.Predict("question -> answer"), capital),
     "ChainOfThought": (
@@ -72,35 +41,9 @@ PROGRAMS = {
         lambda: One(dspy.ChainOfThought("question -> answer")),
         lambda: capital("ChainOfThought"),
     ),
-    "a pipeline": (Two, two),
+    "a pipeline": (Pipeline, pipeline),
 }
 REPLY = {"reasoning": "I know.", "draft": "a draft", "answer": "Paris"}
-
-
-def saved(program: dspy.Module, folder: Path) -> str:
-    program.save(folder / "x.json")
-    return (folder / "x.json").read_text()
-
-
-def prompts(model, before: int) -> list:
-    return [request["messages"] for request in model.requests[before:]]
-
-
-async def plain(program: dspy.Module, model) -> list:
-    """The prompts that DSPy itself makes."""
-    before = len(model.requests)
-    with dspy.context(
-        lm=dspy.LM("openai/scripted", api_base=model.url, api_key="test", cache=False),
-        disable_history=True,
-    ):
-        await dspy.asyncify(program)(**QUESTION)
-    return prompts(model, before)
-
-
-async def served(made: pb.Program, sidecar, model) -> list:
-    before = len(model.requests)
-    await done(sidecar.run(asked(made, **QUESTION)))
-    return prompts(model, before)
 
 
 async def optimized(program: dspy.Module, model) -> dspy.Module:
@@ -130,9 +73,9 @@ async def test_what_dspy_optimized_and_saved_is_served_with_the_same_prompts(
     model.script(REPLY)
     program = await optimized(notebooks(), model)
     made = ours()
-    made.compiled_state = saved(program, tmp_path)
-    expected = await plain(program, model)
-    assert await served(made, sidecar, model) == expected
+    made.compiled_state = saved_state(program, tmp_path)
+    expected = await dspy_prompts(program, model)
+    assert await served_prompts(made, sidecar, model) == expected
     assert "Say naïve words." in str(expected)
     assert "Capital of France?" in str(expected)
 
@@ -142,14 +85,14 @@ async def test_what_is_served_is_saved_as_dspy_loads_it(sidecar, model, tmp_path
     notebooks, ours = PROGRAMS[kind]
     model.script(REPLY)
     made = ours()
-    made.compiled_state = saved(await optimized(notebooks(), model), tmp_path)
+    made.compiled_state = saved_state(await optimized(notebooks(), model), tmp_path)
     held = build(made)
     (tmp_path / "ours.json").write_text(states.dump(held.module))
     bare = notebooks().only if "class" in kind else notebooks()
     bare.load(tmp_path / "ours.json")
-    assert await plain(bare, model) == await served(made, sidecar, model)
+    assert await dspy_prompts(bare, model) == await served_prompts(made, sidecar, model)
     # To the letter what DSPy saves of what it loaded.
-    assert saved(bare, tmp_path) == states.dump(held.module)
+    assert saved_state(bare, tmp_path) == states.dump(held.module)
 
 
 async def test_a_model_in_a_state_is_never_asked(sidecar, model, tmp_path):
@@ -157,7 +100,7 @@ async def test_a_model_in_a_state_is_never_asked(sidecar, model, tmp_path):
     program = dspy.Predict("question -> answer")
     program.set_lm(dspy.LM("openai/costly", temperature=0.9, api_base="http://127.0.0.1:1/v1"))
     made = capital()
-    made.compiled_state = saved(program, tmp_path)
+    made.compiled_state = saved_state(program, tmp_path)
     assert "costly" in made.compiled_state
     await done(sidecar.run(asked(made, **QUESTION)))
     assert model.requests[-1]["model"] == "scripted"
@@ -171,7 +114,7 @@ async def test_a_model_in_a_state_is_never_asked(sidecar, model, tmp_path):
 
 def changed(kind: str, change) -> pb.Program:
     """A program with a state of its own that is changed."""
-    made = two() if kind == "two" else capital(kind)
+    made = pipeline() if kind == "pipeline" else capital(kind)
     state = json.loads(states.dump(build(made).module))
     changed = change(state)
     made.compiled_state = json.dumps(state if changed is None else changed)
@@ -203,54 +146,54 @@ WRONG = [
     ("Predict", lambda s: {"other": s}, "has nothing for the predictor only; the program has only"),
     ("Predict", lambda s: {"only": s, "second": s}, "has an unknown predictor second"),
     (
-        "two",
+        "pipeline",
         lambda s: put(s, "say", None),
         "has nothing for the predictor say; the program has say, think.predict",
     ),
-    ("two", lambda s: put(s, "say", [1]), "the predictor say is no JSON object"),
+    ("pipeline", lambda s: put(s, "say", [1]), "the predictor say is no JSON object"),
     (
-        "two",
+        "pipeline",
         lambda s: put(s, "say/config", {"api_base": "http://x"}),
         "the predictor say has 'config'",
     ),
-    ("two", lambda s: put(s, "say/forward", "x"), "the predictor say has 'forward'"),
+    ("pipeline", lambda s: put(s, "say/forward", "x"), "the predictor say has 'forward'"),
     (
-        "two",
+        "pipeline",
         lambda s: put(s, "say/extended_signature", {}),
         "the predictor say has 'extended_signature'",
     ),
     (
-        "two",
+        "pipeline",
         lambda s: put(s, "say/signature", None),
         "the predictor say has no signature with instructions",
     ),
     (
-        "two",
+        "pipeline",
         lambda s: put(s, "say/signature/instructions", 7),
         "the predictor say has no signature with instructions",
     ),
     (
-        "two",
+        "pipeline",
         lambda s: put(s, "say/signature/fields", []),
         "has 0 fields, and its signature has 2: draft, answer",
     ),
     (
-        "two",
+        "pipeline",
         lambda s: s["say"]["signature"]["fields"].pop(),
         "has 1 fields, and its signature has 2",
     ),
     (
-        "two",
+        "pipeline",
         lambda s: put(s, "say/signature/fields/1/prefix", None),
         "no prefix and description for the field answer",
     ),
     (
-        "two",
+        "pipeline",
         lambda s: put(s, "think.predict/demos", ["x"]),
         "the predictor think.predict has demos that are no JSON",
     ),
     (
-        "two",
+        "pipeline",
         lambda s: put(s, "think.predict/demos", {}),
         "the predictor think.predict has demos that are no JSON",
     ),

@@ -3,28 +3,9 @@ import json
 
 import grpc
 import pytest
+from outcomes import done, events, failure
 from programs import QUESTION, STR, asked, capital, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from worker import RunFailed
-
-
-async def events(call):
-    return [event async for event in call]
-
-
-async def done(call) -> pb.Done:
-    return (await events(call))[-1].done
-
-
-async def failure(call):
-    """The code, the reason, the retry delay, the message, and the traces that came before."""
-    seen = []
-    with pytest.raises(RunFailed) as raised:
-        async for event in call:
-            seen.append(event.trace)
-    failed = raised.value.failure
-    code = next(code for code in grpc.StatusCode if code.value[0] == failed.code)
-    return code, failed.reason, failed.retry_after_s, failed.message, seen
 
 
 async def test_a_run_gives_outputs_steps_tokens_and_the_model(sidecar, model):

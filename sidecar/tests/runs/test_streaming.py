@@ -3,6 +3,7 @@ import logging
 
 import dspy
 import pytest
+from outcomes import chunk_texts, streamed
 from programs import QUESTION, STR, asked, capital, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
@@ -10,22 +11,6 @@ from dspy_sidecar.models.adapters import ChatAdapter, JSONAdapter, SmallModelAda
 from dspy_sidecar.runs.streaming import Streaming, chat_fields, json_fields, xml_fields
 
 ANSWER = 'Paris, on the Seine.\n\nIt has [[brackets]], # signs and "quotes" <b>&amp;</b>.\n[ not a header'
-
-
-async def streamed(call) -> tuple[list[pb.RunEvent], pb.Done]:
-    events = [event async for event in call]
-    return events, events[-1].done
-
-
-def told(events) -> dict[str, str]:
-    """What the chunks since the last reset add up to."""
-    fields: dict[str, str] = {}
-    for event in events:
-        if event.HasField("reset"):
-            fields = {}
-        if event.HasField("chunk"):
-            fields[event.chunk.field] = fields.get(event.chunk.field, "") + event.chunk.text
-    return fields
 
 
 def with_chunks(made: pb.Program, lm: pb.LmSettings | None = None) -> pb.Run:
@@ -42,7 +27,7 @@ async def test_the_chunks_of_a_text_field_add_up_to_its_value_however_the_answer
     model.script({"reasoning": "I think.", "answer": ANSWER})
     events, done = await streamed(sidecar.run(with_chunks(capital("ChainOfThought"))))
     assert json.loads(done.outputs) == {"answer": ANSWER}
-    assert told(events) == {"reasoning": "I think.", "answer": ANSWER}
+    assert chunk_texts(events) == {"reasoning": "I think.", "answer": ANSWER}
     assert not any(event.HasField("reset") for event in events)
     if piece < 10:
         assert sum(event.HasField("chunk") for event in events) > 5
@@ -57,19 +42,19 @@ async def test_the_same_in_json_and_in_xml(sidecar, model, piece):
     events, done = await streamed(
         sidecar.run(with_chunks(capital(), pb.LmSettings(adapter="JSONAdapter")))
     )
-    assert json.loads(done.outputs) == {"answer": text} == told(events)
+    assert json.loads(done.outputs) == {"answer": text} == chunk_texts(events)
     model.script("<answer>Paris &amp; the Seine</answer>")
     events, done = await streamed(
         sidecar.run(with_chunks(capital(), pb.LmSettings(adapter="XMLAdapter")))
     )
-    assert json.loads(done.outputs) == told(events)
+    assert json.loads(done.outputs) == chunk_texts(events)
 
 
 async def test_a_module_that_is_asked_again_is_reset(sidecar, model):
     model.piece = 7
     model.script("[[ ## answr ## ]]\nnothing to read here", json.dumps({"answer": "Paris"}))
     events, done = await streamed(sidecar.run(with_chunks(capital())))
-    assert json.loads(done.outputs) == {"answer": "Paris"} == told(events)
+    assert json.loads(done.outputs) == {"answer": "Paris"} == chunk_texts(events)
     resets = [event.reset for event in events if event.HasField("reset")]
     assert [(reset.module, reset.attempt) for reset in resets] == [("only", 2)]
 
@@ -78,7 +63,7 @@ async def test_only_text_fields_come_in_chunks(sidecar, model):
     sig = signature({"question": STR}, {"count": pb.Type(scalar=pb.SCALAR_INT), "answer": STR})
     model.script({"count": 3, "answer": "Paris"})
     events, _ = await streamed(sidecar.run(with_chunks(program(sig))))
-    assert told(events) == {"answer": "Paris"}
+    assert chunk_texts(events) == {"answer": "Paris"}
 
 
 async def test_a_cached_answer_comes_in_chunks_too(sidecar, model):
@@ -88,7 +73,9 @@ async def test_a_cached_answer_comes_in_chunks_too(sidecar, model):
     first, _ = await streamed(sidecar.run(request))
     second, done = await streamed(sidecar.run(request))
     assert len(model.requests) == asked_before + 1
-    assert told(first) == told(second) == {"answer": "Paris"} == json.loads(done.outputs)
+    assert (
+        chunk_texts(first) == chunk_texts(second) == {"answer": "Paris"} == json.loads(done.outputs)
+    )
 
 
 @pytest.mark.parametrize("adapter", [ChatAdapter, JSONAdapter, XMLAdapter, SmallModelAdapter])

@@ -1,9 +1,9 @@
 import json
 
 import pytest
+from outcomes import done
 from programs import QUESTION, STR, asked, capital, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from test_runs import done
 
 JUDGED = {"N": 2, "threshold": 1.0, "reward_fn": "judge", "rubric": "It is a city."}
 BY_INT = pb.Type(dict=pb.DictType(key=pb.SCALAR_INT, value=STR))

@@ -2,9 +2,9 @@ import json
 
 import dspy
 import pytest
+from outcomes import done, failure
 from programs import STR, asked, capital, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from test_runs import done, failure
 
 from dspy_sidecar.scoring.metrics import Metrics
 

@@ -1,4 +1,4 @@
-"""A scripted model that can be taught: it knows capitals where it is told to be careful, or shown how."""
+"""A scripted model that can be taught: it knows capitals once its prompt asks for care, or has demos."""
 
 import itertools
 import json
@@ -6,9 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from programs import capital
 from scripted_model import chat
-from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 CAPITALS = {
     "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Peru": "Lima", "Chad": "N'Djamena", "Cuba": "Havana",
@@ -39,7 +37,7 @@ def fields_asked_for(system: str) -> list[str]:
     return re.findall(r"^\d+\. `(\w+)`", part, re.MULTILINE)
 
 
-def pupil(request: dict[str, Any]) -> str:
+def teachable(request: dict[str, Any]) -> str:
     """The answer to a prompt of ChatAdapter's or JSONAdapter's."""
     system, *messages = request["messages"]
     last = str(messages[-1]["content"])
@@ -59,42 +57,16 @@ def pupil(request: dict[str, Any]) -> str:
 
 
 def wavering() -> Callable[[dict[str, Any]], str]:
-    """A pupil that at temperature 1 is right every other time, as DSPy asks again."""
+    """A teachable model that at temperature 1 is right every other time, as DSPy asks again."""
     count = itertools.count(1)
 
     def answer(asked: dict[str, Any]) -> str:
         is_right = next(count) % 2 == 1 and asked.get("temperature") == 1.0
         if not is_right:
-            return pupil(asked)
+            return teachable(asked)
         system, *others = asked["messages"]
-        return pupil(
+        return teachable(
             {**asked, "messages": [{**system, "content": "careful " + system["content"]}, *others]}
         )
 
     return answer
-
-
-def examples(begin: int, end: int) -> list[pb.Example]:
-    return [
-        pb.Example(
-            inputs=json.dumps({"question": f"Capital of {country}?"}).encode(),
-            outputs=json.dumps({"answer": city}).encode(),
-        )
-        for country, city in list(CAPITALS.items())[begin:end]
-    ]
-
-
-def request(
-    optimizer: str, made: pb.Program | None = None, **config: Any
-) -> pb.OptimizeProgramRequest:
-    """Ten examples to learn from, six for the scores."""
-    made = made or capital()
-    return pb.OptimizeProgramRequest(
-        optimization_id=made.id,
-        program=made,
-        optimizer=optimizer,
-        config=json.dumps(config).encode(),
-        metrics=[pb.Metric(name="exact_match", weight=1)],
-        trainset=examples(0, 10),
-        valset=examples(10, 16),
-    )
