@@ -31,29 +31,35 @@ export const GetServerInfoRequestSchema: GenMessage<GetServerInfoRequest> = /*@_
  */
 export type GetServerInfoResponse = Message<"sigrun.v1.GetServerInfoResponse"> & {
   /**
+   * Version of sigrun.
+   *
    * @generated from field: string version = 1;
    */
   version: string;
 
   /**
+   * Version of DSPy; empty while no sidecar can be reached.
+   *
    * @generated from field: string dspy_version = 2;
    */
   dspyVersion: string;
 
   /**
+   * provider/model of programs that name none; empty while no sidecar can be reached.
+   *
    * @generated from field: string default_model = 3;
    */
   defaultModel: string;
 
   /**
-   * The processes that run DSPy and can be reached now; 0 while the sidecar is away.
+   * Number of reachable processes that run DSPy; 0 while no sidecar can be reached.
    *
    * @generated from field: uint32 sidecar_workers = 4;
    */
   sidecarWorkers: number;
 
   /**
-   * Settings in force, secrets left out.
+   * Settings in force, by the names of their environment variables, without secrets.
    *
    * @generated from field: google.protobuf.Struct settings = 5;
    */
@@ -102,21 +108,21 @@ export const ListLoadedProgramsResponseSchema: GenMessage<ListLoadedProgramsResp
  */
 export type LoadedProgram = Message<"sigrun.v1.LoadedProgram"> & {
   /**
-   * dspy_program_id
+   * dspy_program_id of the revision.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * The DSPy class: Predict, ChainOfThought, Pipeline
+   * Class in DSPy: Predict, ChainOfThought, ..., or Pipeline for several modules.
    *
    * @generated from field: string type = 2;
    */
   type: string;
 
   /**
-   * The signature's name
+   * Name of the signature.
    *
    * @generated from field: string signature = 3;
    */
@@ -148,16 +154,22 @@ export const GetSchemaCacheRequestSchema: GenMessage<GetSchemaCacheRequest> = /*
  */
 export type GetSchemaCacheResponse = Message<"sigrun.v1.GetSchemaCacheResponse"> & {
   /**
+   * Number of schemas in the cache.
+   *
    * @generated from field: int64 entries = 1;
    */
   entries: bigint;
 
   /**
+   * Uses of a cached schema since the gateway started.
+   *
    * @generated from field: int64 hits = 2;
    */
   hits: bigint;
 
   /**
+   * Uses that had to compile a schema.
+   *
    * @generated from field: int64 misses = 3;
    */
   misses: bigint;
@@ -188,6 +200,8 @@ export const ClearSchemaCacheRequestSchema: GenMessage<ClearSchemaCacheRequest> 
  */
 export type ClearSchemaCacheResponse = Message<"sigrun.v1.ClearSchemaCacheResponse"> & {
   /**
+   * Number of schemas that were removed.
+   *
    * @generated from field: int64 cleared = 1;
    */
   cleared: bigint;
@@ -201,12 +215,14 @@ export const ClearSchemaCacheResponseSchema: GenMessage<ClearSchemaCacheResponse
   messageDesc(file_sigrun_v1_admin_service, 8);
 
 /**
- * What this one gateway process and its sidecar hold right now.
+ * State of the one gateway process that answers, and of its sidecar.
  *
  * @generated from service sigrun.v1.AdminService
  */
 export const AdminService: GenService<{
   /**
+   * Gives versions, the default model, the number of workers, and the settings in force.
+   *
    * @generated from rpc sigrun.v1.AdminService.GetServerInfo
    */
   getServerInfo: {
@@ -215,7 +231,8 @@ export const AdminService: GenService<{
     output: typeof GetServerInfoResponseSchema;
   },
   /**
-   * The programs that the sidecar holds in memory.
+   * Lists the programs that the sidecar holds in memory.
+   * Errors: UNAVAILABLE (SIDECAR_UNAVAILABLE).
    *
    * @generated from rpc sigrun.v1.AdminService.ListLoadedPrograms
    */
@@ -225,7 +242,7 @@ export const AdminService: GenService<{
     output: typeof ListLoadedProgramsResponseSchema;
   },
   /**
-   * The compiled validation schemas.
+   * Gives the size and the hits of the cache of compiled validation schemas.
    *
    * @generated from rpc sigrun.v1.AdminService.GetSchemaCache
    */
@@ -235,6 +252,8 @@ export const AdminService: GenService<{
     output: typeof GetSchemaCacheResponseSchema;
   },
   /**
+   * Empties the cache of compiled validation schemas; the next use compiles a schema again.
+   *
    * @generated from rpc sigrun.v1.AdminService.ClearSchemaCache
    */
   clearSchemaCache: {

@@ -19,6 +19,8 @@ export const file_sigrun_v1_catalog_service: GenFile = /*@__PURE__*/
  */
 export type CatalogEntry = Message<"sigrun.v1.CatalogEntry"> & {
   /**
+   * Name to use in a request.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -29,19 +31,21 @@ export type CatalogEntry = Message<"sigrun.v1.CatalogEntry"> & {
   description: string;
 
   /**
+   * Settings that a request may send: Module.params, OptimizeProgramRequest.config, Metric.params.
+   *
    * @generated from field: repeated sigrun.v1.Parameter parameters = 3;
    */
   parameters: Parameter[];
 
   /**
-   * Why it is refused here, where it is.
+   * Reason why this server refuses the entry; empty if the entry may be used.
    *
    * @generated from field: string refused = 4;
    */
   refused: string;
 
   /**
-   * The keys of OptimizeProgramRequest.lms that go with an optimizer or a metric.
+   * Keys of OptimizeProgramRequest.lms that this optimizer or metric uses.
    *
    * @generated from field: repeated string lms = 5;
    */
@@ -65,7 +69,8 @@ export type Parameter = Message<"sigrun.v1.Parameter"> & {
   name: string;
 
   /**
-   * As in Field.type; Optimizer is {"name": ..., "config": {...}}, another one with arguments of its own.
+   * Notation of Field.type, or Optimizer: {"name": ..., "config": {...}}, an optimizer with its own
+   * arguments.
    *
    * @generated from field: string type = 2;
    */
@@ -77,11 +82,15 @@ export type Parameter = Message<"sigrun.v1.Parameter"> & {
   description: string;
 
   /**
+   * Value that holds if the parameter is left out; unset if there is none.
+   *
    * @generated from field: google.protobuf.Value default_value = 4;
    */
   defaultValue?: Value | undefined;
 
   /**
+   * Inclusive bounds of a number.
+   *
    * @generated from field: optional double min = 5;
    */
   min?: number | undefined;
@@ -152,7 +161,8 @@ export type ListToolsResponse = Message<"sigrun.v1.ListToolsResponse"> & {
   tools: Tool[];
 
   /**
-   * Names of MCP servers that can't be reached right now. Calls of their tools fail, which the model is told.
+   * Names of MCP servers that cannot be reached now.
+   * A call of their tools fails, and the model reads the failure as the tool's answer.
    *
    * @generated from field: repeated string servers_away = 2;
    */
@@ -178,7 +188,7 @@ export type Tool = Message<"sigrun.v1.Tool"> & {
   name: string;
 
   /**
-   * The server's own words.
+   * Description by the MCP server.
    *
    * @generated from field: string description = 2;
    */
@@ -253,12 +263,14 @@ export const ListMetricsResponseSchema: GenMessage<ListMetricsResponse> = /*@__P
   messageDesc(file_sigrun_v1_catalog_service, 10);
 
 /**
- * What may be typed: the modules, tools, optimizers, metrics and models that this server knows.
+ * Names that a request may use: the modules, tools, optimizers and metrics of this server.
  *
  * @generated from service sigrun.v1.CatalogService
  */
 export const CatalogService: GenService<{
   /**
+   * Lists the DSPy modules for Module.type, with their parameters.
+   *
    * @generated from rpc sigrun.v1.CatalogService.ListModules
    */
   listModules: {
@@ -267,7 +279,8 @@ export const CatalogService: GenService<{
     output: typeof ListModulesResponseSchema;
   },
   /**
-   * The tools of the operator's MCP servers, for Module.tools, as they stand now. UNAVAILABLE while the sidecar is away.
+   * Lists the tools of the operator's MCP servers for Module.tools, as they are now.
+   * Errors: UNAVAILABLE (SIDECAR_UNAVAILABLE).
    *
    * @generated from rpc sigrun.v1.CatalogService.ListTools
    */
@@ -277,6 +290,8 @@ export const CatalogService: GenService<{
     output: typeof ListToolsResponseSchema;
   },
   /**
+   * Lists the optimizers for OptimizeProgramRequest.optimizer, with their arguments.
+   *
    * @generated from rpc sigrun.v1.CatalogService.ListOptimizers
    */
   listOptimizers: {
@@ -285,6 +300,8 @@ export const CatalogService: GenService<{
     output: typeof ListOptimizersResponseSchema;
   },
   /**
+   * Lists the metrics for Metric.name, with their parameters.
+   *
    * @generated from rpc sigrun.v1.CatalogService.ListMetrics
    */
   listMetrics: {

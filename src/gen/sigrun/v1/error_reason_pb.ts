@@ -13,8 +13,8 @@ export const file_sigrun_v1_error_reason: GenFile = /*@__PURE__*/
   fileDesc("ChxzaWdydW4vdjEvZXJyb3JfcmVhc29uLnByb3RvEglzaWdydW4udjEqiwkKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEiAKHEVSUk9SX1JFQVNPTl9SRVFVRVNUX0lOVkFMSUQQARIiCh5FUlJPUl9SRUFTT05fU0lHTkFUVVJFX0lOVkFMSUQQAhIgChxFUlJPUl9SRUFTT05fUFJPR1JBTV9JTlZBTElEEAMSHgoaRVJST1JfUkVBU09OX0lOUFVUX0lOVkFMSUQQBBIfChtFUlJPUl9SRUFTT05fRklMVEVSX0lOVkFMSUQQBRIjCh9FUlJPUl9SRUFTT05fUEFHRV9UT0tFTl9JTlZBTElEEAYSKAokRVJST1JfUkVBU09OX0NPTlRFWFRfV0lORE9XX0VYQ0VFREVEEAcSGgoWRVJST1JfUkVBU09OX05PVF9GT1VORBAKEh8KG0VSUk9SX1JFQVNPTl9BTFJFQURZX0VYSVNUUxALEiIKHkVSUk9SX1JFQVNPTl9SRVFVRVNUX0lEX1JFVVNFRBAMEiAKHEVSUk9SX1JFQVNPTl9TVEFUVVNfQ09ORkxJQ1QQFBIXChNFUlJPUl9SRUFTT05fSU5fVVNFEBUSIgoeRVJST1JfUkVBU09OX0xNX05PVF9DT05GSUdVUkVEEBYSHwobRVJST1JfUkVBU09OX0xNX0FVVEhfRkFJTEVEEBcSGwoXRVJST1JfUkVBU09OX0xNX1JFRlVTRUQQGBIcChhFUlJPUl9SRUFTT05fTk9UX0VOQUJMRUQQGRIeChpFUlJPUl9SRUFTT05fRVRBR19NSVNNQVRDSBAeEh8KG0VSUk9SX1JFQVNPTl9PVVRQVVRfSU5WQUxJRBAoEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBApEiQKIEVSUk9SX1JFQVNPTl9TSURFQ0FSX1VOQVZBSUxBQkxFEDISIgoeRVJST1JfUkVBU09OX1NUT1JFX1VOQVZBSUxBQkxFEDMSHwobRVJST1JfUkVBU09OX0xNX1VOQVZBSUxBQkxFEDQSHAoYRVJST1JfUkVBU09OX0lOVEVSUlVQVEVEEDUSIwofRVJST1JfUkVBU09OX0FUVEVNUFRTX0VYSEFVU1RFRBA2EiAKHEVSUk9SX1JFQVNPTl9MTV9SQVRFX0xJTUlURUQQPBIbChdFUlJPUl9SRUFTT05fT1ZFUkxPQURFRBA9EhoKFkVSUk9SX1JFQVNPTl9UT09fTEFSR0UQPhIfChtFUlJPUl9SRUFTT05fUVVPVEFfRVhDRUVERUQQPxIgChxFUlJPUl9SRUFTT05fQlVER0VUX0VYQ0VFREVEEEASIgoeRVJST1JfUkVBU09OX0RFQURMSU5FX0VYQ0VFREVEEEYSGgoWRVJST1JfUkVBU09OX0NBTkNFTExFRBBHEiAKHEVSUk9SX1JFQVNPTl9VTkFVVEhFTlRJQ0FURUQQUBIiCh5FUlJPUl9SRUFTT05fUEVSTUlTU0lPTl9ERU5JRUQQURIcChhFUlJPUl9SRUFTT05fVU5TVVBQT1JURUQQWkIhCglzaWdydW4udjFQAVoSc2lncnVuL3YxO3NpZ3J1bnYxYgZwcm90bzM");
 
 /**
- * Why a call failed, as google.rpc.ErrorInfo.reason (without the prefix), domain "sigrun".
- * Every error carries one; wrong fields come as google.rpc.BadRequest beside it.
+ * Reason of an error: google.rpc.ErrorInfo.reason, without the prefix, in the domain "sigrun".
+ * Every error has one. Wrong fields are listed in a google.rpc.BadRequest detail.
  *
  * @generated from enum sigrun.v1.ErrorReason
  */
@@ -25,194 +25,239 @@ export const ErrorReason = {
   UNSPECIFIED: 0,
 
   /**
-   * INVALID_ARGUMENT
+   * INVALID_ARGUMENT: a field of the request, or bytes that cannot be decoded.
    *
    * @generated from enum value: ERROR_REASON_REQUEST_INVALID = 1;
    */
   REQUEST_INVALID: 1,
 
   /**
+   * INVALID_ARGUMENT: a field, type or constraint of a signature.
+   *
    * @generated from enum value: ERROR_REASON_SIGNATURE_INVALID = 2;
    */
   SIGNATURE_INVALID: 2,
 
   /**
+   * INVALID_ARGUMENT: the modules or their wiring, or a program that DSPy cannot build.
+   *
    * @generated from enum value: ERROR_REASON_PROGRAM_INVALID = 3;
    */
   PROGRAM_INVALID: 3,
 
   /**
+   * INVALID_ARGUMENT: inputs that do not fit the signature.
+   *
    * @generated from enum value: ERROR_REASON_INPUT_INVALID = 4;
    */
   INPUT_INVALID: 4,
 
   /**
+   * INVALID_ARGUMENT: a filter, with the position of the fault.
+   *
    * @generated from enum value: ERROR_REASON_FILTER_INVALID = 5;
    */
   FILTER_INVALID: 5,
 
   /**
+   * INVALID_ARGUMENT: a page_token of another query.
+   *
    * @generated from enum value: ERROR_REASON_PAGE_TOKEN_INVALID = 6;
    */
   PAGE_TOKEN_INVALID: 6,
 
   /**
+   * INVALID_ARGUMENT: a prompt that is too long for the model.
+   *
    * @generated from enum value: ERROR_REASON_CONTEXT_WINDOW_EXCEEDED = 7;
    */
   CONTEXT_WINDOW_EXCEEDED: 7,
 
   /**
-   * NOT_FOUND
+   * NOT_FOUND: no such signature, program, revision, execution or optimization.
    *
    * @generated from enum value: ERROR_REASON_NOT_FOUND = 10;
    */
   NOT_FOUND: 10,
 
   /**
-   * ALREADY_EXISTS
+   * ALREADY_EXISTS: another signature of this name, or another program with this handle.
    *
    * @generated from enum value: ERROR_REASON_ALREADY_EXISTS = 11;
    */
   ALREADY_EXISTS: 11,
 
   /**
+   * ALREADY_EXISTS: the request_id belongs to another request.
+   *
    * @generated from enum value: ERROR_REASON_REQUEST_ID_REUSED = 12;
    */
   REQUEST_ID_REUSED: 12,
 
   /**
-   * FAILED_PRECONDITION
+   * FAILED_PRECONDITION: the status does not allow this step.
    *
    * @generated from enum value: ERROR_REASON_STATUS_CONFLICT = 20;
    */
   STATUS_CONFLICT: 20,
 
   /**
+   * FAILED_PRECONDITION: a signature with programs, or a program with executions.
+   *
    * @generated from enum value: ERROR_REASON_IN_USE = 21;
    */
   IN_USE: 21,
 
   /**
+   * FAILED_PRECONDITION: the operator has not set up the model.
+   *
    * @generated from enum value: ERROR_REASON_LM_NOT_CONFIGURED = 22;
    */
   LM_NOT_CONFIGURED: 22,
 
   /**
+   * FAILED_PRECONDITION: the provider refuses the operator's key.
+   *
    * @generated from enum value: ERROR_REASON_LM_AUTH_FAILED = 23;
    */
   LM_AUTH_FAILED: 23,
 
   /**
+   * FAILED_PRECONDITION: the provider refuses the request.
+   *
    * @generated from enum value: ERROR_REASON_LM_REFUSED = 24;
    */
   LM_REFUSED: 24,
 
   /**
+   * FAILED_PRECONDITION: a module or tool that the operator has not enabled.
+   *
    * @generated from enum value: ERROR_REASON_NOT_ENABLED = 25;
    */
   NOT_ENABLED: 25,
 
   /**
-   * ABORTED
+   * ABORTED: somebody else made a change since the etag was read.
    *
    * @generated from enum value: ERROR_REASON_ETAG_MISMATCH = 30;
    */
   ETAG_MISMATCH: 30,
 
   /**
-   * INTERNAL: the model's answer does not fit the signature. Nobody's bug; alert on INTERNAL below, not on this.
+   * INTERNAL: the model's answer does not fit the signature.
+   * Not a bug of the server: send alerts for INTERNAL, not for this.
    *
    * @generated from enum value: ERROR_REASON_OUTPUT_INVALID = 40;
    */
   OUTPUT_INVALID: 40,
 
   /**
+   * INTERNAL: a bug; the server's log has the details.
+   *
    * @generated from enum value: ERROR_REASON_INTERNAL = 41;
    */
   INTERNAL: 41,
 
   /**
-   * UNAVAILABLE
+   * UNAVAILABLE: no sidecar can be reached, or the sidecar died.
    *
    * @generated from enum value: ERROR_REASON_SIDECAR_UNAVAILABLE = 50;
    */
   SIDECAR_UNAVAILABLE: 50,
 
   /**
+   * UNAVAILABLE: PostgreSQL cannot be reached.
+   *
    * @generated from enum value: ERROR_REASON_STORE_UNAVAILABLE = 51;
    */
   STORE_UNAVAILABLE: 51,
 
   /**
+   * UNAVAILABLE: the model did not answer, after two retries.
+   *
    * @generated from enum value: ERROR_REASON_LM_UNAVAILABLE = 52;
    */
   LM_UNAVAILABLE: 52,
 
   /**
-   * The process that ran it died.
+   * UNAVAILABLE: the process that ran it died.
    *
    * @generated from enum value: ERROR_REASON_INTERRUPTED = 53;
    */
   INTERRUPTED: 53,
 
   /**
+   * UNAVAILABLE: five attempts of an optimization died.
+   *
    * @generated from enum value: ERROR_REASON_ATTEMPTS_EXHAUSTED = 54;
    */
   ATTEMPTS_EXHAUSTED: 54,
 
   /**
-   * RESOURCE_EXHAUSTED
+   * RESOURCE_EXHAUSTED: the provider's limit; google.rpc.RetryInfo if the provider names a time.
    *
    * @generated from enum value: ERROR_REASON_LM_RATE_LIMITED = 60;
    */
   LM_RATE_LIMITED: 60,
 
   /**
+   * RESOURCE_EXHAUSTED: too many calls at a time, such as watches of one gateway.
+   *
    * @generated from enum value: ERROR_REASON_OVERLOADED = 61;
    */
   OVERLOADED: 61,
 
   /**
+   * RESOURCE_EXHAUSTED: a message or an answer over its maximum size.
+   *
    * @generated from enum value: ERROR_REASON_TOO_LARGE = 62;
    */
   TOO_LARGE: 62,
 
   /**
+   * RESOURCE_EXHAUSTED: reserved for quotas of callers.
+   *
    * @generated from enum value: ERROR_REASON_QUOTA_EXCEEDED = 63;
    */
   QUOTA_EXCEEDED: 63,
 
   /**
+   * RESOURCE_EXHAUSTED: an optimization's budget.
+   *
    * @generated from enum value: ERROR_REASON_BUDGET_EXCEEDED = 64;
    */
   BUDGET_EXCEEDED: 64,
 
   /**
-   * DEADLINE_EXCEEDED, CANCELLED
+   * DEADLINE_EXCEEDED
    *
    * @generated from enum value: ERROR_REASON_DEADLINE_EXCEEDED = 70;
    */
   DEADLINE_EXCEEDED: 70,
 
   /**
+   * CANCELLED: by the caller, by CancelExecution or by CancelOptimization.
+   *
    * @generated from enum value: ERROR_REASON_CANCELLED = 71;
    */
   CANCELLED: 71,
 
   /**
-   * UNAUTHENTICATED, PERMISSION_DENIED
+   * UNAUTHENTICATED: reserved for credentials of callers.
    *
    * @generated from enum value: ERROR_REASON_UNAUTHENTICATED = 80;
    */
   UNAUTHENTICATED: 80,
 
   /**
+   * PERMISSION_DENIED: reserved for credentials of callers.
+   *
    * @generated from enum value: ERROR_REASON_PERMISSION_DENIED = 81;
    */
   PERMISSION_DENIED: 81,
 
   /**
-   * UNIMPLEMENTED
+   * UNIMPLEMENTED: a method that this server does not have.
    *
    * @generated from enum value: ERROR_REASON_UNSUPPORTED = 90;
    */
@@ -220,8 +265,8 @@ export const ErrorReason = {
 } as const;
 
 /**
- * Why a call failed, as google.rpc.ErrorInfo.reason (without the prefix), domain "sigrun".
- * Every error carries one; wrong fields come as google.rpc.BadRequest beside it.
+ * Reason of an error: google.rpc.ErrorInfo.reason, without the prefix, in the domain "sigrun".
+ * Every error has one. Wrong fields are listed in a google.rpc.BadRequest detail.
  *
  * @generated from enum sigrun.v1.ErrorReason
  */

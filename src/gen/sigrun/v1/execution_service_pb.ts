@@ -17,6 +17,8 @@ export const file_sigrun_v1_execution_service: GenFile = /*@__PURE__*/
   fileDesc("CiFzaWdydW4vdjEvZXhlY3V0aW9uX3NlcnZpY2UucHJvdG8SCXNpZ3J1bi52MSKWBgoJRXhlY3V0aW9uEgoKAmlkGAEgASgJEhIKCnByb2dyYW1faWQYAiABKAkSEAoIcmV2aXNpb24YAyABKA0SJwoGaW5wdXRzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIoCgdvdXRwdXRzGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIVCg1lcnJvcl9tZXNzYWdlGAYgASgJEhQKDGVycm9yX3JlYXNvbhgHIAEoCRIqCgZzdGF0dXMYCCABKA4yGi5zaWdydW4udjEuRXhlY3V0aW9uU3RhdHVzEi4KCnN0YXJ0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGNvbXBsZXRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoLZHVyYXRpb25fbXMYCyABKANIAIgBARIdChBkdXJhdGlvbl9zZWNvbmRzGAwgASgBSAGIAQESKgoLdG9rZW5fdXNhZ2UYDSABKAsyFS5zaWdydW4udjEuVG9rZW5Vc2FnZRISCgpyZXF1ZXN0X2lkGA4gASgJEjAKBmxhYmVscxgPIAMoCzIgLnNpZ3J1bi52MS5FeGVjdXRpb24uTGFiZWxzRW50cnkSDQoFbW9kZWwYECABKAkSLgoKY3JlYXRlZF9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgSIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHgoFc3RlcHMYEyADKAsyDy5zaWdydW4udjEuU3RlcBItCgp2aW9sYXRpb25zGBQgAygLMhkuc2lncnVuLnYxLkZpZWxkVmlvbGF0aW9uEgwKBGV0YWcYFSABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIOCgxfZHVyYXRpb25fbXNCEwoRX2R1cmF0aW9uX3NlY29uZHMilQEKBFN0ZXASDgoGbW9kdWxlGAEgASgJEigKB291dHB1dHMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhIKCnJhd19hbnN3ZXIYAyABKAkSKgoLdG9rZW5fdXNhZ2UYBCABKAsyFS5zaWdydW4udjEuVG9rZW5Vc2FnZRITCgtkdXJhdGlvbl9tcxgFIAEoAyJ4CgpUb2tlblVzYWdlEhQKDGlucHV0X3Rva2VucxgBIAEoAxIVCg1vdXRwdXRfdG9rZW5zGAIgASgDEhQKDHRvdGFsX3Rva2VucxgDIAEoAxIVCg1jYWNoZWRfdG9rZW5zGAQgASgDEhAKCGxtX2NhbGxzGAUgASgDIkkKE0dldEV4ZWN1dGlvblJlcXVlc3QSCgoCaWQYASABKAkSJgoEdmlldxgCIAEoDjIYLnNpZ3J1bi52MS5FeGVjdXRpb25WaWV3Ij8KFEdldEV4ZWN1dGlvblJlc3BvbnNlEicKCWV4ZWN1dGlvbhgBIAEoCzIULnNpZ3J1bi52MS5FeGVjdXRpb24iwAEKFUxpc3RFeGVjdXRpb25zUmVxdWVzdBIOCgZmaWx0ZXIYASABKAkSEAoIb3JkZXJfYnkYAiABKAkSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkSDAoEc2tpcBgFIAEoBRITCgtkaXN0aW5jdF9vbhgGIAMoCRImCgR2aWV3GAcgASgOMhguc2lncnVuLnYxLkV4ZWN1dGlvblZpZXcSEwoLY291bnRfdG90YWwYCCABKAgigwEKFkxpc3RFeGVjdXRpb25zUmVzcG9uc2USKAoKZXhlY3V0aW9ucxgBIAMoCzIULnNpZ3J1bi52MS5FeGVjdXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhcKCnRvdGFsX3NpemUYAyABKAVIAIgBAUINCgtfdG90YWxfc2l6ZSKJAQoWVXBkYXRlRXhlY3V0aW9uUmVxdWVzdBInCglleGVjdXRpb24YASABKAsyFC5zaWdydW4udjEuRXhlY3V0aW9uEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIkIKF1VwZGF0ZUV4ZWN1dGlvblJlc3BvbnNlEicKCWV4ZWN1dGlvbhgBIAEoCzIULnNpZ3J1bi52MS5FeGVjdXRpb24iJAoWRGVsZXRlRXhlY3V0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSIZChdEZWxldGVFeGVjdXRpb25SZXNwb25zZSI+ChpBZ2dyZWdhdGVFeGVjdXRpb25zUmVxdWVzdBIOCgZmaWx0ZXIYASABKAkSEAoIZ3JvdXBfYnkYAiADKAkiUAobQWdncmVnYXRlRXhlY3V0aW9uc1Jlc3BvbnNlEjEKCmFnZ3JlZ2F0ZXMYASADKAsyHS5zaWdydW4udjEuRXhlY3V0aW9uQWdncmVnYXRlIuYCChJFeGVjdXRpb25BZ2dyZWdhdGUSNwoFZ3JvdXAYASADKAsyKC5zaWdydW4udjEuRXhlY3V0aW9uQWdncmVnYXRlLkdyb3VwRW50cnkSDQoFY291bnQYAiABKAMSEQoJY29tcGxldGVkGAMgASgDEg4KBmZhaWxlZBgEIAEoAxIUCgxzdWNjZXNzX3JhdGUYBSABKAESFwoPZHVyYXRpb25fbXNfYXZnGAYgASgBEhcKD2R1cmF0aW9uX21zX3A1MBgHIAEoARIXCg9kdXJhdGlvbl9tc19wOTUYCCABKAESFwoPZHVyYXRpb25fbXNfcDk5GAkgASgBEioKC3Rva2VuX3VzYWdlGAogASgLMhUuc2lncnVuLnYxLlRva2VuVXNhZ2USEQoJY2FuY2VsbGVkGAsgASgDGiwKCkdyb3VwRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJmChZXYXRjaEV4ZWN1dGlvbnNSZXF1ZXN0Eg4KBmZpbHRlchgBIAEoCRIUCgxyZXN1bWVfdG9rZW4YAiABKAkSJgoEdmlldxgDIAEoDjIYLnNpZ3J1bi52MS5FeGVjdXRpb25WaWV3IskBChdXYXRjaEV4ZWN1dGlvbnNSZXNwb25zZRIpCglleGVjdXRpb24YASABKAsyFC5zaWdydW4udjEuRXhlY3V0aW9uSAASFAoKZGVsZXRlZF9pZBgCIAEoCUgAEiMKBmxhZ2dlZBgDIAEoCzIRLnNpZ3J1bi52MS5MYWdnZWRIABIpCgloZWFydGJlYXQYBCABKAsyFC5zaWdydW4udjEuSGVhcnRiZWF0SAASFAoMcmVzdW1lX3Rva2VuGAUgASgJQgcKBWV2ZW50IggKBkxhZ2dlZCILCglIZWFydGJlYXQiQwoWQ2FuY2VsRXhlY3V0aW9uUmVxdWVzdBIMCgJpZBgBIAEoCUgAEhQKCnJlcXVlc3RfaWQYAiABKAlIAEIFCgNrZXkiQgoXQ2FuY2VsRXhlY3V0aW9uUmVzcG9uc2USJwoJZXhlY3V0aW9uGAEgASgLMhQuc2lncnVuLnYxLkV4ZWN1dGlvbiLXAQoWQ3JlYXRlRXhlY3V0aW9uUmVxdWVzdBISCgpwcm9ncmFtX2lkGAEgASgJEicKBmlucHV0cxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSEgoKcmVxdWVzdF9pZBgDIAEoCRI9CgZsYWJlbHMYBCADKAsyLS5zaWdydW4udjEuQ3JlYXRlRXhlY3V0aW9uUmVxdWVzdC5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkIKF0NyZWF0ZUV4ZWN1dGlvblJlc3BvbnNlEicKCWV4ZWN1dGlvbhgBIAEoCzIULnNpZ3J1bi52MS5FeGVjdXRpb24i4QEKFVN0YXJ0RXhlY3V0aW9uUmVxdWVzdBISCgpwcm9ncmFtX2lkGAEgASgJEicKBmlucHV0cxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSEgoKcmVxdWVzdF9pZBgDIAEoCRI8CgZsYWJlbHMYBCADKAsyLC5zaWdydW4udjEuU3RhcnRFeGVjdXRpb25SZXF1ZXN0LkxhYmVsc0VudHJ5EgoKAmlkGAUgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiQQoWU3RhcnRFeGVjdXRpb25SZXNwb25zZRInCglleGVjdXRpb24YASABKAsyFC5zaWdydW4udjEuRXhlY3V0aW9uIrUBChhDb21wbGV0ZUV4ZWN1dGlvblJlcXVlc3QSCgoCaWQYASABKAkSKAoHb3V0cHV0cxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGAoLZHVyYXRpb25fbXMYAyABKANIAIgBARIqCgt0b2tlbl91c2FnZRgEIAEoCzIVLnNpZ3J1bi52MS5Ub2tlblVzYWdlEg0KBW1vZGVsGAUgASgJQg4KDF9kdXJhdGlvbl9tcyJEChlDb21wbGV0ZUV4ZWN1dGlvblJlc3BvbnNlEicKCWV4ZWN1dGlvbhgBIAEoCzIULnNpZ3J1bi52MS5FeGVjdXRpb24ipQEKFEZhaWxFeGVjdXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJEhUKDWVycm9yX21lc3NhZ2UYAiABKAkSFAoMZXJyb3JfcmVhc29uGAMgASgJEhgKC2R1cmF0aW9uX21zGAQgASgDSACIAQESKgoLdG9rZW5fdXNhZ2UYBSABKAsyFS5zaWdydW4udjEuVG9rZW5Vc2FnZUIOCgxfZHVyYXRpb25fbXMiQAoVRmFpbEV4ZWN1dGlvblJlc3BvbnNlEicKCWV4ZWN1dGlvbhgBIAEoCzIULnNpZ3J1bi52MS5FeGVjdXRpb24qzAEKD0V4ZWN1dGlvblN0YXR1cxIgChxFWEVDVVRJT05fU1RBVFVTX1VOU1BFQ0lGSUVEEAASHAoYRVhFQ1VUSU9OX1NUQVRVU19QRU5ESU5HEAESHAoYRVhFQ1VUSU9OX1NUQVRVU19SVU5OSU5HEAISHgoaRVhFQ1VUSU9OX1NUQVRVU19DT01QTEVURUQQAxIbChdFWEVDVVRJT05fU1RBVFVTX0ZBSUxFRBAEEh4KGkVYRUNVVElPTl9TVEFUVVNfQ0FOQ0VMTEVEEAUqYgoNRXhlY3V0aW9uVmlldxIeChpFWEVDVVRJT05fVklFV19VTlNQRUNJRklFRBAAEhgKFEVYRUNVVElPTl9WSUVXX0JBU0lDEAESFwoTRVhFQ1VUSU9OX1ZJRVdfRlVMTBACMv4HChBFeGVjdXRpb25TZXJ2aWNlElQKDEdldEV4ZWN1dGlvbhIeLnNpZ3J1bi52MS5HZXRFeGVjdXRpb25SZXF1ZXN0Gh8uc2lncnVuLnYxLkdldEV4ZWN1dGlvblJlc3BvbnNlIgOQAgESWgoOTGlzdEV4ZWN1dGlvbnMSIC5zaWdydW4udjEuTGlzdEV4ZWN1dGlvbnNSZXF1ZXN0GiEuc2lncnVuLnYxLkxpc3RFeGVjdXRpb25zUmVzcG9uc2UiA5ACARJYCg9VcGRhdGVFeGVjdXRpb24SIS5zaWdydW4udjEuVXBkYXRlRXhlY3V0aW9uUmVxdWVzdBoiLnNpZ3J1bi52MS5VcGRhdGVFeGVjdXRpb25SZXNwb25zZRJYCg9EZWxldGVFeGVjdXRpb24SIS5zaWdydW4udjEuRGVsZXRlRXhlY3V0aW9uUmVxdWVzdBoiLnNpZ3J1bi52MS5EZWxldGVFeGVjdXRpb25SZXNwb25zZRJpChNBZ2dyZWdhdGVFeGVjdXRpb25zEiUuc2lncnVuLnYxLkFnZ3JlZ2F0ZUV4ZWN1dGlvbnNSZXF1ZXN0GiYuc2lncnVuLnYxLkFnZ3JlZ2F0ZUV4ZWN1dGlvbnNSZXNwb25zZSIDkAIBEloKD1dhdGNoRXhlY3V0aW9ucxIhLnNpZ3J1bi52MS5XYXRjaEV4ZWN1dGlvbnNSZXF1ZXN0GiIuc2lncnVuLnYxLldhdGNoRXhlY3V0aW9uc1Jlc3BvbnNlMAESWAoPQ2FuY2VsRXhlY3V0aW9uEiEuc2lncnVuLnYxLkNhbmNlbEV4ZWN1dGlvblJlcXVlc3QaIi5zaWdydW4udjEuQ2FuY2VsRXhlY3V0aW9uUmVzcG9uc2USWAoPQ3JlYXRlRXhlY3V0aW9uEiEuc2lncnVuLnYxLkNyZWF0ZUV4ZWN1dGlvblJlcXVlc3QaIi5zaWdydW4udjEuQ3JlYXRlRXhlY3V0aW9uUmVzcG9uc2USVQoOU3RhcnRFeGVjdXRpb24SIC5zaWdydW4udjEuU3RhcnRFeGVjdXRpb25SZXF1ZXN0GiEuc2lncnVuLnYxLlN0YXJ0RXhlY3V0aW9uUmVzcG9uc2USXgoRQ29tcGxldGVFeGVjdXRpb24SIy5zaWdydW4udjEuQ29tcGxldGVFeGVjdXRpb25SZXF1ZXN0GiQuc2lncnVuLnYxLkNvbXBsZXRlRXhlY3V0aW9uUmVzcG9uc2USUgoNRmFpbEV4ZWN1dGlvbhIfLnNpZ3J1bi52MS5GYWlsRXhlY3V0aW9uUmVxdWVzdBogLnNpZ3J1bi52MS5GYWlsRXhlY3V0aW9uUmVzcG9uc2VCIQoJc2lncnVuLnYxUAFaEnNpZ3J1bi92MTtzaWdydW52MWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_sigrun_v1_signature_service]);
 
 /**
+ * The record of one run of a program.
+ *
  * @generated from message sigrun.v1.Execution
  */
 export type Execution = Message<"sigrun.v1.Execution"> & {
@@ -28,38 +30,42 @@ export type Execution = Message<"sigrun.v1.Execution"> & {
   id: string;
 
   /**
+   * UUID of the program.
+   *
    * @generated from field: string program_id = 2;
    */
   programId: string;
 
   /**
-   * The program's revision that ran.
+   * Revision of the program that ran.
    *
    * @generated from field: uint32 revision = 3;
    */
   revision: number;
 
   /**
-   * As they were after coercion.
+   * Values after coercion.
    *
    * @generated from field: google.protobuf.Struct inputs = 4;
    */
   inputs?: JsonObject | undefined;
 
   /**
+   * Values after coercion; unset unless status is completed.
+   *
    * @generated from field: google.protobuf.Struct outputs = 5;
    */
   outputs?: JsonObject | undefined;
 
   /**
-   * Why it failed; never a secret, never a stack.
+   * For people: why it failed; never a secret, never a stack.
    *
    * @generated from field: string error_message = 6;
    */
   errorMessage: string;
 
   /**
-   * An ErrorReason without its prefix: "OUTPUT_INVALID".
+   * ErrorReason without its prefix: OUTPUT_INVALID, ...; empty unless it failed or was cancelled.
    *
    * @generated from field: string error_reason = 7;
    */
@@ -81,6 +87,8 @@ export type Execution = Message<"sigrun.v1.Execution"> & {
   completedAt?: Timestamp | undefined;
 
   /**
+   * Milliseconds from start to end.
+   *
    * @generated from field: optional int64 duration_ms = 11;
    */
   durationMs?: bigint | undefined;
@@ -98,11 +106,15 @@ export type Execution = Message<"sigrun.v1.Execution"> & {
   tokenUsage?: TokenUsage | undefined;
 
   /**
+   * request_id of the call; empty if it had none.
+   *
    * @generated from field: string request_id = 14;
    */
   requestId: string;
 
   /**
+   * Labels of the call: at most 64, keys like "team", values of at most 256 characters.
+   *
    * @generated from field: map<string, string> labels = 15;
    */
   labels: { [key: string]: string };
@@ -125,14 +137,14 @@ export type Execution = Message<"sigrun.v1.Execution"> & {
   updatedAt?: Timestamp | undefined;
 
   /**
-   * What each module made, ChainOfThought's reasoning among it.
+   * One for each module that ran, with all its outputs, such as ChainOfThought's reasoning.
    *
    * @generated from field: repeated sigrun.v1.Step steps = 19;
    */
   steps: Step[];
 
   /**
-   * What was wrong with the outputs.
+   * Faults of the model's outputs, if error_reason is OUTPUT_INVALID.
    *
    * @generated from field: repeated sigrun.v1.FieldViolation violations = 20;
    */
@@ -152,21 +164,27 @@ export const ExecutionSchema: GenMessage<Execution> = /*@__PURE__*/
   messageDesc(file_sigrun_v1_execution_service, 0);
 
 /**
+ * One module of a run.
+ *
  * @generated from message sigrun.v1.Step
  */
 export type Step = Message<"sigrun.v1.Step"> & {
   /**
+   * Name of the module in the program.
+   *
    * @generated from field: string module = 1;
    */
   module: string;
 
   /**
+   * All outputs of the module.
+   *
    * @generated from field: google.protobuf.Struct outputs = 2;
    */
   outputs?: JsonObject | undefined;
 
   /**
-   * What the model wrote, only where it could not be read.
+   * Text that the model wrote; only if it could not be read or does not fit the signature.
    *
    * @generated from field: string raw_answer = 3;
    */
@@ -191,6 +209,8 @@ export const StepSchema: GenMessage<Step> = /*@__PURE__*/
   messageDesc(file_sigrun_v1_execution_service, 1);
 
 /**
+ * Tokens as the models' providers count them.
+ *
  * @generated from message sigrun.v1.TokenUsage
  */
 export type TokenUsage = Message<"sigrun.v1.TokenUsage"> & {
@@ -205,16 +225,22 @@ export type TokenUsage = Message<"sigrun.v1.TokenUsage"> & {
   outputTokens: bigint;
 
   /**
+   * input_tokens + output_tokens
+   *
    * @generated from field: int64 total_tokens = 3;
    */
   totalTokens: bigint;
 
   /**
+   * Part of input_tokens that the provider had in its prompt cache.
+   *
    * @generated from field: int64 cached_tokens = 4;
    */
   cachedTokens: bigint;
 
   /**
+   * Number of requests to models.
+   *
    * @generated from field: int64 lm_calls = 5;
    */
   lmCalls: bigint;
@@ -232,6 +258,8 @@ export const TokenUsageSchema: GenMessage<TokenUsage> = /*@__PURE__*/
  */
 export type GetExecutionRequest = Message<"sigrun.v1.GetExecutionRequest"> & {
   /**
+   * UUID.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -271,39 +299,47 @@ export const GetExecutionResponseSchema: GenMessage<GetExecutionResponse> = /*@_
  */
 export type ListExecutionsRequest = Message<"sigrun.v1.ListExecutionsRequest"> & {
   /**
-   * AIP-160: 'program_id = "..." AND status = COMPLETED AND duration_ms > 500 AND labels.team = "search"'.
-   * ":" on a string is a substring in any case, on a list an element, on an object a key; "field:*" is presence.
+   * AIP-160:
+   * 'program_id = "..." AND status = COMPLETED AND duration_ms > 500 AND labels.team = "search"'.
+   * ":" finds a substring of a string in any case, an element of a list, or a key of an object.
+   * "field:*" is true if the field is present.
    *
    * @generated from field: string filter = 1;
    */
   filter: string;
 
   /**
-   * AIP-132: "duration_ms desc, created_at"; newest first where empty.
+   * AIP-132: "duration_ms desc, created_at"; newest first if empty.
    *
    * @generated from field: string order_by = 2;
    */
   orderBy: string;
 
   /**
-   * 50 where 0, 1,000 where above; negative is INVALID_ARGUMENT. A page ends early at 3 MiB.
+   * Maximum number of executions: 50 if 0, at most 1,000; negative is INVALID_ARGUMENT.
+   * A page also ends at 3 MiB.
    *
    * @generated from field: int32 page_size = 3;
    */
   pageSize: number;
 
   /**
+   * next_page_token of the page before; empty for the first page.
+   *
    * @generated from field: string page_token = 4;
    */
   pageToken: string;
 
   /**
+   * Number of executions to leave out at the beginning of this page.
+   *
    * @generated from field: int32 skip = 5;
    */
   skip: number;
 
   /**
-   * One row for each value of these fields: "program_id" with order_by "program_id, created_at desc" is each program's newest.
+   * Keeps the first execution, in the order asked for, of each value of these fields.
+   * "program_id" with order_by "program_id, created_at desc" is the newest of each program.
    *
    * @generated from field: repeated string distinct_on = 6;
    */
@@ -315,6 +351,8 @@ export type ListExecutionsRequest = Message<"sigrun.v1.ListExecutionsRequest"> &
   view: ExecutionView;
 
   /**
+   * Counts all executions that match.
+   *
    * @generated from field: bool count_total = 8;
    */
   countTotal: boolean;
@@ -337,12 +375,14 @@ export type ListExecutionsResponse = Message<"sigrun.v1.ListExecutionsResponse">
   executions: Execution[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
 
   /**
-   * Only where count_total asked for it.
+   * Set if count_total was.
    *
    * @generated from field: optional int32 total_size = 3;
    */
@@ -361,18 +401,22 @@ export const ListExecutionsResponseSchema: GenMessage<ListExecutionsResponse> = 
  */
 export type UpdateExecutionRequest = Message<"sigrun.v1.UpdateExecutionRequest"> & {
   /**
-   * Its id says which; its etag, where set, must hold.
+   * id names the record; an etag, if set, must be current.
    *
    * @generated from field: sigrun.v1.Execution execution = 1;
    */
   execution?: Execution | undefined;
 
   /**
+   * "labels"; may be left out.
+   *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
 
   /**
+   * Checks the request and writes nothing.
+   *
    * @generated from field: bool validate_only = 3;
    */
   validateOnly: boolean;
@@ -407,6 +451,8 @@ export const UpdateExecutionResponseSchema: GenMessage<UpdateExecutionResponse> 
  */
 export type DeleteExecutionRequest = Message<"sigrun.v1.DeleteExecutionRequest"> & {
   /**
+   * UUID.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -437,12 +483,15 @@ export const DeleteExecutionResponseSchema: GenMessage<DeleteExecutionResponse> 
  */
 export type AggregateExecutionsRequest = Message<"sigrun.v1.AggregateExecutionsRequest"> & {
   /**
+   * As in ListExecutionsRequest.
+   *
    * @generated from field: string filter = 1;
    */
   filter: string;
 
   /**
-   * program_id, revision, status, model, error_reason, labels.KEY, hour, day
+   * Any of program_id, revision, status, model, error_reason, labels.KEY, hour, day (UTC).
+   * One aggregate of all executions if empty.
    *
    * @generated from field: repeated string group_by = 2;
    */
@@ -478,7 +527,7 @@ export const AggregateExecutionsResponseSchema: GenMessage<AggregateExecutionsRe
  */
 export type ExecutionAggregate = Message<"sigrun.v1.ExecutionAggregate"> & {
   /**
-   * By the names in group_by.
+   * Value of each name in group_by.
    *
    * @generated from field: map<string, string> group = 1;
    */
@@ -500,13 +549,15 @@ export type ExecutionAggregate = Message<"sigrun.v1.ExecutionAggregate"> & {
   failed: bigint;
 
   /**
-   * completed / count; 0 where count is 0. Filter by status to leave out what has not ended.
+   * completed / count; 0 if count is 0. A filter by status leaves out runs that have not ended.
    *
    * @generated from field: double success_rate = 5;
    */
   successRate: number;
 
   /**
+   * Milliseconds, over the executions that have a duration.
+   *
    * @generated from field: double duration_ms_avg = 6;
    */
   durationMsAvg: number;
@@ -527,6 +578,8 @@ export type ExecutionAggregate = Message<"sigrun.v1.ExecutionAggregate"> & {
   durationMsP99: number;
 
   /**
+   * Sums.
+   *
    * @generated from field: sigrun.v1.TokenUsage token_usage = 10;
    */
   tokenUsage?: TokenUsage | undefined;
@@ -549,12 +602,14 @@ export const ExecutionAggregateSchema: GenMessage<ExecutionAggregate> = /*@__PUR
  */
 export type WatchExecutionsRequest = Message<"sigrun.v1.WatchExecutionsRequest"> & {
   /**
+   * As in ListExecutionsRequest.
+   *
    * @generated from field: string filter = 1;
    */
   filter: string;
 
   /**
-   * From the last event that the caller saw; from now where empty.
+   * resume_token of the last event that the caller saw; changes from now on if empty.
    *
    * @generated from field: string resume_token = 2;
    */
@@ -582,19 +637,23 @@ export type WatchExecutionsResponse = Message<"sigrun.v1.WatchExecutionsResponse
    */
   event: {
     /**
+     * The execution as it was after the change.
+     *
      * @generated from field: sigrun.v1.Execution execution = 1;
      */
     value: Execution;
     case: "execution";
   } | {
     /**
+     * UUID of an execution that was deleted.
+     *
      * @generated from field: string deleted_id = 2;
      */
     value: string;
     case: "deletedId";
   } | {
     /**
-     * Events were left out, since the reader was too slow or the token too old: list again.
+     * More than 15 minutes of changes were missed: list again, and continue from here.
      *
      * @generated from field: sigrun.v1.Lagged lagged = 3;
      */
@@ -609,6 +668,8 @@ export type WatchExecutionsResponse = Message<"sigrun.v1.WatchExecutionsResponse
   } | { case: undefined; value?: undefined };
 
   /**
+   * Place of this event, for WatchExecutionsRequest.resume_token on any gateway.
+   *
    * @generated from field: string resume_token = 5;
    */
   resumeToken: string;
@@ -656,12 +717,16 @@ export type CancelExecutionRequest = Message<"sigrun.v1.CancelExecutionRequest">
    */
   key: {
     /**
+     * UUID of the execution.
+     *
      * @generated from field: string id = 1;
      */
     value: string;
     case: "id";
   } | {
     /**
+     * request_id of the call that started the run.
+     *
      * @generated from field: string request_id = 2;
      */
     value: string;
@@ -698,6 +763,8 @@ export const CancelExecutionResponseSchema: GenMessage<CancelExecutionResponse> 
  */
 export type CreateExecutionRequest = Message<"sigrun.v1.CreateExecutionRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
@@ -708,6 +775,8 @@ export type CreateExecutionRequest = Message<"sigrun.v1.CreateExecutionRequest">
   inputs?: JsonObject | undefined;
 
   /**
+   * UUID that the caller chooses; the same request with it gets the same record.
+   *
    * @generated from field: string request_id = 3;
    */
   requestId: string;
@@ -747,6 +816,8 @@ export const CreateExecutionResponseSchema: GenMessage<CreateExecutionResponse> 
  */
 export type StartExecutionRequest = Message<"sigrun.v1.StartExecutionRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
@@ -757,6 +828,8 @@ export type StartExecutionRequest = Message<"sigrun.v1.StartExecutionRequest"> &
   inputs?: JsonObject | undefined;
 
   /**
+   * UUID that the caller chooses; the same request with it gets the same record.
+   *
    * @generated from field: string request_id = 3;
    */
   requestId: string;
@@ -767,7 +840,7 @@ export type StartExecutionRequest = Message<"sigrun.v1.StartExecutionRequest"> &
   labels: { [key: string]: string };
 
   /**
-   * A pending record to start, in place of the fields above.
+   * UUID of a pending record to start, instead of the fields above.
    *
    * @generated from field: string id = 5;
    */
@@ -803,6 +876,8 @@ export const StartExecutionResponseSchema: GenMessage<StartExecutionResponse> = 
  */
 export type CompleteExecutionRequest = Message<"sigrun.v1.CompleteExecutionRequest"> & {
   /**
+   * UUID.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -813,7 +888,7 @@ export type CompleteExecutionRequest = Message<"sigrun.v1.CompleteExecutionReque
   outputs?: JsonObject | undefined;
 
   /**
-   * From started_at where left out.
+   * Milliseconds; the time since started_at if unset.
    *
    * @generated from field: optional int64 duration_ms = 3;
    */
@@ -825,6 +900,8 @@ export type CompleteExecutionRequest = Message<"sigrun.v1.CompleteExecutionReque
   tokenUsage?: TokenUsage | undefined;
 
   /**
+   * provider/model that answered.
+   *
    * @generated from field: string model = 5;
    */
   model: string;
@@ -859,21 +936,29 @@ export const CompleteExecutionResponseSchema: GenMessage<CompleteExecutionRespon
  */
 export type FailExecutionRequest = Message<"sigrun.v1.FailExecutionRequest"> & {
   /**
+   * UUID.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
+   * For people; cut after 10,000 characters.
+   *
    * @generated from field: string error_message = 2;
    */
   errorMessage: string;
 
   /**
+   * Upper-case name, such as an ErrorReason without its prefix; INTERNAL if empty.
+   *
    * @generated from field: string error_reason = 3;
    */
   errorReason: string;
 
   /**
+   * Milliseconds; the time since started_at if unset.
+   *
    * @generated from field: optional int64 duration_ms = 4;
    */
   durationMs?: bigint | undefined;
@@ -990,12 +1075,17 @@ export const ExecutionViewSchema: GenEnum<ExecutionView> = /*@__PURE__*/
   enumDesc(file_sigrun_v1_execution_service, 1);
 
 /**
- * The record of every run.
+ * Executions: the records of all runs.
+ * Every method may also fail with UNAVAILABLE (STORE_UNAVAILABLE) or DEADLINE_EXCEEDED; the default
+ * deadline is 5 s, and a watch has none.
  *
  * @generated from service sigrun.v1.ExecutionService
  */
 export const ExecutionService: GenService<{
   /**
+   * Gives the record of a run.
+   * Errors: INVALID_ARGUMENT if the id is no UUID; NOT_FOUND.
+   *
    * @generated from rpc sigrun.v1.ExecutionService.GetExecution
    */
   getExecution: {
@@ -1004,6 +1094,9 @@ export const ExecutionService: GenService<{
     output: typeof GetExecutionResponseSchema;
   },
   /**
+   * Gives a page of records.
+   * Errors: INVALID_ARGUMENT (FILTER_INVALID, PAGE_TOKEN_INVALID, REQUEST_INVALID).
+   *
    * @generated from rpc sigrun.v1.ExecutionService.ListExecutions
    */
   listExecutions: {
@@ -1012,7 +1105,8 @@ export const ExecutionService: GenService<{
     output: typeof ListExecutionsResponseSchema;
   },
   /**
-   * Labels only.
+   * Changes the labels of a record; nothing else can be changed.
+   * Errors: INVALID_ARGUMENT; NOT_FOUND; ABORTED (ETAG_MISMATCH).
    *
    * @generated from rpc sigrun.v1.ExecutionService.UpdateExecution
    */
@@ -1022,6 +1116,9 @@ export const ExecutionService: GenService<{
     output: typeof UpdateExecutionResponseSchema;
   },
   /**
+   * Deletes the record of a run that has ended.
+   * Errors: NOT_FOUND; FAILED_PRECONDITION (STATUS_CONFLICT) if the run has not ended.
+   *
    * @generated from rpc sigrun.v1.ExecutionService.DeleteExecution
    */
   deleteExecution: {
@@ -1030,7 +1127,8 @@ export const ExecutionService: GenService<{
     output: typeof DeleteExecutionResponseSchema;
   },
   /**
-   * Counts, success rate, durations and tokens, over a filter, by group.
+   * Gives counts, success rate, durations and tokens of the executions that match, by group.
+   * Errors: INVALID_ARGUMENT; RESOURCE_EXHAUSTED (TOO_LARGE) for over 10,000 groups or 3 MiB.
    *
    * @generated from rpc sigrun.v1.ExecutionService.AggregateExecutions
    */
@@ -1040,7 +1138,10 @@ export const ExecutionService: GenService<{
     output: typeof AggregateExecutionsResponseSchema;
   },
   /**
-   * Every change to the executions that match, as it is recorded.
+   * Reports every change of the executions that match, as it is recorded, from all gateways.
+   * A heartbeat comes at the start and after every 10 s without a change. One gateway serves 100
+   * such calls.
+   * Errors: INVALID_ARGUMENT for the filter or the token; RESOURCE_EXHAUSTED (OVERLOADED).
    *
    * @generated from rpc sigrun.v1.ExecutionService.WatchExecutions
    */
@@ -1050,7 +1151,8 @@ export const ExecutionService: GenService<{
     output: typeof WatchExecutionsResponseSchema;
   },
   /**
-   * Stops a run that is under way in this service, by whichever gateway: pending or running -> cancelled.
+   * Ends a run early, on whichever gateway: pending or running -> cancelled.
+   * Errors: NOT_FOUND; FAILED_PRECONDITION (STATUS_CONFLICT) if the run has ended.
    *
    * @generated from rpc sigrun.v1.ExecutionService.CancelExecution
    */
@@ -1060,9 +1162,8 @@ export const ExecutionService: GenService<{
     output: typeof CancelExecutionResponseSchema;
   },
   /**
-   * CreateExecution to FailExecution are for programs that run elsewhere and are recorded here: they ask no model, hold no
-   * lease and are never swept. FAILED_PRECONDITION where the execution's status does not allow the step.
-   * A new record: pending. Inputs are checked.
+   * Records a run that is to begin elsewhere: pending. The inputs are checked.
+   * Errors: INVALID_ARGUMENT (INPUT_INVALID); NOT_FOUND; ALREADY_EXISTS (REQUEST_ID_REUSED).
    *
    * @generated from rpc sigrun.v1.ExecutionService.CreateExecution
    */
@@ -1072,7 +1173,8 @@ export const ExecutionService: GenService<{
     output: typeof CreateExecutionResponseSchema;
   },
   /**
-   * A pending record, or a new one: running.
+   * Records the start of a run elsewhere, of a pending record or of a new one: running.
+   * Errors: as CreateExecution; FAILED_PRECONDITION (STATUS_CONFLICT).
    *
    * @generated from rpc sigrun.v1.ExecutionService.StartExecution
    */
@@ -1082,7 +1184,9 @@ export const ExecutionService: GenService<{
     output: typeof StartExecutionResponseSchema;
   },
   /**
-   * running -> completed. Outputs that do not fit the signature are INVALID_ARGUMENT, and it stays running.
+   * Records the outputs of a run elsewhere: running -> completed.
+   * Errors: INVALID_ARGUMENT if the outputs do not fit the signature, and the record stays running;
+   * NOT_FOUND; FAILED_PRECONDITION (STATUS_CONFLICT).
    *
    * @generated from rpc sigrun.v1.ExecutionService.CompleteExecution
    */
@@ -1092,7 +1196,8 @@ export const ExecutionService: GenService<{
     output: typeof CompleteExecutionResponseSchema;
   },
   /**
-   * pending or running -> failed.
+   * Records the failure of a run elsewhere: pending or running -> failed.
+   * Errors: INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION (STATUS_CONFLICT).
    *
    * @generated from rpc sigrun.v1.ExecutionService.FailExecution
    */

@@ -21,23 +21,29 @@ export const file_sigrun_v1_optimization_service: GenFile = /*@__PURE__*/
  */
 export type Optimization = Message<"sigrun.v1.Optimization"> & {
   /**
+   * UUIDv7.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
+   * UUID of the program.
+   *
    * @generated from field: string program_id = 2;
    */
   programId: string;
 
   /**
-   * The revision that it began with.
+   * Revision that the optimizer began with.
    *
    * @generated from field: uint32 base_revision = 3;
    */
   baseRevision: number;
 
   /**
+   * Name in CatalogService.ListOptimizers.
+   *
    * @generated from field: string optimizer = 4;
    */
   optimizer: string;
@@ -48,6 +54,8 @@ export type Optimization = Message<"sigrun.v1.Optimization"> & {
   metrics: Metric[];
 
   /**
+   * Arguments of the optimizer.
+   *
    * @generated from field: google.protobuf.Struct config = 6;
    */
   config?: JsonObject | undefined;
@@ -58,13 +66,15 @@ export type Optimization = Message<"sigrun.v1.Optimization"> & {
   seed: bigint;
 
   /**
-   * Examples it learns from, and examples that the scores are of.
+   * Number of examples that the optimizer learns from.
    *
    * @generated from field: uint32 trainset_size = 8;
    */
   trainsetSize: number;
 
   /**
+   * Number of held-out examples, which the scores are of.
+   *
    * @generated from field: uint32 valset_size = 9;
    */
   valsetSize: number;
@@ -80,52 +90,57 @@ export type Optimization = Message<"sigrun.v1.Optimization"> & {
   progress?: Progress | undefined;
 
   /**
-   * Both from 0 to 1, on the same held-out examples: before and after.
+   * Score before, on the held-out examples, from 0 to 1.
    *
    * @generated from field: optional double baseline_score = 12;
    */
   baselineScore?: number | undefined;
 
   /**
+   * Score after, on the same examples, from 0 to 1.
+   *
    * @generated from field: optional double score = 13;
    */
   score?: number | undefined;
 
   /**
-   * From when it was first taken up to its end, or to its last step.
+   * Milliseconds from the first attempt to the end, or to the last step so far.
    *
    * @generated from field: int64 optimization_time_ms = 14;
    */
   optimizationTimeMs: bigint;
 
   /**
-   * The revision that it made; 0 where none.
+   * Revision that the optimization made; 0 if it made none.
    *
    * @generated from field: uint32 revision = 15;
    */
   revision: number;
 
   /**
+   * For people: why it failed or was cancelled.
+   *
    * @generated from field: string error_message = 16;
    */
   errorMessage: string;
 
   /**
-   * Where it failed or was cancelled, an ErrorReason without its prefix: BUDGET_EXCEEDED, ATTEMPTS_EXHAUSTED, LM_AUTH_FAILED, CANCELLED, ...
+   * ErrorReason without its prefix: BUDGET_EXCEEDED, ATTEMPTS_EXHAUSTED, LM_AUTH_FAILED,
+   * CANCELLED, ...
    *
    * @generated from field: string error_reason = 17;
    */
   errorReason: string;
 
   /**
-   * Of all attempts, also where it failed.
+   * Tokens of all attempts, also if it failed.
    *
    * @generated from field: sigrun.v1.TokenUsage token_usage = 18;
    */
   tokenUsage?: TokenUsage | undefined;
 
   /**
-   * How many times it was taken up; more than 1 after a crash, or after its gateway was told to stop.
+   * Number of attempts; more than 1 after a crash, or after its gateway was told to stop.
    *
    * @generated from field: uint32 attempt = 19;
    */
@@ -165,34 +180,34 @@ export const OptimizationSchema: GenMessage<Optimization> = /*@__PURE__*/
   messageDesc(file_sigrun_v1_optimization_service, 0);
 
 /**
- * How an answer is scored, from 0 to 1.
+ * A way to score an answer from 0 to 1.
  *
  * @generated from message sigrun.v1.Metric
  */
 export type Metric = Message<"sigrun.v1.Metric"> & {
   /**
-   * exact_match, contains, token_f1, ... (CatalogService lists them).
+   * Name in CatalogService.ListMetrics: exact_match, contains, token_f1, ...
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * The output field it looks at; every one where empty.
+   * Output field to score; the mean over all outputs if empty.
    *
    * @generated from field: string field = 2;
    */
   field: string;
 
   /**
-   * tolerance, rubric, ...
+   * Parameters of the metric: tolerance, rubric, ...
    *
    * @generated from field: google.protobuf.Struct params = 3;
    */
   params?: JsonObject | undefined;
 
   /**
-   * Its share where there are several, above 0 and at most 1e9; 1 where unset.
+   * Share among several metrics, above 0 and at most 1e9; 1 if unset.
    *
    * @generated from field: optional double weight = 4;
    */
@@ -211,33 +226,35 @@ export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
  */
 export type Progress = Message<"sigrun.v1.Progress"> & {
   /**
-   * From 0 to 1 where it is known.
+   * Part that is done, from 0 to 1; unset if it is not known.
    *
    * @generated from field: optional double fraction = 1;
    */
   fraction?: number | undefined;
 
   /**
-   * For people: what is being done, and in the end what there is to know, such as the budget that ended the search.
+   * For people: the current step; at the end a remark, such as the budget that ended the search.
    *
    * @generated from field: string message = 2;
    */
   message: string;
 
   /**
-   * From 0 to 1, of the examples that the optimizer learns from: not to be held against score.
+   * Best score so far on the optimizer's own examples, from 0 to 1; not comparable with score.
    *
    * @generated from field: optional double best_score = 3;
    */
   bestScore?: number | undefined;
 
   /**
+   * Number of requests to models so far.
+   *
    * @generated from field: int64 lm_calls = 4;
    */
   lmCalls: bigint;
 
   /**
-   * baseline, bootstrap, propose, search, score, done.
+   * baseline, bootstrap, propose, search, score or done.
    *
    * @generated from field: string phase = 5;
    */
@@ -256,6 +273,8 @@ export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
  */
 export type GetOptimizationRequest = Message<"sigrun.v1.GetOptimizationRequest"> & {
   /**
+   * UUID.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -297,34 +316,42 @@ export type ListOptimizationsRequest = Message<"sigrun.v1.ListOptimizationsReque
   filter: string;
 
   /**
-   * AIP-132: "score desc"; the newest first where empty.
+   * AIP-132: "score desc"; newest first if empty.
    *
    * @generated from field: string order_by = 2;
    */
   orderBy: string;
 
   /**
+   * Maximum number of optimizations: 50 if 0, at most 1,000. A page also ends at 3 MiB.
+   *
    * @generated from field: int32 page_size = 3;
    */
   pageSize: number;
 
   /**
+   * next_page_token of the page before; empty for the first page.
+   *
    * @generated from field: string page_token = 4;
    */
   pageToken: string;
 
   /**
+   * Number of optimizations to leave out at the beginning of this page.
+   *
    * @generated from field: int32 skip = 5;
    */
   skip: number;
 
   /**
+   * Counts all optimizations that match.
+   *
    * @generated from field: bool count_total = 6;
    */
   countTotal: boolean;
 
   /**
-   * One optimization for each value of these fields: the first in the order asked for.
+   * Keeps the first optimization, in the order asked for, of each value of these fields.
    *
    * @generated from field: repeated string distinct_on = 7;
    */
@@ -348,12 +375,14 @@ export type ListOptimizationsResponse = Message<"sigrun.v1.ListOptimizationsResp
   optimizations: Optimization[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
 
   /**
-   * Only where count_total asked for it.
+   * Set if count_total was.
    *
    * @generated from field: optional int32 total_size = 3;
    */
@@ -372,6 +401,8 @@ export const ListOptimizationsResponseSchema: GenMessage<ListOptimizationsRespon
  */
 export type WatchOptimizationRequest = Message<"sigrun.v1.WatchOptimizationRequest"> & {
   /**
+   * UUID.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -418,6 +449,8 @@ export const WatchOptimizationResponseSchema: GenMessage<WatchOptimizationRespon
  */
 export type CancelOptimizationRequest = Message<"sigrun.v1.CancelOptimizationRequest"> & {
   /**
+   * UUID.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -457,6 +490,8 @@ export const OptimizationStatus = {
   UNSPECIFIED: 0,
 
   /**
+   * Waiting for a gateway.
+   *
    * @generated from enum value: OPTIMIZATION_STATUS_PENDING = 1;
    */
   PENDING: 1,
@@ -494,12 +529,17 @@ export const OptimizationStatusSchema: GenEnum<OptimizationStatus> = /*@__PURE__
   enumDesc(file_sigrun_v1_optimization_service, 0);
 
 /**
- * The optimizations that ProgramService.OptimizeProgram starts.
+ * Optimizations, which ProgramService.OptimizeProgram starts.
+ * Every method may also fail with UNAVAILABLE (STORE_UNAVAILABLE); the default deadline is 5 s, and
+ * a watch has none.
  *
  * @generated from service sigrun.v1.OptimizationService
  */
 export const OptimizationService: GenService<{
   /**
+   * Gives an optimization.
+   * Errors: INVALID_ARGUMENT if the id is no UUID; NOT_FOUND.
+   *
    * @generated from rpc sigrun.v1.OptimizationService.GetOptimization
    */
   getOptimization: {
@@ -508,6 +548,9 @@ export const OptimizationService: GenService<{
     output: typeof GetOptimizationResponseSchema;
   },
   /**
+   * Gives a page of optimizations.
+   * Errors: INVALID_ARGUMENT (FILTER_INVALID, PAGE_TOKEN_INVALID, REQUEST_INVALID).
+   *
    * @generated from rpc sigrun.v1.OptimizationService.ListOptimizations
    */
   listOptimizations: {
@@ -516,7 +559,9 @@ export const OptimizationService: GenService<{
     output: typeof ListOptimizationsResponseSchema;
   },
   /**
-   * Every step of its progress, until it ends; the first event is where it stands now, the last one its end. A heartbeat where nothing was told for 10 s.
+   * Reports the optimization as it is now, then at each step, and last at its end.
+   * A heartbeat comes after every 10 s without a step. One gateway serves 100 such calls.
+   * Errors: NOT_FOUND; RESOURCE_EXHAUSTED (OVERLOADED).
    *
    * @generated from rpc sigrun.v1.OptimizationService.WatchOptimization
    */
@@ -526,7 +571,8 @@ export const OptimizationService: GenService<{
     output: typeof WatchOptimizationResponseSchema;
   },
   /**
-   * Ends it, on whichever gateway it is under way; the program stays as it was. FAILED_PRECONDITION where it has ended already.
+   * Ends an optimization at once, on whichever gateway; the program stays unchanged.
+   * Errors: NOT_FOUND; FAILED_PRECONDITION (STATUS_CONFLICT) if it has ended.
    *
    * @generated from rpc sigrun.v1.OptimizationService.CancelOptimization
    */

@@ -25,6 +25,8 @@ export const file_sigrun_v1_program_service: GenFile = /*@__PURE__*/
  */
 export type Program = Message<"sigrun.v1.Program"> & {
   /**
+   * UUID; output only.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -37,26 +39,30 @@ export type Program = Message<"sigrun.v1.Program"> & {
   name: string;
 
   /**
+   * For people.
+   *
    * @generated from field: string description = 3;
    */
   description: string;
 
   /**
+   * UUID of the signature.
+   *
    * @generated from field: string signature_id = 4;
    */
   signatureId: string;
 
   /**
-   * On create and update: a signature to find or create. On read: the program's own.
-   * Where signature_id is given too and says another, INVALID_ARGUMENT.
+   * On create and update: a signature to find or create. On read: the program's signature.
+   * INVALID_ARGUMENT if signature_id is set as well and names another one.
    *
    * @generated from field: sigrun.v1.Signature signature = 5;
    */
   signature?: Signature | undefined;
 
   /**
-   * Run in order; each takes its inputs from the program's inputs and earlier modules' outputs.
-   * One Predict over the program's signature where left empty.
+   * Modules in the order in which they run; at most 50. Each takes its inputs from the program's
+   * inputs and the outputs of earlier modules. If empty: one Predict over the program's signature.
    *
    * @generated from field: repeated sigrun.v1.Module modules = 6;
    */
@@ -68,46 +74,56 @@ export type Program = Message<"sigrun.v1.Program"> & {
   lm?: LmSettings | undefined;
 
   /**
+   * Output only.
+   *
    * @generated from field: sigrun.v1.ProgramStatus status = 8;
    */
   status: ProgramStatus;
 
   /**
-   * The id under which a sidecar knows the newest revision; output only.
+   * Hash of the newest revision, by which sidecars know it; output only.
    *
    * @generated from field: string dspy_program_id = 9;
    */
   dspyProgramId: string;
 
   /**
-   * What the optimizer made: the JSON that DSPy's save() writes, as text; output only.
+   * What an optimizer made: the JSON that DSPy's save() writes, as text; output only.
    *
    * @generated from field: string compiled_state = 10;
    */
   compiledState: string;
 
   /**
-   * In the FULL view: score (of the newest revision, where it has one, from 0 to 1), baseline_score (what the optimization began with), evaluation
-   * (the newest completed: revision, score, examples), executions (of the newest 1,000: count, success_rate, duration_ms_avg, _p50, _p95 and _p99,
-   * input_tokens, output_tokens, lm_calls). Otherwise the score alone. Output only.
+   * Output only. In the FULL view:
+   * - score: of the newest revision, from 0 to 1, if it has one
+   * - baseline_score: score before the optimization
+   * - evaluation: the newest completed one: revision, score, examples
+   * - executions: of the newest 1,000: count, success_rate, duration_ms_avg, _p50, _p95, _p99,
+   *   input_tokens, output_tokens, lm_calls
+   * In the BASIC view: score alone.
    *
    * @generated from field: google.protobuf.Struct performance_metrics = 11;
    */
   performanceMetrics?: JsonObject | undefined;
 
   /**
-   * The newest; counts from 1; output only.
+   * Number of the newest revision, from 1; output only.
    *
    * @generated from field: uint32 revision = 12;
    */
   revision: number;
 
   /**
+   * At most 64 labels, keys like "team", values of at most 256 characters.
+   *
    * @generated from field: map<string, string> labels = 13;
    */
   labels: { [key: string]: string };
 
   /**
+   * Changes with every change of the program.
+   *
    * @generated from field: string etag = 14;
    */
   etag: string;
@@ -123,35 +139,37 @@ export type Program = Message<"sigrun.v1.Program"> & {
   updatedAt?: Timestamp | undefined;
 
   /**
-   * The newest executions, where ListPrograms was asked for them, in the BASIC view.
+   * Newest executions in the BASIC view, if ListPrograms asked for them; output only.
    *
    * @generated from field: repeated sigrun.v1.Execution latest_executions = 17;
    */
   latestExecutions: Execution[];
 
   /**
-   * 0 where none is; output only.
+   * Number of the deployed revision; 0 if none is deployed; output only.
    *
    * @generated from field: uint32 deployed_revision = 18;
    */
   deployedRevision: number;
 
   /**
-   * For machines: ^[a-z][a-z0-9-]{0,61}[a-z0-9]$, never like a UUID, unique, for ever. Made from the name where left empty
-   * ("complex-qa-program", with a suffix where that is taken).
+   * Unique name that never changes: ^[a-z][a-z0-9-]{0,61}[a-z0-9]$, and not like a UUID.
+   * If empty on create: made from the name ("complex-qa-program"), with a suffix if that is taken.
    *
    * @generated from field: string handle = 19;
    */
   handle: string;
 
   /**
-   * Why status is error; output only.
+   * For people: why status is error; output only.
    *
    * @generated from field: string error_message = 20;
    */
   errorMessage: string;
 
   /**
+   * ErrorReason without its prefix; output only.
+   *
    * @generated from field: string error_reason = 21;
    */
   errorReason: string;
@@ -169,52 +187,57 @@ export const ProgramSchema: GenMessage<Program> = /*@__PURE__*/
  */
 export type Module = Message<"sigrun.v1.Module"> & {
   /**
+   * Name in this program, for input_from and for the steps of an execution.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * A DSPy module: Predict, ChainOfThought, ... (CatalogService lists them).
+   * DSPy module in CatalogService.ListModules: Predict, ChainOfThought, ...
    *
    * @generated from field: string type = 2;
    */
   type: string;
 
   /**
-   * The program's own signature where left out.
+   * The program's signature if unset.
    *
    * @generated from field: sigrun.v1.Signature signature = 3;
    */
   signature?: Signature | undefined;
 
   /**
+   * Parameters in CatalogService.ListModules.
+   *
    * @generated from field: google.protobuf.Struct params = 4;
    */
   params?: JsonObject | undefined;
 
   /**
-   * Over the program's settings, for this module.
+   * Settings for this module; each one that is set overrides the program's.
    *
    * @generated from field: sigrun.v1.LmSettings lm = 5;
    */
   lm?: LmSettings | undefined;
 
   /**
-   * Where an input does not come from the field of its own name: input name -> "field" or "module.field".
+   * Source of an input that is not the field of its own name: input name -> "field" (an input of
+   * the program) or "module.field" (an output of a module).
    *
    * @generated from field: map<string, string> input_from = 6;
    */
   inputFrom: { [key: string]: string };
 
   /**
-   * For modules that wrap another (BestOfN, Refine).
+   * Module that this one wraps, for BestOfN, Refine and MultiChainComparison; the default if empty.
    *
    * @generated from field: repeated sigrun.v1.Module modules = 7;
    */
   modules: Module[];
 
   /**
-   * Names of tools that the operator has configured.
+   * Names in CatalogService.ListTools, for ReAct.
    *
    * @generated from field: repeated string tools = 8;
    */
@@ -233,38 +256,44 @@ export const ModuleSchema: GenMessage<Module> = /*@__PURE__*/
  */
 export type LmSettings = Message<"sigrun.v1.LmSettings"> & {
   /**
-   * provider/model, as DSPy writes it; the server's default where empty.
+   * provider/model, as DSPy writes it; the server's default if empty.
+   * Only models that the operator allows.
    *
    * @generated from field: string model = 1;
    */
   model: string;
 
   /**
+   * From 0 to 5.
+   *
    * @generated from field: optional double temperature = 2;
    */
   temperature?: number | undefined;
 
   /**
+   * Maximum number of tokens of an answer, from 1 to 1,000,000.
+   *
    * @generated from field: optional uint32 max_tokens = 3;
    */
   maxTokens?: number | undefined;
 
   /**
-   * top_p, stop, seed, reasoning_effort, ...: an allow-list, never an address or a key.
+   * Any of top_p, stop, seed, presence_penalty, frequency_penalty, reasoning_effort; never an
+   * address or a key.
    *
    * @generated from field: google.protobuf.Struct params = 4;
    */
   params?: JsonObject | undefined;
 
   /**
-   * ChatAdapter, JSONAdapter, XMLAdapter; the model's best where empty.
+   * ChatAdapter, JSONAdapter or XMLAdapter; the best one for the model if empty.
    *
    * @generated from field: string adapter = 5;
    */
   adapter: string;
 
   /**
-   * Off where unset.
+   * Caches answers in the memory of the sidecar; off if unset.
    *
    * @generated from field: optional bool cache = 6;
    */
@@ -279,28 +308,35 @@ export const LmSettingsSchema: GenMessage<LmSettings> = /*@__PURE__*/
   messageDesc(file_sigrun_v1_program_service, 2);
 
 /**
+ * An unchanging version of a program.
+ *
  * @generated from message sigrun.v1.Revision
  */
 export type Revision = Message<"sigrun.v1.Revision"> & {
   /**
+   * UUID of the program.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
 
   /**
+   * From 1.
+   *
    * @generated from field: uint32 number = 2;
    */
   number: number;
 
   /**
-   * created, updated, optimized, rolled_back, imported
+   * created, updated, optimized, rolled_back or imported.
    *
    * @generated from field: string origin = 3;
    */
   origin: string;
 
   /**
-   * The optimization that made it, or what it was rolled back to; else empty.
+   * UUID of the optimization that made it, or made the revision that it was rolled back to; else
+   * empty.
    *
    * @generated from field: string optimization_id = 4;
    */
@@ -312,13 +348,15 @@ export type Revision = Message<"sigrun.v1.Revision"> & {
   modules: Module[];
 
   /**
-   * In GetRevision alone.
+   * JSON that DSPy's save() writes, as text; in GetRevision only.
    *
    * @generated from field: string compiled_state = 6;
    */
   compiledState: string;
 
   /**
+   * Score on held-out examples, from 0 to 1; set if an optimization made the revision.
+   *
    * @generated from field: optional double score = 7;
    */
   score?: number | undefined;
@@ -339,6 +377,8 @@ export type Revision = Message<"sigrun.v1.Revision"> & {
   lm?: LmSettings | undefined;
 
   /**
+   * UUID of the signature.
+   *
    * @generated from field: string signature_id = 11;
    */
   signatureId: string;
@@ -349,6 +389,8 @@ export type Revision = Message<"sigrun.v1.Revision"> & {
   signature?: Signature | undefined;
 
   /**
+   * Hash of the revision's content, by which sidecars know it.
+   *
    * @generated from field: string dspy_program_id = 13;
    */
   dspyProgramId: string;
@@ -362,18 +404,20 @@ export const RevisionSchema: GenMessage<Revision> = /*@__PURE__*/
   messageDesc(file_sigrun_v1_program_service, 3);
 
 /**
+ * Inputs with the answer that is expected.
+ *
  * @generated from message sigrun.v1.Example
  */
 export type Example = Message<"sigrun.v1.Example"> & {
   /**
-   * All of the signature's inputs that have no default, coerced as a run's are.
+   * All inputs of the signature that have no default; coerced as the values of a run.
    *
    * @generated from field: google.protobuf.Struct inputs = 1;
    */
   inputs?: JsonObject | undefined;
 
   /**
-   * What a good answer is: those of the signature's outputs that a metric looks at, and any others. A judge needs none.
+   * Expected outputs: those that a metric looks at, and any others. A judge needs none.
    *
    * @generated from field: google.protobuf.Struct outputs = 2;
    */
@@ -392,18 +436,22 @@ export const ExampleSchema: GenMessage<Example> = /*@__PURE__*/
  */
 export type CreateProgramRequest = Message<"sigrun.v1.CreateProgramRequest"> & {
   /**
-   * name is required, and one of signature_id and signature.
+   * Needs name, and signature_id or signature.
    *
    * @generated from field: sigrun.v1.Program program = 1;
    */
   program?: Program | undefined;
 
   /**
+   * UUID that the caller chooses; the same request with it gets the same program.
+   *
    * @generated from field: string request_id = 2;
    */
   requestId: string;
 
   /**
+   * Checks the request and writes nothing.
+   *
    * @generated from field: bool validate_only = 3;
    */
   validateOnly: boolean;
@@ -438,6 +486,8 @@ export const CreateProgramResponseSchema: GenMessage<CreateProgramResponse> = /*
  */
 export type GetProgramRequest = Message<"sigrun.v1.GetProgramRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -477,36 +527,43 @@ export const GetProgramResponseSchema: GenMessage<GetProgramResponse> = /*@__PUR
  */
 export type ListProgramsRequest = Message<"sigrun.v1.ListProgramsRequest"> & {
   /**
+   * AIP-160: 'status = DEPLOYED AND labels.team = "search"'.
+   *
    * @generated from field: string filter = 1;
    */
   filter: string;
 
   /**
+   * AIP-132: "name"; newest first if empty.
+   *
    * @generated from field: string order_by = 2;
    */
   orderBy: string;
 
   /**
-   * 50 where 0, 1,000 where above; negative is INVALID_ARGUMENT. A page ends early at 3 MiB.
+   * Maximum number of programs: 50 if 0, at most 1,000; negative is INVALID_ARGUMENT.
+   * A page also ends at 3 MiB.
    *
    * @generated from field: int32 page_size = 3;
    */
   pageSize: number;
 
   /**
+   * next_page_token of the page before; empty for the first page.
+   *
    * @generated from field: string page_token = 4;
    */
   pageToken: string;
 
   /**
-   * Passed over after the token's place.
+   * Number of programs to leave out at the beginning of this page.
    *
    * @generated from field: int32 skip = 5;
    */
   skip: number;
 
   /**
-   * How many of each program's newest executions to bring along.
+   * Number of each program's newest executions to add, at most 100.
    *
    * @generated from field: int32 latest_executions_count = 6;
    */
@@ -518,12 +575,14 @@ export type ListProgramsRequest = Message<"sigrun.v1.ListProgramsRequest"> & {
   view: ProgramView;
 
   /**
+   * Counts all programs that match.
+   *
    * @generated from field: bool count_total = 8;
    */
   countTotal: boolean;
 
   /**
-   * One program for each value of these fields: the first in the order asked for.
+   * Keeps the first program, in the order asked for, of each value of these fields.
    *
    * @generated from field: repeated string distinct_on = 9;
    */
@@ -547,12 +606,14 @@ export type ListProgramsResponse = Message<"sigrun.v1.ListProgramsResponse"> & {
   programs: Program[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
 
   /**
-   * Only where count_total asked for it.
+   * Set if count_total was.
    *
    * @generated from field: optional int32 total_size = 3;
    */
@@ -571,20 +632,23 @@ export const ListProgramsResponseSchema: GenMessage<ListProgramsResponse> = /*@_
  */
 export type UpdateProgramRequest = Message<"sigrun.v1.UpdateProgramRequest"> & {
   /**
-   * Its id (or handle) says which; its etag, where set, must hold.
+   * id (UUID or handle) names the program; an etag, if set, must be current.
    *
    * @generated from field: sigrun.v1.Program program = 1;
    */
   program?: Program | undefined;
 
   /**
-   * The populated fields where left out.
+   * Any of name, description, labels, signature, signature_id, modules, lm.
+   * If left out: those that are set in program.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
 
   /**
+   * Checks the request and writes nothing.
+   *
    * @generated from field: bool validate_only = 3;
    */
   validateOnly: boolean;
@@ -619,16 +683,22 @@ export const UpdateProgramResponseSchema: GenMessage<UpdateProgramResponse> = /*
  */
 export type DeleteProgramRequest = Message<"sigrun.v1.DeleteProgramRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
+   * If set, must be current.
+   *
    * @generated from field: string etag = 2;
    */
   etag: string;
 
   /**
+   * Deletes the program's executions as well.
+   *
    * @generated from field: bool force = 3;
    */
   force: boolean;
@@ -659,6 +729,8 @@ export const DeleteProgramResponseSchema: GenMessage<DeleteProgramResponse> = /*
  */
 export type CompileProgramRequest = Message<"sigrun.v1.CompileProgramRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
@@ -693,36 +765,46 @@ export const CompileProgramResponseSchema: GenMessage<CompileProgramResponse> = 
  */
 export type ExecuteProgramRequest = Message<"sigrun.v1.ExecuteProgramRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
 
   /**
+   * Values by the names of the signature's inputs.
+   *
    * @generated from field: google.protobuf.Struct inputs = 2;
    */
   inputs?: JsonObject | undefined;
 
   /**
-   * A UUID of the caller's. While a run under it stands on record, the same call again waits for it and gets its result, also a
-   * failed one, and nothing runs twice; another body is ALREADY_EXISTS. A call refused before its record leaves nothing.
+   * UUID that the caller chooses. As long as the run's record exists, the same call waits for the
+   * run and gets its result, also a failed one, and nothing runs twice.
+   * Another request with it is ALREADY_EXISTS. A call that is refused before its record leaves
+   * nothing behind.
    *
    * @generated from field: string request_id = 3;
    */
   requestId: string;
 
   /**
+   * At most 64 labels, keys like "team", values of at most 256 characters.
+   *
    * @generated from field: map<string, string> labels = 4;
    */
   labels: { [key: string]: string };
 
   /**
-   * Over the program's own settings, for this run.
+   * Settings for this run; each one that is set overrides those of the program and its modules.
    *
    * @generated from field: sigrun.v1.LmSettings lm = 5;
    */
   lm?: LmSettings | undefined;
 
   /**
+   * 0: the deployed revision, or the newest one if none is deployed.
+   *
    * @generated from field: uint32 revision = 6;
    */
   revision: number;
@@ -740,12 +822,14 @@ export const ExecuteProgramRequestSchema: GenMessage<ExecuteProgramRequest> = /*
  */
 export type ExecuteProgramResponse = Message<"sigrun.v1.ExecuteProgramResponse"> & {
   /**
+   * Values by the names of the signature's outputs.
+   *
    * @generated from field: google.protobuf.Struct outputs = 1;
    */
   outputs?: JsonObject | undefined;
 
   /**
-   * Its record, without inputs and outputs: the caller has both.
+   * Record of the run, without inputs and outputs, which the caller has.
    *
    * @generated from field: sigrun.v1.Execution execution = 2;
    */
@@ -764,16 +848,22 @@ export const ExecuteProgramResponseSchema: GenMessage<ExecuteProgramResponse> = 
  */
 export type StreamProgramRequest = Message<"sigrun.v1.StreamProgramRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
 
   /**
+   * Values by the names of the signature's inputs.
+   *
    * @generated from field: google.protobuf.Struct inputs = 2;
    */
   inputs?: JsonObject | undefined;
 
   /**
+   * As in ExecuteProgramRequest.
+   *
    * @generated from field: string request_id = 3;
    */
   requestId: string;
@@ -802,7 +892,8 @@ export const StreamProgramRequestSchema: GenMessage<StreamProgramRequest> = /*@_
   messageDesc(file_sigrun_v1_program_service, 19);
 
 /**
- * started, then chunks (and a reset where the model must begin again), then done. A request_id sent again gets started and done.
+ * started, then chunks, and a reset if the model begins again, then done.
+ * A repeated request_id gets started and done.
  *
  * @generated from message sigrun.v1.StreamProgramResponse
  */
@@ -812,6 +903,8 @@ export type StreamProgramResponse = Message<"sigrun.v1.StreamProgramResponse"> &
    */
   event: {
     /**
+     * The record as it was committed before the model was asked.
+     *
      * @generated from field: sigrun.v1.Execution started = 1;
      */
     value: Execution;
@@ -847,15 +940,21 @@ export const StreamProgramResponseSchema: GenMessage<StreamProgramResponse> = /*
   messageDesc(file_sigrun_v1_program_service, 20);
 
 /**
+ * A piece of a text output. The pieces since the last reset of the module add up to its value.
+ *
  * @generated from message sigrun.v1.Chunk
  */
 export type Chunk = Message<"sigrun.v1.Chunk"> & {
   /**
+   * Name of the module in the program.
+   *
    * @generated from field: string module = 1;
    */
   module: string;
 
   /**
+   * Name of the output.
+   *
    * @generated from field: string field = 2;
    */
   field: string;
@@ -874,17 +973,21 @@ export const ChunkSchema: GenMessage<Chunk> = /*@__PURE__*/
   messageDesc(file_sigrun_v1_program_service, 21);
 
 /**
- * Forget what came from this module: it is asked again.
+ * Discard the chunks of this module: the model is asked again.
  *
  * @generated from message sigrun.v1.Reset
  */
 export type Reset = Message<"sigrun.v1.Reset"> & {
   /**
+   * Name of the module in the program.
+   *
    * @generated from field: string module = 1;
    */
   module: string;
 
   /**
+   * Number of the new attempt.
+   *
    * @generated from field: uint32 attempt = 2;
    */
   attempt: number;
@@ -902,6 +1005,8 @@ export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
  */
 export type BatchExecuteProgramRequest = Message<"sigrun.v1.BatchExecuteProgramRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
@@ -912,23 +1017,29 @@ export type BatchExecuteProgramRequest = Message<"sigrun.v1.BatchExecuteProgramR
   items: BatchItem[];
 
   /**
+   * Labels of all items.
+   *
    * @generated from field: map<string, string> labels = 3;
    */
   labels: { [key: string]: string };
 
   /**
+   * As in ExecuteProgramRequest.
+   *
    * @generated from field: sigrun.v1.LmSettings lm = 4;
    */
   lm?: LmSettings | undefined;
 
   /**
-   * How many at a time; the server's own bound where 0.
+   * Number of items at a time: 16 if 0, at most 256.
    *
    * @generated from field: uint32 concurrency = 5;
    */
   concurrency: number;
 
   /**
+   * 0: the deployed revision, or the newest one if none is deployed.
+   *
    * @generated from field: uint32 revision = 6;
    */
   revision: number;
@@ -946,16 +1057,22 @@ export const BatchExecuteProgramRequestSchema: GenMessage<BatchExecuteProgramReq
  */
 export type BatchItem = Message<"sigrun.v1.BatchItem"> & {
   /**
+   * Values by the names of the signature's inputs.
+   *
    * @generated from field: google.protobuf.Struct inputs = 1;
    */
   inputs?: JsonObject | undefined;
 
   /**
+   * As in ExecuteProgramRequest.
+   *
    * @generated from field: string request_id = 2;
    */
   requestId: string;
 
   /**
+   * Labels of this item, beside those of the batch.
+   *
    * @generated from field: map<string, string> labels = 3;
    */
   labels: { [key: string]: string };
@@ -973,7 +1090,7 @@ export const BatchItemSchema: GenMessage<BatchItem> = /*@__PURE__*/
  */
 export type BatchExecuteProgramResponse = Message<"sigrun.v1.BatchExecuteProgramResponse"> & {
   /**
-   * Which of the request's items this answers.
+   * Place of the item in the request, from 0.
    *
    * @generated from field: uint32 index = 1;
    */
@@ -1005,7 +1122,7 @@ export const BatchExecuteProgramResponseSchema: GenMessage<BatchExecuteProgramRe
   messageDesc(file_sigrun_v1_program_service, 25);
 
 /**
- * What a call of its own would have ended with.
+ * The error that a call for this item alone would have.
  *
  * @generated from message sigrun.v1.Failure
  */
@@ -1018,13 +1135,15 @@ export type Failure = Message<"sigrun.v1.Failure"> & {
   code: number;
 
   /**
-   * An ErrorReason without its prefix.
+   * ErrorReason without its prefix.
    *
    * @generated from field: string reason = 2;
    */
   reason: string;
 
   /**
+   * For people.
+   *
    * @generated from field: string message = 3;
    */
   message: string;
@@ -1035,7 +1154,7 @@ export type Failure = Message<"sigrun.v1.Failure"> & {
   violations: FieldViolation[];
 
   /**
-   * Where it got as far as a record.
+   * UUID of the record; empty if there is none.
    *
    * @generated from field: string execution_id = 5;
    */
@@ -1054,54 +1173,60 @@ export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
  */
 export type OptimizeProgramRequest = Message<"sigrun.v1.OptimizeProgramRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
 
   /**
-   * One at least; two where there is no valset, and more for some optimizers. A request is 4 MiB at most.
+   * At least one example; at least two if valset is empty, and more for some optimizers.
+   * A request has at most 4 MiB.
    *
    * @generated from field: repeated sigrun.v1.Example dataset = 2;
    */
   dataset: Example[];
 
   /**
-   * "BootstrapFewShot" where empty; CatalogService.ListOptimizers has those there are.
+   * Name in CatalogService.ListOptimizers; "BootstrapFewShot" if empty.
    *
    * @generated from field: string optimizer = 3;
    */
   optimizer: string;
 
   /**
-   * exact_match over every output field where empty; several are a weighted mean.
+   * Several metrics are a weighted mean; exact_match over all outputs if empty.
    *
    * @generated from field: repeated sigrun.v1.Metric metrics = 4;
    */
   metrics: Metric[];
 
   /**
-   * The optimizer's own arguments, as DSPy names them: max_bootstrapped_demos, max_labeled_demos, ... DSPy's defaults for those left out.
+   * Arguments of the optimizer, named as in DSPy: max_bootstrapped_demos, max_labeled_demos, ...
+   * DSPy's defaults hold for those that are left out.
    *
    * @generated from field: google.protobuf.Struct config = 5;
    */
   config?: JsonObject | undefined;
 
   /**
-   * A UUID. The same request under it again gets the optimization that it started; another one is ALREADY_EXISTS.
+   * UUID that the caller chooses; the same request with it gets the optimization that it started.
+   * Another request with it is ALREADY_EXISTS.
    *
    * @generated from field: string request_id = 6;
    */
   requestId: string;
 
   /**
-   * Held out for the scores; a quarter of dataset, rounded up and chosen by seed, where empty.
+   * Examples for the scores, which the optimizer never sees. If empty: a quarter of dataset,
+   * rounded up and chosen by seed.
    *
    * @generated from field: repeated sigrun.v1.Example valset = 7;
    */
   valset: Example[];
 
   /**
-   * From 0 to 2^32-1; 0 where left out.
+   * From 0 to 2^32-1; 0 if unset.
    *
    * @generated from field: optional int64 seed = 8;
    */
@@ -1113,26 +1238,29 @@ export type OptimizeProgramRequest = Message<"sigrun.v1.OptimizeProgramRequest">
   budget?: Budget | undefined;
 
   /**
-   * Makes a revision also where the score did not rise.
+   * Makes a revision even if the score did not rise.
    *
    * @generated from field: bool keep_worse = 10;
    */
   keepWorse: boolean;
 
   /**
-   * For parts that an optimizer or a metric has beside the program's own model: teacher, prompt, task, reflection, judge (CatalogEntry.lms).
+   * Models of further parts of an optimizer or a metric (CatalogEntry.lms): teacher, prompt, task,
+   * reflection, judge.
    *
    * @generated from field: map<string, sigrun.v1.LmSettings> lms = 11;
    */
   lms: { [key: string]: LmSettings };
 
   /**
+   * At most 64 labels, keys like "team", values of at most 256 characters.
+   *
    * @generated from field: map<string, string> labels = 12;
    */
   labels: { [key: string]: string };
 
   /**
-   * The newest where 0.
+   * Revision to begin with; the newest if 0.
    *
    * @generated from field: uint32 base_revision = 14;
    */
@@ -1164,27 +1292,28 @@ export const OptimizeProgramResponseSchema: GenMessage<OptimizeProgramResponse> 
   messageDesc(file_sigrun_v1_program_service, 28);
 
 /**
- * Where it is spent the optimizer ends with what it has found by then; where it does not reach for the scores before, BUDGET_EXCEEDED.
+ * When a part of the budget is spent, the optimizer ends with its best program so far.
+ * If the budget does not suffice for the scores before, the optimization fails: BUDGET_EXCEEDED.
  *
  * @generated from message sigrun.v1.Budget
  */
 export type Budget = Message<"sigrun.v1.Budget"> & {
   /**
-   * Of each attempt, up to 12 hours; 300 s where unset.
+   * Time of each attempt: 300 s if unset, at most 12 hours.
    *
    * @generated from field: google.protobuf.Duration time = 1;
    */
   time?: Duration | undefined;
 
   /**
-   * Requests to models in all attempts together; no bound where 0.
+   * Requests to models in all attempts together; no limit if 0.
    *
    * @generated from field: int64 lm_calls = 2;
    */
   lmCalls: bigint;
 
   /**
-   * Input and output tokens of all attempts together; no bound where 0.
+   * Input and output tokens of all attempts together; no limit if 0.
    *
    * @generated from field: int64 tokens = 3;
    */
@@ -1203,12 +1332,14 @@ export const BudgetSchema: GenMessage<Budget> = /*@__PURE__*/
  */
 export type EvaluateProgramRequest = Message<"sigrun.v1.EvaluateProgramRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
 
   /**
-   * One at least.
+   * At least one example.
    *
    * @generated from field: repeated sigrun.v1.Example dataset = 2;
    */
@@ -1222,19 +1353,21 @@ export type EvaluateProgramRequest = Message<"sigrun.v1.EvaluateProgramRequest">
   metrics: Metric[];
 
   /**
+   * 0: the deployed revision, or the newest one if none is deployed.
+   *
    * @generated from field: uint32 revision = 4;
    */
   revision: number;
 
   /**
-   * Examples at a time: 16 where 0, 256 at most.
+   * Number of examples at a time: 16 if 0, at most 256.
    *
    * @generated from field: uint32 concurrency = 5;
    */
   concurrency: number;
 
   /**
-   * Over the program's own settings, for these runs; a judge is asked with the program's own.
+   * Settings for these runs, over those of the program; a judge keeps the program's own.
    *
    * @generated from field: sigrun.v1.LmSettings lm = 6;
    */
@@ -1282,28 +1415,28 @@ export const EvaluateProgramResponseSchema: GenMessage<EvaluateProgramResponse> 
  */
 export type ExampleResult = Message<"sigrun.v1.ExampleResult"> & {
   /**
-   * Which of the request's examples, from 0.
+   * Place of the example in the request, from 0.
    *
    * @generated from field: uint32 index = 1;
    */
   index: number;
 
   /**
-   * Unset where it failed.
+   * Unset if the example failed.
    *
    * @generated from field: google.protobuf.Struct outputs = 2;
    */
   outputs?: JsonObject | undefined;
 
   /**
-   * From 0 to 1; 0 where it failed.
+   * From 0 to 1; 0 if the example failed.
    *
    * @generated from field: double score = 3;
    */
   score: number;
 
   /**
-   * Why it failed, where it did.
+   * Unset if the example did not fail.
    *
    * @generated from field: sigrun.v1.Failure failure = 4;
    */
@@ -1322,26 +1455,29 @@ export const ExampleResultSchema: GenMessage<ExampleResult> = /*@__PURE__*/
  */
 export type EvaluationSummary = Message<"sigrun.v1.EvaluationSummary"> & {
   /**
-   * From 0 to 1.
+   * Mean over all examples, from 0 to 1.
    *
    * @generated from field: double score = 1;
    */
   score: number;
 
   /**
-   * Each metric's mean, by its name; where two have the same by "name:field", and by "name[1]", its place in the request, where that is the same, too.
+   * Mean of each metric, by its name. Metrics of the same name are "name:field"; if the fields are
+   * the same as well, "name[1]", by the place in the request.
    *
    * @generated from field: map<string, double> metric_scores = 2;
    */
   metricScores: { [key: string]: number };
 
   /**
+   * Number of examples.
+   *
    * @generated from field: uint32 examples = 3;
    */
   examples: number;
 
   /**
-   * Those of them that failed, and count as 0.
+   * Number of examples that failed and count as 0.
    *
    * @generated from field: uint32 failures = 4;
    */
@@ -1365,18 +1501,22 @@ export const EvaluationSummarySchema: GenMessage<EvaluationSummary> = /*@__PURE_
  */
 export type DeployProgramRequest = Message<"sigrun.v1.DeployProgramRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
 
   /**
-   * The newest where 0.
+   * The newest if 0.
    *
    * @generated from field: uint32 revision = 2;
    */
   revision: number;
 
   /**
+   * If set, must be current.
+   *
    * @generated from field: string etag = 3;
    */
   etag: string;
@@ -1411,11 +1551,15 @@ export const DeployProgramResponseSchema: GenMessage<DeployProgramResponse> = /*
  */
 export type UndeployProgramRequest = Message<"sigrun.v1.UndeployProgramRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
 
   /**
+   * If set, must be current.
+   *
    * @generated from field: string etag = 2;
    */
   etag: string;
@@ -1450,11 +1594,15 @@ export const UndeployProgramResponseSchema: GenMessage<UndeployProgramResponse> 
  */
 export type GetRevisionRequest = Message<"sigrun.v1.GetRevisionRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
 
   /**
+   * 0: the deployed revision, or the newest one if none is deployed.
+   *
    * @generated from field: uint32 revision = 2;
    */
   revision: number;
@@ -1489,18 +1637,23 @@ export const GetRevisionResponseSchema: GenMessage<GetRevisionResponse> = /*@__P
  */
 export type ListRevisionsRequest = Message<"sigrun.v1.ListRevisionsRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
 
   /**
-   * 50 where 0, 1,000 where above; negative is INVALID_ARGUMENT. A page ends early at 3 MiB.
+   * Maximum number of revisions: 50 if 0, at most 1,000; negative is INVALID_ARGUMENT.
+   * A page also ends at 3 MiB.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
+   * next_page_token of the page before; empty for the first page.
+   *
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
@@ -1513,26 +1666,28 @@ export type ListRevisionsRequest = Message<"sigrun.v1.ListRevisionsRequest"> & {
   filter: string;
 
   /**
-   * AIP-132: "score desc"; the newest first where empty.
+   * AIP-132: "score desc"; newest first if empty.
    *
    * @generated from field: string order_by = 5;
    */
   orderBy: string;
 
   /**
-   * Passed over after the token's place.
+   * Number of revisions to leave out at the beginning of this page.
    *
    * @generated from field: int32 skip = 6;
    */
   skip: number;
 
   /**
+   * Counts all revisions that match.
+   *
    * @generated from field: bool count_total = 7;
    */
   countTotal: boolean;
 
   /**
-   * One revision for each value of these fields: the first in the order asked for.
+   * Keeps the first revision, in the order asked for, of each value of these fields.
    *
    * @generated from field: repeated string distinct_on = 8;
    */
@@ -1551,17 +1706,21 @@ export const ListRevisionsRequestSchema: GenMessage<ListRevisionsRequest> = /*@_
  */
 export type ListRevisionsResponse = Message<"sigrun.v1.ListRevisionsResponse"> & {
   /**
+   * Without compiled_state.
+   *
    * @generated from field: repeated sigrun.v1.Revision revisions = 1;
    */
   revisions: Revision[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
 
   /**
-   * Only where count_total asked for it.
+   * Set if count_total was.
    *
    * @generated from field: optional int32 total_size = 3;
    */
@@ -1580,21 +1739,29 @@ export const ListRevisionsResponseSchema: GenMessage<ListRevisionsResponse> = /*
  */
 export type RollbackProgramRequest = Message<"sigrun.v1.RollbackProgramRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
 
   /**
+   * An earlier revision; not 0.
+   *
    * @generated from field: uint32 revision = 2;
    */
   revision: number;
 
   /**
+   * If set, must be current.
+   *
    * @generated from field: string etag = 3;
    */
   etag: string;
 
   /**
+   * UUID that the caller chooses; the same request with it makes no second revision.
+   *
    * @generated from field: string request_id = 4;
    */
   requestId: string;
@@ -1629,26 +1796,29 @@ export const RollbackProgramResponseSchema: GenMessage<RollbackProgramResponse> 
  */
 export type ImportProgramStateRequest = Message<"sigrun.v1.ImportProgramStateRequest"> & {
   /**
+   * UUID or handle.
+   *
    * @generated from field: string program_id = 1;
    */
   programId: string;
 
   /**
-   * The JSON that DSPy's save() writes, as text, of a program with these modules; INVALID_ARGUMENT says where it is another's. Models in it are not used.
+   * JSON that DSPy's save() writes, as text, of a program with these modules.
+   * Models in it are ignored.
    *
    * @generated from field: string compiled_state = 2;
    */
   compiledState: string;
 
   /**
-   * ABORTED where it is given and no longer holds.
+   * If set, must be current.
    *
    * @generated from field: string etag = 3;
    */
   etag: string;
 
   /**
-   * A UUID. The same request under it again makes no second revision.
+   * UUID that the caller chooses; the same request with it makes no second revision.
    *
    * @generated from field: string request_id = 4;
    */
@@ -1689,26 +1859,36 @@ export const ProgramStatus = {
   UNSPECIFIED: 0,
 
   /**
+   * Not built yet.
+   *
    * @generated from enum value: PROGRAM_STATUS_DRAFT = 1;
    */
   DRAFT: 1,
 
   /**
+   * Built by DSPy.
+   *
    * @generated from enum value: PROGRAM_STATUS_READY = 2;
    */
   READY: 2,
 
   /**
+   * Made by an optimizer, or imported.
+   *
    * @generated from enum value: PROGRAM_STATUS_OPTIMIZED = 3;
    */
   OPTIMIZED: 3,
 
   /**
+   * A revision is deployed.
+   *
    * @generated from enum value: PROGRAM_STATUS_DEPLOYED = 4;
    */
   DEPLOYED: 4,
 
   /**
+   * DSPy cannot build it; see error_reason and error_message.
+   *
    * @generated from enum value: PROGRAM_STATUS_ERROR = 5;
    */
   ERROR: 5,
@@ -1761,15 +1941,21 @@ export const ProgramViewSchema: GenEnum<ProgramView> = /*@__PURE__*/
   enumDesc(file_sigrun_v1_program_service, 1);
 
 /**
- * DSPy programs: registered, run, optimized and deployed.
- * Every program_id, and every id of a program, takes the UUID or the handle.
- * revision 0 means the deployed revision where there is one, else the newest.
+ * DSPy programs: register, run, optimize and deploy them.
+ * Every program_id, and every id of a program, is the program's UUID or its handle.
+ * revision 0 is the deployed revision, or the newest one if none is deployed.
+ * Every method may also fail with UNAVAILABLE (STORE_UNAVAILABLE) or DEADLINE_EXCEEDED; the default
+ * deadline is 5 s, unless the method names another one.
  *
  * @generated from service sigrun.v1.ProgramService
  */
 export const ProgramService: GenService<{
   /**
-   * Finds or creates the signature, and makes revision 1. Status: draft.
+   * Creates a program with revision 1 in status draft; finds or creates its signature.
+   * Errors: INVALID_ARGUMENT (PROGRAM_INVALID, SIGNATURE_INVALID) with the path of each fault;
+   * ALREADY_EXISTS for the handle, the signature's name or the request_id; NOT_FOUND for
+   * signature_id; FAILED_PRECONDITION (NOT_ENABLED); UNAVAILABLE (SIDECAR_UNAVAILABLE) if modules
+   * name tools. Default deadline: 10 s.
    *
    * @generated from rpc sigrun.v1.ProgramService.CreateProgram
    */
@@ -1779,6 +1965,9 @@ export const ProgramService: GenService<{
     output: typeof CreateProgramResponseSchema;
   },
   /**
+   * Gives a program.
+   * Errors: NOT_FOUND.
+   *
    * @generated from rpc sigrun.v1.ProgramService.GetProgram
    */
   getProgram: {
@@ -1787,6 +1976,9 @@ export const ProgramService: GenService<{
     output: typeof GetProgramResponseSchema;
   },
   /**
+   * Gives a page of programs.
+   * Errors: INVALID_ARGUMENT (FILTER_INVALID, PAGE_TOKEN_INVALID, REQUEST_INVALID).
+   *
    * @generated from rpc sigrun.v1.ProgramService.ListPrograms
    */
   listPrograms: {
@@ -1795,8 +1987,9 @@ export const ProgramService: GenService<{
     output: typeof ListProgramsResponseSchema;
   },
   /**
-   * A change of signature, modules or lm makes a revision; one of name, description or labels does not.
-   * ABORTED where etag is given and no longer holds.
+   * Changes a program. A change of signature, modules or lm makes a new revision in status draft; a
+   * change of name, description or labels makes none.
+   * Errors: as CreateProgram; NOT_FOUND; ABORTED (ETAG_MISMATCH). Default deadline: 10 s.
    *
    * @generated from rpc sigrun.v1.ProgramService.UpdateProgram
    */
@@ -1806,7 +1999,9 @@ export const ProgramService: GenService<{
     output: typeof UpdateProgramResponseSchema;
   },
   /**
-   * Takes its revisions, executions and optimizations along. FAILED_PRECONDITION where it has executions and force is not set.
+   * Deletes a program with its revisions, executions and optimizations.
+   * Errors: NOT_FOUND; ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION (IN_USE) if the program has
+   * executions and force is not set.
    *
    * @generated from rpc sigrun.v1.ProgramService.DeleteProgram
    */
@@ -1817,6 +2012,9 @@ export const ProgramService: GenService<{
   },
   /**
    * Builds the program in the sidecar without running it: draft or error -> ready.
+   * Errors: NOT_FOUND; INVALID_ARGUMENT (PROGRAM_INVALID) if DSPy cannot build it, and its status
+   * becomes error; FAILED_PRECONDITION (NOT_ENABLED); UNAVAILABLE (SIDECAR_UNAVAILABLE).
+   * Default deadline: 10 s.
    *
    * @generated from rpc sigrun.v1.ProgramService.CompileProgram
    */
@@ -1826,7 +2024,15 @@ export const ProgramService: GenService<{
     output: typeof CompileProgramResponseSchema;
   },
   /**
-   * Checks inputs, records, runs, checks outputs, records, answers. The header sigrun-execution-id names the record before the model is asked.
+   * Runs the program once: checks and records the inputs, runs, checks and records the outputs, and
+   * answers. The response header sigrun-execution-id names the record.
+   * Errors before the record: INVALID_ARGUMENT (INPUT_INVALID) with paths; NOT_FOUND;
+   * ALREADY_EXISTS (REQUEST_ID_REUSED); UNAVAILABLE (SIDECAR_UNAVAILABLE).
+   * Errors with a record: INTERNAL (OUTPUT_INVALID); UNAVAILABLE (LM_UNAVAILABLE, INTERRUPTED,
+   * SIDECAR_UNAVAILABLE); RESOURCE_EXHAUSTED (LM_RATE_LIMITED); FAILED_PRECONDITION
+   * (LM_AUTH_FAILED, LM_NOT_CONFIGURED, LM_REFUSED, NOT_ENABLED); INVALID_ARGUMENT
+   * (CONTEXT_WINDOW_EXCEEDED, PROGRAM_INVALID); CANCELLED; DEADLINE_EXCEEDED.
+   * Default deadline: 30 s.
    *
    * @generated from rpc sigrun.v1.ProgramService.ExecuteProgram
    */
@@ -1836,7 +2042,8 @@ export const ProgramService: GenService<{
     output: typeof ExecuteProgramResponseSchema;
   },
   /**
-   * As ExecuteProgram, with the output fields as they are written.
+   * Runs the program as ExecuteProgram does, and sends text outputs while the model writes them.
+   * Errors and deadline: as ExecuteProgram.
    *
    * @generated from rpc sigrun.v1.ProgramService.StreamProgram
    */
@@ -1846,7 +2053,9 @@ export const ProgramService: GenService<{
     output: typeof StreamProgramResponseSchema;
   },
   /**
-   * Runs many inputs; answers each as it ends, in any order.
+   * Runs the program on many inputs, and answers each item as it ends, in any order.
+   * An item that fails is a Failure and does not end the call. Each item has a deadline of 30 s.
+   * Errors: INVALID_ARGUMENT; NOT_FOUND.
    *
    * @generated from rpc sigrun.v1.ProgramService.BatchExecuteProgram
    */
@@ -1856,9 +2065,13 @@ export const ProgramService: GenService<{
     output: typeof BatchExecuteProgramResponseSchema;
   },
   /**
-   * Starts an optimization in the background; on success the program has a new revision, with status optimized. Checks all of the request and builds
-   * the program first: INVALID_ARGUMENT with the path of everything that is wrong, NOT_FOUND, UNAVAILABLE while the sidecar is away. What goes wrong
-   * later stands on the record as error_reason.
+   * Starts an optimization in the background, and answers as soon as it is recorded. If the program
+   * becomes better, it has a new revision in status optimized.
+   * Checks the whole request and builds the program first.
+   * Errors: INVALID_ARGUMENT with the path of each fault; NOT_FOUND; ALREADY_EXISTS
+   * (REQUEST_ID_REUSED); UNAVAILABLE (SIDECAR_UNAVAILABLE). A later failure stands on the record,
+   * as Optimization.error_reason.
+   * Default deadline: 10 s.
    *
    * @generated from rpc sigrun.v1.ProgramService.OptimizeProgram
    */
@@ -1868,8 +2081,11 @@ export const ProgramService: GenService<{
     output: typeof OptimizeProgramResponseSchema;
   },
   /**
-   * Scores the program on examples; each example's result as it comes, in any order, the summary last. Recorded as an evaluation, not as executions.
-   * INVALID_ARGUMENT before anything runs; an example that fails scores 0 and does not end the call. 300 s where the caller sets no deadline.
+   * Scores the program on examples: the result of each as it is known, in any order, then the
+   * summary. It is recorded as an evaluation, not as executions.
+   * An example that fails scores 0 and does not end the call.
+   * Errors, before anything runs: INVALID_ARGUMENT; NOT_FOUND; UNAVAILABLE (SIDECAR_UNAVAILABLE).
+   * Default deadline: 300 s.
    *
    * @generated from rpc sigrun.v1.ProgramService.EvaluateProgram
    */
@@ -1880,6 +2096,7 @@ export const ProgramService: GenService<{
   },
   /**
    * Makes a ready or optimized revision the one that callers get.
+   * Errors: NOT_FOUND; FAILED_PRECONDITION (STATUS_CONFLICT); ABORTED (ETAG_MISMATCH).
    *
    * @generated from rpc sigrun.v1.ProgramService.DeployProgram
    */
@@ -1889,6 +2106,9 @@ export const ProgramService: GenService<{
     output: typeof DeployProgramResponseSchema;
   },
   /**
+   * Ends the deployment, so that callers get the newest revision.
+   * Errors: as DeployProgram.
+   *
    * @generated from rpc sigrun.v1.ProgramService.UndeployProgram
    */
   undeployProgram: {
@@ -1897,6 +2117,9 @@ export const ProgramService: GenService<{
     output: typeof UndeployProgramResponseSchema;
   },
   /**
+   * Gives a revision with its compiled_state.
+   * Errors: NOT_FOUND.
+   *
    * @generated from rpc sigrun.v1.ProgramService.GetRevision
    */
   getRevision: {
@@ -1905,6 +2128,9 @@ export const ProgramService: GenService<{
     output: typeof GetRevisionResponseSchema;
   },
   /**
+   * Gives a page of a program's revisions.
+   * Errors: NOT_FOUND; INVALID_ARGUMENT (FILTER_INVALID, PAGE_TOKEN_INVALID, REQUEST_INVALID).
+   *
    * @generated from rpc sigrun.v1.ProgramService.ListRevisions
    */
   listRevisions: {
@@ -1913,7 +2139,9 @@ export const ProgramService: GenService<{
     output: typeof ListRevisionsResponseSchema;
   },
   /**
-   * Makes an earlier revision's content, with its status, the newest revision.
+   * Makes a new revision with the content and the status of an earlier one.
+   * Errors: INVALID_ARGUMENT if revision is 0; NOT_FOUND; FAILED_PRECONDITION (STATUS_CONFLICT) if
+   * it is the newest; ABORTED (ETAG_MISMATCH); ALREADY_EXISTS (REQUEST_ID_REUSED).
    *
    * @generated from rpc sigrun.v1.ProgramService.RollbackProgram
    */
@@ -1923,7 +2151,11 @@ export const ProgramService: GenService<{
     output: typeof RollbackProgramResponseSchema;
   },
   /**
-   * Makes a revision of the state that DSPy's own save() wrote. GetRevision is the way back.
+   * Makes a new revision, in status optimized, of the state that DSPy's save() wrote. GetRevision
+   * gives such a state.
+   * Errors: INVALID_ARGUMENT (PROGRAM_INVALID) if the state is of another program; NOT_FOUND;
+   * ABORTED (ETAG_MISMATCH); ALREADY_EXISTS (REQUEST_ID_REUSED); UNAVAILABLE (SIDECAR_UNAVAILABLE).
+   * Default deadline: 10 s.
    *
    * @generated from rpc sigrun.v1.ProgramService.ImportProgramState
    */

@@ -26,15 +26,15 @@ export type Signature = Message<"sigrun.v1.Signature"> & {
   id: string;
 
   /**
-   * Unique, a Python class name: "ComplexSignature". Where left empty it is made from the fields and a hash of
-   * the whole signature: "QuestionToAnswer_3f9a1c".
+   * Unique name in the form of a Python class name: "ComplexSignature".
+   * If empty, made from the fields and a hash of the signature: "QuestionToAnswer_3f9a1c".
    *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
-   * What the model is told to do.
+   * Task for the model, in words.
    *
    * @generated from field: string instructions = 3;
    */
@@ -51,8 +51,9 @@ export type Signature = Message<"sigrun.v1.Signature"> & {
   outputs: Field[];
 
   /**
-   * DSPy's own notation, names and types alone: "question, context -> answer: str, confidence: float, sources: list[str]".
-   * On create it may stand in place of inputs and outputs; on read it is always there.
+   * Names and types in DSPy's notation:
+   * "question, context -> answer: str, confidence: float, sources: list[str]".
+   * On create it may replace inputs and outputs; on read it is always set.
    *
    * @generated from field: string text = 6;
    */
@@ -81,24 +82,29 @@ export const SignatureSchema: GenMessage<Signature> = /*@__PURE__*/
  */
 export type Field = Message<"sigrun.v1.Field"> & {
   /**
-   * ^[A-Za-z][A-Za-z0-9_]{0,62}$, no Python keyword, none that DSPy or pydantic take for themselves (config, lm, demos, signature,
-   * new_signature, prediction, self, fields, instructions, model_config, ...); unique over inputs and outputs together, also as a
-   * JSON name of protobuf (foo_bar and fooBar are the same).
+   * ^[A-Za-z][A-Za-z0-9_]{0,62}$, unique over inputs and outputs together.
+   * Names with the same JSON name in protobuf are equal: foo_bar and fooBar.
+   * Refused are Python keywords and names that DSPy or pydantic use themselves: config, lm, demos,
+   * signature, new_signature, prediction, self, fields, instructions, model_config, ...
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * DSPy's notation, "str" where left empty: str, int, float, bool, list[T], dict[K, T] with K str or int, Literal["a", "b"],
-   * Optional[T] (also T | None), and the aliases string, integer, boolean, List, Dict.
-   * Image, Audio, File, History, Code, datetime, Any and names that begin with a capital letter are kept for later, and refused today.
+   * Type in DSPy's notation; "str" if empty.
+   * str, int, float, bool, list[T], dict[K, T] with K str or int, Literal["a", "b"], Optional[T] or
+   * T | None, and the aliases string, integer, boolean, List, Dict.
+   * Image, Audio, File, History, Code, datetime, Any and names with a capital first letter are
+   * reserved, and refused today.
    *
    * @generated from field: string type = 2;
    */
   type: string;
 
   /**
+   * Meaning of the field, told to the model.
+   *
    * @generated from field: string description = 3;
    */
   description: string;
@@ -109,7 +115,7 @@ export type Field = Message<"sigrun.v1.Field"> & {
   constraints?: Constraints | undefined;
 
   /**
-   * Inputs only: taken where the caller leaves the field out.
+   * Value of an input that the caller leaves out; inputs only.
    *
    * @generated from field: google.protobuf.Value default_value = 5;
    */
@@ -128,7 +134,7 @@ export const FieldSchema: GenMessage<Field> = /*@__PURE__*/
  */
 export type Constraints = Message<"sigrun.v1.Constraints"> & {
   /**
-   * Of a string in characters (code points), of a list or dict in elements.
+   * Length of a string in characters (code points), of a list or dict in elements.
    *
    * @generated from field: optional uint32 min_length = 1;
    */
@@ -140,7 +146,7 @@ export type Constraints = Message<"sigrun.v1.Constraints"> & {
   maxLength?: number | undefined;
 
   /**
-   * Of a number, both inclusive.
+   * Inclusive bounds of a number.
    *
    * @generated from field: optional double min = 3;
    */
@@ -152,21 +158,21 @@ export type Constraints = Message<"sigrun.v1.Constraints"> & {
   max?: number | undefined;
 
   /**
-   * Further arguments of DSPy's field, from an allow-list (multiple_of, ...); told to the model, not checked here.
+   * Further arguments of DSPy's field, such as multiple_of; told to the model, not checked.
    *
    * @generated from field: google.protobuf.Struct other = 5;
    */
   other?: JsonObject | undefined;
 
   /**
-   * RE2 syntax; the whole string must match.
+   * RE2 pattern that the whole string must match.
    *
    * @generated from field: string pattern = 6;
    */
   pattern: string;
 
   /**
-   * Of a number, both exclusive.
+   * Exclusive bounds of a number.
    *
    * @generated from field: optional double gt = 7;
    */
@@ -186,26 +192,29 @@ export const ConstraintsSchema: GenMessage<Constraints> = /*@__PURE__*/
   messageDesc(file_sigrun_v1_signature_service, 2);
 
 /**
- * At most one for a path.
+ * A value that does not fit; at most one for each path.
  *
  * @generated from message sigrun.v1.FieldViolation
  */
 export type FieldViolation = Message<"sigrun.v1.FieldViolation"> & {
   /**
-   * Where: "sources[2]", "scores.k", "scores[\"a b\"]". In an error from the root of the request ("inputs.sources[2]",
-   * "program.modules[1].type"); in ValidateInputs and ValidateOutputs from the root of the values.
+   * Path: "sources[2]", "scores.k", "scores[\"a b\"]".
+   * In an error it begins at the root of the request: "program.modules[1].type".
+   * In ValidateInputs and ValidateOutputs it begins at the root of the values.
    *
    * @generated from field: string field = 1;
    */
   field: string;
 
   /**
+   * For people: what is wrong, and what would be right.
+   *
    * @generated from field: string description = 2;
    */
   description: string;
 
   /**
-   * missing, unknown, type, length, range, pattern, literal, ...
+   * For programs: missing, unknown, type, length, range, pattern, literal, ...
    *
    * @generated from field: string reason = 3;
    */
@@ -224,11 +233,15 @@ export const FieldViolationSchema: GenMessage<FieldViolation> = /*@__PURE__*/
  */
 export type CreateSignatureRequest = Message<"sigrun.v1.CreateSignatureRequest"> & {
   /**
+   * inputs and outputs, or text.
+   *
    * @generated from field: sigrun.v1.Signature signature = 1;
    */
   signature?: Signature | undefined;
 
   /**
+   * Checks the signature and writes nothing.
+   *
    * @generated from field: bool validate_only = 2;
    */
   validateOnly: boolean;
@@ -267,6 +280,8 @@ export type GetSignatureRequest = Message<"sigrun.v1.GetSignatureRequest"> & {
    */
   key: {
     /**
+     * UUID.
+     *
      * @generated from field: string id = 1;
      */
     value: string;
@@ -309,37 +324,49 @@ export const GetSignatureResponseSchema: GenMessage<GetSignatureResponse> = /*@_
  */
 export type ListSignaturesRequest = Message<"sigrun.v1.ListSignaturesRequest"> & {
   /**
+   * AIP-160: 'name = "ComplexSignature"'.
+   *
    * @generated from field: string filter = 1;
    */
   filter: string;
 
   /**
+   * AIP-132: "name"; newest first if empty.
+   *
    * @generated from field: string order_by = 2;
    */
   orderBy: string;
 
   /**
+   * Maximum number of signatures: 50 if 0, at most 1,000. A page also ends at 3 MiB.
+   *
    * @generated from field: int32 page_size = 3;
    */
   pageSize: number;
 
   /**
+   * next_page_token of the page before; empty for the first page.
+   *
    * @generated from field: string page_token = 4;
    */
   pageToken: string;
 
   /**
+   * Number of signatures to leave out at the beginning of this page.
+   *
    * @generated from field: int32 skip = 5;
    */
   skip: number;
 
   /**
+   * Counts all signatures that match.
+   *
    * @generated from field: bool count_total = 6;
    */
   countTotal: boolean;
 
   /**
-   * One signature for each value of these fields: the first in the order asked for.
+   * Keeps the first signature, in the order asked for, of each value of these fields.
    *
    * @generated from field: repeated string distinct_on = 7;
    */
@@ -363,12 +390,14 @@ export type ListSignaturesResponse = Message<"sigrun.v1.ListSignaturesResponse">
   signatures: Signature[];
 
   /**
+   * Empty on the last page.
+   *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
 
   /**
-   * Only where count_total asked for it.
+   * Set if count_total was.
    *
    * @generated from field: optional int32 total_size = 3;
    */
@@ -387,6 +416,8 @@ export const ListSignaturesResponseSchema: GenMessage<ListSignaturesResponse> = 
  */
 export type DeleteSignatureRequest = Message<"sigrun.v1.DeleteSignatureRequest"> & {
   /**
+   * UUID.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
@@ -421,18 +452,24 @@ export type ValidateInputsRequest = Message<"sigrun.v1.ValidateInputsRequest"> &
    */
   key: {
     /**
+     * UUID of a signature.
+     *
      * @generated from field: string id = 1;
      */
     value: string;
     case: "id";
   } | {
     /**
+     * Name of a signature.
+     *
      * @generated from field: string name = 2;
      */
     value: string;
     case: "name";
   } | {
     /**
+     * UUID or handle of a program; the signature of the revision that callers get.
+     *
      * @generated from field: string program_id = 4;
      */
     value: string;
@@ -457,7 +494,7 @@ export const ValidateInputsRequestSchema: GenMessage<ValidateInputsRequest> = /*
  */
 export type ValidateInputsResponse = Message<"sigrun.v1.ValidateInputsResponse"> & {
   /**
-   * The values as the program would get them; unset where there are violations.
+   * Values as the program would get them; unset if there are violations.
    *
    * @generated from field: google.protobuf.Struct values = 1;
    */
@@ -485,18 +522,24 @@ export type ValidateOutputsRequest = Message<"sigrun.v1.ValidateOutputsRequest">
    */
   key: {
     /**
+     * UUID of a signature.
+     *
      * @generated from field: string id = 1;
      */
     value: string;
     case: "id";
   } | {
     /**
+     * Name of a signature.
+     *
      * @generated from field: string name = 2;
      */
     value: string;
     case: "name";
   } | {
     /**
+     * UUID or handle of a program; the signature of the revision that callers get.
+     *
      * @generated from field: string program_id = 4;
      */
     value: string;
@@ -521,6 +564,8 @@ export const ValidateOutputsRequestSchema: GenMessage<ValidateOutputsRequest> = 
  */
 export type ValidateOutputsResponse = Message<"sigrun.v1.ValidateOutputsResponse"> & {
   /**
+   * Values as the caller would get them; unset if there are violations.
+   *
    * @generated from field: google.protobuf.Struct values = 1;
    */
   values?: JsonObject | undefined;
@@ -539,15 +584,18 @@ export const ValidateOutputsResponseSchema: GenMessage<ValidateOutputsResponse> 
   messageDesc(file_sigrun_v1_signature_service, 15);
 
 /**
- * What a program takes and what it gives: named, typed, constrained fields.
+ * Signatures: the named, typed and constrained inputs and outputs of programs.
  * A signature never changes under its id.
+ * Every method may also fail with UNAVAILABLE (STORE_UNAVAILABLE) or DEADLINE_EXCEEDED; the default
+ * deadline is 5 s.
  *
  * @generated from service sigrun.v1.SignatureService
  */
 export const SignatureService: GenService<{
   /**
-   * Creates a signature, or returns the one that stands under the same name where it says the same.
-   * ALREADY_EXISTS where it says something else; INVALID_ARGUMENT with a path for each wrong field.
+   * Creates a signature, or gives the one with the same name and the same content.
+   * Errors: INVALID_ARGUMENT (SIGNATURE_INVALID) with the path of each wrong field; ALREADY_EXISTS
+   * if the signature of that name has other content.
    *
    * @generated from rpc sigrun.v1.SignatureService.CreateSignature
    */
@@ -557,7 +605,8 @@ export const SignatureService: GenService<{
     output: typeof CreateSignatureResponseSchema;
   },
   /**
-   * NOT_FOUND where there is none.
+   * Gives the signature with an id or a name.
+   * Errors: INVALID_ARGUMENT if the id is no UUID; NOT_FOUND.
    *
    * @generated from rpc sigrun.v1.SignatureService.GetSignature
    */
@@ -567,6 +616,9 @@ export const SignatureService: GenService<{
     output: typeof GetSignatureResponseSchema;
   },
   /**
+   * Gives a page of signatures.
+   * Errors: INVALID_ARGUMENT (FILTER_INVALID, PAGE_TOKEN_INVALID, REQUEST_INVALID).
+   *
    * @generated from rpc sigrun.v1.SignatureService.ListSignatures
    */
   listSignatures: {
@@ -575,7 +627,8 @@ export const SignatureService: GenService<{
     output: typeof ListSignaturesResponseSchema;
   },
   /**
-   * FAILED_PRECONDITION while a program's revision uses it.
+   * Deletes a signature that no revision of a program uses.
+   * Errors: NOT_FOUND; FAILED_PRECONDITION (IN_USE).
    *
    * @generated from rpc sigrun.v1.SignatureService.DeleteSignature
    */
@@ -585,7 +638,9 @@ export const SignatureService: GenService<{
     output: typeof DeleteSignatureResponseSchema;
   },
   /**
-   * Coerces and checks values without running anything: what ExecuteProgram would do to them.
+   * Coerces and checks input values as ExecuteProgram does, without running anything.
+   * Values that do not fit are in the answer, not an error.
+   * Errors: NOT_FOUND for the signature or the program.
    *
    * @generated from rpc sigrun.v1.SignatureService.ValidateInputs
    */
@@ -595,7 +650,8 @@ export const SignatureService: GenService<{
     output: typeof ValidateInputsResponseSchema;
   },
   /**
-   * The same for what a model answered.
+   * Coerces and checks output values, as the values of a model's answer.
+   * Errors: NOT_FOUND for the signature or the program.
    *
    * @generated from rpc sigrun.v1.SignatureService.ValidateOutputs
    */
