@@ -116,12 +116,16 @@ await withRig(async (rig) => {
       await Promise.all(started.map(({ served }) => served.stop()));
     }
   }
+  const command = ["npm run bench", ...(args.length > 0 ? ["--", ...args] : [])].join(" ");
+  const today = new Date().toISOString().slice(0, 10);
   const results = [
     "# Results",
     "",
-    `Made by \`npm run bench${args.length > 0 ? ` -- ${args.join(" ")}` : ""}\` on ${new Date().toISOString().slice(0, 10)}; see`,
-    "[CONTRIBUTING.md](../CONTRIBUTING.md) for how. In brackets: the ratio to FastAPI's best in the same column. CPU is that of all processes of a",
-    `contender. Each figure is the median of ${plan.rounds} interleaved rounds of ${plan.seconds} s. No two executions ask the same; nothing is cached.`,
+    `Made by \`${command}\` on ${today}; see [CONTRIBUTING.md](../CONTRIBUTING.md#benchmarks) for how.`,
+    "Brackets hold the ratio to FastAPI's best in the same column.",
+    "CPU is that of all processes of a contender.",
+    `Each figure is the median of ${plan.rounds} interleaved rounds of ${plan.seconds} s.`,
+    "No two executions ask the same; nothing is cached.",
     "",
     ...machine().map((fact) => `- ${fact}`),
     `- processes that are none of the bench's kept ${foreignCores(rows).toFixed(2)} cores busy (median); what they take is missing in the rates`,
@@ -137,8 +141,9 @@ await withRig(async (rig) => {
     ...plan.cells.flatMap((cell) => cellTable(cell, rows)),
     "## Start and memory",
     "",
-    "The first answer is an execution's, and of several starts the quickest counts; sigrun's are on a database that has yet to be made. Memory is the",
-    "proportional set size of all processes, without the files that they map.",
+    "The first answer is an execution's, and of several starts the quickest counts.",
+    "sigrun's starts include the creation of the database.",
+    "Memory is the proportional set size of all processes, without the files that they map.",
     "",
     ...costTable(costs),
     "",

@@ -9,8 +9,8 @@ const maxProto = 110;
 /** biome breaks code at 110 columns. Only texts stay longer: strings, templates and patterns. */
 const maxText = 160;
 
-/** Parts whose lines are still too long. Empty this list, then remove it: nothing may join it. */
-const notYet = ["src/", "test/", "sidecar/", "bench/", "scripts/", "proto/"];
+/** Parts whose comments are still too long. Empty this list, then remove it: nothing may join it. */
+const notYet = ["src/", "test/", "sidecar/", "bench/", "scripts/", "proto/sigrun/sidecar/"];
 
 const sentenceEnd = /[.!?]["')*]*$/;
 const twoSentences = /[^\s.][.!?]["')*]*\s+\S/;
@@ -58,7 +58,7 @@ const tracked = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], {
   .split("\n")
   .filter((file) => /\.(?:md|ts|js|proto|py)$/.test(file))
   .filter((file) => !/^(?:src|sidecar)\/gen\//.test(file))
-  .filter((file) => !notYet.some((part) => file.startsWith(part)));
+  .filter((file) => file.endsWith(".md") || !notYet.some((part) => file.startsWith(part)));
 
 let faults = 0;
 for (const file of tracked) {
