@@ -18,6 +18,7 @@ const checks = [
   ],
   ["Python types", python, ["-m", "mypy", "dspy_sidecar"], "sidecar"],
   ["lines of docs and comments", process.execPath, ["scripts/lines.js"]],
+  ["files and headings in docs", process.execPath, ["scripts/links.js"]],
   ["proto lint", "buf", ["lint"]],
   ["proto format", "buf", ["format", "--diff", "--exit-code"]],
   ["generated code is fresh", process.execPath, ["scripts/generate.js", "--check"]],
