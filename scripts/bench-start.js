@@ -1,4 +1,5 @@
-// npm run bench:start: how long the first npm start of a fresh clone takes, with empty caches, and how long a later one.
+// npm run bench:start measures the first npm start of a fresh clone, with empty caches, and the
+// second one.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), "sigrun-bench-"));
 const clone = join(folder, "sigrun");
 execFileSync("git", ["clone", "--quiet", root, clone]);
 
-// A new home and new caches: nothing that was installed before helps.
+// A new home and empty caches, so that no earlier installation helps.
 const env = { ...process.env, HOME: folder, SIGRUN_PORT: "0" };
 env.npm_config_cache = join(folder, "npm");
 env.UV_CACHE_DIR = join(folder, "uv");

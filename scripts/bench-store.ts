@@ -1,4 +1,5 @@
-// npm run bench:store: the median time of each kind of question over 10,000, 100,000 and 1,000,000 executions, and its growth.
+// npm run bench:store measures the median time of each kind of query over 10,000, 100,000 and
+// 1,000,000 executions, and its growth.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +16,7 @@ import { createLogger } from "../src/telemetry.ts";
 
 const project = "00000000-0000-0000-0000-000000000000";
 const sizes = [10_000, 100_000, 1_000_000];
-/** The first few warm up the caches and the compiler, and are not counted. */
+/** Queries that warm up the caches and the compiler, and are not counted. */
 const warmUps = 5;
 const rounds = 100;
 const longestMs = 30_000;
@@ -24,10 +25,13 @@ const dataDir = mkdtempSync(join(tmpdir(), "sigrun-bench-"));
 const postgres = await startEmbeddedPostgres({ dataDir, log });
 const admin = new pg.Client(postgres.url);
 
-/** A schema with so many executions of twenty programs. */
+/** A schema with `size` executions of twenty programs. */
 type Filled = { readonly size: number; readonly store: Store; readonly programs: readonly string[] };
 
-/** Runs of twenty programs, seven seconds apart, from ninety days ago on, of which 3 in 100 failed, without the log of changes. */
+/**
+ * Fills in executions of twenty programs, seven seconds apart, from ninety days ago on. 3 in 100
+ * have failed. The log of changes stays empty.
+ */
 async function fill(size: number): Promise<Filled> {
   const schema = `of_${size}`;
   const store = await openStore({ url: postgres.url, schema, pool: 4, log });
@@ -38,7 +42,8 @@ async function fill(size: number): Promise<Filled> {
     await admin.query(
       `INSERT INTO executions (project_id, id, program_id, revision, status, inputs, outputs, error_reason, model, labels, input_tokens,
          output_tokens, lm_calls, started_at, completed_at, duration_ms, updated_at, request_method, request_id, request_hash)
-       SELECT $1, (lpad(to_hex((extract(epoch FROM made) * 1000)::bigint), 12, '0') || '7' || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid,
+       SELECT $1, (lpad(to_hex((extract(epoch FROM made) * 1000)::bigint), 12, '0')
+           || '7' || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid,
          (SELECT programs[1 + n % 20] FROM (SELECT $4::uuid[] AS programs) AS all_programs), 1, CASE WHEN n % 100 < 3 THEN 'failed' ELSE 'completed' END,
          jsonb_build_object('question', 'What is ' || md5(n::text) || ' of ' || n % 1000 || '?', 'n', n),
          CASE WHEN n % 100 >= 3 THEN jsonb_build_object('answer', md5((n * 7)::text), 'confidence', (n * 31 % 1000) / 1000.0) END,
@@ -97,7 +102,7 @@ const grows = false;
 
 type Question = [kind: string, isFlat: boolean, ask: () => Promise<unknown>];
 
-/** The kinds of questions: those that stay flat as rows are added, then those that grow with the rows they read. */
+/** Kinds of queries: first those that do not grow with the table, then those that read all rows. */
 async function questions({ size, store, programs }: Filled): Promise<Question[]> {
   const { rows } = await admin.query(
     `SELECT id, request_id, outputs->>'answer' AS answer FROM of_${size}.executions WHERE status = 'completed' ORDER BY id OFFSET 5000 LIMIT 1`,
@@ -148,7 +153,7 @@ async function questions({ size, store, programs }: Filled): Promise<Question[]>
   ];
 }
 
-/** The median time at each size. They take turns, so that a machine that is busy now and then is so for all of them. */
+/** The median time at each size. The sizes take turns, so that a busy moment hits all of them. */
 async function medians(asks: readonly (() => Promise<unknown>)[]): Promise<number[]> {
   const times: number[][] = asks.map(() => []);
   const began = performance.now();

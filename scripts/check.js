@@ -1,4 +1,4 @@
-// npm run check: lint, types, format and generated code; each check counts as one.
+// npm run check: lint, types, formats, docs and generated code; the last line counts the checks.
 import { spawnSync } from "node:child_process";
 import { delimiter, join } from "node:path";
 import { python, root, setUp } from "./setup.js";

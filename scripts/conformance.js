@@ -1,4 +1,4 @@
-// npm run conformance: gRPC's unary calls against connectconformance, which is installed where the bench keeps what it installs.
+// npm run conformance: runs connectconformance, from bench/.envs, against gRPC's unary calls.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
-// npm run examples: runs every example against a gateway with nothing set, on the embedded model; the last line counts them.
+// npm run examples: runs every example against a gateway without settings, on the embedded model.
+// The last line counts the examples.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

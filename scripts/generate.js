@@ -1,4 +1,5 @@
-// Generates src/gen and sidecar/gen from proto/ and from the protos that packages carry; with --check, fails where they are stale.
+// Generates src/gen and sidecar/gen from proto/ and from the protos of packages.
+// With --check, fails if the committed code is stale.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,7 +10,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const python = join(root, "sidecar/.venv/bin/python");
 const run = (command, args) => execFileSync(command, args, { cwd: root, stdio: "inherit" });
 
-/** Protos that callers meet (health, reflection, error details), from where their owners publish them. */
+/** Copies the protos of health, reflection and error details from their packages. */
 function collectForeign(into) {
   const sitePackages = execFileSync(
     python,

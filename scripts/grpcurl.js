@@ -3,7 +3,10 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./setup.js";
 
-/** Where grpcurl is, "" for the PATH; where it is not but Go is, it is built into node_modules; undefined where neither is. */
+/**
+ * The folder of grpcurl; "" if grpcurl is in the PATH. If only Go is there, builds grpcurl into
+ * node_modules. Undefined if neither is there.
+ */
 export function grpcurlFolder() {
   if (spawnSync("grpcurl", ["-version"]).status === 0) return "";
   if (spawnSync("go", ["version"]).status !== 0) return undefined;

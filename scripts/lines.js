@@ -9,8 +9,8 @@ const maxProto = 110;
 /** biome breaks code at 110 columns. Only texts stay longer: strings, templates and patterns. */
 const maxText = 160;
 
-/** Parts whose comments are still too long. Empty this list, then remove it: nothing may join it. */
-const notYet = ["src/", "test/", "sidecar/", "bench/", "scripts/", "proto/sigrun/sidecar/"];
+/** Parts whose comments are still too long. Empty this list, then remove it; add nothing. */
+const notYet = ["src/", "test/", "sidecar/", "bench/", "proto/sigrun/sidecar/"];
 
 const sentenceEnd = /[.!?]["')*]*$/;
 const twoSentences = /[^\s.][.!?]["')*]*\s+\S/;

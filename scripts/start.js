@@ -1,4 +1,4 @@
-// npm start: sets up what is missing, then runs the gateway on Node 24 and ends with it.
+// npm start: installs what is missing, runs the gateway on Node 24, and ends when the gateway ends.
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { node, root, SetUpError, setUp } from "./setup.js";
@@ -13,18 +13,18 @@ try {
   process.exit(1);
 }
 
-// The channel is how the gateway learns that we were killed.
+// The end of the IPC channel tells the gateway that this process was killed.
 const gateway = spawn(node, [join(root, "src/main.ts")], {
   cwd: process.cwd(),
   stdio: ["inherit", "inherit", "inherit", "ipc"],
 });
 gateway.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
 
-// Ctrl-C reaches the gateway too, which drains; we wait for it.
+// Ctrl-C reaches the gateway as well; this process waits until the gateway has drained.
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => gateway.kill("SIGTERM"));
 
-// npm or the shell between it and us was killed: nobody else would stop the gateway.
+// If npm, or the shell between npm and this process, is killed, only this check stops the gateway.
 const parent = process.ppid;
 const npm = process.env.npm_lifecycle_event
   ? Number(spawnSync("ps", ["-o", "ppid=", "-p", String(parent)], { encoding: "utf8" }).stdout)

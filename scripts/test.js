@@ -29,9 +29,9 @@ function run(command, args, cwd) {
 
 const ava = await run("ava", ["--concurrency", "2", ...process.argv.slice(2)], root);
 const count = (text, word) => Number(new RegExp(`(\\d+) (?:\\w+ )*${word}`).exec(text)?.[1] ?? 0);
-// Where any failed, AVA's summary says nothing of the others.
+// If a test fails, AVA's summary does not count the passed ones.
 const avaPassed = (ava.said.match(/^ {2}[✔√] (?!\[)/gm) ?? []).length;
-// "1 test failed", "1 uncaught exception"...: what is no test but failed counts as one.
+// "1 test failed", "1 uncaught exception", ...: every kind of failure counts.
 const summary = ava.said.slice(ava.said.lastIndexOf("\n  ─\n"));
 const avaFailed = Math.max(count(summary, "failed"), ava.code === 0 ? 0 : 1);
 
