@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import type { Annotations } from "./annotations.ts";
 import type { Violation } from "./faults.ts";
 import { canonicalJson, type Json } from "./json.ts";
-import type { Labels } from "./labels.ts";
 import type { ExecutionStatus } from "./lifecycle.ts";
 
 export type Values = { readonly [name: string]: Json };
@@ -41,11 +41,6 @@ export type Trace = {
 };
 
 export const noTrace: Trace = { steps: [], tokenUsage: noTokens, model: "" };
-
-/** What a caller attaches to a run: stored with it and found by filters, but not read by the run. */
-export type Annotations = { readonly labels: Labels };
-
-export const annotationsOf = ({ labels }: Annotations): Annotations => ({ labels });
 
 /** The record of a run. */
 export type Execution = Annotations & {

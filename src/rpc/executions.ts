@@ -1,12 +1,14 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { ExecutionActions } from "../actions/executions/actions.ts";
 import type { ElsewhereRequest } from "../actions/executions/external-runs.ts";
 import type { WatchEvent } from "../actions/executions/watch.ts";
+import { annotationsOf } from "../domain/annotations.ts";
 import { Invalid } from "../domain/faults.ts";
 import { checkUuid } from "../domain/uuid.ts";
 import {
   type CreateExecutionRequest,
+  ExecutionSchema,
   type ExecutionService,
   ExecutionView,
   type StartExecutionRequest,
@@ -57,11 +59,10 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
     async updateExecution({ execution, updateMask, validateOnly }, context) {
       const { project } = callerOf(context, usualMs.read);
       const id = given(execution?.id ?? "", "execution.id");
-      const { etag = "", labels = {} } = execution ?? {};
       const updated = await actions.updateExecution(project, {
         id,
-        etag,
-        labels,
+        etag: execution?.etag ?? "",
+        annotations: annotationsOf(execution ?? create(ExecutionSchema)),
         mask: updateMask?.paths ?? [],
         validateOnly,
       });
@@ -152,11 +153,12 @@ function watchMessage(
   return { event: { case: event.sign, value: {} }, resumeToken };
 }
 
-function elsewhereRequest({
-  programId,
-  inputs,
-  labels,
-  requestId,
-}: CreateExecutionRequest | StartExecutionRequest): ElsewhereRequest {
-  return { programId: given(programId, "program_id"), inputs: valuesOf(inputs), labels, requestId };
+function elsewhereRequest(request: CreateExecutionRequest | StartExecutionRequest): ElsewhereRequest {
+  const { programId, inputs, requestId } = request;
+  return {
+    programId: given(programId, "program_id"),
+    inputs: valuesOf(inputs),
+    requestId,
+    ...annotationsOf(request),
+  };
 }

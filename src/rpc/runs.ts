@@ -2,6 +2,7 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { ExecutionActions } from "../actions/executions/actions.ts";
 import type { BatchAnswer } from "../actions/executions/batch.ts";
 import type { RunRequest } from "../actions/executions/run-request.ts";
+import { annotationsOf, annotationsOver } from "../domain/annotations.ts";
 import type { Execution } from "../domain/execution.ts";
 import { Fault, type Reason } from "../domain/faults.ts";
 import { pathUnder } from "../domain/json.ts";
@@ -66,7 +67,7 @@ export function runMethods(executions: ExecutionActions, log: Logger): RunMethod
         concurrency,
         items: items.map((item) => ({
           inputs: valuesOf(item.inputs),
-          labels: item.labels,
+          ...annotationsOf(item),
           requestId: item.requestId,
         })),
       };
@@ -86,7 +87,7 @@ function runRequest(
     programId: given(request.programId, "program_id"),
     revision: request.revision || headers.revision,
     inputs: valuesOf(request.inputs),
-    labels: { ...headers.labels, ...request.labels },
+    ...annotationsOver(headers.labels, request),
     lm: lmSettings(request.lm),
     requestId: request.requestId || headers.requestId,
   };

@@ -1,3 +1,4 @@
+import { type Annotations, annotationsOver } from "../../domain/annotations.ts";
 import type { Execution, Values } from "../../domain/execution.ts";
 import { DeadlineExceeded, Invalid } from "../../domain/faults.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
@@ -10,7 +11,7 @@ import type { Run } from "./run.ts";
 export type BatchRequest = {
   readonly programId: string;
   readonly revision: number;
-  readonly items: readonly { readonly inputs: Values; readonly labels: Labels; readonly requestId: string }[];
+  readonly items: readonly (Annotations & { readonly inputs: Values; readonly requestId: string })[];
   readonly labels: Labels;
   readonly lm: LmSettings;
   /** 0: the server's own. */
@@ -67,11 +68,12 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
     { signal, timeoutMs }: BatchCaller,
   ): Promise<BatchAnswer> {
     const { programId, revision, lm, items } = request;
-    const { inputs, labels, requestId } = items[index] as BatchRequest["items"][number];
+    const item = items[index] as BatchRequest["items"][number];
+    const { inputs, requestId } = item;
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(new DeadlineExceeded()), timeoutMs);
     try {
-      const asked = { programId, revision, lm, inputs, requestId, labels: { ...request.labels, ...labels } };
+      const asked = { programId, revision, lm, inputs, requestId, ...annotationsOver(request.labels, item) };
       const limits = { timeoutMs, signal: AbortSignal.any([signal, late.signal]), onRecord: () => {} };
       return { index, execution: await run(project, "batch", asked, limits) };
     } catch (error) {

@@ -1,8 +1,8 @@
 import { v7 as uuidv7 } from "uuid";
+import { type Annotations, annotationsOf, checkAnnotations } from "../../domain/annotations.ts";
 import type { Execution, TokenUsage, Values } from "../../domain/execution.ts";
 import { Invalid, StatusConflict } from "../../domain/faults.ts";
 import { pathUnder, textFault } from "../../domain/json.ts";
-import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { type ExecutionEvent, executionConflict, executionStep } from "../../domain/lifecycle.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
@@ -14,10 +14,9 @@ import { once } from "../once.ts";
 import { checkInputs } from "./inputs.ts";
 
 /** A run elsewhere that is to be recorded here. */
-export type ElsewhereRequest = {
+export type ElsewhereRequest = Annotations & {
   readonly programId: string;
   readonly inputs: Values;
-  readonly labels: Labels;
   readonly requestId: string;
 };
 
@@ -54,7 +53,7 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
     status: "pending" | "running",
     key: RequestKey | null,
   ): Promise<{ execution: Execution } | undefined> {
-    checkLabels(request.labels, "labels");
+    checkAnnotations(request, "");
     const { program, revision } = await programs.getRevision(project, request.programId, 0);
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
     const startedAt = status === "running" ? new Date() : null;
@@ -65,7 +64,7 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
       revision: revision.number,
       status,
       inputs,
-      labels: request.labels,
+      ...annotationsOf(request),
       request: key,
       startedAt,
     };

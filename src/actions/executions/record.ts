@@ -1,3 +1,4 @@
+import { annotationsOf } from "../../domain/annotations.ts";
 import { type Execution, noTrace, type Trace, type Values } from "../../domain/execution.ts";
 import type { Fault } from "../../domain/faults.ts";
 import { timeOf } from "../../domain/uuid.ts";
@@ -40,7 +41,7 @@ export function runningRecord(start: RunStart): Execution {
     ...noTrace,
     model: start.model,
     requestId: start.request?.id ?? "",
-    labels: start.labels,
+    ...annotationsOf(start),
     startedAt: start.startedAt,
     completedAt: null,
     durationMs: null,

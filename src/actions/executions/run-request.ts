@@ -1,16 +1,15 @@
+import type { Annotations } from "../../domain/annotations.ts";
 import type { Execution, Values } from "../../domain/execution.ts";
-import type { Labels } from "../../domain/labels.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
 import type { ChunkEvent } from "../../dspy/client.ts";
 
 /** What a caller wants run. */
-export type RunRequest = {
+export type RunRequest = Annotations & {
   /** UUID or handle. */
   readonly programId: string;
   /** 0: the deployed one where there is one, else the newest. */
   readonly revision: number;
   readonly inputs: Values;
-  readonly labels: Labels;
   readonly lm: LmSettings;
   /** Empty for none. */
   readonly requestId: string;

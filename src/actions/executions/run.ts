@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
+import { annotationsOf, checkAnnotations } from "../../domain/annotations.ts";
 import type { Execution } from "../../domain/execution.ts";
 import { Invalid, SidecarUnavailable } from "../../domain/faults.ts";
-import { checkLabels } from "../../domain/labels.ts";
 import { checkLm } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
 import type { Revision } from "../../domain/program/revision.ts";
@@ -58,7 +58,7 @@ export function createRun({
     const earlier = key && (await replay(project, key, caller));
     if (earlier) return earlier;
 
-    checkLabels(request.labels, "labels");
+    checkAnnotations(request, "");
     const lm = checkLm(request.lm, { allowedModels }, "lm");
     const begun =
       (await beginAsRecalled(project, request, lm, key)) ?? (await beginAsRead(project, request, lm, key));
@@ -119,7 +119,7 @@ export function createRun({
       revision: revision.number,
       isCurrent: request.revision === 0,
       inputs,
-      labels: request.labels,
+      ...annotationsOf(request),
       model: lm.model || revision.definition.lm.model || defaultModel,
       request: key,
       startedAt: new Date(),

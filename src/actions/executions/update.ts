@@ -1,6 +1,11 @@
+import {
+  type Annotations,
+  annotationNames,
+  checkAnnotations,
+  maskedAnnotations,
+} from "../../domain/annotations.ts";
 import { type Execution, executionEtag } from "../../domain/execution.ts";
 import { EtagMismatch, Invalid } from "../../domain/faults.ts";
-import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { checkUuid } from "../../domain/uuid.ts";
 import type { ExecutionChangeStore } from "../../store/executions/changes.ts";
 import type { ExecutionStore } from "../../store/executions/executions.ts";
@@ -8,32 +13,32 @@ import type { ExecutionStore } from "../../store/executions/executions.ts";
 export type ExecutionUpdate = {
   readonly id: string;
   readonly etag: string;
-  readonly labels: Labels;
-  /** Empty: the labels, where there are any. */
+  readonly annotations: Annotations;
+  /** Names of annotations. Empty: those that are set. */
   readonly mask: readonly string[];
   readonly validateOnly: boolean;
 };
 
 type Deps = { executions: ExecutionStore; changes: ExecutionChangeStore };
 
-/** Changes the labels of a record; what was recorded is not changed. */
+/** Changes the annotations of a record; the rest of a record never changes by an update. */
 export function createUpdateExecution({ executions, changes }: Deps) {
   return async function updateExecution(
     project: string,
-    { id, etag, labels, mask, validateOnly }: ExecutionUpdate,
+    { id, etag, annotations, mask, validateOnly }: ExecutionUpdate,
   ): Promise<Execution> {
     checkUuid(id, "execution.id");
     const violations = mask.flatMap((path, index) => {
-      if (path === "labels" || path === "*") return [];
-      const description = `${JSON.stringify(path)} can't be updated; there is labels`;
+      if (path === "*" || annotationNames.some((name) => name === path)) return [];
+      const description = `${JSON.stringify(path)} can't be updated; expected one of ${annotationNames.join(", ")}`;
       return [{ field: `update_mask.paths[${index}]`, description, reason: "unknown" }];
     });
     if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations);
-    checkLabels(labels, "execution.labels");
-    const isAsked = mask.length > 0 || Object.keys(labels).length > 0;
-    if (isAsked && !validateOnly) return changes.setLabels(project, id, etag, labels);
+    checkAnnotations(annotations, "execution.");
+    const changed = maskedAnnotations(annotations, mask);
+    if (Object.keys(changed).length > 0 && !validateOnly) return changes.annotate(project, id, etag, changed);
     const execution = await executions.get(project, id);
     if (etag !== "" && etag !== executionEtag(execution)) throw new EtagMismatch("execution", id);
-    return isAsked ? { ...execution, labels } : execution;
+    return { ...execution, ...changed };
   };
 }

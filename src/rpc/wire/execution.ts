@@ -1,10 +1,12 @@
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { annotationsOf } from "../../domain/annotations.ts";
 import { type Execution, executionEtag, type TokenUsage } from "../../domain/execution.ts";
 import { Invalid } from "../../domain/faults.ts";
 import type { Aggregate } from "../../domain/query/aggregate.ts";
 import {
   type ExecutionAggregateSchema,
+  type Execution as ExecutionMessage,
   type ExecutionSchema,
   ExecutionStatus,
   ExecutionView,
@@ -20,12 +22,17 @@ const statuses = {
   cancelled: ExecutionStatus.CANCELLED,
 } as const;
 
-export function executionMessage(
-  execution: Execution,
-  view: ExecutionView,
-): MessageInitShape<typeof ExecutionSchema> {
+type Message = MessageInitShape<typeof ExecutionSchema>;
+/** Every field of the message but for its values: one that executionMessage forgets does not compile. */
+type Basic = {
+  [Name in Exclude<keyof ExecutionMessage, `$${string}` | keyof ReturnType<typeof valuesOf>>]:
+    | Message[Name]
+    | undefined;
+};
+
+export function executionMessage(execution: Execution, view: ExecutionView): Message {
   const { durationMs, startedAt, completedAt } = execution;
-  return {
+  const basic = {
     id: execution.id,
     programId: execution.programId,
     revision: execution.revision,
@@ -37,14 +44,16 @@ export function executionMessage(
     model: execution.model,
     requestId: execution.requestId,
     etag: executionEtag(execution),
-    labels: execution.labels,
+    ...annotationsOf(execution),
     createdAt: timestampFromDate(execution.createdAt),
     updatedAt: timestampFromDate(execution.updatedAt),
-    ...(startedAt && { startedAt: timestampFromDate(startedAt) }),
-    ...(completedAt && { completedAt: timestampFromDate(completedAt) }),
-    ...(durationMs !== null && { durationMs: BigInt(durationMs), durationSeconds: durationMs / 1000 }),
-    ...(view === ExecutionView.FULL && valuesOf(execution)),
-  };
+    startedAt: startedAt ? timestampFromDate(startedAt) : undefined,
+    completedAt: completedAt ? timestampFromDate(completedAt) : undefined,
+    durationMs: durationMs === null ? undefined : BigInt(durationMs),
+    durationSeconds: durationMs === null ? undefined : durationMs / 1000,
+  } satisfies Basic;
+  // protobuf-es takes undefined for a field that is not set.
+  return { ...basic, ...(view === ExecutionView.FULL && valuesOf(execution)) } as Message;
 }
 
 /** What a run holds of its caller's and the model's words. */

@@ -15,7 +15,10 @@ export type Reading = {
 /** What the values of one step weigh at most, but for the first. */
 const stepBytes = 2 ** 20;
 
-/** What the change itself says of the execution; there was no start while it was pending. */
+/**
+ * Columns that the log holds as they were after the change. What else an update changes is read from the execution
+ * as it is now, so an annotation of which watchers must see every value needs a column in the log.
+ */
 const changed: Readonly<Record<string, string>> = {
   status: "coalesce(look.status, found.status)",
   labels: "look.labels",

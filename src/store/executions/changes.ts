@@ -1,7 +1,7 @@
 import { ForeignKeyConstraintError, Op, QueryTypes, UniqueConstraintError } from "sequelize";
+import type { Annotations } from "../../domain/annotations.ts";
 import { type Execution, executionEtag, type TokenUsage, type Values } from "../../domain/execution.ts";
 import { EtagMismatch, NotFound, StatusConflict } from "../../domain/faults.ts";
-import type { Labels } from "../../domain/labels.ts";
 import type { ExecutionStatus } from "../../domain/lifecycle.ts";
 import type { RequestKey } from "../../domain/request.ts";
 import { firstId } from "../../domain/uuid.ts";
@@ -10,13 +10,12 @@ import type { Announce } from "../notifications/announcer.ts";
 import { type ExecutionRows, executionOf } from "./row.ts";
 
 /** A run that goes on elsewhere: no gateway's, so under no lease. */
-export type ElsewhereRow = {
+export type ElsewhereRow = Annotations & {
   readonly id: string;
   readonly programId: string;
   readonly revision: number;
   readonly status: "pending" | "running";
   readonly inputs: Values;
-  readonly labels: Readonly<Record<string, string>>;
   readonly request: RequestKey | null;
   readonly startedAt: Date | null;
 };
@@ -45,8 +44,8 @@ export type ExecutionChangeStore = {
     changes: ExecutionChanges,
     whose: "elsewhere" | "anybody's",
   ): Promise<Execution | undefined>;
-  /** Replaces the labels; EtagMismatch where the etag, if any, no longer holds. */
-  setLabels(project: string, id: string, etag: string, labels: Labels): Promise<Execution>;
+  /** Replaces annotations. Throws EtagMismatch if an etag is given and is not the record's. */
+  annotate(project: string, id: string, etag: string, changed: Partial<Annotations>): Promise<Execution>;
   /** Deletes the record of a run that has ended; StatusConflict where it has not. */
   remove(project: string, id: string): Promise<void>;
   /** Deletes some of those of all projects that were recorded before a time and have ended; gives how many. */
@@ -72,7 +71,7 @@ export function createExecutionChanges(
   announce: Announce,
 ): ExecutionChangeStore {
   return {
-    insert: (project, { request, labels, ...row }) =>
+    insert: (project, { request, ...row }) =>
       database.use(async () => {
         const key = {
           requestMethod: request?.method ?? null,
@@ -80,10 +79,7 @@ export function createExecutionChanges(
           requestHash: request?.hash ?? null,
         };
         try {
-          await Row.create(
-            { projectId: project, ...row, ...key, labels: { ...labels } },
-            { returning: false },
-          );
+          await Row.create({ projectId: project, ...row, ...key }, { returning: false });
           announce(project);
           return true;
         } catch (error) {
@@ -117,7 +113,7 @@ export function createExecutionChanges(
         return row && executionOf(row);
       }),
 
-    async setLabels(project, id, etag, labels) {
+    async annotate(project, id, etag, changed) {
       const execution = await database.transact(async (transaction) => {
         const row = await Row.findOne({
           where: { projectId: project, id },
@@ -126,7 +122,7 @@ export function createExecutionChanges(
         });
         if (!row) throw new NotFound("execution", id);
         if (etag !== "" && etag !== executionEtag(executionOf(row))) throw new EtagMismatch("execution", id);
-        return executionOf(await row.update({ labels: { ...labels } }, { transaction }));
+        return executionOf(await row.update(changed, { transaction }));
       });
       announce(project);
       return execution;

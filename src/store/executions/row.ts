@@ -1,5 +1,6 @@
 import type { Sequelize } from "sequelize";
-import { annotationsOf, type Execution } from "../../domain/execution.ts";
+import { annotationsOf } from "../../domain/annotations.ts";
+import type { Execution } from "../../domain/execution.ts";
 import { columnName, defineTable, type SqlType, selectList } from "../table.ts";
 import type { RunEnd, RunStart } from "./run.ts";
 

@@ -1,4 +1,5 @@
-import type { Annotations, Trace, Values } from "../../domain/execution.ts";
+import type { Annotations } from "../../domain/annotations.ts";
+import type { Trace, Values } from "../../domain/execution.ts";
 import type { Violation } from "../../domain/faults.ts";
 import type { RequestKey } from "../../domain/request.ts";
 
