@@ -7,6 +7,7 @@ import type { RequestKey } from "../../domain/request.ts";
 import { firstId } from "../../domain/uuid.ts";
 import type { Database } from "../database.ts";
 import type { Announce } from "../notifications/announcer.ts";
+import { tokenColumnsOf } from "../token-columns.ts";
 import { type ExecutionRows, executionOf } from "./row.ts";
 
 /** A run that goes on elsewhere: no gateway's, so under no lease. */
@@ -91,14 +92,12 @@ export function createExecutionChanges(
 
     change: (project, id, from, { durationMs, tokenUsage, ...changes }, whose) =>
       database.use(async () => {
-        const spent = tokenUsage && {
-          inputTokens: String(tokenUsage.inputTokens),
-          outputTokens: String(tokenUsage.outputTokens),
-          cachedTokens: String(tokenUsage.cachedTokens),
-          lmCalls: String(tokenUsage.lmCalls),
-        };
         const [, [row]] = await Row.update(
-          { ...changes, ...spent, ...(durationMs !== undefined && { durationMs: String(durationMs) }) },
+          {
+            ...changes,
+            ...(tokenUsage && tokenColumnsOf(tokenUsage)),
+            ...(durationMs !== undefined && { durationMs: String(durationMs) }),
+          },
           {
             where: {
               projectId: project,

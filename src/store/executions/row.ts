@@ -2,23 +2,21 @@ import type { Sequelize } from "sequelize";
 import { annotationsOf } from "../../domain/annotations.ts";
 import type { Execution } from "../../domain/execution.ts";
 import { columnName, defineTable, type SqlType, selectList } from "../table.ts";
+import { type TokenColumns, tokenUsageOf } from "../token-columns.ts";
 import type { RunEnd, RunStart } from "./run.ts";
 
 /** A row of `executions`: the fields of Execution, except for those that columns hold differently. */
-export type ExecutionRow = Omit<Execution, "requestId" | "tokenUsage" | "durationMs" | "retryAfterMs"> & {
-  readonly projectId: string;
-  readonly requestMethod: string | null;
-  readonly requestId: string | null;
-  readonly requestHash: string | null;
-  /** The gateway process that runs it; null for a run outside sigrun. */
-  readonly runnerId: string | null;
-  /** bigint columns come as strings. */
-  readonly inputTokens: string;
-  readonly outputTokens: string;
-  readonly cachedTokens: string;
-  readonly lmCalls: string;
-  readonly durationMs: string | null;
-};
+export type ExecutionRow = Omit<Execution, "requestId" | "tokenUsage" | "durationMs" | "retryAfterMs"> &
+  TokenColumns & {
+    readonly projectId: string;
+    readonly requestMethod: string | null;
+    readonly requestId: string | null;
+    readonly requestHash: string | null;
+    /** The gateway process that runs it; null for a run outside sigrun. */
+    readonly runnerId: string | null;
+    /** bigint columns come as strings. */
+    readonly durationMs: string | null;
+  };
 
 type Column = {
   readonly type: SqlType;
@@ -132,12 +130,7 @@ export function executionOf(row: ExecutionRow): Execution {
     errorMessage: row.errorMessage,
     violations: row.violations,
     steps: row.steps ?? [],
-    tokenUsage: {
-      inputTokens: Number(row.inputTokens),
-      outputTokens: Number(row.outputTokens),
-      cachedTokens: Number(row.cachedTokens),
-      lmCalls: Number(row.lmCalls),
-    },
+    tokenUsage: tokenUsageOf(row),
     model: row.model,
     requestId: row.requestId ?? "",
     ...annotationsOf(row),

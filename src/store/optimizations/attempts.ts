@@ -6,6 +6,7 @@ import type { Optimization, OptimizationTask, Progress } from "../../domain/opti
 import type { Database } from "../database.ts";
 import type { ProgramChanges } from "../programs/changes.ts";
 import type { RevisionDraft } from "../programs/revisions.ts";
+import { tokenColumnsOf } from "../token-columns.ts";
 import { type OptimizationRow, type OptimizationRows, optimizationOf } from "./row.ts";
 
 /** An optimization in the hands of one gateway. Its attempt is the fence: who comes after it has a higher one. */
@@ -77,7 +78,7 @@ export function createAttemptStore(
       }),
 
     note: (attempt, { tokenUsage, ...progress }) =>
-      write(attempt, "start", { ...progress, ...counts(tokenUsage) }),
+      write(attempt, "start", { ...progress, ...tokenColumnsOf(tokenUsage) }),
 
     handOver: (attempt) => write(attempt, "hand over", { handedOver: attempt.handedOver + 1 }),
 
@@ -92,7 +93,7 @@ export function createAttemptStore(
           const revision = draft ? await changes.addRevision(project, programId, draft, transaction) : null;
           const values = {
             ...end,
-            ...counts(tokenUsage),
+            ...tokenColumnsOf(tokenUsage),
             revision,
             phase: "done",
             fraction: 1,
@@ -113,10 +114,3 @@ export function createAttemptStore(
     },
   };
 }
-
-const counts = ({ inputTokens, outputTokens, cachedTokens, lmCalls }: TokenUsage) => ({
-  inputTokens: String(inputTokens),
-  outputTokens: String(outputTokens),
-  cachedTokens: String(cachedTokens),
-  lmCalls: String(lmCalls),
-});

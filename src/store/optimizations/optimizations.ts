@@ -86,7 +86,7 @@ export function createOptimizationStore(
 
     async find(project, listing) {
       const selection = {
-        select: optimizationSelect(Row),
+        select: optimizationSelect,
         bytes:
           "octet_length(page.config::text) + octet_length(page.metrics::text) + octet_length(page.labels::text)",
       };

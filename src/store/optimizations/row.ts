@@ -1,127 +1,94 @@
-import {
-  type CreationOptional,
-  DataTypes,
-  type InferAttributes,
-  type InferCreationAttributes,
-  Model,
-  type Sequelize,
-} from "sequelize";
-import type { TokenUsage } from "../../domain/execution.ts";
-import type { Labels } from "../../domain/labels.ts";
-import type { OptimizationStatus } from "../../domain/lifecycle.ts";
+import type { Sequelize } from "sequelize";
 import type { Optimization, OptimizationTask } from "../../domain/optimization/optimization.ts";
+import { type ColumnTypes, defineTable, selectList } from "../table.ts";
+import { type TokenColumns, tokenUsageOf } from "../token-columns.ts";
 
-export class OptimizationRow extends Model<
-  InferAttributes<OptimizationRow>,
-  InferCreationAttributes<OptimizationRow>
-> {
-  declare projectId: string;
-  declare id: string;
-  declare programId: string;
-  declare baseRevision: number;
-  declare optimizer: string;
-  declare metrics: Optimization["metrics"];
-  declare config: Optimization["config"];
-  /** bigint columns come as strings. */
-  declare seed: string;
-  declare budget: OptimizationTask["budget"];
-  declare keepWorse: boolean;
-  declare lms: OptimizationTask["lms"];
-  declare labels: Labels;
-  declare trainset: OptimizationTask["trainset"];
-  declare valset: OptimizationTask["valset"];
-  declare trainsetSize: number;
-  declare valsetSize: number;
-  declare status: OptimizationStatus;
-  declare attempt: CreationOptional<number>;
-  declare handedOver: CreationOptional<number>;
-  declare phase: CreationOptional<string>;
-  declare message: CreationOptional<string>;
-  declare fraction: CreationOptional<number | null>;
-  declare bestScore: CreationOptional<number | null>;
-  declare baselineScore: CreationOptional<number | null>;
-  declare score: CreationOptional<number | null>;
-  declare revision: CreationOptional<number | null>;
-  declare errorReason: CreationOptional<string>;
-  declare errorMessage: CreationOptional<string>;
-  declare inputTokens: CreationOptional<string>;
-  declare outputTokens: CreationOptional<string>;
-  declare cachedTokens: CreationOptional<string>;
-  declare lmCalls: CreationOptional<string>;
-  declare requestId: string | null;
-  declare requestHash: string | null;
-  declare startedAt: CreationOptional<Date | null>;
-  declare completedAt: CreationOptional<Date | null>;
-  declare createdAt: CreationOptional<Date>;
-  declare updatedAt: CreationOptional<Date>;
-}
+/** A row of `optimizations`: the record, the task, and what the store keeps for itself. */
+export type OptimizationRow = Omit<Optimization, "seed" | "tokenUsage" | "requestId"> &
+  OptimizationTask &
+  TokenColumns & {
+    readonly projectId: string;
+    /** Attempts that did not die but were handed to another gateway. */
+    readonly handedOver: number;
+    readonly requestId: string | null;
+    readonly requestHash: string | null;
+    /** bigint columns come as strings. */
+    readonly seed: string;
+  };
+
+/** What a new row must have; PostgreSQL gives the other columns a value. */
+type RequiredName =
+  | (
+      | "projectId"
+      | "id"
+      | "programId"
+      | "baseRevision"
+      | "optimizer"
+      | "metrics"
+      | "config"
+      | "seed"
+      | "labels"
+    )
+  | ("trainsetSize" | "valsetSize" | "status" | "requestId" | "requestHash" | keyof OptimizationTask);
+type NewOptimizationRow = Pick<OptimizationRow, RequiredName>;
+
+/** Columns that are read only to work on the optimization. */
+const taskColumns: ColumnTypes<OptimizationTask> = {
+  trainset: "json",
+  valset: "json",
+  budget: "json",
+  keepWorse: "boolean",
+  lms: "json",
+};
+
+const recordColumns: ColumnTypes<Omit<OptimizationRow, keyof OptimizationTask>> = {
+  projectId: "uuid",
+  id: "uuid",
+  programId: "uuid",
+  baseRevision: "integer",
+  optimizer: "text",
+  metrics: "json",
+  config: "jsonb",
+  seed: "bigint",
+  labels: "jsonb",
+  trainsetSize: "integer",
+  valsetSize: "integer",
+  status: "text",
+  attempt: "integer",
+  handedOver: "integer",
+  phase: "text",
+  message: "text",
+  fraction: "double precision",
+  bestScore: "double precision",
+  baselineScore: "double precision",
+  score: "double precision",
+  revision: "integer",
+  errorReason: "text",
+  errorMessage: "text",
+  inputTokens: "bigint",
+  outputTokens: "bigint",
+  cachedTokens: "bigint",
+  lmCalls: "bigint",
+  requestId: "uuid",
+  requestHash: "text",
+  startedAt: "timestamptz",
+  completedAt: "timestamptz",
+  createdAt: "timestamptz",
+  updatedAt: "timestamptz",
+};
 
 export type OptimizationRows = ReturnType<typeof defineOptimizationRows>;
 
-// Made anew for each column: Sequelize writes the column's name into it.
-const text = () => ({ type: DataTypes.TEXT, allowNull: false });
-const json = () => ({ type: DataTypes.JSON, allowNull: false });
-const integer = () => ({ type: DataTypes.INTEGER, allowNull: false });
-const counter = () => ({ type: DataTypes.BIGINT, allowNull: false, defaultValue: 0 });
+export const defineOptimizationRows = (sequelize: Sequelize) =>
+  defineTable<OptimizationRow, NewOptimizationRow>(sequelize, {
+    name: "optimizations",
+    columns: { ...recordColumns, ...taskColumns },
+    key: ["projectId", "id"],
+    hasGeneratedCreatedAt: true,
+  });
 
-/** The table of optimizations as Sequelize knows it. */
-export function defineOptimizationRows(sequelize: Sequelize) {
-  return class extends OptimizationRow {}.init(
-    {
-      projectId: { type: DataTypes.UUID, primaryKey: true },
-      id: { type: DataTypes.UUID, primaryKey: true },
-      programId: { type: DataTypes.UUID, allowNull: false },
-      baseRevision: integer(),
-      optimizer: text(),
-      metrics: json(),
-      config: { type: DataTypes.JSONB, allowNull: false },
-      seed: { type: DataTypes.BIGINT, allowNull: false },
-      budget: json(),
-      keepWorse: { type: DataTypes.BOOLEAN, allowNull: false },
-      lms: json(),
-      labels: { type: DataTypes.JSONB, allowNull: false },
-      trainset: json(),
-      valset: json(),
-      trainsetSize: integer(),
-      valsetSize: integer(),
-      status: text(),
-      attempt: { ...integer(), defaultValue: 0 },
-      handedOver: { ...integer(), defaultValue: 0 },
-      phase: { ...text(), defaultValue: "" },
-      message: { ...text(), defaultValue: "" },
-      fraction: DataTypes.DOUBLE,
-      bestScore: DataTypes.DOUBLE,
-      baselineScore: DataTypes.DOUBLE,
-      score: DataTypes.DOUBLE,
-      revision: DataTypes.INTEGER,
-      errorReason: { ...text(), defaultValue: "" },
-      errorMessage: { ...text(), defaultValue: "" },
-      inputTokens: counter(),
-      outputTokens: counter(),
-      cachedTokens: counter(),
-      lmCalls: counter(),
-      requestId: DataTypes.UUID,
-      requestHash: DataTypes.TEXT,
-      startedAt: DataTypes.DATE,
-      completedAt: DataTypes.DATE,
-      createdAt: DataTypes.DATE,
-      updatedAt: DataTypes.DATE,
-    },
-    // PostgreSQL makes created_at from the id.
-    { sequelize, modelName: "Optimization", tableName: "optimizations", underscored: true, createdAt: false },
-  );
-}
-
-/** What only whoever takes it up reads. */
-const taskColumns = ["trainset", "valset", "budget", "keepWorse", "lms"];
-
-/** The columns of the record by the names that optimizationOf knows. */
-export function optimizationSelect(Row: OptimizationRows): string {
-  return Object.entries(Row.getAttributes())
-    .filter(([name]) => !taskColumns.includes(name))
-    .map(([name, { field = name }]) => `${field} AS "${name}"`)
-    .join(", ");
-}
+/** The SELECT list of what optimizationOf reads. */
+export const optimizationSelect = selectList(Object.keys(recordColumns));
 
 export function optimizationOf(row: OptimizationRow): Optimization {
   const { metrics, config, labels, phase, message, fraction, bestScore, baselineScore, score, revision } =
@@ -139,7 +106,7 @@ export function optimizationOf(row: OptimizationRow): Optimization {
     status: row.status,
     errorReason: row.errorReason,
     errorMessage: row.errorMessage,
-    tokenUsage: usageOf(row),
+    tokenUsage: tokenUsageOf(row),
     attempt: row.attempt,
     requestId: row.requestId ?? "",
     createdAt: row.createdAt,
@@ -148,12 +115,3 @@ export function optimizationOf(row: OptimizationRow): Optimization {
     updatedAt: row.updatedAt,
   };
 }
-
-const usageOf = (
-  row: Pick<OptimizationRow, "inputTokens" | "outputTokens" | "cachedTokens" | "lmCalls">,
-): TokenUsage => ({
-  inputTokens: Number(row.inputTokens),
-  outputTokens: Number(row.outputTokens),
-  cachedTokens: Number(row.cachedTokens),
-  lmCalls: Number(row.lmCalls),
-});

@@ -1,13 +1,9 @@
 import type { programFields } from "../../domain/query/queryable.ts";
 import type { Queryable } from "../query/queryable.ts";
 import type { Column } from "../query/where.ts";
+import { programFrom } from "./row.ts";
 
-/** A program with its newest revision and that one's signature: one join in place of three queries a program. */
-export const programFrom = `programs AS p
-  JOIN program_revisions AS r ON r.project_id = p.project_id AND r.program_id = p.id AND r.number = p.newest_revision
-  JOIN signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id`;
-
-/** What callers may ask of programs; where it is a revision's, of the newest. */
+/** What callers may query of programs. Fields of a revision are those of the newest one. */
 export const queryablePrograms: Queryable = {
   from: programFrom,
   projectId: "p.project_id",

@@ -3,24 +3,9 @@ import type { Listing } from "../../domain/query/listing.ts";
 import type { revisionFields } from "../../domain/query/queryable.ts";
 import type { Queryable } from "../query/queryable.ts";
 import { type Column, noUuid } from "../query/where.ts";
+import { revisionFrom } from "./revision-row.ts";
 
-/** A revision with its signature. */
-export const revisionFrom =
-  "program_revisions AS r JOIN signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id";
-
-/** What a Revision is made from. */
-export const revisionColumns = `
-  r.program_id, r.number, r.origin, r.status, r.signature_id, r.modules, r.outputs AS output_wires, r.lm, r.compiled_state, r.dspy_program_id, r.score, r.optimization_id,
-  r.error_reason, r.error_message, r.created_at AS revision_created_at, s.name AS signature_name, s.instructions, s.inputs, s.outputs`;
-
-/** The same without compiled_state, which may be large. */
-export const listedRevision = revisionColumns.replace("r.compiled_state", "'' AS compiled_state");
-
-/** About how many bytes a row has that was read so. */
-export const revisionBytes =
-  "octet_length(page.compiled_state) + octet_length(page.modules::text) + octet_length(page.inputs::text)";
-
-/** What callers may ask of the revisions of a program. */
+/** What callers may query of a program's revisions. */
 export const queryableRevisions: Queryable = {
   from: revisionFrom,
   projectId: "r.project_id",
@@ -39,12 +24,13 @@ export const queryableRevisions: Queryable = {
   } satisfies Record<keyof typeof revisionFields | "program_id", Column>,
 };
 
-/** The listing of one program's revisions alone. */
+/** Narrows a listing to the revisions of one program. */
 export function ofProgram(programId: string, listing: Listing): Listing {
-  const its: Condition = {
+  const isOfProgram: Condition = {
     op: "=",
     target: { field: "program_id", kind: "uuid", path: [] },
     value: programId,
   };
-  return { ...listing, where: listing.where ? { op: "and", of: [its, listing.where] } : its };
+  const where: Condition = listing.where ? { op: "and", of: [isOfProgram, listing.where] } : isOfProgram;
+  return { ...listing, where };
 }

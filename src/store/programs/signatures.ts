@@ -1,70 +1,55 @@
-import {
-  type CreationOptional,
-  DataTypes,
-  ForeignKeyConstraintError,
-  type InferAttributes,
-  type InferCreationAttributes,
-  Model,
-  type Transaction,
-} from "sequelize";
+import { ForeignKeyConstraintError, type Transaction } from "sequelize";
 import { v7 as uuidv7 } from "uuid";
 import { AlreadyExists, InUse, NotFound } from "../../domain/faults.ts";
 import type { Listing } from "../../domain/query/listing.ts";
 import type { Found } from "../../domain/query/page.ts";
 import { signatureFields } from "../../domain/query/queryable.ts";
 import { isSignatureName } from "../../domain/signature/define.ts";
-import { type Field, type Signature, signatureHash } from "../../domain/signature/signature.ts";
+import { type Signature, signatureHash } from "../../domain/signature/signature.ts";
 import type { Database } from "../database.ts";
 import { countRows, findRows } from "../query/query.ts";
 import { fieldColumns, type Queryable } from "../query/queryable.ts";
+import { type ColumnTypes, defineTable, selectList } from "../table.ts";
 
-/** A signature under its id. */
+/** A signature as it is stored. */
 export type StoredSignature = Signature & {
   readonly id: string;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 };
 
-export class SignatureRow extends Model<
-  InferAttributes<SignatureRow>,
-  InferCreationAttributes<SignatureRow>
-> {
-  declare projectId: string;
-  declare id: string;
-  declare name: string;
-  declare instructions: string;
-  declare inputs: readonly Field[];
-  declare outputs: readonly Field[];
-  declare contentHash: string;
-  declare createdAt: CreationOptional<Date>;
-  declare updatedAt: CreationOptional<Date>;
-}
+/** A row of `signatures`. */
+type SignatureRow = StoredSignature & { readonly projectId: string; readonly contentHash: string };
+type NewSignatureRow = Omit<SignatureRow, "createdAt" | "updatedAt">;
+
+const columns: ColumnTypes<SignatureRow> = {
+  projectId: "uuid",
+  id: "uuid",
+  name: "text",
+  instructions: "text",
+  inputs: "json",
+  outputs: "json",
+  contentHash: "text",
+  createdAt: "timestamptz",
+  updatedAt: "timestamptz",
+};
 
 export type SignatureStore = {
   get(project: string, key: { id: string } | { name: string }): Promise<StoredSignature>;
-  /** The one that stands under the same name where it says the same; AlreadyExists where it says something else. */
+  /** Returns the stored signature of the same name. Throws AlreadyExists if its content is different. */
   findOrCreate(project: string, signature: Signature, transaction?: Transaction): Promise<StoredSignature>;
-  /** InUse while a program's revision uses it. */
+  /** Throws InUse while a revision uses the signature. */
   remove(project: string, id: string): Promise<void>;
   find(project: string, listing: Listing): Promise<Found<StoredSignature>[]>;
   count(project: string, listing: Listing): Promise<number>;
 };
 
 export function createSignatureStore(database: Database): SignatureStore {
-  const Row = class extends SignatureRow {}.init(
-    {
-      projectId: { type: DataTypes.UUID, primaryKey: true },
-      id: { type: DataTypes.UUID, primaryKey: true },
-      name: { type: DataTypes.TEXT, allowNull: false },
-      instructions: { type: DataTypes.TEXT, allowNull: false },
-      inputs: { type: DataTypes.JSON, allowNull: false },
-      outputs: { type: DataTypes.JSON, allowNull: false },
-      contentHash: { type: DataTypes.TEXT, allowNull: false },
-      createdAt: DataTypes.DATE,
-      updatedAt: DataTypes.DATE,
-    },
-    { sequelize: database.sequelize, modelName: "Signature", tableName: "signatures", underscored: true },
-  );
+  const Row = defineTable<SignatureRow, NewSignatureRow>(database.sequelize, {
+    name: "signatures",
+    columns,
+    key: ["projectId", "id"],
+  });
 
   return {
     get: (project, key) =>
@@ -82,15 +67,15 @@ export function createSignatureStore(database: Database): SignatureStore {
         const inTransaction = transaction ? { transaction } : {};
         const row = { projectId: project, id: uuidv7(), name, instructions, inputs, outputs, contentHash };
         for (;;) {
-          // ON CONFLICT DO NOTHING waits for a creator that has not committed yet, so the read after it sees who won.
+          // ON CONFLICT DO NOTHING waits until a concurrent creator has committed, so the read after it sees its row.
           await Row.bulkCreate([row], { ignoreDuplicates: true, returning: false, ...inTransaction });
-          // Held, so that nobody deletes it before its program's revision refers to it.
+          // The lock keeps others from deleting the signature before a revision refers to it.
           const lock = transaction ? { lock: transaction.LOCK.KEY_SHARE } : {};
           const found = await Row.findOne({ where: { projectId: project, name }, ...inTransaction, ...lock });
           if (!found) continue;
           if (found.contentHash !== contentHash)
             throw new AlreadyExists(
-              `signature ${JSON.stringify(name)} exists and says something else; choose another name`,
+              `signature ${JSON.stringify(name)} exists with another content; choose another name`,
             );
           return signatureOf(found);
         }
@@ -117,7 +102,7 @@ export function createSignatureStore(database: Database): SignatureStore {
   };
 }
 
-/** What callers may ask of signatures. */
+/** What callers may query of signatures. */
 const queryable: Queryable = {
   from: "signatures",
   projectId: "project_id",
@@ -125,7 +110,7 @@ const queryable: Queryable = {
 };
 
 const selection = {
-  select: `id, name, instructions, inputs, outputs, created_at AS "createdAt", updated_at AS "updatedAt"`,
+  select: selectList(Object.keys(columns)),
   bytes:
     "octet_length(page.inputs::text) + octet_length(page.outputs::text) + octet_length(page.instructions)",
 };

@@ -9,8 +9,8 @@ import { Binds, type Column, columnOf, memberSql, sortedSql, whereSql } from "./
 /** What is read of each row. */
 export type Selection = {
   readonly select: string;
-  /** Read beside each row of the page, and of no other. */
-  readonly beside?: { readonly select: string; readonly join: (binds: Binds) => string };
+  /** A join that is made with the rows of the page only. */
+  readonly joined?: { readonly select: string; readonly join: (binds: Binds) => string };
   /** How many bytes a row's values have; what comes after a full page is not sent. */
   readonly bytes: string;
 };
@@ -70,7 +70,7 @@ function pageSql(
   binds: Binds,
   project: string,
   { from, projectId, columns }: Queryable,
-  { select, beside, bytes }: Selection,
+  { select, joined, bytes }: Selection,
   listing: Listing,
 ) {
   const { where, order, distinct, skip, limit, after } = listing;
@@ -96,8 +96,8 @@ function pageSql(
            ) AS first WHERE ${afterSql(names, after, binds)} ORDER BY ${orderSql(names)} ${place})`;
   // What is left out for its bytes is counted too, so that the last that is read is not taken for the last there is.
   const keyTexts = `ARRAY[${names.map(({ sql, type }) => textSql(sql, type)).join(", ")}] AS page_keys, page_rows`;
-  const read = `SELECT page.*, ${keyTexts}${beside ? `, ${beside.select}` : ""}`;
-  const join = beside?.join(binds) ?? "";
+  const read = `SELECT page.*, ${keyTexts}${joined ? `, ${joined.select}` : ""}`;
+  const join = joined?.join(binds) ?? "";
   const before = `sum(${bytes}) OVER (ORDER BY ${orderSql(names)} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`;
   const weighed = `SELECT page.*, count(*) OVER () AS page_rows, coalesce(${before}, 0) AS bytes_before FROM (${rows}) AS page`;
   return `${read} FROM (${weighed}) AS page ${join} WHERE bytes_before < ${pageBytes} ORDER BY ${orderSql(names)}`;
