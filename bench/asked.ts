@@ -1,10 +1,13 @@
-/** What every contender is asked; the load generator puts a new number in place of the zeros each time, so that no two runs are alike. */
+/**
+ * Inputs for every contender. The load generator replaces the zeros by a new number each time, so
+ * that no two runs are alike.
+ */
 export const inputs = {
   question: "What is the capital of France? (asked as number 00000000)",
   context: "France is a country in Europe. Its largest city lies on the Seine. ".repeat(8).trim(),
 };
 
-/** What every right answer has in it, whatever it is wrapped in. */
+/** Text that every right answer contains. */
 export const expected = "Paris, on the Seine";
 
 /** The program that every contender serves. */

@@ -1,4 +1,5 @@
-// npm run bench:beside: what serving takes while an optimization runs beside it, and while none does, in interleaved rounds.
+// npm run bench:beside measures serving with and without an optimization on the same gateway, in
+// interleaved rounds.
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
@@ -11,14 +12,14 @@ import { createProgram, type Gateway, runCalls, sigrunPart, startGateway } from 
 
 const rounds = 5;
 const seconds = 8;
-/** Below what two cores can serve: what is asked is whether somebody who waits, waits longer. */
+/** Fewer callers than two cores can serve: the bench asks whether a caller waits longer. */
 const callers = 4;
 const dataset = Array.from({ length: 64 }, (_, n) => ({
   inputs: { ...inputs, question: `What is the capital of country ${n}?` },
   outputs: { answer: "None", confidence: 0.5, sources: [] },
 }));
 
-/** Begins an optimization that outlasts a round, and gives the way to end it. */
+/** Starts an optimization that outlasts a round; returns a function that ends it. */
 async function optimize({ transport }: Gateway, programId: string): Promise<() => Promise<bigint>> {
   const optimizations = createClient(OptimizationService, transport);
   const { optimization } = await createClient(ProgramService, transport).optimizeProgram({

@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 const graceMs = 10_000;
 const running = new Set<ChildProcess>();
 
-// However the bench ends: not every server ends with the process that started it.
+// Runs however the bench ends: not every server ends with the process that started it.
 process.on("exit", () => {
   for (const child of running) signal(child, "SIGKILL");
 });
@@ -14,14 +14,17 @@ for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => proces
 
 export type Child = {
   readonly pid: number;
-  /** The first line of its stdout that fits; fails where the process ends before. */
+  /** Resolves with the first matching line of stdout; rejects if the process ends before. */
   line(pattern: RegExp): Promise<RegExpExecArray>;
-  /** Undefined while it runs. */
+  /** Exit code; undefined while the process runs. */
   ended(): string | undefined;
   stop(): Promise<void>;
 };
 
-/** A process of the bench's, in a group of its own, that ends with it and as a group; what it writes goes to a file. */
+/**
+ * Starts a process in its own process group, whose members end together and with the bench. Its
+ * output goes to a file.
+ */
 export function startChild(
   command: string,
   args: string[],
@@ -70,7 +73,7 @@ export function startChild(
       const timer = setTimeout(() => signal(child, "SIGKILL"), graceMs);
       await exited;
       clearTimeout(timer);
-      // Workers that outlived the process that started them.
+      // Workers may outlive the process that started them.
       signal(child, "SIGKILL");
       running.delete(child);
     },

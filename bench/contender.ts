@@ -5,40 +5,40 @@ import type { Child } from "./child.ts";
 import type { Call } from "./load.ts";
 import type { PartOf } from "./processes.ts";
 
-/** What a contender is started with. */
+/** Settings of a contender. */
 export type Setting = {
   readonly model: string;
-  /** The file that DSPy's save() wrote, where the program has demos. */
+  /** File that DSPy's save() wrote, if the program has demos. */
   readonly state: string | undefined;
-  /** A folder for what it writes. */
+  /** Folder for the contender's files. */
   readonly scratch: string;
 };
 
-/** A contender that serves. */
+/** A running contender. */
 export type Served = {
-  /** Those that it was started by; all below them are its own too. */
+  /** Root processes of the contender; all their descendants belong to it. */
   readonly pids: readonly number[];
-  /** The ways to call it; each is measured by itself. */
+  /** Ways to call it, each measured by itself. */
   readonly calls: readonly Call[];
   readonly partOf: PartOf;
-  /** How many completed executions stand on record, where it keeps records. */
+  /** Number of completed executions on record, if the contender keeps records. */
   recorded?(): Promise<number>;
   stop(): Promise<void>;
 };
 
-/** Something that serves the program; start() resolves with the first right answer. */
+/** A server of the program. start() resolves with the first right answer. */
 export type Contender = {
   readonly name: string;
-  /** Which choose it by --only. */
+  /** Names that select it for --only. */
   readonly family: string;
-  /** What must be there before it starts, and is no part of its start. */
+  /** Installs what it needs; not part of the measured start. */
   prepare?(setting: Setting): void;
   start(setting: Setting): Promise<Served>;
 };
 
 const longestStartMs = 120_000;
 
-/** Waits until a call by HTTP is answered rightly. */
+/** Waits for the first right answer over HTTP. */
 export async function firstAnswer(child: Child, { targets: [target], path, body }: Call): Promise<void> {
   let said = "nothing";
   const deadline = Date.now() + longestStartMs;
@@ -61,7 +61,7 @@ export async function firstAnswer(child: Child, { targets: [target], path, body 
   throw new Error(`no right answer within ${longestStartMs / 1000} s, but: ${said.slice(0, 300)}`);
 }
 
-/** One that nobody listens on. */
+/** A free port. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => {

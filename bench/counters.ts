@@ -1,21 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { query } from "./database.ts";
 
-/** What PostgreSQL has counted since it was started. */
+/** PostgreSQL's counters since its start. */
 export type Counters = {
   readonly commits: number;
   readonly inserted: number;
   readonly updated: number;
   readonly walBytes: number;
-  /** How often the log was forced to the disk. */
+  /** Number of times that the WAL was forced to disk. */
   readonly walSyncs: number;
-  /** The table of executions with its indexes. */
+  /** Bytes of the table of executions with its indexes. */
   readonly executionBytes: number;
-  /** The log of changes with its indexes. */
+  /** Bytes of the log of changes with its indexes. */
   readonly changeBytes: number;
 };
 
-/** PostgreSQL's backends hand in what they have counted after 10 s of idleness at the latest. */
+/** PostgreSQL's backends report their counters after at most 10 s without work. */
 const handInMs = 11_000;
 
 const sql = `
@@ -26,13 +26,13 @@ const sql = `
     pg_total_relation_size('execution_changes')::float8 AS "changeBytes"
   FROM pg_stat_database WHERE datname = current_database()`;
 
-/** Waits until all is counted, and reads it. */
+/** Waits until the counters are complete, and reads them. */
 export async function readCounters(url: string): Promise<Counters> {
   await sleep(handInMs);
   return (await query<Counters>(url, sql))[0] as Counters;
 }
 
-/** How many connections gateways hold. */
+/** Number of connections that the gateways hold. */
 export async function connections(url: string): Promise<number> {
   const [row] = await query<{ count: number }>(
     url,

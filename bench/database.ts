@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
 
-/** The address of the PostgreSQL that a gateway has started in its data folder. */
+/** Address of the PostgreSQL that a gateway started in its data folder. */
 export function embeddedUrl(dataDir: string): string {
   const dir = join(dataDir, "postgres");
   const password = readFileSync(join(dir, "password"), "utf8").trim();
@@ -10,7 +10,7 @@ export function embeddedUrl(dataDir: string): string {
   return `postgres://sigrun:${password}@127.0.0.1:${port}/postgres`;
 }
 
-/** Runs one statement beside the gateways. */
+/** Runs one statement on a connection of the bench's own. */
 export async function query<Row>(url: string, sql: string, values: unknown[] = []): Promise<Row[]> {
   const client = new pg.Client(url);
   await client.connect();
@@ -21,7 +21,7 @@ export async function query<Row>(url: string, sql: string, values: unknown[] = [
   }
 }
 
-/** How many completed executions stand on record. */
+/** Number of completed executions on record. */
 export async function completedExecutions(url: string): Promise<number> {
   const [row] = await query<{ count: string }>(
     url,

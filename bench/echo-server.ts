@@ -1,4 +1,5 @@
-// The least that connect-node can do with ValidateInputs and GetExecution: it decodes the request and answers always the same.
+// The minimum of connect-node for ValidateInputs and GetExecution: decode the request, and send a
+// fixed answer.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http2";
 import type { AddressInfo } from "node:net";

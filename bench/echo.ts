@@ -1,4 +1,5 @@
-// npm run bench:echo: the gateway's CPU a ValidateInputs and a GetExecution, beside a bare connect-node server that answers the same.
+// npm run bench:echo measures the CPU of a ValidateInputs and a GetExecution in the gateway, and in a
+// bare connect-node server with the same answers.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -58,7 +59,7 @@ await withRig(async ({ scratch, model, measure }) => {
           for (const [part, target, served] of servers) {
             const measured = await measure(served, { ...call, targets: [target] }, callers, { seconds });
             assertSound(measured);
-            // The first round warms both up.
+            // The first round warms up both servers.
             if (round > 0) cpu[part]?.push(measured.cpuMs[part] as number);
           }
         const [own, bare] = [median(cpu.gateway as number[]), median(cpu.echo as number[])];
@@ -80,7 +81,7 @@ function assertSound({ failed, failure }: Measure): void {
   if (failed > 0) throw new Error(`${failed} calls failed, the first with: ${failure}`);
 }
 
-/** Both calls, and the bytes of the gateway's answers to them. */
+/** Both calls, and the bytes of the gateway's answers. */
 async function callsOf(gateway: Gateway): Promise<{ calls: Call[]; answers: Uint8Array[] }> {
   const { target, transport } = gateway;
   const programId = await createProgram(gateway, undefined);
@@ -95,7 +96,7 @@ async function callsOf(gateway: Gateway): Promise<{ calls: Call[]; answers: Uint
     targets: [target],
     path,
     body,
-    // Both answers have the inputs in them.
+    // Both answers contain the inputs.
     expect: "France is a country",
   });
   return {

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The folder of the clone. */
+/** Folder of the clone. */
 export const root = fileURLToPath(new URL("..", import.meta.url));
 const bench = join(root, "bench");
 const installed = join(bench, ".envs");
@@ -15,7 +15,7 @@ const run = (command: string, args: string[], cwd: string, env: NodeJS.ProcessEn
     stdio: ["ignore", "ignore", "inherit"],
   });
 
-/** The Python environment of a peer, made what its lock file says. */
+/** Installs the Python environment of a peer from its lock file. */
 export function pythonEnvironment(peer: string): string {
   const folder = join(bench, "peers", peer);
   const into = join(installed, peer);
@@ -25,7 +25,7 @@ export function pythonEnvironment(peer: string): string {
     .digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return into;
   console.log(`installing ${peer} ...`);
-  // Compiled now, or the first start would pay for it.
+  // Bytecode is compiled now; else the first start would include it.
   const flags = ["sync", "--frozen", "--compile-bytecode", "--quiet"];
   run(join(root, "sidecar/.uv/bin/uv"), flags, folder, {
     UV_PROJECT_ENVIRONMENT: into,
@@ -35,7 +35,7 @@ export function pythonEnvironment(peer: string): string {
   return into;
 }
 
-/** The load generator, the model and the bare server, built of bench/go. */
+/** Builds the load generator, the model and the bare server from bench/go. */
 export function goPrograms(): { load: string; model: string; floor: string } {
   const bin = join(installed, "bin");
   mkdirSync(bin, { recursive: true });

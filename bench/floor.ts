@@ -5,7 +5,7 @@ import type { Call } from "./load.ts";
 
 const body = Buffer.alloc(700, "asked as number 00000000 ");
 
-/** A bare Go server that asks the model and runs no DSPy: what generator and model let through. */
+/** A bare Go server that asks the model without DSPy: the maximum of generator and model. */
 export function floor(program: string): Contender {
   return {
     name: "bare Go server",

@@ -3,37 +3,37 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-/** One way to call a server: the bytes that are sent, and what every answer has in it. */
+/** One way to call a server: the bytes to send, and a text that every answer contains. */
 export type Call = {
   readonly label: string;
   readonly protocol: "http" | "grpc";
-  /** host:port; callers are spread over them. */
+  /** host:port of each target; callers are spread over them. */
   readonly targets: readonly string[];
-  /** The path, or the full name of the method. */
+  /** Path, or full name of the method. */
   readonly path: string;
   readonly body: Uint8Array;
   readonly expect: string;
 };
 
-/** For how long, or how often. */
+/** Duration or number of calls. */
 export type Extent = { readonly seconds: number } | { readonly count: number };
 
-/** What the load generator saw. */
+/** Result of the load generator. */
 export type Load = {
   readonly ok: number;
   readonly failed: number;
-  /** The first one, where any failed. */
+  /** Message of the first failure, if any. */
   readonly failure: string;
   readonly seconds: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Its own. */
+  /** CPU seconds of the load generator. */
   readonly cpuSeconds: number;
 };
 
 const run = promisify(execFile);
 
-/** Runs the load generator; bodies go to it in files. */
+/** Runs the load generator, which reads request bodies from files. */
 export function createLoad({ program, scratch }: { program: string; scratch: string }) {
   let bodies = 0;
   const files = new Map<Uint8Array, string>();

@@ -4,7 +4,7 @@ import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { root } from "./environments.ts";
 
-/** What the figures were measured on and with, as lines of a list; no names and no paths. */
+/** Machine and versions of the measurement, one a line; no names and no paths. */
 export function machine(): string[] {
   const cores = cpus();
   return [

@@ -3,7 +3,7 @@ import type { Call, createLoad, Extent } from "./load.ts";
 import type { Model } from "./model.ts";
 import { busySeconds, cpuSeconds, type Parts, total } from "./processes.ts";
 
-/** One round of load on one contender. */
+/** Result of one round of load on one contender. */
 export type Measure = {
   readonly ok: number;
   readonly failed: number;
@@ -11,15 +11,15 @@ export type Measure = {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** CPU milliseconds an execution, of each part of the contender. */
+  /** CPU milliseconds an execution, by the part of the contender. */
   readonly cpuMs: Parts;
-  /** Requests to the model an execution: more than one where some were tried again. */
+  /** Requests to the model an execution; above one if some were retried. */
   readonly modelCalls: number;
-  /** Cores that the load generator and the model kept busy, and those that processes kept busy that are none of the bench's. */
+  /** Busy cores: of the load generator, of the model, and of processes outside the bench. */
   readonly cores: { readonly generator: number; readonly model: number; readonly others: number };
 };
 
-/** Loads a contender, and reads the CPU times of all its processes before and after. */
+/** Loads a contender; compares the CPU times of all its processes before and after. */
 export function createMeasure({ load, model }: { load: ReturnType<typeof createLoad>; model: Model }) {
   const look = async ({ pids, partOf }: Served) => ({
     contender: cpuSeconds(pids, partOf),
@@ -75,7 +75,7 @@ export function createMeasure({ load, model }: { load: ReturnType<typeof createL
   };
 }
 
-/** The middle of some rounds' amounts. */
+/** The median. */
 export function median(amounts: readonly number[]): number {
   const sorted = amounts.toSorted((a, b) => a - b);
   const at = (sorted.length - 1) / 2;

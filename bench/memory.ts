@@ -1,4 +1,5 @@
-// npm run bench:memory [-- 20000]: what the memory of the gateway and of each sidecar process does over 100,000 executions.
+// npm run bench:memory [-- 20000] measures the memory of the gateway and of each sidecar process
+// over 100,000 executions.
 import { join } from "node:path";
 import { memoryOf, treeOf } from "./processes.ts";
 import { withRig } from "./rig.ts";
@@ -6,7 +7,7 @@ import { createProgram, runCalls, sigrunPart, startGateway } from "./sigrun.ts";
 
 const executions = Number(process.argv[2] ?? 100_000);
 const steps = 20;
-/** A fifth: caches fill, and V8 finds the size that its heap needs. */
+/** A fifth of the steps: caches fill, and V8's heap reaches its size. */
 const warmUpSteps = 4;
 const callers = 64;
 const mostPer10k = 1;
@@ -51,7 +52,7 @@ await withRig(async ({ scratch, model, load }) => {
   }
 });
 
-/** Of the straight line through amounts that are one step apart, by least squares. */
+/** Slope of the least-squares line through amounts that are one step apart. */
 function slope(amounts: readonly number[]): number {
   const middle = (amounts.length - 1) / 2;
   const average = amounts.reduce((sum, amount) => sum + amount, 0) / amounts.length;

@@ -9,18 +9,18 @@ const asked = {
 
 export type Model = {
   readonly pid: number;
-  /** As api_base wants it. */
+  /** Address in the form of api_base. */
   readonly url: string;
-  /** The request that a program makes, made without one. */
+  /** The request that a program makes, sent directly. */
   readonly call: Call;
-  /** How long its answers take from now on. */
+  /** Sets the delay of all further answers. */
   delay(ms: number): Promise<void>;
-  /** How many answers it has given, and the CPU seconds that it has used. */
+  /** Number of answers so far, and CPU seconds used. */
   used(): Promise<{ calls: number; cpuSeconds: number }>;
   stop: Child["stop"];
 };
 
-/** The model server that every contender asks. */
+/** Starts the model server that every contender asks. */
 export async function startModel({ program, scratch }: { program: string; scratch: string }): Promise<Model> {
   const child = startChild(program, [], { log: join(scratch, "model.log") });
   const address = (await child.line(/^ready (.*)$/))[1] as string;

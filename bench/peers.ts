@@ -16,7 +16,7 @@ type Peer = {
   readonly body: object;
   readonly env?: Record<string, string>;
   prepare?(bin: string, env: NodeJS.ProcessEnv, scratch: string): void;
-  /** The program below the environment's bin, and its arguments. */
+  /** Program in the environment's bin folder, and its arguments. */
   command(port: number, scratch: string): [string, ...string[]];
 };
 
@@ -41,7 +41,7 @@ const fastapi = (name: string, workers: number, env: Record<string, string> = {}
   ],
 });
 
-/** What people would serve the program by otherwise, each as its own documentation says. */
+/** Other servers of the program, each set up as its documentation says. */
 const all: readonly Peer[] = [
   fastapi("asyncify", 1),
   fastapi("asyncify", 2),
@@ -118,7 +118,7 @@ function environment(peer: Peer, { model, state }: Setting): NodeJS.ProcessEnv {
     ...process.env,
     PATH: `${binOf(peer)}:${process.env.PATH}`,
     PYTHONPATH: folder,
-    // Without it DSPy's litellm fetches a price list.
+    // Without this setting, DSPy's litellm downloads a price list.
     LITELLM_LOCAL_MODEL_COST_MAP: "true",
     BENCH_MODEL: model,
     ...(state && { BENCH_STATE: state }),
@@ -153,7 +153,7 @@ async function start(peer: Peer, setting: Setting): Promise<Served> {
   return { pids: [child.pid], calls: [call], partOf: () => "server", stop: child.stop };
 }
 
-/** Writes the state of the program with demos, as DSPy saves it. */
+/** Writes the state of the program with demos, as DSPy's save() does. */
 export function writeState(demos: number, file: string): void {
   const python = join(pythonEnvironment("fastapi"), "bin/python");
   execFileSync(python, [join(folder, "state.py"), String(demos), file], {

@@ -1,17 +1,17 @@
-/** What is measured together: how many demos the program has, how long the model takes, how many call at a time. */
+/** One combination: demos of the program, delay of the model, callers at a time. */
 export type Cell = { readonly demos: number; readonly delayMs: number; readonly callers: number };
 
-/** What one run of the bench does. */
+/** Plan of one run of the bench. */
 export type Plan = {
   readonly minutes: number;
   readonly cells: readonly Cell[];
   readonly rounds: number;
   readonly seconds: number;
-  /** Of each contender after its start: V8 compiles what has run often. */
+  /** Seconds of warm-up after a contender's start: V8 compiles code that has run often. */
   readonly firstSeconds: number;
-  /** And before each cell. */
+  /** Seconds of warm-up before each cell. */
   readonly warmUpSeconds: number;
-  /** Whether a way to call a contender is measured. */
+  /** Whether a call of a contender is measured. */
   readonly isWanted: (label: string) => boolean;
 };
 
@@ -30,7 +30,7 @@ const whole: Plan = {
   isWanted: () => true,
 };
 
-/** The cells that the goals are about, with the kinds of FastAPI that are its best in one of them. */
+/** The cells of the goals, with the kinds of FastAPI that are best in one of them. */
 const quick: Plan = {
   minutes: 3,
   cells: [cell(0, 50, 64), cell(0, 50, 1), cell(0, 0, 64), cell(16, 50, 64)],
@@ -48,7 +48,7 @@ const quick: Plan = {
     ].includes(label),
 };
 
-/** What the command line asks for: --quick, and --only with names of families by commas. */
+/** Reads the command line: --quick, and --only with names of families, separated by commas. */
 export function readPlan(args: readonly string[]): { plan: Plan; isChosen: (family: string) => boolean } {
   const plan = args.includes("--quick") ? quick : whole;
   const only = args[args.indexOf("--only") + 1]?.split(",");

@@ -3,23 +3,23 @@ import { readdirSync, readFileSync } from "node:fs";
 
 const ticksPerSecond = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
 
-/** Amounts by the name of the part of a contender that they belong to. */
+/** Amounts by the part of a contender. */
 export type Parts = Record<string, number>;
 
-/** Names the part that a process belongs to, from its command line. */
+/** Gives the part that a process belongs to, by its command line. */
 export type PartOf = (command: string) => string;
 
-/** One process below another, or that one itself. */
+/** A process of a tree. */
 export type Process = { readonly pid: number; readonly command: string; readonly cpuSeconds: number };
 
-/** Some processes and all below them, with the CPU time of each and of those that it has seen end. */
+/** Processes and all their descendants, each with its CPU time and that of its ended children. */
 export function treeOf(roots: readonly number[]): Process[] {
   const children = new Map<number, number[]>();
   const cpu = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
     const pid = Number(name);
     if (!pid) continue;
-    // What stands before the bracket may have blanks in it.
+    // The name before the bracket may contain blanks.
     const stat = read(`/proc/${pid}/stat`);
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     if (fields.length < 15) continue;
@@ -38,7 +38,7 @@ export function treeOf(roots: readonly number[]): Process[] {
   return tree;
 }
 
-/** CPU seconds so far of each part of some process trees. */
+/** CPU seconds so far of each part of process trees. */
 export const cpuSeconds = (roots: readonly number[], partOf: PartOf): Parts =>
   sum(treeOf(roots), partOf, (process) => process.cpuSeconds);
 
@@ -47,15 +47,15 @@ export const memoryMiB = (roots: readonly number[], partOf: PartOf): Parts =>
   sum(treeOf(roots), partOf, ({ pid }) => memoryOf(pid));
 
 /**
- * Proportional set size of one process without the files that it maps: what processes share counts once, and libraries do not
- * count, which are the cheaper the more contenders of one kind happen to run.
+ * Proportional set size of one process, without mapped files. Shared memory counts once. Libraries
+ * do not count: their share would depend on how many contenders of one kind run.
  */
 export function memoryOf(pid: number): number {
   const found = read(`/proc/${pid}/smaps_rollup`).matchAll(/^Pss_(?:Anon|Shmem):\s+(\d+)/gm);
   return [...found].reduce((sum, [, kibibytes]) => sum + Number(kibibytes), 0) / 1024;
 }
 
-/** Seconds that the machine's cores have been busy, for whomever, since it started. */
+/** Seconds that all cores were busy since the machine started. */
 export function busySeconds(): number {
   const [, user, nice, system, , , irq, softirq, steal] = (read("/proc/stat").split("\n", 1)[0] as string)
     .split(/\s+/)
@@ -66,7 +66,7 @@ export function busySeconds(): number {
   );
 }
 
-/** All parts together. */
+/** Sum of all parts. */
 export const total = (parts: Parts): number => Object.values(parts).reduce((sum, amount) => sum + amount, 0);
 
 function sum(processes: Process[], partOf: PartOf, amount: (process: Process) => number): Parts {
@@ -78,7 +78,7 @@ function sum(processes: Process[], partOf: PartOf, amount: (process: Process) =>
   return parts;
 }
 
-/** Empty where the process has gone meanwhile. */
+/** Text of a file in /proc; empty if the process has ended. */
 function read(file: string): string {
   try {
     return readFileSync(file, "utf8");

@@ -2,7 +2,7 @@ import { type Measure, median } from "./measure.ts";
 import type { Cell } from "./plan.ts";
 import { type Parts, total } from "./processes.ts";
 
-/** All rounds of one way to call one contender in one cell. */
+/** All rounds of one call of one contender in one cell. */
 export type Row = {
   readonly cell: Cell;
   readonly label: string;
@@ -10,7 +10,7 @@ export type Row = {
   readonly rounds: Measure[];
 };
 
-/** What a contender takes before and beside its work; of several starts the quickest. */
+/** Start and memory of a contender; the quickest of several starts. */
 export type Cost = { readonly name: string; readonly family: string; startSeconds: number; memoryMiB: Parts };
 
 const middle = ({ rounds }: Row, of: (measure: Measure) => number) => median(rounds.map(of));
@@ -20,7 +20,7 @@ const p50 = (row: Row) => middle(row, ({ p50Ms }) => p50Ms);
 const p99 = (row: Row) => middle(row, ({ p99Ms }) => p99Ms);
 const failed = ({ rounds }: Row) => rounds.reduce((sum, measure) => sum + measure.failed, 0);
 
-/** FastAPI's best amount among rows without a failure. */
+/** FastAPI's best amount, over rows without a failure. */
 function best(
   rows: readonly Row[],
   of: (row: Row) => number,
@@ -42,7 +42,7 @@ const parts = (of: Parts) =>
         .map(([part, amount]) => `${part} ${digits(amount)}`)
         .join(", ");
 
-/** One cell's table: every contender, its ratios to FastAPI's best in brackets. */
+/** Table of one cell: every contender, with ratios to FastAPI's best in brackets. */
 export function cellTable(cell: Cell, rows: readonly Row[]): string[] {
   const here = rows.filter((row) => row.cell === cell);
   const bestRate = best(here, rate, Math.max);
@@ -90,11 +90,11 @@ export function cellTable(cell: Cell, rows: readonly Row[]): string[] {
   ];
 }
 
-/** How many cores were busy with what is none of the bench's; the median of all rounds. */
+/** Cores that processes outside the bench kept busy; the median of all rounds. */
 export const foreignCores = (rows: readonly Row[]) =>
   median(rows.flatMap(({ rounds }) => rounds.map(({ cores }) => cores.others)));
 
-/** Start and memory, beside FastAPI's best. */
+/** Table of starts and memory, with ratios to FastAPI's best. */
 export function costTable(costs: readonly Cost[]): string[] {
   const fastapi = costs.filter(({ family }) => family === "fastapi");
   const least = (of: (cost: Cost) => number) =>
@@ -115,7 +115,7 @@ export function costTable(costs: readonly Cost[]): string[] {
   ];
 }
 
-/** The goals, each with what was measured, where the run had what it takes. */
+/** Table of the goals with their measured figures, if the run has the cells for them. */
 export function goals(rows: readonly Row[]): string[] {
   const at = (demos: number, delayMs: number, callers: number) =>
     rows.filter(

@@ -6,17 +6,17 @@ import { createLoad } from "./load.ts";
 import { createMeasure } from "./measure.ts";
 import { type Model, startModel } from "./model.ts";
 
-/** What every bench stands on: the model, the load generator, and a folder that goes with it. */
+/** Base of every bench: the model, the load generator, and a temporary folder. */
 export type Rig = {
   readonly scratch: string;
   readonly model: Model;
   readonly load: ReturnType<typeof createLoad>;
   readonly measure: ReturnType<typeof createMeasure>;
-  /** The bare Go server. */
+  /** Path of the bare Go server. */
   readonly floor: string;
 };
 
-/** Does work on a rig, and takes it down. */
+/** Sets up a rig, does the work, and removes the rig. */
 export async function withRig(work: (rig: Rig) => Promise<void>): Promise<void> {
   const programs = goPrograms();
   const scratch = mkdtempSync(join(tmpdir(), "sigrun-bench-"));

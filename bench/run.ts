@@ -1,4 +1,4 @@
-// npm run bench: sigrun and what people would serve the program by otherwise, in one run, round by round.
+// npm run bench measures sigrun and other servers of the same program, in interleaved rounds.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Served } from "./contender.ts";
@@ -24,7 +24,7 @@ const rows: Row[] = [];
 const costs: Cost[] = [];
 const records: string[] = [];
 
-/** One after the other, so that none waits for another's start. */
+/** Starts all contenders, one after the other, so that no start slows another. */
 async function startAll(
   { scratch, model, floor: program }: Rig,
   demos: number,
@@ -55,7 +55,7 @@ async function startAll(
   }
 }
 
-/** A contender in use, before anything is measured. */
+/** Warms up a contender before it is measured. */
 async function warmUp({ load }: Rig, one: Started): Promise<void> {
   for (const call of one.served.calls)
     if (plan.isWanted(call.label)) one.ok += (await load(call, 64, { seconds: plan.firstSeconds })).ok;
@@ -91,7 +91,7 @@ function turn({ load, measure }: Rig, cell: Cell, one: Started, call: Call) {
   };
 }
 
-/** What is left to see of a contender after the load. */
+/** Reads memory and records of a contender after the load. */
 async function look({ served, cost, ok }: Started, demos: number): Promise<void> {
   if (cost) cost.memoryMiB = memoryMiB(served.pids, served.partOf);
   const before = costs.find(({ name }) => name === cost?.name);
@@ -149,6 +149,6 @@ await withRig(async (rig) => {
     "",
   ].join("\n");
   console.log(results);
-  // Of a part of it the file would say less than it did.
+  // A partial run would leave out parts of the file.
   if (args.length === 0) writeFileSync(join(root, "bench/RESULTS.md"), results);
 });

@@ -1,4 +1,5 @@
-// npm run bench:scale: 1 and 2 gateways on one PostgreSQL, each with 1, 2 and 4 sidecar workers, and what an execution costs in each part.
+// npm run bench:scale measures 1 and 2 gateways on one PostgreSQL, each with 1, 2 and 4 workers,
+// and what an execution costs in each part.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startEmbeddedPostgres } from "../src/store/postgres.ts";

@@ -1,9 +1,9 @@
 import { type Parts, total } from "./processes.ts";
 
-/** One number of gateways and workers, and what an execution costs there. */
+/** Result for one number of gateways and workers. */
 export type Point = {
   readonly gateways: number;
-  /** Of each gateway's sidecar. */
+  /** Workers of each gateway's sidecar. */
   readonly workers: number;
   readonly perSecond: number;
   readonly p50Ms: number;
@@ -11,9 +11,9 @@ export type Point = {
   readonly cpuMs: Parts;
   readonly othersCores: number;
   readonly memoryMiB: Parts;
-  /** To PostgreSQL, of each gateway. */
+  /** Connections of each gateway to PostgreSQL. */
   readonly connections: number;
-  /** The rest is of each execution. */
+  /** This and the following: for each execution. */
   readonly commits: number;
   readonly inserted: number;
   readonly updated: number;
@@ -24,17 +24,17 @@ export type Point = {
 };
 
 const goal = 10_000;
-/** How busy a process may be on average and still take what comes at once. */
+/** Maximum mean load of a process that still absorbs bursts. */
 const busy = 0.7;
 const daySeconds = 86_400;
-/** How long the log of changes is kept. */
+/** Seconds that the log of changes is kept. */
 const logSeconds = 900;
 
 const line = (...fields: (string | number)[]) => `| ${fields.join(" | ")} |`;
 const rounded = (amount: number) =>
   amount >= 99.5 ? Math.round(amount).toLocaleString("en") : amount.toPrecision(2);
 
-/** The part of SCALING.md that is measured and what follows from it by multiplication. */
+/** The measured part of SCALING.md, with the figures that follow by multiplication. */
 export function measuredText(points: readonly Point[], facts: readonly string[]): string {
   const one = points[0];
   if (!one) throw new Error("nothing was measured");
@@ -84,7 +84,7 @@ export function measuredText(points: readonly Point[], facts: readonly string[])
   ].join("\n");
 }
 
-/** What one execution costs, and what 10,000 a second would, where nothing but their number changes. */
+/** Cost of one execution, and of 10,000 a second if only the number changes. */
 function costs(one: Point): string[] {
   const cores = (part: string) => ((one.cpuMs[part] as number) * goal) / 1000;
   const gateways = Math.ceil(cores("gateway") / busy);

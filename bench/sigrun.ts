@@ -14,7 +14,7 @@ import { root } from "./environments.ts";
 import type { Call } from "./load.ts";
 import type { PartOf } from "./processes.ts";
 
-/** A gateway of this clone, with its sidecar and, unless env names a database, its PostgreSQL. */
+/** A gateway of this clone with its sidecar, and its PostgreSQL unless env names a database. */
 export type Gateway = {
   readonly child: Child;
   /** host:port */
@@ -25,7 +25,7 @@ export type Gateway = {
 
 const workersMs = 20_000;
 
-/** Starts one on a free port; its data are in the scratch folder. */
+/** Starts a gateway on a free port, with its data in the scratch folder. */
 export async function startGateway(
   model: string,
   scratch: string,
@@ -52,7 +52,7 @@ export async function startGateway(
   return { child, target, transport: createGrpcTransport({ baseUrl: `http://${target}` }), databaseUrl };
 }
 
-/** Registers the program, with the demos of a state that DSPy saved where there is one; gives its id. */
+/** Registers the program, with the demos of a saved state if there is one; returns its id. */
 export async function createProgram({ transport }: Gateway, state: string | undefined): Promise<string> {
   const programs = createClient(ProgramService, transport);
   const { program } = await programs.createProgram({
@@ -63,7 +63,7 @@ export async function createProgram({ transport }: Gateway, state: string | unde
   return programId;
 }
 
-/** How the program is run on some gateways: by gRPC, and by JSON over HTTP/1.1. */
+/** The two ways to run the program on gateways: gRPC, and JSON over HTTP/1.1. */
 export function runCalls(targets: string[], programId: string): [grpc: Call, json: Call] {
   const path = "/sigrun.v1.ProgramService/ExecuteProgram";
   const message = create(ExecuteProgramRequestSchema, { programId, inputs });
@@ -84,7 +84,10 @@ export function runCalls(targets: string[], programId: string): [grpc: Call, jso
   ];
 }
 
-/** How many workers the sidecar of a gateway reports, once they are as many as were asked for or none has come for some time. */
+/**
+ * Number of workers that a gateway's sidecar reports, after all have come or no further one has
+ * come for some time.
+ */
 export async function workersOf({ transport }: Gateway, asked: number): Promise<number> {
   const admin = createClient(AdminService, transport);
   const deadline = Date.now() + workersMs;
@@ -95,13 +98,13 @@ export async function workersOf({ transport }: Gateway, asked: number): Promise<
   }
 }
 
-/** The parts that a gateway's process tree is counted in. */
+/** Parts of a gateway's process tree. */
 export const sigrunPart: PartOf = (command) => {
   if (command.includes("dspy_sidecar")) return "sidecar";
   return command.includes("postgres") ? "PostgreSQL" : "gateway";
 };
 
-/** sigrun as npm start runs it, on a fresh embedded PostgreSQL. */
+/** sigrun as npm start runs it, with a new embedded PostgreSQL. */
 export const sigrun: Contender = {
   name: "sigrun",
   family: "sigrun",

@@ -8,7 +8,7 @@ SIGNATURE = "question, context -> answer, confidence: float, sources: list[str]"
 
 
 def language_model() -> dspy.LM:
-    """The bench's own model; without DSPy's cache, since a cached answer would measure the cache."""
+    """The bench's own model, without DSPy's cache: a cached answer would measure the cache."""
     return dspy.LM("openai/bench", api_base=os.environ["BENCH_MODEL"], api_key="none", cache=False)
 
 

@@ -1,4 +1,4 @@
-"""Writes the state of the program with as many demos as are asked for, as an optimizer leaves it: `python state.py 16 state.json`."""
+"""Writes the program's state with demos, as an optimizer does: `python state.py 16 state.json`."""
 
 import sys
 

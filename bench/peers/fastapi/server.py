@@ -1,4 +1,7 @@
-"""As DSPy's own deployment tutorial has it; BENCH_ACALL takes DSPy's newer async calls instead of asyncify's threads."""
+"""The server of DSPy's deployment tutorial.
+
+BENCH_ACALL takes DSPy's newer async calls instead of asyncify's threads.
+"""
 
 import os
 from typing import Any

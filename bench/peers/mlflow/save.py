@@ -1,4 +1,4 @@
-"""Saves the program as an MLflow model: `python save.py folder`; `mlflow models serve` then serves it."""
+"""Saves the program as a model for `mlflow models serve`: `python save.py folder`."""
 
 import sys
 
