@@ -29,19 +29,19 @@ export type Served = {
 /** A server of the program. start() resolves with the first right answer. */
 export type Contender = {
   readonly name: string;
-  /** Names that select it for --only. */
+  /** Family that --only selects. */
   readonly family: string;
   /** Installs what it needs; not part of the measured start. */
   prepare?(setting: Setting): void;
   start(setting: Setting): Promise<Served>;
 };
 
-const longestStartMs = 120_000;
+const maxStartMs = 120_000;
 
 /** Waits for the first right answer over HTTP. */
 export async function firstAnswer(child: Child, { targets: [target], path, body }: Call): Promise<void> {
   let said = "nothing";
-  const deadline = Date.now() + longestStartMs;
+  const deadline = Date.now() + maxStartMs;
   for (; Date.now() < deadline; await sleep(20)) {
     const end = child.ended();
     if (end) throw new Error(end);
@@ -58,7 +58,7 @@ export async function firstAnswer(child: Child, { targets: [target], path, body 
       said = String(error);
     }
   }
-  throw new Error(`no right answer within ${longestStartMs / 1000} s, but: ${said.slice(0, 300)}`);
+  throw new Error(`no right answer within ${maxStartMs / 1000} s, but: ${said.slice(0, 300)}`);
 }
 
 /** A free port. */

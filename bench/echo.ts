@@ -1,5 +1,5 @@
-// npm run bench:echo measures the CPU of a ValidateInputs and a GetExecution in the gateway, and in a
-// bare connect-node server with the same answers.
+// npm run bench:echo measures the CPU of a ValidateInputs and a GetExecution in the gateway, and in
+// a bare connect-node server with the same answers.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";

@@ -10,7 +10,7 @@ const steps = 20;
 /** A fifth of the steps: caches fill, and V8's heap reaches its size. */
 const warmUpSteps = 4;
 const callers = 64;
-const mostPer10k = 1;
+const maxPer10k = 1;
 
 const each = Math.round(executions / steps);
 console.log(
@@ -39,12 +39,12 @@ await withRig(async ({ scratch, model, load }) => {
       );
     }
     console.log(
-      `\nMiB more per 10,000 executions after the first ${warmUpSteps * each}; at most ${mostPer10k} is the goal:`,
+      `\nMiB more per 10,000 executions after the first ${warmUpSteps * each}; at most ${maxPer10k} is the goal:`,
     );
     for (const [name, amounts] of samples) {
       const per10k = (slope(amounts.slice(warmUpSteps)) / each) * 10_000;
       console.log(
-        `${name.padEnd(20)}${per10k.toFixed(2).padStart(8)}  ${per10k <= mostPer10k ? "met" : "not met"}`,
+        `${name.padEnd(20)}${per10k.toFixed(2).padStart(8)}  ${per10k <= maxPer10k ? "met" : "not met"}`,
       );
     }
   } finally {

@@ -19,7 +19,7 @@ const sizes = [10_000, 100_000, 1_000_000];
 /** Queries that warm up the caches and the compiler, and are not counted. */
 const warmUps = 5;
 const rounds = 100;
-const longestMs = 30_000;
+const maxMs = 30_000;
 const log = createLogger("error");
 const dataDir = mkdtempSync(join(tmpdir(), "sigrun-bench-"));
 const postgres = await startEmbeddedPostgres({ dataDir, log });
@@ -159,7 +159,7 @@ async function medians(asks: readonly (() => Promise<unknown>)[]): Promise<numbe
   const began = performance.now();
   for (
     let round = 0;
-    round < rounds && (round < 2 * warmUps || performance.now() - began < longestMs);
+    round < rounds && (round < 2 * warmUps || performance.now() - began < maxMs);
     round++
   )
     for (const [place, ask] of asks.entries()) {

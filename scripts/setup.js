@@ -20,7 +20,7 @@ export const python = join(root, "sidecar/.venv/bin/python");
 const interpreter = join(root, "sidecar/interpreter");
 const stamps = join(root, "node_modules/.sigrun");
 const uvVersion = "0.13.9";
-const longestSetupMs = 15 * 60_000;
+const maxSetupMs = 15 * 60_000;
 
 /** Installs the packages of the lock files, for Node and Python; with dev, also those of tests. */
 export async function setUp({ dev }) {
@@ -198,7 +198,7 @@ async function lock() {
 
 function isStale(file) {
   try {
-    if (Date.now() - statSync(file).mtimeMs > longestSetupMs) return true;
+    if (Date.now() - statSync(file).mtimeMs > maxSetupMs) return true;
     const pid = Number(readFileSync(file, "utf8"));
     if (pid > 0) process.kill(pid, 0);
     return false;
