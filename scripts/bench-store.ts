@@ -157,11 +157,7 @@ async function questions({ size, store, programs }: Filled): Promise<Question[]>
 async function medians(asks: readonly (() => Promise<unknown>)[]): Promise<number[]> {
   const times: number[][] = asks.map(() => []);
   const began = performance.now();
-  for (
-    let round = 0;
-    round < rounds && (round < 2 * warmUps || performance.now() - began < maxMs);
-    round++
-  )
+  for (let round = 0; round < rounds && (round < 2 * warmUps || performance.now() - began < maxMs); round++)
     for (const [place, ask] of asks.entries()) {
       const from = performance.now();
       await ask();
