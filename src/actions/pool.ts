@@ -12,7 +12,7 @@ export function concurrencyViolations(concurrency: number): Violation[] {
  * Does work of so many parts, some at a time, and gives each result as it is there; begins no further part while a result waits to be taken.
  * Throws the signal's reason where that aborts; whatever is under way when the iteration is left is told so.
  */
-export async function* asTheyEnd<Result>(
+export async function* runPool<Result>(
   count: number,
   concurrency: number,
   signal: AbortSignal,

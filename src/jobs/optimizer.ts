@@ -1,4 +1,4 @@
-import { ToBeContinued } from "../actions/optimizations/attempt.ts";
+import { RetryJob } from "../actions/optimizations/attempt.ts";
 import { Stopping, StoreUnavailable } from "../domain/faults.ts";
 import type { Queue } from "../store/optimizations/queue.ts";
 import type { Logger } from "../telemetry.ts";
@@ -17,7 +17,7 @@ export async function startOptimizer({ queue, attempt, log }: Options): Promise<
       await attempt(project, id, AbortSignal.any([stopping.signal, lost]));
     } catch (error) {
       // The queue itself tells of a database that is away.
-      const isForeseen = error instanceof ToBeContinued || error instanceof StoreUnavailable;
+      const isForeseen = error instanceof RetryJob || error instanceof StoreUnavailable;
       if (!isForeseen)
         log.error({ optimization: id, err: error }, "an attempt failed in a way nobody foresaw");
       throw error;

@@ -4,7 +4,7 @@ import type { SchemaCache } from "../domain/signature/schema.ts";
 import type { CallLimits } from "../dspy/channel.ts";
 import type { SidecarInfo } from "../dspy/worker.ts";
 import type { AdminService } from "../gen/sigrun/v1/admin_service_pb.ts";
-import { callerOf, usualMs } from "./caller.ts";
+import { callerOf, defaultTimeouts } from "./caller.ts";
 
 type Held = {
   readonly version: string;
@@ -31,7 +31,7 @@ export function adminService({
     },
 
     async listLoadedPrograms(_, context) {
-      const { project: _project, ...limits } = callerOf(context, usualMs.read);
+      const { project: _project, ...limits } = callerOf(context, defaultTimeouts.read);
       const programs = await sidecar.loaded(limits);
       return { programs: programs.map(({ id, type, signature }) => ({ id, type, signature })) };
     },

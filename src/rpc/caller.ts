@@ -13,14 +13,14 @@ export type Caller = {
 /** The one project there is until callers have credentials. */
 const defaultProject = "00000000-0000-0000-0000-000000000000";
 /** A caller's deadline holds up to an hour. */
-export const longestMs = 3_600_000;
+export const maxTimeoutMs = 3_600_000;
 /** A caller's own timer began when it sent the call, and so ends before ours: who leaves then does so because its time is up. */
 const transitMs = 50;
 /** One reason for all, since every call ends. */
 const gone = new Cancelled();
 
 /** Default deadlines, where the caller sets none. */
-export const usualMs = {
+export const defaultTimeouts = {
   read: 5_000,
   build: 10_000,
   run: 30_000,
@@ -30,7 +30,10 @@ export const usualMs = {
 } as const;
 
 export function callerOf(context: HandlerContext, defaultMs: number): Caller {
-  const timeoutMs = Math.max(0, Math.min(context.timeoutMs() ?? defaultMs, Math.max(defaultMs, longestMs)));
+  const timeoutMs = Math.max(
+    0,
+    Math.min(context.timeoutMs() ?? defaultMs, Math.max(defaultMs, maxTimeoutMs)),
+  );
   const calledAt = performance.now();
   let end: AbortController | undefined;
 
@@ -41,7 +44,9 @@ export function callerOf(context: HandlerContext, defaultMs: number): Caller {
     end = controller;
     const leftMs = Math.max(0, timeoutMs - (performance.now() - calledAt));
     const timer =
-      timeoutMs <= longestMs ? setTimeout(() => controller.abort(new DeadlineExceeded()), leftMs) : undefined;
+      timeoutMs <= maxTimeoutMs
+        ? setTimeout(() => controller.abort(new DeadlineExceeded()), leftMs)
+        : undefined;
     const leave = () => {
       clearTimeout(timer);
       const leftMs = context.timeoutMs() ?? Number.POSITIVE_INFINITY;

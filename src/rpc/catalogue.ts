@@ -11,7 +11,7 @@ import type {
   CatalogService,
   ParameterSchema,
 } from "../gen/sigrun/v1/catalog_service_pb.ts";
-import { callerOf, usualMs } from "./caller.ts";
+import { callerOf, defaultTimeouts } from "./caller.ts";
 
 type Known = { readonly modules: readonly CatalogueEntry[]; tools(limits: CallLimits): Promise<Tools> };
 
@@ -22,7 +22,7 @@ export function catalogService({ modules, tools }: Known): ServiceImpl<typeof Ca
     listMetrics: () => ({ metrics: metrics.map(entryMessage) }),
 
     async listTools(_, context) {
-      const { project: _project, ...limits } = callerOf(context, usualMs.read);
+      const { project: _project, ...limits } = callerOf(context, defaultTimeouts.read);
       const { tools: known, serversAway } = await tools(limits);
       return {
         tools: known.map(({ name, description }) => ({ name, description })),

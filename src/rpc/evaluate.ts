@@ -4,12 +4,12 @@ import type { EvaluationActions } from "../actions/evaluations/actions.ts";
 import type { ExampleScore, Summary } from "../domain/optimization/evaluation.ts";
 import type { ProgramService } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
-import { callerOf, usualMs } from "./caller.ts";
+import { callerOf, defaultTimeouts } from "./caller.ts";
 import { failureMessage, faultOf } from "./faults.ts";
 import { usageMessage } from "./wire/execution.ts";
-import { given } from "./wire/given.ts";
 import { exampleOf, metricOf } from "./wire/optimization.ts";
 import { lmSettings } from "./wire/program.ts";
+import { requiredField } from "./wire/required-field.ts";
 
 /** Scores a program: each example's result as it comes, the summary last. */
 export function evaluateMethods(
@@ -18,9 +18,9 @@ export function evaluateMethods(
 ): Pick<ServiceImpl<typeof ProgramService>, "evaluateProgram"> {
   return {
     async *evaluateProgram({ programId, revision, dataset, metrics, lm, concurrency }, context) {
-      const { project, ...limits } = callerOf(context, usualMs.evaluate);
+      const { project, ...limits } = callerOf(context, defaultTimeouts.evaluate);
       const asked = {
-        programId: given(programId, "program_id"),
+        programId: requiredField(programId, "program_id"),
         revision,
         dataset: dataset.map(exampleOf),
         metrics: metrics.map(metricOf),

@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { ExecutionActions } from "../actions/executions/actions.ts";
-import type { ElsewhereRequest } from "../actions/executions/external-runs.ts";
+import type { ExternalRunRequest } from "../actions/executions/external-runs.ts";
 import type { WatchEvent } from "../actions/executions/watch.ts";
 import { annotationsOf } from "../domain/annotations.ts";
 import { Invalid } from "../domain/faults.ts";
@@ -14,38 +14,38 @@ import {
   type StartExecutionRequest,
   type WatchExecutionsResponseSchema,
 } from "../gen/sigrun/v1/execution_service_pb.ts";
-import { callerOf, usualMs } from "./caller.ts";
+import { callerOf, defaultTimeouts } from "./caller.ts";
 import { aggregateMessage, executionMessage, usageOf } from "./wire/execution.ts";
-import { given } from "./wire/given.ts";
 import { pageMessage } from "./wire/page.ts";
+import { requiredField } from "./wire/required-field.ts";
 import { valuesOf } from "./wire/signature.ts";
 
 export function executionService(actions: ExecutionActions): ServiceImpl<typeof ExecutionService> {
   return {
     async getExecution({ id, view }, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       return {
         execution: executionMessage(
-          await actions.getExecution(project, given(id, "id")),
+          await actions.getExecution(project, requiredField(id, "id")),
           view || ExecutionView.FULL,
         ),
       };
     },
 
     async listExecutions(request, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       const view = request.view || ExecutionView.BASIC;
       const { rows, ...page } = await actions.listExecutions(project, request, view === ExecutionView.FULL);
       return { executions: rows.map((execution) => executionMessage(execution, view)), ...pageMessage(page) };
     },
 
     async aggregateExecutions(request, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       return { aggregates: (await actions.aggregateExecutions(project, request)).map(aggregateMessage) };
     },
 
     async *watchExecutions(request, context) {
-      const { project, signal } = callerOf(context, usualMs.watch);
+      const { project, signal } = callerOf(context, defaultTimeouts.watch);
       const view = request.view || ExecutionView.BASIC;
       for await (const event of actions.watchExecutions(
         project,
@@ -57,8 +57,8 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
     },
 
     async updateExecution({ execution, updateMask, validateOnly }, context) {
-      const { project } = callerOf(context, usualMs.read);
-      const id = given(execution?.id ?? "", "execution.id");
+      const { project } = callerOf(context, defaultTimeouts.read);
+      const id = requiredField(execution?.id ?? "", "execution.id");
       const updated = await actions.updateExecution(project, {
         id,
         etag: execution?.etag ?? "",
@@ -70,14 +70,14 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
     },
 
     async deleteExecution({ id }, context) {
-      const { project } = callerOf(context, usualMs.read);
-      checkUuid(given(id, "id"), "id");
+      const { project } = callerOf(context, defaultTimeouts.read);
+      checkUuid(requiredField(id, "id"), "id");
       await actions.deleteExecution(project, id);
       return {};
     },
 
     async cancelExecution({ key }, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       if (!key.value)
         throw new Invalid("REQUEST_INVALID", [
           { field: "id", description: "is missing: send an id or a request_id", reason: "missing" },
@@ -90,26 +90,26 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
     },
 
     async createExecution(request, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       return {
         execution: executionMessage(
-          await actions.createExecution(project, elsewhereRequest(request)),
+          await actions.createExecution(project, externalRunRequest(request)),
           ExecutionView.FULL,
         ),
       };
     },
 
     async startExecution(request, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       const started =
         request.id === ""
-          ? actions.startExecution(project, elsewhereRequest(request))
+          ? actions.startExecution(project, externalRunRequest(request))
           : actions.startPendingExecution(project, request.id);
       return { execution: executionMessage(await started, ExecutionView.FULL) };
     },
 
     async completeExecution({ id, outputs, durationMs, tokenUsage, model }, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       const end = {
         outputs: valuesOf(outputs),
         model,
@@ -118,14 +118,14 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
       };
       return {
         execution: executionMessage(
-          await actions.completeExecution(project, given(id, "id"), end),
+          await actions.completeExecution(project, requiredField(id, "id"), end),
           ExecutionView.FULL,
         ),
       };
     },
 
     async failExecution({ id, errorMessage, errorReason, durationMs, tokenUsage }, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       const end = {
         errorMessage,
         errorReason,
@@ -134,7 +134,7 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
       };
       return {
         execution: executionMessage(
-          await actions.failExecution(project, given(id, "id"), end),
+          await actions.failExecution(project, requiredField(id, "id"), end),
           ExecutionView.FULL,
         ),
       };
@@ -153,10 +153,10 @@ function watchMessage(
   return { event: { case: event.sign, value: {} }, resumeToken };
 }
 
-function elsewhereRequest(request: CreateExecutionRequest | StartExecutionRequest): ElsewhereRequest {
+function externalRunRequest(request: CreateExecutionRequest | StartExecutionRequest): ExternalRunRequest {
   const { programId, inputs, requestId } = request;
   return {
-    programId: given(programId, "program_id"),
+    programId: requiredField(programId, "program_id"),
     inputs: valuesOf(inputs),
     requestId,
     ...annotationsOf(request),

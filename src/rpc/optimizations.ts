@@ -2,37 +2,39 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { OptimizationActions } from "../actions/optimizations/actions.ts";
 import type { OptimizationService } from "../gen/sigrun/v1/optimization_service_pb.ts";
 import type { ProgramService } from "../gen/sigrun/v1/program_service_pb.ts";
-import { callerOf, usualMs } from "./caller.ts";
-import { given } from "./wire/given.ts";
+import { callerOf, defaultTimeouts } from "./caller.ts";
 import { budgetOf, exampleOf, metricOf, optimizationMessage } from "./wire/optimization.ts";
 import { pageMessage } from "./wire/page.ts";
 import { lmSettings } from "./wire/program.ts";
+import { requiredField } from "./wire/required-field.ts";
 import { valuesOf } from "./wire/signature.ts";
 
 export function optimizationService(actions: OptimizationActions): ServiceImpl<typeof OptimizationService> {
   return {
     async getOptimization({ id }, context) {
-      const { project } = callerOf(context, usualMs.read);
-      return { optimization: optimizationMessage(await actions.getOptimization(project, given(id, "id"))) };
+      const { project } = callerOf(context, defaultTimeouts.read);
+      return {
+        optimization: optimizationMessage(await actions.getOptimization(project, requiredField(id, "id"))),
+      };
     },
 
     async listOptimizations(request, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       const { rows, ...page } = await actions.listOptimizations(project, request);
       return { optimizations: rows.map(optimizationMessage), ...pageMessage(page) };
     },
 
     async *watchOptimization({ id }, context) {
-      const { project, signal } = callerOf(context, usualMs.watch);
-      for await (const seen of actions.watchOptimization(project, given(id, "id"), signal))
+      const { project, signal } = callerOf(context, defaultTimeouts.watch);
+      for await (const seen of actions.watchOptimization(project, requiredField(id, "id"), signal))
         if (seen === "heartbeat") yield { event: { case: "heartbeat", value: {} } };
         else yield { event: { case: "optimization", value: optimizationMessage(seen) } };
     },
 
     async cancelOptimization({ id }, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       return {
-        optimization: optimizationMessage(await actions.cancelOptimization(project, given(id, "id"))),
+        optimization: optimizationMessage(await actions.cancelOptimization(project, requiredField(id, "id"))),
       };
     },
   };
@@ -44,9 +46,9 @@ export function optimizeMethods(
 ): Pick<ServiceImpl<typeof ProgramService>, "optimizeProgram"> {
   return {
     async optimizeProgram(request, context) {
-      const { project, ...limits } = callerOf(context, usualMs.build);
+      const { project, ...limits } = callerOf(context, defaultTimeouts.build);
       const asked = {
-        programId: given(request.programId, "program_id"),
+        programId: requiredField(request.programId, "program_id"),
         baseRevision: request.baseRevision,
         dataset: request.dataset.map(exampleOf),
         valset: request.valset.map(exampleOf),

@@ -5,13 +5,13 @@ import type { OptimizationActions } from "../actions/optimizations/actions.ts";
 import type { ProgramActions } from "../actions/programs/actions.ts";
 import { type ProgramService, ProgramView } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
-import { callerOf, usualMs } from "./caller.ts";
+import { callerOf, defaultTimeouts } from "./caller.ts";
 import { evaluateMethods } from "./evaluate.ts";
 import { optimizeMethods } from "./optimizations.ts";
 import { runMethods } from "./runs.ts";
-import { given } from "./wire/given.ts";
 import { pageMessage } from "./wire/page.ts";
 import { callerProgram, programMessage, revisionMessage } from "./wire/program.ts";
+import { requiredField } from "./wire/required-field.ts";
 
 type Deps = {
   programs: ProgramActions;
@@ -34,7 +34,7 @@ export function programService({
     ...evaluateMethods(evaluations, log),
 
     async createProgram({ program, requestId, validateOnly }, context) {
-      const { project } = callerOf(context, usualMs.build);
+      const { project } = callerOf(context, defaultTimeouts.build);
       return {
         program: programMessage(
           await programs.createProgram(project, callerProgram(program), requestId, validateOnly),
@@ -44,18 +44,18 @@ export function programService({
     },
 
     async getProgram({ id, view }, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       const shown = view || ProgramView.FULL;
       const { program, ...rest } = await programs.getProgram(
         project,
-        given(id, "id"),
+        requiredField(id, "id"),
         shown === ProgramView.FULL,
       );
       return { program: programMessage(program, shown, rest) };
     },
 
     async listPrograms(request, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       const view = request.view || ProgramView.BASIC;
       const wanted = { latest: request.latestExecutionsCount, isWhole: view === ProgramView.FULL };
       const { rows, ...page } = await programs.listPrograms(project, { ...request, ...wanted });
@@ -66,8 +66,8 @@ export function programService({
     },
 
     async updateProgram({ program, updateMask, validateOnly }, context) {
-      const { project } = callerOf(context, usualMs.build);
-      const id = given(program?.id ?? "", "program.id");
+      const { project } = callerOf(context, defaultTimeouts.build);
+      const id = requiredField(program?.id ?? "", "program.id");
       const etag = program?.etag ?? "";
       const changed = await programs.updateProgram(project, {
         id,
@@ -80,79 +80,79 @@ export function programService({
     },
 
     async deleteProgram({ id, etag, force }, context) {
-      const { project } = callerOf(context, usualMs.read);
-      await programs.deleteProgram(project, given(id, "id"), etag, force);
+      const { project } = callerOf(context, defaultTimeouts.read);
+      await programs.deleteProgram(project, requiredField(id, "id"), etag, force);
       return {};
     },
 
     async compileProgram({ programId }, context) {
-      const { project, ...limits } = callerOf(context, usualMs.build);
+      const { project, ...limits } = callerOf(context, defaultTimeouts.build);
       return {
         program: programMessage(
-          await programs.compileProgram(project, given(programId, "program_id"), limits),
+          await programs.compileProgram(project, requiredField(programId, "program_id"), limits),
           ProgramView.FULL,
         ),
       };
     },
 
     async deployProgram({ programId, revision, etag }, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       return {
         program: programMessage(
-          await programs.deployProgram(project, given(programId, "program_id"), revision, etag),
+          await programs.deployProgram(project, requiredField(programId, "program_id"), revision, etag),
           ProgramView.FULL,
         ),
       };
     },
 
     async undeployProgram({ programId, etag }, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       return {
         program: programMessage(
-          await programs.undeployProgram(project, given(programId, "program_id"), etag),
+          await programs.undeployProgram(project, requiredField(programId, "program_id"), etag),
           ProgramView.FULL,
         ),
       };
     },
 
     async getRevision({ programId, revision }, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       return {
         revision: revisionMessage(
-          await programs.getRevision(project, given(programId, "program_id"), revision),
+          await programs.getRevision(project, requiredField(programId, "program_id"), revision),
           true,
         ),
       };
     },
 
     async listRevisions(request, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       const { rows, ...page } = await programs.listRevisions(
         project,
-        given(request.programId, "program_id"),
+        requiredField(request.programId, "program_id"),
         request,
       );
       return { revisions: rows.map((revision) => revisionMessage(revision, false)), ...pageMessage(page) };
     },
 
     async importProgramState(request, context) {
-      const { project, ...limits } = callerOf(context, usualMs.build);
-      given(request.compiledState, "compiled_state");
+      const { project, ...limits } = callerOf(context, defaultTimeouts.build);
+      requiredField(request.compiledState, "compiled_state");
       const program = await programs.importProgramState(
         project,
-        { ...request, programId: given(request.programId, "program_id") },
+        { ...request, programId: requiredField(request.programId, "program_id") },
         limits,
       );
       return { program: programMessage(program, ProgramView.FULL) };
     },
 
     async rollbackProgram(request, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       return {
         program: programMessage(
           await programs.rollbackProgram(project, {
             ...request,
-            programId: given(request.programId, "program_id"),
+            programId: requiredField(request.programId, "program_id"),
           }),
           ProgramView.FULL,
         ),

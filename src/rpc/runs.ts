@@ -13,11 +13,11 @@ import type {
   StreamProgramRequest,
 } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
-import { callerOf, headersOf, usualMs } from "./caller.ts";
+import { callerOf, defaultTimeouts, headersOf } from "./caller.ts";
 import { failureMessage, faultOf } from "./faults.ts";
 import { executionMessage } from "./wire/execution.ts";
-import { given } from "./wire/given.ts";
 import { lmSettings } from "./wire/program.ts";
+import { requiredField } from "./wire/required-field.ts";
 import { valuesOf } from "./wire/signature.ts";
 
 /** The three ways to run a program. */
@@ -29,14 +29,14 @@ type RunMethods = Pick<
 export function runMethods(executions: ExecutionActions, log: Logger): RunMethods {
   return {
     async executeProgram(request, context) {
-      const { project, ...limits } = callerOf(context, usualMs.run);
+      const { project, ...limits } = callerOf(context, defaultTimeouts.run);
       const onRecord = (execution: Execution) => nameRecord(context, execution);
       const asked = runRequest(request, context);
       return answerOf(await executions.executeProgram(project, "execute", asked, { ...limits, onRecord }));
     },
 
     async *streamProgram(request, context) {
-      const { project, ...limits } = callerOf(context, usualMs.run);
+      const { project, ...limits } = callerOf(context, defaultTimeouts.run);
       for await (const event of executions.streamProgram(project, runRequest(request, context), limits))
         switch (event.kind) {
           case "started":
@@ -57,10 +57,10 @@ export function runMethods(executions: ExecutionActions, log: Logger): RunMethod
     },
 
     async *batchExecuteProgram({ programId, revision, items, labels, lm, concurrency }, context) {
-      const { project, signal } = callerOf(context, usualMs.batch);
+      const { project, signal } = callerOf(context, defaultTimeouts.batch);
       const headers = headersOf(context);
       const asked = {
-        programId: given(programId, "program_id"),
+        programId: requiredField(programId, "program_id"),
         revision: revision || headers.revision,
         labels: { ...headers.labels, ...labels },
         lm: lmSettings(lm),
@@ -71,7 +71,7 @@ export function runMethods(executions: ExecutionActions, log: Logger): RunMethod
           requestId: item.requestId,
         })),
       };
-      const timeoutMs = context.timeoutMs() ?? usualMs.run;
+      const timeoutMs = context.timeoutMs() ?? defaultTimeouts.run;
       for await (const answer of executions.batchExecuteProgram(project, asked, { signal, timeoutMs }))
         yield { index: answer.index, result: resultOf(answer, log) };
     },
@@ -84,7 +84,7 @@ function runRequest(
 ): RunRequest {
   const headers = headersOf(context);
   return {
-    programId: given(request.programId, "program_id"),
+    programId: requiredField(request.programId, "program_id"),
     revision: request.revision || headers.revision,
     inputs: valuesOf(request.inputs),
     ...annotationsOver(headers.labels, request),

@@ -6,15 +6,15 @@ import { Invalid } from "../domain/faults.ts";
 import type { Checked } from "../domain/signature/schema.ts";
 import { checkUuid } from "../domain/uuid.ts";
 import type { SignatureService, ValidateInputsRequest } from "../gen/sigrun/v1/signature_service_pb.ts";
-import { callerOf, usualMs } from "./caller.ts";
-import { given } from "./wire/given.ts";
+import { callerOf, defaultTimeouts } from "./caller.ts";
 import { pageMessage } from "./wire/page.ts";
+import { requiredField } from "./wire/required-field.ts";
 import { draftOfSignature, storedSignatureMessage, valuesOf } from "./wire/signature.ts";
 
 export function signatureService(actions: SignatureActions): ServiceImpl<typeof SignatureService> {
   return {
     async createSignature({ signature, validateOnly }, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       if (!signature)
         throw new Invalid("REQUEST_INVALID", [
           { field: "signature", description: "is missing", reason: "missing" },
@@ -27,7 +27,7 @@ export function signatureService(actions: SignatureActions): ServiceImpl<typeof 
     },
 
     async getSignature({ key }, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       if (key.case === undefined)
         throw new Invalid("REQUEST_INVALID", [
           { field: "id", description: "is missing: send an id or a name", reason: "missing" },
@@ -40,25 +40,25 @@ export function signatureService(actions: SignatureActions): ServiceImpl<typeof 
     },
 
     async listSignatures(request, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       const { rows, ...page } = await actions.listSignatures(project, request);
       return { signatures: rows.map(storedSignatureMessage), ...pageMessage(page) };
     },
 
     async deleteSignature({ id }, context) {
-      const { project } = callerOf(context, usualMs.read);
-      checkUuid(given(id, "id"), "id");
+      const { project } = callerOf(context, defaultTimeouts.read);
+      checkUuid(requiredField(id, "id"), "id");
       await actions.deleteSignature(project, id);
       return {};
     },
 
     async validateInputs({ key, values }, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       return checkedMessage(await actions.validate(project, keyOf(key), "inputs", valuesOf(values)));
     },
 
     async validateOutputs({ key, values }, context) {
-      const { project } = callerOf(context, usualMs.read);
+      const { project } = callerOf(context, defaultTimeouts.read);
       return checkedMessage(await actions.validate(project, keyOf(key), "outputs", valuesOf(values)));
     },
   };

@@ -29,7 +29,7 @@ import type { EvaluationStore } from "../../store/optimizations/evaluations.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { Logger } from "../../telemetry.ts";
 import { readMetrics } from "../optimizations/metrics.ts";
-import { asTheyEnd, concurrencyViolations, defaultConcurrency } from "../pool.ts";
+import { concurrencyViolations, defaultConcurrency, runPool } from "../pool.ts";
 
 export type EvaluateRequest = {
   readonly programId: string;
@@ -78,7 +78,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
     try {
       const score = (index: number, signal: AbortSignal) =>
         scoreOne(revision, request.lm, metrics, dataset[index] as Example, index, { ...limits, signal });
-      for await (const result of asTheyEnd(
+      for await (const result of runPool(
         dataset.length,
         request.concurrency || defaultConcurrency,
         limits.signal,

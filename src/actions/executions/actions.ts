@@ -6,12 +6,12 @@ import type { Logger } from "../../telemetry.ts";
 import { createAggregateExecutions } from "./aggregate.ts";
 import { createBatch } from "./batch.ts";
 import { createCancel } from "./cancel.ts";
-import { createElsewhere } from "./external-runs.ts";
+import { createExternalRuns } from "./external-runs.ts";
 import { createGetExecution } from "./get.ts";
-import { createLiveRuns } from "./in-flight.ts";
+import { createInFlightRuns } from "./in-flight.ts";
 import { createListExecutions } from "./list.ts";
 import { createPerform } from "./perform.ts";
-import { createRecentPrograms } from "./program-cache.ts";
+import { createProgramCache } from "./program-cache.ts";
 import { createReplay } from "./replay.ts";
 import { createRun } from "./run.ts";
 import { createStream } from "./stream.ts";
@@ -33,12 +33,22 @@ export type ExecutionActions = ReturnType<typeof createExecutionActions>;
 
 export function createExecutionActions({ store, sidecar, schemas, log, allowedModels, defaultModel }: Deps) {
   const { programs, revisions, executions, executionChanges: changes, recorder, notices, changeLog } = store;
-  const live = createLiveRuns<Execution>();
-  const recent = createRecentPrograms(programCacheBytes);
-  const replay = createReplay({ executions, live, notices });
-  const perform = createPerform({ sidecar, recorder, executions, revisions, recent, schemas, log });
+  const inFlight = createInFlightRuns<Execution>();
+  const programCache = createProgramCache(programCacheBytes);
+  const replay = createReplay({ executions, inFlight, notices });
+  const perform = createPerform({ sidecar, recorder, executions, revisions, programCache, schemas, log });
   const models = { allowedModels, defaultModel };
-  const run = createRun({ programs, recent, recorder, sidecar, schemas, live, perform, replay, ...models });
+  const run = createRun({
+    programs,
+    programCache,
+    recorder,
+    sidecar,
+    schemas,
+    inFlight,
+    perform,
+    replay,
+    ...models,
+  });
   const watch = createWatch({ changeLog, notices });
   return {
     executeProgram: run,
@@ -50,10 +60,10 @@ export function createExecutionActions({ store, sidecar, schemas, log, allowedMo
     watchExecutions: watch.watch,
     updateExecution: createUpdateExecution({ executions, changes }),
     deleteExecution: changes.remove,
-    cancelExecution: createCancel({ executions, changes, live, notices }),
-    ...createElsewhere({ programs, executions, changes, schemas }),
+    cancelExecution: createCancel({ executions, changes, inFlight, notices }),
+    ...createExternalRuns({ programs, executions, changes, schemas }),
     /** Resolves once no run is in flight. */
-    idle: live.idle,
+    idle: inFlight.idle,
     stopWatching: watch.stop,
   };
 }

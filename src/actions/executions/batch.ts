@@ -5,7 +5,7 @@ import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { checkLm } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
-import { asTheyEnd, concurrencyViolations, defaultConcurrency } from "../pool.ts";
+import { concurrencyViolations, defaultConcurrency, runPool } from "../pool.ts";
 import type { Run } from "./run.ts";
 
 export type BatchRequest = {
@@ -43,7 +43,7 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
     const { items, concurrency } = request;
     const { timeoutMs } = caller;
     // What was not begun when the caller's time ran out has no record; the call's own status says so.
-    yield* asTheyEnd(items.length, concurrency || defaultConcurrency, caller.signal, (index, signal) =>
+    yield* runPool(items.length, concurrency || defaultConcurrency, caller.signal, (index, signal) =>
       runItem(project, request, index, { signal, timeoutMs }),
     );
   };

@@ -6,14 +6,14 @@ import { checkUuid } from "../../domain/uuid.ts";
 import type { ExecutionChangeStore } from "../../store/executions/changes.ts";
 import type { ExecutionStore } from "../../store/executions/executions.ts";
 import type { Notices } from "../../store/notifications/notices.ts";
-import type { LiveRuns } from "./in-flight.ts";
+import type { InFlightRuns } from "./in-flight.ts";
 
 export type CancelKey = { readonly id: string } | { readonly requestId: string };
 
 type Deps = {
   executions: ExecutionStore;
   changes: ExecutionChangeStore;
-  live: LiveRuns<Execution>;
+  inFlight: InFlightRuns<Execution>;
   notices: Notices;
 };
 
@@ -23,9 +23,9 @@ const pollMs = 25;
 const repeatMs = 500;
 
 /** Ends a run early, on whichever gateway it is under way, and gives its record. */
-export function createCancel({ executions, changes, live, notices }: Deps) {
+export function createCancel({ executions, changes, inFlight, notices }: Deps) {
   notices.listen(({ kind, id }) => {
-    if (kind === "cancel") live.cancel(id, new Cancelled());
+    if (kind === "cancel") inFlight.cancel(id, new Cancelled());
   });
 
   return async function cancel(project: string, key: CancelKey): Promise<Execution> {
@@ -66,7 +66,7 @@ export function createCancel({ executions, changes, live, notices }: Deps) {
   async function waitForEnd(project: string, id: string): Promise<Execution | undefined> {
     const began = performance.now();
     for (let told = Number.NEGATIVE_INFINITY; performance.now() - began < patienceMs; await sleep(pollMs)) {
-      if (!live.cancel(id, new Cancelled()) && performance.now() - told > repeatMs) {
+      if (!inFlight.cancel(id, new Cancelled()) && performance.now() - told > repeatMs) {
         await notices.send({ kind: "cancel", project, id });
         told = performance.now();
       }

@@ -1,31 +1,31 @@
-/** Values that go from one side to the other no faster than they are taken. */
-export type Handoff<T> = AsyncIterable<T> & {
-  /** Resolves once the value was taken, or nobody takes any more. */
+/** A queue whose producer waits until the consumer has taken each value. */
+export type ChunkQueue<T> = AsyncIterable<T> & {
+  /** Resolves once the consumer has taken the value, or has stopped. */
   push(value: T): Promise<void>;
-  /** Ends the iteration after what was pushed. */
+  /** Ends the iteration after the values that are queued. */
   end(): void;
-  /** Ends the iteration at once, and holds up nobody who pushes. */
-  leave(): void;
+  /** Ends the iteration at once and drops the values that are queued, so that no producer waits. */
+  cancel(): void;
 };
 
-export function createHandoff<T>(): Handoff<T> {
-  const waiting: { value: T; taken: () => void }[] = [];
+export function createChunkQueue<T>(): ChunkQueue<T> {
+  const queued: { value: T; onTaken: () => void }[] = [];
   let isEnded = false;
-  let isLeft = false;
+  let isCancelled = false;
   let wake = () => {};
 
-  function leave(): void {
-    isLeft = true;
-    for (const { taken } of waiting.splice(0)) taken();
+  function cancel(): void {
+    isCancelled = true;
+    for (const { onTaken } of queued.splice(0)) onTaken();
     wake();
   }
 
   return {
-    leave,
+    cancel,
     push(value) {
-      if (isLeft) return Promise.resolve();
-      return new Promise((taken) => {
-        waiting.push({ value, taken });
+      if (isCancelled) return Promise.resolve();
+      return new Promise((onTaken) => {
+        queued.push({ value, onTaken });
         wake();
       });
     },
@@ -35,10 +35,10 @@ export function createHandoff<T>(): Handoff<T> {
     },
     async *[Symbol.asyncIterator]() {
       try {
-        while (!isLeft) {
-          const next = waiting.shift();
+        while (!isCancelled) {
+          const next = queued.shift();
           if (next) {
-            next.taken();
+            next.onTaken();
             yield next.value;
           } else if (isEnded) return;
           else
@@ -47,7 +47,7 @@ export function createHandoff<T>(): Handoff<T> {
             });
         }
       } finally {
-        leave();
+        cancel();
       }
     },
   };

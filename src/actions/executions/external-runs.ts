@@ -14,7 +14,7 @@ import { once } from "../once.ts";
 import { checkInputs } from "./inputs.ts";
 
 /** A run elsewhere that is to be recorded here. */
-export type ElsewhereRequest = Annotations & {
+export type ExternalRunRequest = Annotations & {
   readonly programId: string;
   readonly inputs: Values;
   readonly requestId: string;
@@ -31,10 +31,10 @@ const longestText = 10_000;
 const longestModel = 200;
 
 /** The way of a run that goes on elsewhere: its caller says each step, and this server asks no model. */
-export function createElsewhere({ programs, executions, changes, schemas }: Deps) {
+export function createExternalRuns({ programs, executions, changes, schemas }: Deps) {
   async function record(
     project: string,
-    request: ElsewhereRequest,
+    request: ExternalRunRequest,
     status: "pending" | "running",
   ): Promise<Execution> {
     const key = requestKey(status === "pending" ? "create" : "start", request.requestId, request);
@@ -49,7 +49,7 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
   /** Undefined if another call recorded the same request_id first. */
   async function insert(
     project: string,
-    request: ElsewhereRequest,
+    request: ExternalRunRequest,
     status: "pending" | "running",
     key: RequestKey | null,
   ): Promise<{ execution: Execution } | undefined> {
@@ -89,8 +89,8 @@ export function createElsewhere({ programs, executions, changes, schemas }: Deps
   }
 
   return {
-    createExecution: (project: string, request: ElsewhereRequest) => record(project, request, "pending"),
-    startExecution: (project: string, request: ElsewhereRequest) => record(project, request, "running"),
+    createExecution: (project: string, request: ExternalRunRequest) => record(project, request, "pending"),
+    startExecution: (project: string, request: ExternalRunRequest) => record(project, request, "running"),
     startPendingExecution: (project: string, id: string) =>
       go(project, id, "start", { startedAt: new Date() }),
 

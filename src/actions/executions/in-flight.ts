@@ -1,25 +1,25 @@
-/** The runs under way in this process: each goes on while anybody waits for it, and ends early when the last one has gone. */
-export type LiveRuns<Result> = {
-  /** Starts work under an id and waits for it as its first waiter. */
-  begin(id: string, waiter: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result>;
-  /** Waits along for a run; undefined where none of that id is under way here. */
+/** The runs in flight in this process. A run goes on while at least one caller waits for it. */
+export type InFlightRuns<Result> = {
+  /** Starts a run and waits for it as its first waiter. */
+  start(id: string, waiter: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result>;
+  /** Waits for a run that another caller started; undefined if it is not in flight here. */
   join(id: string, waiter: AbortSignal): Promise<Result> | undefined;
-  /** Somebody elsewhere waits for a run, for so long at least. */
-  keep(id: string, ms: number): void;
-  /** Ends a run early, whoever waits for it. False where none of that id is under way here. */
+  /** Lets a run go on for at least `ms`, even without a waiter here. */
+  keepAlive(id: string, ms: number): void;
+  /** Ends a run early, even if callers wait for it. False if it is not in flight here. */
   cancel(id: string, reason: Error): boolean;
-  /** Resolves once none is under way. */
+  /** Resolves once no run is in flight. */
   idle(): Promise<void>;
 };
 
-export function createLiveRuns<Result>(): LiveRuns<Result> {
+export function createInFlightRuns<Result>(): InFlightRuns<Result> {
   type Run = { result: Promise<Result>; waiters: number; keptUntil: number; end: AbortController };
   const runs = new Map<string, Run>();
 
-  /** False while anybody else waits. */
-  function endWhenLeft(run: Run, reason: unknown): boolean {
+  /** Cancels a run that has neither a waiter nor a keep-alive; true if it did. */
+  function cancelIfAbandoned(run: Run, reason: unknown): boolean {
     const keptMs = run.keptUntil - performance.now();
-    if (run.waiters === 0 && keptMs > 0) setTimeout(() => endWhenLeft(run, reason), keptMs);
+    if (run.waiters === 0 && keptMs > 0) setTimeout(() => cancelIfAbandoned(run, reason), keptMs);
     if (run.waiters > 0 || keptMs > 0) return false;
     run.end.abort(reason);
     return true;
@@ -30,8 +30,8 @@ export function createLiveRuns<Result>(): LiveRuns<Result> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         run.waiters -= 1;
-        // The last one waits for the record of the run's end; the others need not.
-        if (!endWhenLeft(run, waiter.reason)) reject(waiter.reason);
+        // The last waiter gets the record of the cancelled run; the others do not wait for it.
+        if (!cancelIfAbandoned(run, waiter.reason)) reject(waiter.reason);
       };
       waiter.addEventListener("abort", leave, { once: true });
       if (waiter.aborted) leave();
@@ -40,7 +40,7 @@ export function createLiveRuns<Result>(): LiveRuns<Result> {
   }
 
   return {
-    begin(id, waiter, work) {
+    start(id, waiter, work) {
       const end = new AbortController();
       const run: Run = {
         result: work(end.signal).finally(() => runs.delete(id)),
@@ -55,7 +55,7 @@ export function createLiveRuns<Result>(): LiveRuns<Result> {
       const run = runs.get(id);
       return run && wait(run, waiter);
     },
-    keep(id, ms) {
+    keepAlive(id, ms) {
       const run = runs.get(id);
       if (run) run.keptUntil = performance.now() + ms;
     },

@@ -4,7 +4,7 @@ import { pathUnder } from "../../domain/json.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
 import type { Signature } from "../../domain/signature/signature.ts";
 
-/** The inputs as the program gets them; refuses those that do not fit, each fault with its path. */
+/** The inputs, coerced to the types of the signature; throws with the path of each invalid value. */
 export function checkInputs(schemas: SchemaCache, signature: Signature, inputs: Values): Values {
   const checked = schemas.of(signature).inputs.validate(inputs);
   if (checked.ok) return checked.values;

@@ -11,15 +11,15 @@ import type { Recorder } from "../../store/executions/recorder.ts";
 import type { RunStart } from "../../store/executions/run.ts";
 import type { RevisionStore } from "../../store/programs/revisions.ts";
 import type { Logger } from "../../telemetry.ts";
-import type { RecentPrograms } from "./program-cache.ts";
+import type { ProgramCache } from "./program-cache.ts";
 import { endedRecord, endOf, type Outcome } from "./record.ts";
 
-/** A run that stands on record as running. */
-export type Underway = {
-  readonly start: RunStart;
-  readonly revision: Revision;
+/** A run that is on record as running. */
+export type RecordedRun = { readonly start: RunStart; readonly revision: Revision };
+
+type RunSettings = {
   readonly lm: LmSettings;
-  /** Told what the model writes, as it does; the model waits for it. */
+  /** Gets what the model writes; the model's stream is paused until the promise resolves. */
   readonly onChunk: ((event: ChunkEvent) => Promise<void>) | undefined;
 };
 
@@ -28,48 +28,63 @@ type Deps = {
   recorder: Recorder;
   executions: ExecutionStore;
   revisions: RevisionStore;
-  recent: RecentPrograms;
+  programCache: ProgramCache;
   schemas: SchemaCache;
   log: Logger;
 };
 
-/** Asks the sidecar, checks what the model answered, records the end, and gives the record. */
-export function createPerform({ sidecar, recorder, executions, revisions, recent, schemas, log }: Deps) {
-  return async function perform(run: Underway, limits: CallLimits): Promise<Execution> {
+/** Runs the program in the sidecar, checks its outputs, records the end of the run, and gives the record. */
+export function createPerform({
+  sidecar,
+  recorder,
+  executions,
+  revisions,
+  programCache,
+  schemas,
+  log,
+}: Deps) {
+  return async function perform(run: RecordedRun & RunSettings, limits: CallLimits): Promise<Execution> {
     const { start, revision } = run;
-    const began = performance.now();
-    const outcome = await ask(run, limits);
-    const durationMs = Math.round(performance.now() - began);
+    const startedAt = performance.now();
+    const outcome = await runInSidecar(run, limits);
+    const durationMs = Math.round(performance.now() - startedAt);
 
     const end = endOf(start, outcome, durationMs);
-    const isOurs = await recorder.end(end);
-    await noteBuilt(start.project, revision, outcome);
+    const isWritten = await recorder.end(end);
+    await updateBuildStatus(start.project, revision, outcome);
     if ("fault" in outcome)
       log.warn({ execution: start.id, reason: end.errorReason, durationMs }, "an execution failed");
-    if (!isOurs) return executions.get(start.project, start.id);
+    // The run was swept or cancelled meanwhile, so another end is on record.
+    if (!isWritten) return executions.get(start.project, start.id);
     const retryAfterMs = "fault" in outcome ? outcome.fault.retryAfterMs : undefined;
     return { ...endedRecord(start, end), ...(retryAfterMs !== undefined && { retryAfterMs }) };
   };
 
-  /** The run's record stands; where this can't be written, the next run writes it. */
-  async function noteBuilt(
+  /** A failure here does not fail the run, which is already on record: the next run writes the status. */
+  async function updateBuildStatus(
     project: string,
     { programId, number, status }: Revision,
     outcome: Outcome,
   ): Promise<void> {
     const refusal =
       "fault" in outcome && outcome.fault.reason === "PROGRAM_INVALID" ? outcome.fault.message : "";
-    const isNews = refusal !== "" || (!("fault" in outcome) && programStep("build").from.includes(status));
-    if (!isNews) return;
+    const isChanged = refusal !== "" || (!("fault" in outcome) && programStep("build").from.includes(status));
+    if (!isChanged) return;
     await revisions
       .setBuilt(project, programId, number, refusal)
-      .then(() => recent.forget(project, programId))
+      .then(() => programCache.delete(project, programId))
       .catch((error: unknown) =>
-        log.warn({ err: error, program: programId }, "the program's status could not be written"),
+        log.warn(
+          { err: error, program: programId },
+          "failed to write the status of a program; its next run tries again",
+        ),
       );
   }
 
-  async function ask({ start, revision, lm, onChunk }: Underway, limits: CallLimits): Promise<Outcome> {
+  async function runInSidecar(
+    { start, revision, lm, onChunk }: RecordedRun & RunSettings,
+    limits: CallLimits,
+  ): Promise<Outcome> {
     let trace = noTrace;
     const onTrace = (soFar: Trace) => {
       trace = soFar;
@@ -83,24 +98,24 @@ export function createPerform({ sidecar, recorder, executions, revisions, recent
       );
       trace = answer.trace;
       const checked = schemas.of(definition.signature).outputs.validate(answer.outputs);
-      if (checked.ok) return { outputs: checked.values, trace: withAnswersOf(trace, new Set()) };
+      if (checked.ok) return { outputs: checked.values, trace: keepAnswersOf(trace, new Set()) };
       return {
         fault: new OutputInvalid(checked.violations),
-        trace: withAnswersOf(trace, makersOf(checked.violations, definition)),
+        trace: keepAnswersOf(trace, makersOf(checked.violations, definition)),
       };
     } catch (error) {
       if (error instanceof Fault) {
-        // What DSPy could not read is the last module's answer.
-        const unread = error.reason === "OUTPUT_INVALID" ? trace.steps.at(-1)?.module : undefined;
-        return { fault: error, trace: withAnswersOf(trace, new Set([unread])) };
+        // DSPy could not parse the answer of the last module.
+        const unparsed = error.reason === "OUTPUT_INVALID" ? trace.steps.at(-1)?.module : undefined;
+        return { fault: error, trace: keepAnswersOf(trace, new Set([unparsed])) };
       }
-      log.error({ err: error, execution: start.id }, "a run failed in a way nobody foresaw");
+      log.error({ err: error, execution: start.id }, "an execution failed with an unexpected error");
       return { fault: new Fault("INTERNAL", "internal error"), trace };
     }
   }
 }
 
-/** The modules that made the outputs which do not fit; every one where that can't be told. */
+/** The modules that made the invalid outputs; all modules if no output names its module. */
 function makersOf(
   violations: readonly Violation[],
   { outputs, modules }: Definition,
@@ -110,8 +125,8 @@ function makersOf(
   return new Set(makers.length > 0 ? makers : modules.map(({ name }) => name));
 }
 
-/** Raw answers are kept only of those modules; of the others they say nothing new. */
-function withAnswersOf(trace: Trace, modules: ReadonlySet<string | undefined>): Trace {
+/** Drops the raw answers of all other modules: their outputs say the same. */
+function keepAnswersOf(trace: Trace, modules: ReadonlySet<string | undefined>): Trace {
   return {
     ...trace,
     steps: trace.steps.map((step) => (modules.has(step.module) ? step : { ...step, rawAnswer: "" })),

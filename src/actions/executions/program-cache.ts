@@ -4,53 +4,56 @@ import { weigh } from "../../domain/query/size.ts";
 /** A program and the revision of it that a run is of. */
 export type ProgramRevision = { readonly program: Program; readonly revision: Revision };
 
-export type RecentPrograms = {
-  /** As it was read last, by the key and the number it was asked by; it may have changed since. */
-  recall(project: string, key: string, number: number): ProgramRevision | undefined;
-  remember(project: string, key: string, number: number, read: ProgramRevision): void;
-  /** Whatever it was asked by. */
-  forget(project: string, programId: string): void;
+export type ProgramCache = {
+  /** The entry of a request for a program by key (UUID or handle) and revision number. It may be stale. */
+  get(project: string, key: string, number: number): ProgramRevision | undefined;
+  set(project: string, key: string, number: number, value: ProgramRevision): void;
+  /** Deletes all entries of a program, whatever their keys and numbers. */
+  delete(project: string, programId: string): void;
 };
 
-/** Keeps what was read last, so many bytes of it. Only for who finds out whether it still is so, as a run does when it is recorded. */
-export function createRecentPrograms(mostBytes: number): RecentPrograms {
-  // The one that was used last comes last.
-  const kept = new Map<string, { project: string; bytes: number; read: ProgramRevision }>();
+/**
+ * LRU cache of program revisions, bounded by bytes. Entries may be stale;
+ * use it only if the write checks them again, as `recorder.start` does.
+ */
+export function createProgramCache(maxBytes: number): ProgramCache {
+  // A Map iterates in the order of insertion: the least recently used entry comes first.
+  const entries = new Map<string, { project: string; bytes: number; value: ProgramRevision }>();
   let bytes = 0;
 
-  function drop(place: string): void {
-    bytes -= kept.get(place)?.bytes ?? 0;
-    kept.delete(place);
+  function remove(place: string): void {
+    bytes -= entries.get(place)?.bytes ?? 0;
+    entries.delete(place);
   }
 
   const placeOf = (project: string, key: string, number: number) => `${project} ${number} ${key}`;
 
   return {
-    recall(project, key, number) {
+    get(project, key, number) {
       const place = placeOf(project, key, number);
-      const entry = kept.get(place);
+      const entry = entries.get(place);
       if (!entry) return undefined;
-      kept.delete(place);
-      kept.set(place, entry);
-      return entry.read;
+      entries.delete(place);
+      entries.set(place, entry);
+      return entry.value;
     },
 
-    remember(project, key, number, read) {
+    set(project, key, number, value) {
       const place = placeOf(project, key, number);
-      drop(place);
-      const entry = { project, read, bytes: weigh(read) };
-      if (entry.bytes > mostBytes) return;
-      kept.set(place, entry);
+      remove(place);
+      const entry = { project, value, bytes: weigh(value) };
+      if (entry.bytes > maxBytes) return;
+      entries.set(place, entry);
       bytes += entry.bytes;
-      for (const oldest of kept.keys()) {
-        if (bytes <= mostBytes) return;
-        drop(oldest);
+      for (const leastRecent of entries.keys()) {
+        if (bytes <= maxBytes) return;
+        remove(leastRecent);
       }
     },
 
-    forget(project, programId) {
-      for (const [place, entry] of kept)
-        if (entry.project === project && entry.read.program.id === programId) drop(place);
+    delete(project, programId) {
+      for (const [place, entry] of entries)
+        if (entry.project === project && entry.value.program.id === programId) remove(place);
     },
   };
 }

@@ -4,12 +4,12 @@ import type { Fault } from "../../domain/faults.ts";
 import { timeOf } from "../../domain/uuid.ts";
 import type { RunEnd, RunStart } from "../../store/executions/run.ts";
 
-/** What a run came to. */
+/** The outputs of a run, or the fault that ended it. */
 export type Outcome =
   | { readonly outputs: Values; readonly trace: Trace }
   | { readonly fault: Fault; readonly trace: Trace };
 
-/** The end of a run as it goes on record. */
+/** The end of a run, for the recorder. */
 export function endOf(start: RunStart, outcome: Outcome, durationMs: number): RunEnd {
   const fault = "fault" in outcome ? outcome.fault : null;
   return {
@@ -26,7 +26,7 @@ export function endOf(start: RunStart, outcome: Outcome, durationMs: number): Ru
   };
 }
 
-/** The record of a run under way, as it was just written, without reading it back. */
+/** The record of a run that was just recorded as running. Built from the same values, which saves reading it back. */
 export function runningRecord(start: RunStart): Execution {
   return {
     id: start.id,
@@ -50,7 +50,7 @@ export function runningRecord(start: RunStart): Execution {
   };
 }
 
-/** The record of a run that has ended, likewise. */
+/** The record of a run whose end was just recorded. */
 export function endedRecord(start: RunStart, { trace, project: _, ...end }: RunEnd): Execution {
   return {
     ...runningRecord(start),

@@ -7,7 +7,7 @@ import type { ChunkEvent } from "../../dspy/client.ts";
 export type RunRequest = Annotations & {
   /** UUID or handle. */
   readonly programId: string;
-  /** 0: the deployed one where there is one, else the newest. */
+  /** 0: the deployed revision, or the newest if none is deployed. */
   readonly revision: number;
   readonly inputs: Values;
   readonly lm: LmSettings;
@@ -16,13 +16,14 @@ export type RunRequest = Annotations & {
 };
 
 export type RunCaller = {
-  /** Aborted, with a fault as its reason, when the caller has gone or its time is up. */
+  /** Aborts with a fault as its reason when the caller leaves or its deadline passes. */
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-  /** Told as soon as the run is on record; where it was made under the same request_id, as it is then. */
+  /** Called once, as soon as the run is on record. A repeated request_id gets the record as it is then. */
   onRecord(execution: Execution): void;
+  /** Gets what the model writes; the model's stream is paused until the promise resolves. */
   readonly onChunk?: (event: ChunkEvent) => Promise<void>;
 };
 
-/** A request_id belongs to one of them. */
+/** A request_id is unique within its method. */
 export type RunMethod = "execute" | "stream" | "batch";

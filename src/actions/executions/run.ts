@@ -4,17 +4,16 @@ import type { Execution } from "../../domain/execution.ts";
 import { Invalid, SidecarUnavailable } from "../../domain/faults.ts";
 import { checkLm } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
-import type { Revision } from "../../domain/program/revision.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
 import type { Sidecar } from "../../dspy/client.ts";
 import type { Recorder } from "../../store/executions/recorder.ts";
 import type { RunStart } from "../../store/executions/run.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
-import type { LiveRuns } from "./in-flight.ts";
+import type { InFlightRuns } from "./in-flight.ts";
 import { checkInputs } from "./inputs.ts";
-import type { createPerform } from "./perform.ts";
-import type { ProgramRevision, RecentPrograms } from "./program-cache.ts";
+import type { createPerform, RecordedRun } from "./perform.ts";
+import type { ProgramCache, ProgramRevision } from "./program-cache.ts";
 import { runningRecord } from "./record.ts";
 import type { Replay } from "./replay.ts";
 import type { RunCaller, RunMethod, RunRequest } from "./run-request.ts";
@@ -29,11 +28,11 @@ export type Run = (
 
 type Deps = {
   programs: ProgramStore;
-  recent: RecentPrograms;
+  programCache: ProgramCache;
   recorder: Recorder;
   sidecar: Sidecar;
   schemas: SchemaCache;
-  live: LiveRuns<Execution>;
+  inFlight: InFlightRuns<Execution>;
   perform: ReturnType<typeof createPerform>;
   replay: Replay;
   allowedModels: readonly string[];
@@ -42,75 +41,75 @@ type Deps = {
 
 export function createRun({
   programs,
-  recent,
+  programCache,
   recorder,
   sidecar,
   schemas,
-  live,
+  inFlight,
   perform,
   replay,
   allowedModels,
   defaultModel,
 }: Deps): Run {
   return async function run(project, method, request, caller) {
-    // Of what was asked, not of what it is today: the same call gets the same run, whatever became of the program.
+    // The key covers the request alone, so that a repeated call gets its run even if the program has changed since.
     const key = requestKey(method, request.requestId, request);
     const earlier = key && (await replay(project, key, caller));
     if (earlier) return earlier;
 
     checkAnnotations(request, "");
     const lm = checkLm(request.lm, { allowedModels }, "lm");
-    const begun =
-      (await beginAsRecalled(project, request, lm, key)) ?? (await beginAsRead(project, request, lm, key));
-    // Another caller with the same request_id was faster by a moment, or the program has just been changed.
-    if (!begun) return run(project, method, request, caller);
-    const { start, revision } = begun;
+    const recorded =
+      (await startFromCache(project, request, lm, key)) ?? (await startFromStore(project, request, lm, key));
+    // Another call recorded the same request_id first, or the program has just changed.
+    if (!recorded) return run(project, method, request, caller);
+    const { start } = recorded;
     caller.onRecord(runningRecord(start));
     const { timeoutMs, onChunk } = caller;
-    return live.begin(start.id, caller.signal, (signal) =>
-      perform({ start, revision, lm, onChunk }, { signal, timeoutMs }),
+    return inFlight.start(start.id, caller.signal, (signal) =>
+      perform({ ...recorded, lm, onChunk }, { signal, timeoutMs }),
     );
   };
 
-  /** Without reading the program: the record is made only where it is still what was read last. */
-  async function beginAsRecalled(
+  /** Reads no program; the recorder writes nothing if the cached revision is not current any more. */
+  async function startFromCache(
     project: string,
     request: RunRequest,
     lm: LmSettings,
     key: RequestKey | null,
-  ): Promise<Begun | undefined> {
-    const recalled = recent.recall(project, request.programId, request.revision);
-    if (!recalled) return undefined;
+  ): Promise<RecordedRun | undefined> {
+    const cached = programCache.get(project, request.programId, request.revision);
+    if (!cached) return undefined;
     try {
-      return await begin(project, request, lm, key, recalled);
+      return await recordStart(project, request, lm, key, cached);
     } catch (error) {
-      // By another revision the same inputs may be right.
+      // A newer revision may accept the same inputs.
       if (error instanceof Invalid) return undefined;
       throw error;
     }
   }
 
-  async function beginAsRead(
+  async function startFromStore(
     project: string,
     request: RunRequest,
     lm: LmSettings,
     key: RequestKey | null,
-  ): Promise<Begun | undefined> {
-    const read = await programs.getRevision(project, request.programId, request.revision);
-    recent.remember(project, request.programId, request.revision, read);
-    return begin(project, request, lm, key, read);
+  ): Promise<RecordedRun | undefined> {
+    const found = await programs.getRevision(project, request.programId, request.revision);
+    programCache.set(project, request.programId, request.revision, found);
+    return recordStart(project, request, lm, key, found);
   }
 
-  /** Commits the run as running; undefined where it was not recorded. */
-  async function begin(
+  /** Commits the run as running; undefined if the recorder wrote nothing. */
+  async function recordStart(
     project: string,
     request: RunRequest,
     lm: LmSettings,
     key: RequestKey | null,
     { program, revision }: ProgramRevision,
-  ): Promise<Begun | undefined> {
+  ): Promise<RecordedRun | undefined> {
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
-    // Before the record, so that a call that nobody could answer leaves none.
+    // Checked before the record, so that a call without a sidecar leaves no record.
     if (!sidecar.info()) throw new SidecarUnavailable();
     const start: RunStart = {
       project,
@@ -127,6 +126,3 @@ export function createRun({
     return (await recorder.start(start)) ? { start, revision } : undefined;
   }
 }
-
-/** A run that stands on record as running. */
-type Begun = { readonly start: RunStart; readonly revision: Revision };

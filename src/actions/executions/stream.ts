@@ -1,7 +1,7 @@
 import type { Execution } from "../../domain/execution.ts";
 import { Cancelled } from "../../domain/faults.ts";
 import type { ChunkEvent } from "../../dspy/client.ts";
-import { createHandoff } from "./chunk-queue.ts";
+import { createChunkQueue } from "./chunk-queue.ts";
 import type { Run } from "./run.ts";
 import type { RunCaller, RunRequest } from "./run-request.ts";
 
@@ -10,18 +10,18 @@ export type StreamEvent =
   | ChunkEvent
   | { readonly kind: "done"; readonly execution: Execution };
 
-/** Runs a program and gives what the model writes as it does, then the record of the run, however it ended. */
+/** Runs a program: gives chunks while the model writes them, then the record of the run, however it ended. */
 export function createStream({ run }: { run: Run }) {
   return async function* stream(
     project: string,
     request: RunRequest,
     caller: Omit<RunCaller, "onRecord" | "onChunk">,
   ) {
-    const events = createHandoff<StreamEvent>();
-    const left = new AbortController();
-    const signal = AbortSignal.any([caller.signal, left.signal]);
-    // A caller that has gone takes nothing more, and must not hold up the run for those who wait along.
-    signal.addEventListener("abort", events.leave, { once: true });
+    const events = createChunkQueue<StreamEvent>();
+    const stopped = new AbortController();
+    const signal = AbortSignal.any([caller.signal, stopped.signal]);
+    // A caller that left takes no more chunks. Without this the run would stay paused for its other waiters.
+    signal.addEventListener("abort", events.cancel, { once: true });
     const result = run(project, "stream", request, {
       timeoutMs: caller.timeoutMs,
       signal,
@@ -33,7 +33,7 @@ export function createStream({ run }: { run: Run }) {
       yield* events;
       yield { kind: "done", execution: await result } satisfies StreamEvent as StreamEvent;
     } finally {
-      left.abort(new Cancelled());
+      stopped.abort(new Cancelled());
     }
   };
 }

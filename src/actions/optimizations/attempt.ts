@@ -24,9 +24,9 @@ const slackMs = 120_000;
 const deaths: readonly string[] = ["SIDECAR_UNAVAILABLE", "STORE_UNAVAILABLE", "INTERRUPTED"];
 
 /** Thrown to the queue where somebody else is to go on. */
-export class ToBeContinued extends Error {}
+export class RetryJob extends Error {}
 
-/** Takes up an optimization and works on it to its end; ToBeContinued where that is for another attempt. */
+/** Takes up an optimization and works on it to its end; RetryJob where that is for another attempt. */
 export function createAttempt({ attempts, revisions, sidecar, notices, log }: Deps) {
   const underWay = new Map<string, AbortController>();
   notices.listen(({ kind, id }) => {
@@ -35,7 +35,7 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
 
   return async function attempt(project: string, id: string, stopping: AbortSignal): Promise<void> {
     // Before it counts as an attempt: it waits until the sidecar is back.
-    if (!sidecar.info()) throw new ToBeContinued("the sidecar is away");
+    if (!sidecar.info()) throw new RetryJob("the sidecar is away");
     const taken = await attempts.begin(project, id);
     if (!taken) return;
     const { attempt: number, optimizer, handedOver } = taken;
@@ -127,7 +127,7 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
           ? "an optimization is handed over to the next gateway"
           : "an attempt ends: its job is no longer this gateway's",
       );
-      throw new ToBeContinued("this gateway no longer has it");
+      throw new RetryJob("this gateway no longer has it");
     }
     if (error instanceof Cancelled) {
       log.info(it, "an attempt ends: its optimization was cancelled, deleted or taken up elsewhere");
@@ -137,7 +137,7 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
     const why = { ...it, reason: fault.reason, why: fault.message };
     if (deaths.includes(fault.reason)) {
       log.warn(why, "an attempt died; the optimization is taken up again");
-      throw new ToBeContinued(fault.message);
+      throw new RetryJob(fault.message);
     }
     if (fault.reason === "INTERNAL")
       log.error({ ...why, err: error }, "an optimization failed in a way nobody foresaw");

@@ -1,7 +1,7 @@
 import type { Sidecar } from "../../dspy/client.ts";
 import type { Store } from "../../store/store.ts";
 import { createBuild } from "./build.ts";
-import { createOffer } from "./capabilities.ts";
+import { createCapabilities } from "./capabilities.ts";
 import { createCompileProgram } from "./compile.ts";
 import { createCreateProgram } from "./create.ts";
 import { createDeploy } from "./deploy.ts";
@@ -22,12 +22,12 @@ export type ProgramActions = ReturnType<typeof createProgramActions>;
 
 export function createProgramActions({ store, sidecar, allowedModels, generatedCode }: Deps) {
   const { programs, revisions, changes, signatures, performances } = store;
-  const offerTo = createOffer({ sidecar, allowedModels, generatedCode });
+  const capabilitiesFor = createCapabilities({ sidecar, allowedModels, generatedCode });
   return {
-    createProgram: createCreateProgram({ programs, signatures, offerTo }),
+    createProgram: createCreateProgram({ programs, signatures, capabilitiesFor }),
     getProgram: createGetProgram({ programs, performances }),
     listPrograms: createListPrograms({ programs, performances }),
-    updateProgram: createUpdateProgram({ programs, changes, signatures, offerTo }),
+    updateProgram: createUpdateProgram({ programs, changes, signatures, capabilitiesFor }),
     deleteProgram: changes.remove,
     compileProgram: createCompileProgram({ programs, build: createBuild({ revisions, sidecar }) }),
     importProgramState: createImportState({ programs, revisions, changes, sidecar }),

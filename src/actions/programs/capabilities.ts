@@ -11,8 +11,8 @@ type Deps = {
 const timeoutMs = 5_000;
 
 /** Finds out what modules may use; the sidecar is asked for its tools only where one names any. */
-export function createOffer({ sidecar, ...offer }: Deps) {
-  return async function offerTo(drafts: readonly ModuleDraft[]): Promise<Offer> {
+export function createCapabilities({ sidecar, ...offer }: Deps) {
+  return async function capabilitiesFor(drafts: readonly ModuleDraft[]): Promise<Offer> {
     const needsTools = drafts.some(({ tools, modules }) =>
       [tools, ...modules.map((inner) => inner.tools)].some(({ length }) => length > 0),
     );

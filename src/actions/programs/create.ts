@@ -8,15 +8,19 @@ import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { ProgramDraft, ProgramStore } from "../../store/programs/programs.ts";
 import type { SignatureStore } from "../../store/programs/signatures.ts";
 import { once } from "../once.ts";
-import type { createOffer } from "./capabilities.ts";
+import type { createCapabilities } from "./capabilities.ts";
 import { type CallerProgram, collect, signatureOf, wordViolations } from "./define.ts";
 
-type Deps = { programs: ProgramStore; signatures: SignatureStore; offerTo: ReturnType<typeof createOffer> };
+type Deps = {
+  programs: ProgramStore;
+  signatures: SignatureStore;
+  capabilitiesFor: ReturnType<typeof createCapabilities>;
+};
 
 const handleAttempts = 50;
 
 /** Registers a program: its signature found or created, its wiring checked, revision 1 a draft. */
-export function createCreateProgram({ programs, signatures, offerTo }: Deps) {
+export function createCreateProgram({ programs, signatures, capabilitiesFor }: Deps) {
   return async function createProgram(
     project: string,
     asked: CallerProgram,
@@ -65,7 +69,7 @@ export function createCreateProgram({ programs, signatures, offerTo }: Deps) {
       ...(handle === "" ? [] : checkHandle(handle, "program.handle")),
     ];
     const signature = await collect(violations, () => signatureOf(signatures, project, asked));
-    const offer = await offerTo(modules);
+    const offer = await capabilitiesFor(modules);
     const pipeline =
       signature &&
       (await collect(violations, () => definePipeline(signature, modules, lm, offer, "program")));

@@ -11,7 +11,7 @@ import type { ProgramChange, ProgramChanges } from "../../store/programs/changes
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { RevisionDraft } from "../../store/programs/revisions.ts";
 import type { SignatureStore } from "../../store/programs/signatures.ts";
-import type { createOffer } from "./capabilities.ts";
+import type { createCapabilities } from "./capabilities.ts";
 import { type CallerProgram, signatureOf, wordViolations } from "./define.ts";
 
 const updatable = ["name", "description", "labels", "signature", "signature_id", "modules", "lm"] as const;
@@ -31,11 +31,11 @@ type Deps = {
   programs: ProgramStore;
   changes: ProgramChanges;
   signatures: SignatureStore;
-  offerTo: ReturnType<typeof createOffer>;
+  capabilitiesFor: ReturnType<typeof createCapabilities>;
 };
 
 /** Changes a program; what changes its signature, modules or lm makes a revision, a draft. */
-export function createUpdateProgram({ programs, changes, signatures, offerTo }: Deps) {
+export function createUpdateProgram({ programs, changes, signatures, capabilitiesFor }: Deps) {
   return async function updateProgram(
     project: string,
     { id, etag, asked, mask, validateOnly }: ProgramUpdate,
@@ -50,7 +50,7 @@ export function createUpdateProgram({ programs, changes, signatures, offerTo }: 
     const violations = wordViolations(words);
     if (violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations);
     // Not under the lock. Modules that stay as they are had their tools when they came.
-    const offer = await offerTo(has("modules") ? asked.modules : []);
+    const offer = await capabilitiesFor(has("modules") ? asked.modules : []);
     const signature =
       has("signature") || has("signature_id") ? await signatureOf(signatures, project, asked) : undefined;
 

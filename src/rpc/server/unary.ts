@@ -16,7 +16,7 @@ import {
 } from "@connectrpc/connect";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import type { Logger } from "../../telemetry.ts";
-import { longestMs } from "../caller.ts";
+import { maxTimeoutMs } from "../caller.ts";
 import { createCall } from "./call.ts";
 import { enveloped, gzipped, readMessage } from "./envelope.ts";
 
@@ -113,7 +113,7 @@ export function createUnaryCalls({ mostBytes, explain, log }: Deps): UnaryCalls 
         spec,
         stream,
         headers,
-        timeout.timeoutMs === undefined ? undefined : Math.min(timeout.timeoutMs, longestMs),
+        timeout.timeoutMs === undefined ? undefined : Math.min(timeout.timeoutMs, maxTimeoutMs),
       ).catch((error: unknown) => {
         log.error({ rpc: nameOf(spec.method), err: error }, "a call could not be answered");
         stream.destroy();

@@ -1,44 +1,52 @@
 import test from "ava";
-import { createRecentPrograms, type ProgramRevision } from "../../../src/actions/executions/program-cache.ts";
+import { createProgramCache, type ProgramRevision } from "../../../src/actions/executions/program-cache.ts";
 
-const read = (id: string, compiledState = "") =>
+const revision = (id: string, compiledState = "") =>
   ({ program: { id }, revision: { definition: { compiledState } } }) as unknown as ProgramRevision;
 
-test("a program is recalled by what it was asked by, in its project alone", (t) => {
-  const recent = createRecentPrograms(10_000);
-  const a = read("a");
-  recent.remember("p", "handle", 0, a);
-  t.is(recent.recall("p", "handle", 0), a);
-  t.is(recent.recall("p", "handle", 1), undefined);
-  t.is(recent.recall("q", "handle", 0), undefined);
+test("an entry is found only by its project, key and number", (t) => {
+  const cache = createProgramCache(10_000);
+  const a = revision("a");
+  cache.set("p", "handle", 0, a);
+  t.is(cache.get("p", "handle", 0), a);
+  t.is(cache.get("p", "handle", 1), undefined);
+  t.is(cache.get("q", "handle", 0), undefined);
 });
 
-test("a program is forgotten whatever it was asked by, and no other is", (t) => {
-  const recent = createRecentPrograms(10_000);
-  recent.remember("p", "handle", 0, read("a"));
-  recent.remember("p", "a", 3, read("a"));
-  recent.remember("p", "b", 0, read("b"));
-  recent.remember("q", "a", 0, read("a"));
-  recent.forget("p", "a");
-  t.deepEqual([recent.recall("p", "handle", 0), recent.recall("p", "a", 3)], [undefined, undefined]);
-  t.truthy(recent.recall("p", "b", 0));
-  t.truthy(recent.recall("q", "a", 0));
+test("deleting a program deletes its entries under every key and number, and no others", (t) => {
+  const cache = createProgramCache(10_000);
+  cache.set("p", "handle", 0, revision("a"));
+  cache.set("p", "a", 3, revision("a"));
+  cache.set("p", "b", 0, revision("b"));
+  cache.set("q", "a", 0, revision("a"));
+  cache.delete("p", "a");
+  t.deepEqual([cache.get("p", "handle", 0), cache.get("p", "a", 3)], [undefined, undefined]);
+  t.truthy(cache.get("p", "b", 0));
+  t.truthy(cache.get("q", "a", 0));
 });
 
-test("so many bytes are kept, of those that were used last", (t) => {
-  const recent = createRecentPrograms(3_500);
-  for (const id of ["a", "b", "c"]) recent.remember("p", id, 0, read(id, "x".repeat(1_000)));
-  recent.recall("p", "a", 0);
-  recent.remember("p", "d", 0, read("d", "x".repeat(1_000)));
+test("a full cache drops the least recently used entries", (t) => {
+  const cache = createProgramCache(3_500);
+  for (const id of ["a", "b", "c"]) cache.set("p", id, 0, revision(id, "x".repeat(1_000)));
+  cache.get("p", "a", 0);
+  cache.set("p", "d", 0, revision("d", "x".repeat(1_000)));
   t.deepEqual(
-    ["a", "b", "c", "d"].map((id) => recent.recall("p", id, 0) !== undefined),
+    ["a", "b", "c", "d"].map((id) => cache.get("p", id, 0) !== undefined),
     [true, false, true, true],
   );
-  // What is too large by itself takes nobody's place, and what is remembered again counts once.
-  recent.remember("p", "huge", 0, read("huge", "x".repeat(5_000)));
-  t.is(recent.recall("p", "huge", 0), undefined);
-  t.truthy(recent.recall("p", "a", 0));
-  for (let n = 0; n < 10; n++) recent.remember("p", "e", 0, read("e", "x".repeat(1_000)));
-  recent.remember("p", "f", 0, read("f", "x".repeat(1_000)));
-  t.truthy(recent.recall("p", "e", 0));
+});
+
+test("an entry larger than the whole cache is not kept, and drops no other", (t) => {
+  const cache = createProgramCache(3_500);
+  cache.set("p", "a", 0, revision("a"));
+  cache.set("p", "huge", 0, revision("huge", "x".repeat(5_000)));
+  t.is(cache.get("p", "huge", 0), undefined);
+  t.truthy(cache.get("p", "a", 0));
+});
+
+test("an entry that is set again counts once", (t) => {
+  const cache = createProgramCache(3_500);
+  for (let n = 0; n < 10; n++) cache.set("p", "a", 0, revision("a", "x".repeat(1_000)));
+  cache.set("p", "b", 0, revision("b", "x".repeat(1_000)));
+  t.truthy(cache.get("p", "a", 0));
 });
