@@ -8,25 +8,25 @@ export type List<Row> = {
   readonly total?: number;
 };
 
-/** Where a noun's rows come from. */
+/** Reads the rows of one noun. */
 export type Source<Row> = {
   find(listing: Listing): Promise<Found<Row>[]>;
   count(listing: Listing): Promise<number>;
-  /** How many bytes a row takes in an answer, where that is more than its values do. */
-  weigh?(row: Row): number;
+  /** Size of a row in an answer, in bytes, if that is more than the size of its values. */
+  bytesOf?(row: Row): number;
 };
 
-/** Gives a page of a noun's rows; `of` says whose they are. */
+/** Gives one page of rows. `scope` is part of the page token, so that a token fits only the list it came from. */
 export async function list<Row>(
   asked: AskedList,
   fields: Fields,
-  of: readonly string[],
+  scope: readonly string[],
   source: Source<Row>,
   key?: KeyField,
 ): Promise<List<Row>> {
-  const { listing, query } = readListing(asked, fields, of, key);
-  // One row more than the page holds shows whether there is a next one.
+  const { listing, query } = readListing(asked, fields, scope, key);
+  // One row more than the page holds shows whether there is a next page.
   const find = source.find({ ...listing, limit: listing.limit + 1 });
   const [found, total] = await Promise.all([find, asked.countTotal ? source.count(listing) : undefined]);
-  return { ...turnPage(found, listing, query, source.weigh), ...(total !== undefined && { total }) };
+  return { ...turnPage(found, listing, query, source.bytesOf), ...(total !== undefined && { total }) };
 }

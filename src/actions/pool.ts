@@ -9,8 +9,9 @@ export function concurrencyViolations(concurrency: number): Violation[] {
 }
 
 /**
- * Does work of so many parts, some at a time, and gives each result as it is there; begins no further part while a result waits to be taken.
- * Throws the signal's reason where that aborts; whatever is under way when the iteration is left is told so.
+ * Does `count` pieces of work, `concurrency` at a time, and gives each result when it is ready.
+ * Starts no further piece before the consumer has taken the results so far.
+ * Throws the signal's reason when the signal aborts; aborts the work in progress when the consumer stops.
  */
 export async function* runPool<Result>(
   count: number,
@@ -18,15 +19,15 @@ export async function* runPool<Result>(
   signal: AbortSignal,
   work: (index: number, signal: AbortSignal) => Promise<Result>,
 ): AsyncGenerator<Result> {
-  const left = new AbortController();
-  const end = AbortSignal.any([signal, left.signal]);
+  const stopped = new AbortController();
+  const end = AbortSignal.any([signal, stopped.signal]);
   const results: Result[] = [];
   const failures: unknown[] = [];
   let wake = () => {};
   let next = 0;
   let running = 0;
 
-  async function begin(index: number): Promise<void> {
+  async function start(index: number): Promise<void> {
     running += 1;
     await work(index, end).then(
       (result) => results.push(result),
@@ -38,7 +39,7 @@ export async function* runPool<Result>(
 
   try {
     while (next < count || running > 0 || results.length > 0) {
-      while (next < count && running < concurrency) begin(next++);
+      while (next < count && running < concurrency) start(next++);
       if (results.length === 0 && failures.length === 0)
         await new Promise<void>((resolve) => {
           wake = resolve;
@@ -48,6 +49,6 @@ export async function* runPool<Result>(
       if (signal.aborted) throw signal.reason;
     }
   } finally {
-    left.abort(new Cancelled());
+    stopped.abort(new Cancelled());
   }
 }

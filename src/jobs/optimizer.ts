@@ -9,17 +9,20 @@ type Options = {
   log: Logger;
 };
 
-/** Works on optimizations as they come; stop() gives those under way to whichever gateway comes next. */
+/** Takes optimizations from the queue and attempts them; stop() hands those in progress over to another gateway. */
 export async function startOptimizer({ queue, attempt, log }: Options): Promise<{ stop(): Promise<void> }> {
   const stopping = new AbortController();
   await queue.work(async ({ project, id }, lost) => {
     try {
       await attempt(project, id, AbortSignal.any([stopping.signal, lost]));
     } catch (error) {
-      // The queue itself tells of a database that is away.
-      const isForeseen = error instanceof RetryJob || error instanceof StoreUnavailable;
-      if (!isForeseen)
-        log.error({ optimization: id, err: error }, "an attempt failed in a way nobody foresaw");
+      // The queue itself logs that the database is away.
+      const isExpected = error instanceof RetryJob || error instanceof StoreUnavailable;
+      if (!isExpected)
+        log.error(
+          { optimization: id, err: error },
+          "an attempt at an optimization failed with an unexpected error",
+        );
       throw error;
     }
   });

@@ -6,9 +6,9 @@ import type { SidecarInfo } from "../dspy/worker.ts";
 import type { AdminService } from "../gen/sigrun/v1/admin_service_pb.ts";
 import { callerOf, defaultTimeouts } from "./caller.ts";
 
-type Held = {
+type Deps = {
   readonly version: string;
-  /** Without secrets. */
+  /** Settings without secrets. */
   readonly settings: JsonObject;
   readonly schemas: SchemaCache;
   readonly sidecar: {
@@ -17,13 +17,13 @@ type Held = {
   };
 };
 
-/** What this process and its sidecar hold; what the sidecar would say of itself is empty while it is away. */
+/** The state of this process and its sidecar. The sidecar's fields are empty while the sidecar is away. */
 export function adminService({
   version,
   settings,
   schemas,
   sidecar,
-}: Held): ServiceImpl<typeof AdminService> {
+}: Deps): ServiceImpl<typeof AdminService> {
   return {
     getServerInfo() {
       const { dspyVersion = "", defaultModel = "", workers = 0 } = sidecar.info() ?? {};

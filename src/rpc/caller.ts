@@ -2,24 +2,26 @@ import type { HandlerContext } from "@connectrpc/connect";
 import { Cancelled, DeadlineExceeded, Invalid } from "../domain/faults.ts";
 import type { Labels } from "../domain/labels.ts";
 
-/** Who calls, until when, and what its headers say; design decisions 11 to 13. */
 export type Caller = {
   readonly project: string;
-  /** Aborted with DeadlineExceeded when the time is up, with Cancelled when the caller has gone. */
+  /** Aborts with DeadlineExceeded at the deadline, and with Cancelled when the caller leaves. */
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
 };
 
 /** The one project there is until callers have credentials. */
 const defaultProject = "00000000-0000-0000-0000-000000000000";
-/** A caller's deadline holds up to an hour. */
+/** Maximum of a caller's deadline: one hour. */
 export const maxTimeoutMs = 3_600_000;
-/** A caller's own timer began when it sent the call, and so ends before ours: who leaves then does so because its time is up. */
+/**
+ * The caller's timer starts when it sends the call, so that it ends shortly before ours.
+ * A caller that leaves within this time of our deadline has reached its own deadline.
+ */
 const transitMs = 50;
-/** One reason for all, since every call ends. */
-const gone = new Cancelled();
+/** Shared by all calls: every call ends, and an error of its own would cost its stack trace. */
+const left = new Cancelled();
 
-/** Default deadlines, where the caller sets none. */
+/** Default deadlines, for callers that set none. */
 export const defaultTimeouts = {
   read: 5_000,
   build: 10_000,
@@ -35,26 +37,24 @@ export function callerOf(context: HandlerContext, defaultMs: number): Caller {
     Math.min(context.timeoutMs() ?? defaultMs, Math.max(defaultMs, maxTimeoutMs)),
   );
   const calledAt = performance.now();
-  let end: AbortController | undefined;
+  let controller: AbortController | undefined;
 
-  // Only where it is asked for: what merely reads is over before anybody could wait for it.
+  // Made on first use: most calls that only read never need the signal, and its timer costs.
   function signalOf(): AbortSignal {
-    if (end) return end.signal;
-    const controller = new AbortController();
-    end = controller;
+    if (controller) return controller.signal;
+    const created = new AbortController();
+    controller = created;
     const leftMs = Math.max(0, timeoutMs - (performance.now() - calledAt));
     const timer =
-      timeoutMs <= maxTimeoutMs
-        ? setTimeout(() => controller.abort(new DeadlineExceeded()), leftMs)
-        : undefined;
+      timeoutMs <= maxTimeoutMs ? setTimeout(() => created.abort(new DeadlineExceeded()), leftMs) : undefined;
     const leave = () => {
       clearTimeout(timer);
       const leftMs = context.timeoutMs() ?? Number.POSITIVE_INFINITY;
-      controller.abort(leftMs <= transitMs ? new DeadlineExceeded() : gone);
+      created.abort(leftMs <= transitMs ? new DeadlineExceeded() : left);
     };
     if (context.signal.aborted) leave();
     else context.signal.addEventListener("abort", leave, { once: true });
-    return controller.signal;
+    return created.signal;
   }
 
   return {
@@ -66,7 +66,7 @@ export function callerOf(context: HandlerContext, defaultMs: number): Caller {
   };
 }
 
-/** What a run's headers say where the message says nothing: the way in for services that have no envelope. */
+/** The settings of a run in its headers, for clients that can't set them in the message. The message wins. */
 export function headersOf({ requestHeader }: HandlerContext): {
   requestId: string;
   revision: number;

@@ -13,9 +13,9 @@ import type {
 } from "../gen/sigrun/v1/catalog_service_pb.ts";
 import { callerOf, defaultTimeouts } from "./caller.ts";
 
-type Known = { readonly modules: readonly CatalogueEntry[]; tools(limits: CallLimits): Promise<Tools> };
+type Deps = { readonly modules: readonly CatalogueEntry[]; tools(limits: CallLimits): Promise<Tools> };
 
-export function catalogService({ modules, tools }: Known): ServiceImpl<typeof CatalogService> {
+export function catalogService({ modules, tools }: Deps): ServiceImpl<typeof CatalogService> {
   return {
     listModules: () => ({ modules: modules.map(entryMessage) }),
     listOptimizers: () => ({ optimizers: optimizers.map(entryMessage) }),
@@ -23,9 +23,9 @@ export function catalogService({ modules, tools }: Known): ServiceImpl<typeof Ca
 
     async listTools(_, context) {
       const { project: _project, ...limits } = callerOf(context, defaultTimeouts.read);
-      const { tools: known, serversAway } = await tools(limits);
+      const { tools: available, serversAway } = await tools(limits);
       return {
-        tools: known.map(({ name, description }) => ({ name, description })),
+        tools: available.map(({ name, description }) => ({ name, description })),
         serversAway: [...serversAway],
       };
     },

@@ -11,7 +11,7 @@ import { exampleOf, metricOf } from "./wire/optimization.ts";
 import { lmSettings } from "./wire/program.ts";
 import { requiredField } from "./wire/required-field.ts";
 
-/** Scores a program: each example's result as it comes, the summary last. */
+/** EvaluateProgram, a method of ProgramService: streams the result of each example, then the summary. */
 export function evaluateMethods(
   evaluations: EvaluationActions,
   log: Logger,

@@ -15,7 +15,7 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/googl
 import type { FailureSchema } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 
-/** The one table of what a fault is on the wire; the same as the comments in error_reason.proto. */
+/** The gRPC code of each reason. The only table of them; the comments in error_reason.proto say the same. */
 export const codes: Record<Reason, Code> = {
   REQUEST_INVALID: Code.InvalidArgument,
   SIGNATURE_INVALID: Code.InvalidArgument,
@@ -53,10 +53,10 @@ export const codes: Record<Reason, Code> = {
   UNSUPPORTED: Code.Unimplemented,
 };
 
-/** True once a call has come as far as the interceptor; what fails before is explained by early.ts. */
+/** True once a call has reached the interceptor. server/decode-errors.ts handles calls that fail before. */
 export const arrived = createContextKey(false);
 
-/** Turns whatever a call throws into its code and details. */
+/** Turns every error of a call into a ConnectError with code and details. */
 export function explainFaults(log: Logger): Interceptor {
   return (next) => async (request) => {
     request.contextValues.set(arrived, true);
@@ -82,7 +82,7 @@ async function* explainStream<T>(
   }
 }
 
-/** What was thrown, as a fault: ours as it is, Connect's by its code, anything else as INTERNAL under an id that the log has. */
+/** An error as a fault: Fault unchanged, ConnectError by its code, any other as INTERNAL with an incident id that the log has too. */
 export function faultOf(error: unknown, rpc: string, log: Logger): Fault {
   if (error instanceof Fault) {
     if (codes[error.reason] === Code.Unavailable)
@@ -90,15 +90,15 @@ export function faultOf(error: unknown, rpc: string, log: Logger): Fault {
     return error;
   }
   if (error instanceof ConnectError) return faultOfConnect(error, rpc);
-  // Node's word for a caller that left while its stream of requests was read, as grpcurl does when a field is misspelt.
+  // Node's code for a caller that left while its requests were read, as grpcurl does if a field is misspelt.
   if ((error as NodeJS.ErrnoException | undefined)?.code === "ERR_STREAM_PREMATURE_CLOSE")
     return new Cancelled();
   const incident = randomBytes(4).toString("hex");
-  log.error({ rpc, incident, err: error }, "a call failed in a way nobody foresaw");
-  return new Fault("INTERNAL", `internal error; the server's log has it under ${incident}`);
+  log.error({ rpc, incident, err: error }, "a call failed with an unexpected error");
+  return new Fault("INTERNAL", `internal error; see incident ${incident} in the server's log`);
 }
 
-/** Connect raises these itself, before or beside our code. Ours throws none. */
+/** Connect throws these itself. Our code throws none. */
 function faultOfConnect(error: ConnectError, rpc: string): Fault {
   switch (error.code) {
     case Code.Unimplemented:
@@ -110,7 +110,7 @@ function faultOfConnect(error: ConnectError, rpc: string): Fault {
     case Code.ResourceExhausted:
       return new TooLarge(error.rawMessage);
     case Code.Internal:
-      return undecodable("it is not what its type says in protobuf's binary form");
+      return undecodable("the bytes are not a protobuf message of the request's type");
     default:
       return undecodable(error.rawMessage);
   }
@@ -118,21 +118,21 @@ function faultOfConnect(error: ConnectError, rpc: string): Fault {
 
 function undecodable(why: string): Fault {
   return new Invalid("REQUEST_INVALID", [
-    { field: "request", description: `can't be decoded: ${why.slice(0, 500)}`, reason: "encoding" },
+    { field: "request", description: `failed to decode: ${why.slice(0, 500)}`, reason: "encoding" },
   ]);
 }
 
-/** gRPC clients take 8 KiB of trailers, and details travel in them as base64 beside the message. */
-const longestMessage = 1_000;
-const mostViolationBytes = 3_000;
+/** gRPC clients accept 8 KiB of trailers, which hold the message and the details in base64. */
+const maxMessage = 1_000;
+const maxViolationBytes = 3_000;
 
-/** A fault as Connect sends it: ErrorInfo always, BadRequest where values are wrong, RetryInfo where a time is known. */
+/** A fault as Connect sends it: always ErrorInfo; BadRequest if it has violations; RetryInfo if it has a retry time. */
 export function connectErrorOf(fault: Fault): ConnectError {
-  const shown = fitting(fault.violations);
+  const shown = thatFit(fault.violations);
   const more = fault.violations.length - shown.length;
   const message =
-    fault.message.length > longestMessage
-      ? `${fault.message.slice(0, longestMessage).toWellFormed()}...`
+    fault.message.length > maxMessage
+      ? `${fault.message.slice(0, maxMessage).toWellFormed()}...`
       : fault.message;
   const { reason, retryAfterMs } = fault;
   const details = [detail(ErrorInfoSchema, { reason, domain: "sigrun", metadata: { ...fault.metadata } })];
@@ -155,21 +155,21 @@ export function connectErrorOf(fault: Fault): ConnectError {
 
 type Detail = { desc: DescMessage; value: never };
 
-/** Connect wants each detail's type beside it. */
+/** Connect needs the type of each detail together with its value. */
 function detail<Desc extends DescMessage>(desc: Desc, value: MessageInitShape<Desc>): Detail {
   return { desc, value: value as never };
 }
 
-/** The first violations, as many as a client's trailers take. */
-function fitting(violations: readonly Violation[]): Violation[] {
+/** The first violations, up to the size that fits into the trailers. */
+function thatFit(violations: readonly Violation[]): Violation[] {
   let bytes = 0;
   return violations.filter(({ field, description, reason }) => {
     bytes += Buffer.byteLength(field) + Buffer.byteLength(description) + reason.length + 12;
-    return bytes <= mostViolationBytes;
+    return bytes <= maxViolationBytes;
   });
 }
 
-/** A fault as a part of an answer. */
+/** A fault as part of a response, for calls that answer several items. */
 export function failureMessage({
   reason,
   message,

@@ -6,7 +6,7 @@ import { OptimizationService } from "../gen/sigrun/v1/optimization_service_pb.ts
 import { ProgramService } from "../gen/sigrun/v1/program_service_pb.ts";
 import { SignatureService } from "../gen/sigrun/v1/signature_service_pb.ts";
 
-/** The public services. Each has all its methods: one that is missing does not compile. */
+/** The public services. A service with a missing method does not compile. */
 export const services = [
   SignatureService,
   ProgramService,

@@ -20,7 +20,7 @@ import { lmSettings } from "./wire/program.ts";
 import { requiredField } from "./wire/required-field.ts";
 import { valuesOf } from "./wire/signature.ts";
 
-/** The three ways to run a program. */
+/** The methods of ProgramService that run a program. */
 type RunMethods = Pick<
   ServiceImpl<typeof ProgramService>,
   "executeProgram" | "streamProgram" | "batchExecuteProgram"
@@ -30,9 +30,9 @@ export function runMethods(executions: ExecutionActions, log: Logger): RunMethod
   return {
     async executeProgram(request, context) {
       const { project, ...limits } = callerOf(context, defaultTimeouts.run);
-      const onRecord = (execution: Execution) => nameRecord(context, execution);
+      const onRecord = (execution: Execution) => setExecutionHeader(context, execution);
       const asked = runRequest(request, context);
-      return answerOf(await executions.executeProgram(project, "execute", asked, { ...limits, onRecord }));
+      return responseOf(await executions.executeProgram(project, "execute", asked, { ...limits, onRecord }));
     },
 
     async *streamProgram(request, context) {
@@ -40,7 +40,7 @@ export function runMethods(executions: ExecutionActions, log: Logger): RunMethod
       for await (const event of executions.streamProgram(project, runRequest(request, context), limits))
         switch (event.kind) {
           case "started":
-            nameRecord(context, event.execution);
+            setExecutionHeader(context, event.execution);
             yield {
               event: { case: "started", value: executionMessage(event.execution, ExecutionView.BASIC) },
             };
@@ -52,7 +52,7 @@ export function runMethods(executions: ExecutionActions, log: Logger): RunMethod
             yield { event: { case: "reset", value: event } };
             break;
           case "done":
-            yield { event: { case: "done", value: answerOf(event.execution) } };
+            yield { event: { case: "done", value: responseOf(event.execution) } };
         }
     },
 
@@ -93,12 +93,12 @@ function runRequest(
   };
 }
 
-function nameRecord({ responseHeader }: HandlerContext, { id }: Execution): void {
+function setExecutionHeader({ responseHeader }: HandlerContext, { id }: Execution): void {
   responseHeader.set("sigrun-execution-id", id);
 }
 
-/** A run that failed answers its caller with the fault that is on its record. */
-function answerOf(execution: Execution) {
+/** The response of a completed run. A failed run throws the fault that is on its record. */
+function responseOf(execution: Execution) {
   const { id, outputs, errorReason, errorMessage, violations, retryAfterMs } = execution;
   if (outputs) return { outputs, execution: executionMessage(execution, ExecutionView.BASIC) };
   throw new Fault(errorReason as Reason, errorMessage, {
@@ -111,11 +111,11 @@ function answerOf(execution: Execution) {
   });
 }
 
-/** What a call of its own would have ended with. */
+/** The response or the failure that the item would have got from ExecuteProgram. */
 function resultOf(answer: BatchAnswer, log: Logger) {
   try {
     if ("error" in answer) throw answer.error;
-    return { case: "response", value: answerOf(answer.execution) } as const;
+    return { case: "response", value: responseOf(answer.execution) } as const;
   } catch (error) {
     return {
       case: "failure",

@@ -33,12 +33,12 @@ import { concurrencyViolations, defaultConcurrency, runPool } from "../pool.ts";
 
 export type EvaluateRequest = {
   readonly programId: string;
-  /** 0: the deployed one where there is one, else the newest. */
+  /** 0: the deployed revision, or the newest if none is deployed. */
   readonly revision: number;
   readonly dataset: readonly Example[];
   readonly metrics: readonly Metric[];
   readonly lm: LmSettings;
-  /** 0: the server's own. */
+  /** 0: the default. */
   readonly concurrency: number;
 };
 
@@ -51,7 +51,7 @@ type Deps = {
   allowedModels: readonly string[];
 };
 
-/** Scores a program on examples, so many at a time: each one's result as it comes, then the summary. On record as an evaluation. */
+/** Scores a program on examples: gives each result when it is ready, then the summary. Recorded as an evaluation. */
 export function createEvaluate({ programs, evaluations, sidecar, schemas, log, allowedModels }: Deps) {
   return async function* evaluate(
     project: string,
@@ -76,15 +76,15 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
       errorReason: "CANCELLED",
     };
     try {
-      const score = (index: number, signal: AbortSignal) =>
+      const scoreAt = (index: number, signal: AbortSignal) =>
         scoreOne(revision, request.lm, metrics, dataset[index] as Example, index, { ...limits, signal });
       for await (const result of runPool(
         dataset.length,
         request.concurrency || defaultConcurrency,
         limits.signal,
-        score,
+        scoreAt,
       )) {
-        // It was not the program that failed.
+        // The call was cancelled; the program did not fail.
         if ("error" in result && limits.signal.aborted) throw limits.signal.reason;
         results.push(result);
         yield result;
@@ -96,21 +96,21 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
       throw error;
     } finally {
       const { examples: scored, score, ...summary } = summarize(metrics, results);
-      await recorded(id, () =>
+      await writeEnd(id, () =>
         evaluations.end(project, id, { ...end, ...summary, scored, score: scored === 0 ? null : score }),
       );
     }
     yield summarize(metrics, results);
   };
 
-  /** Where the database is away an end is written when it is back, and the caller is told at once. */
-  function recorded(id: string, write: () => Promise<void>): Promise<void> {
+  /** Retries the write until the database is back; the caller gets UNAVAILABLE at once. */
+  function writeEnd(id: string, write: () => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
-      const away = (error: StoreUnavailable) => {
-        log.warn({ evaluation: id }, "the database is away; the end of an evaluation waits for it");
+      const onUnavailable = (error: StoreUnavailable) => {
+        log.warn({ evaluation: id }, "the database is away; retrying to record the end of an evaluation");
         reject(error);
       };
-      retryUntilStoreAvailable(write, away).then(resolve, reject);
+      retryUntilStoreAvailable(write, onUnavailable).then(resolve, reject);
     });
   }
 

@@ -6,10 +6,10 @@ import { executionFields } from "../../domain/query/queryable.ts";
 import { weigh } from "../../domain/query/size.ts";
 import type { ExecutionStore } from "../../store/executions/executions.ts";
 
-/** What an aggregate's numbers take in a message, at most. */
+/** Maximum size of the numbers of one aggregate in a message. */
 const numbersBytes = 160;
 
-/** Sums up the executions that match: one aggregate for each group there is, or one in all. */
+/** Aggregates the executions that match: one aggregate per group, or a single one without groups. */
 export function createAggregateExecutions({ executions }: { executions: ExecutionStore }) {
   return async (
     project: string,
@@ -17,11 +17,11 @@ export function createAggregateExecutions({ executions }: { executions: Executio
   ): Promise<readonly Aggregate[]> => {
     const where = readCondition(filter, executionFields);
     const aggregates = await executions.aggregate(project, where, readGroupings(groupBy));
-    // There are no pages of groups, and a client takes no message over 4 MiB.
+    // Groups have no pages, and gRPC clients refuse messages over 4 MiB by default.
     const bytes = aggregates.reduce((sum, { group }) => sum + numbersBytes + weigh(group), 0);
     if (aggregates.length > mostGroups || bytes > pageBytes)
       throw new TooLarge(
-        `there are more than ${mostGroups} groups, or more than 3 MiB of them; narrow the filter, or group by less`,
+        `the answer has more than ${mostGroups} groups, or more than 3 MiB; narrow the filter or use fewer group_by fields`,
       );
     return aggregates;
   };

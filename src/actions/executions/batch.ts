@@ -14,17 +14,17 @@ export type BatchRequest = {
   readonly items: readonly (Annotations & { readonly inputs: Values; readonly requestId: string })[];
   readonly labels: Labels;
   readonly lm: LmSettings;
-  /** 0: the server's own. */
+  /** 0: the default. */
   readonly concurrency: number;
 };
 
 export type BatchCaller = {
   readonly signal: AbortSignal;
-  /** Of each item. */
+  /** Time-out of each item. */
   readonly timeoutMs: number;
 };
 
-/** What an item came to: the record of its run, however that ended, or why there is none. */
+/** The record of the run of an item, however it ended, or the error that left no record. */
 export type BatchAnswer = { readonly index: number } & (
   | { readonly execution: Execution }
   | { readonly error: unknown }
@@ -32,7 +32,10 @@ export type BatchAnswer = { readonly index: number } & (
 
 type Deps = { run: Run; programs: ProgramStore; allowedModels: readonly string[] };
 
-/** Runs many inputs, so many at a time, and answers each as it ends; begins no further one while an answer waits to be taken. */
+/**
+ * Runs many inputs, `concurrency` at a time, and gives each answer when its run ends.
+ * Starts no further run before the caller has taken the answers so far.
+ */
 export function createBatch({ run, programs, allowedModels }: Deps) {
   return async function* batch(
     project: string,
@@ -42,13 +45,13 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
     await check(project, request);
     const { items, concurrency } = request;
     const { timeoutMs } = caller;
-    // What was not begun when the caller's time ran out has no record; the call's own status says so.
+    // Items that had not started at the caller's deadline have no record; the status of the call shows it.
     yield* runPool(items.length, concurrency || defaultConcurrency, caller.signal, (index, signal) =>
       runItem(project, request, index, { signal, timeoutMs }),
     );
   };
 
-  /** What is wrong for every item is told once, before any begins. */
+  /** Refuses what is wrong for every item once, before any item starts. */
   async function check(
     project: string,
     { programId, revision, items, labels, lm, concurrency }: BatchRequest,
@@ -70,11 +73,11 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
     const { programId, revision, lm, items } = request;
     const item = items[index] as BatchRequest["items"][number];
     const { inputs, requestId } = item;
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new DeadlineExceeded()), timeoutMs);
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(new DeadlineExceeded()), timeoutMs);
     try {
       const asked = { programId, revision, lm, inputs, requestId, ...annotationsOver(request.labels, item) };
-      const limits = { timeoutMs, signal: AbortSignal.any([signal, late.signal]), onRecord: () => {} };
+      const limits = { timeoutMs, signal: AbortSignal.any([signal, deadline.signal]), onRecord: () => {} };
       return { index, execution: await run(project, "batch", asked, limits) };
     } catch (error) {
       return { index, error };

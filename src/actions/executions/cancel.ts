@@ -17,12 +17,12 @@ type Deps = {
   notices: Notices;
 };
 
-/** How long the gateway that runs it may take to end it; after that its record is ended without it. */
-const patienceMs = 3_000;
+/** Time that the running gateway has to end the run. After that this gateway ends the record itself. */
+const timeoutMs = 3_000;
 const pollMs = 25;
 const repeatMs = 500;
 
-/** Ends a run early, on whichever gateway it is under way, and gives its record. */
+/** Cancels a run, whichever gateway runs it, and gives its record. */
 export function createCancel({ executions, changes, inFlight, notices }: Deps) {
   notices.listen(({ kind, id }) => {
     if (kind === "cancel") inFlight.cancel(id, new Cancelled());
@@ -34,20 +34,20 @@ export function createCancel({ executions, changes, inFlight, notices }: Deps) {
     if (completedAt) throw executionConflict("cancel", status, id);
     const { from, to } = executionStep("cancel");
     const now = new Date();
-    const took = startedAt && { durationMs: Math.max(0, now.getTime() - startedAt.getTime()) };
+    const duration = startedAt && { durationMs: Math.max(0, now.getTime() - startedAt.getTime()) };
     const end = {
       status: to,
       completedAt: now,
       errorReason: "CANCELLED",
       errorMessage: new Cancelled().message,
-      ...took,
+      ...duration,
     };
-    // One that goes on elsewhere is nothing but its record.
+    // An external run has no process to stop: changing its record is enough.
     return (
       (await changes.change(project, id, from, end, "elsewhere")) ??
       (await waitForEnd(project, id)) ??
       (await changes.change(project, id, from, end, "anybody's")) ??
-      (await ended(project, id))
+      (await cancelledRecord(project, id))
     );
   };
 
@@ -62,22 +62,23 @@ export function createCancel({ executions, changes, inFlight, notices }: Deps) {
     return id;
   }
 
-  /** Tells the gateway that runs it, again and again: it may just be about to begin. Undefined where nothing came of it. */
+  /** Notifies the running gateway repeatedly, since the run may be just about to start there. Undefined if the run did not end in time. */
   async function waitForEnd(project: string, id: string): Promise<Execution | undefined> {
-    const began = performance.now();
-    for (let told = Number.NEGATIVE_INFINITY; performance.now() - began < patienceMs; await sleep(pollMs)) {
-      if (!inFlight.cancel(id, new Cancelled()) && performance.now() - told > repeatMs) {
+    const startedAt = performance.now();
+    let notifiedAt = Number.NEGATIVE_INFINITY;
+    for (; performance.now() - startedAt < timeoutMs; await sleep(pollMs)) {
+      if (!inFlight.cancel(id, new Cancelled()) && performance.now() - notifiedAt > repeatMs) {
         await notices.send({ kind: "cancel", project, id });
-        told = performance.now();
+        notifiedAt = performance.now();
       }
       const { completedAt } = await executions.get(project, id);
-      if (completedAt) return ended(project, id);
+      if (completedAt) return cancelledRecord(project, id);
     }
     return undefined;
   }
 
-  /** It may have ended by itself in the meantime. */
-  async function ended(project: string, id: string): Promise<Execution> {
+  /** The record of the cancelled run; StatusConflict if the run ended by itself meanwhile. */
+  async function cancelledRecord(project: string, id: string): Promise<Execution> {
     const execution = await executions.get(project, id);
     if (execution.status !== "cancelled") throw executionConflict("cancel", execution.status, id);
     return execution;

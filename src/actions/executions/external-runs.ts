@@ -13,7 +13,6 @@ import type { ProgramStore } from "../../store/programs/programs.ts";
 import { once } from "../once.ts";
 import { checkInputs } from "./inputs.ts";
 
-/** A run elsewhere that is to be recorded here. */
 export type ExternalRunRequest = Annotations & {
   readonly programId: string;
   readonly inputs: Values;
@@ -27,10 +26,10 @@ type Deps = {
   schemas: SchemaCache;
 };
 
-const longestText = 10_000;
-const longestModel = 200;
+const maxErrorMessage = 10_000;
+const maxModel = 200;
 
-/** The way of a run that goes on elsewhere: its caller says each step, and this server asks no model. */
+/** Records runs that happen outside this server: the caller reports each step, and no model is called. */
 export function createExternalRuns({ programs, executions, changes, schemas }: Deps) {
   async function record(
     project: string,
@@ -72,19 +71,19 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
     return isRecorded ? { execution: await executions.get(project, id) } : undefined;
   }
 
-  async function go(
+  async function step(
     project: string,
     id: string,
     event: ExecutionEvent,
-    step: Omit<ExecutionChanges, "status">,
+    changed: Omit<ExecutionChanges, "status">,
   ): Promise<Execution> {
     checkUuid(id, "id");
     const { from, to } = executionStep(event);
-    const changed = await changes.change(project, id, from, { ...step, status: to }, "elsewhere");
-    if (changed) return changed;
+    const execution = await changes.change(project, id, from, { ...changed, status: to }, "elsewhere");
+    if (execution) return execution;
     const { status } = await executions.get(project, id);
     if (from.includes(status))
-      throw new StatusConflict(`execution ${id} can't become ${to}: it is run by this server`);
+      throw new StatusConflict(`execution ${id} can't become ${to}: this server runs it itself`);
     throw executionConflict(event, status, id);
   }
 
@@ -92,7 +91,7 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
     createExecution: (project: string, request: ExternalRunRequest) => record(project, request, "pending"),
     startExecution: (project: string, request: ExternalRunRequest) => record(project, request, "running"),
     startPendingExecution: (project: string, id: string) =>
-      go(project, id, "start", { startedAt: new Date() }),
+      step(project, id, "start", { startedAt: new Date() }),
 
     async completeExecution(
       project: string,
@@ -111,9 +110,9 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
         }));
         throw new Invalid("REQUEST_INVALID", violations);
       }
-      return go(project, id, "complete", {
+      return step(project, id, "complete", {
         ...end,
-        ...ended(execution, end.durationMs),
+        ...endTimes(execution, end.durationMs),
         outputs: checked.values,
       });
     },
@@ -128,12 +127,19 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
       const errorReason = end.errorReason || "INTERNAL";
       if (!/^[A-Z][A-Z0-9_]{0,62}$/.test(errorReason))
         throw new Invalid("REQUEST_INVALID", [
-          { field: "error_reason", description: "must be like OUTPUT_INVALID", reason: "pattern" },
+          {
+            field: "error_reason",
+            description: "must be upper case letters, digits and _, e.g. OUTPUT_INVALID",
+            reason: "pattern",
+          },
         ]);
-      const errorMessage = end.errorMessage.slice(0, longestText).toWellFormed().replaceAll("\0", "\ufffd");
-      return go(project, id, "fail", {
+      const errorMessage = end.errorMessage
+        .slice(0, maxErrorMessage)
+        .toWellFormed()
+        .replaceAll("\0", "\ufffd");
+      return step(project, id, "fail", {
         ...end,
-        ...ended(execution, end.durationMs),
+        ...endTimes(execution, end.durationMs),
         errorReason,
         errorMessage,
       });
@@ -142,12 +148,12 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
 }
 
 function checkModel(model: string): void {
-  const fault = model.length > longestModel ? `is longer than ${longestModel} characters` : textFault(model);
+  const fault = model.length > maxModel ? `is longer than ${maxModel} characters` : textFault(model);
   if (fault) throw new Invalid("REQUEST_INVALID", [{ field: "model", description: fault, reason: "text" }]);
 }
 
-/** When it ended, and how long it took: by the caller's word, else since it started. */
-function ended(
+/** The time of the end, and the duration: the reported one, or else the time since the start. */
+function endTimes(
   { startedAt }: Execution,
   durationMs: number | undefined,
 ): { completedAt: Date; durationMs?: number } {
@@ -156,7 +162,7 @@ function ended(
       { field: "duration_ms", description: "must not be negative", reason: "range" },
     ]);
   const completedAt = new Date();
-  const took =
+  const duration =
     durationMs ?? (startedAt ? Math.max(0, completedAt.getTime() - startedAt.getTime()) : undefined);
-  return { completedAt, ...(took !== undefined && { durationMs: took }) };
+  return { completedAt, ...(duration !== undefined && { durationMs: duration }) };
 }

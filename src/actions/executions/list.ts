@@ -4,7 +4,7 @@ import { executionFields } from "../../domain/query/queryable.ts";
 import type { ExecutionStore } from "../../store/executions/executions.ts";
 import { type List, list } from "../list.ts";
 
-/** Gives a page of the executions, with their values only where these are wanted. */
+/** Lists executions; inputs, outputs and steps only if `withValues`. */
 export function createListExecutions({ executions }: { executions: ExecutionStore }) {
   return (project: string, asked: AskedList, withValues: boolean): Promise<List<Execution>> =>
     list(asked, executionFields, ["executions", project], {

@@ -18,73 +18,77 @@ type Deps = {
   log: Logger;
 };
 
-/** The sidecar ends an optimization in time by itself; this is for one that hangs. */
+/** Added to the time budget, which the sidecar keeps by itself: this deadline is for a sidecar that hangs. */
 const slackMs = 120_000;
-/** What is no fault of the optimization's. */
-const deaths: readonly string[] = ["SIDECAR_UNAVAILABLE", "STORE_UNAVAILABLE", "INTERRUPTED"];
+/** Faults that end an attempt, but not its optimization. */
+const retryable: readonly string[] = ["SIDECAR_UNAVAILABLE", "STORE_UNAVAILABLE", "INTERRUPTED"];
 
-/** Thrown to the queue where somebody else is to go on. */
+/** Thrown to the queue, which gives the job out again, to this gateway or another one. */
 export class RetryJob extends Error {}
 
-/** Takes up an optimization and works on it to its end; RetryJob where that is for another attempt. */
+/** Makes one attempt at an optimization; throws RetryJob if another attempt is to go on. */
 export function createAttempt({ attempts, revisions, sidecar, notices, log }: Deps) {
-  const underWay = new Map<string, AbortController>();
+  const inFlight = new Map<string, AbortController>();
   notices.listen(({ kind, id }) => {
-    if (kind === "cancel") underWay.get(id)?.abort(new Cancelled());
+    if (kind === "cancel") inFlight.get(id)?.abort(new Cancelled());
   });
 
   return async function attempt(project: string, id: string, stopping: AbortSignal): Promise<void> {
-    // Before it counts as an attempt: it waits until the sidecar is back.
+    // Thrown before the attempt is counted: the job waits until the sidecar is back.
     if (!sidecar.info()) throw new RetryJob("the sidecar is away");
-    const taken = await attempts.begin(project, id);
-    if (!taken) return;
-    const { attempt: number, optimizer, handedOver } = taken;
+    const current = await attempts.begin(project, id);
+    if (!current) return;
+    const { attempt: number, optimizer, handedOver } = current;
     if (number - handedOver > mostAttempts) {
-      await attempts.fail(taken, new AttemptsExhausted(mostAttempts));
+      await attempts.fail(current, new AttemptsExhausted(mostAttempts));
       log.error(
         { optimization: id, attempts: mostAttempts },
-        "an optimization is given up: its attempts died",
+        "an optimization failed: all its attempts died",
       );
-      announce(taken);
+      announce(current);
       return;
     }
-    log.info({ optimization: id, attempt: number, optimizer }, "optimizing");
-    announce(taken);
+    log.info({ optimization: id, attempt: number, optimizer }, "an attempt at an optimization starts");
+    announce(current);
     const end = new AbortController();
-    underWay.set(id, end);
+    inFlight.set(id, end);
     try {
-      await work(taken, end, stopping);
+      await work(current, end, stopping);
     } catch (error) {
-      await settle(taken, error, stopping);
+      await settle(current, error, stopping);
     } finally {
-      underWay.delete(id);
-      announce(taken);
+      inFlight.delete(id);
+      announce(current);
     }
   };
 
-  async function work(taken: Attempt, end: AbortController, stopping: AbortSignal): Promise<void> {
-    const { project, programId, baseRevision, tokenUsage: earlier, budget } = taken;
+  async function work(current: Attempt, end: AbortController, stopping: AbortSignal): Promise<void> {
+    const { project, programId, baseRevision, tokenUsage: earlier, budget } = current;
     const { definition, dspyProgramId } = await revisions.get(project, programId, baseRevision);
-    const call = { ...taken, definition, dspyProgramId, budget: budgetLeft(budget, earlier) };
+    const call = { ...current, definition, dspyProgramId, budget: budgetLeft(budget, earlier) };
     const limits = { timeoutMs: budget.timeMs + slackMs, signal: AbortSignal.any([end.signal, stopping]) };
     for await (const event of sidecar.optimize(call, limits)) {
       const tokenUsage = addTokens(earlier, event.tokenUsage);
-      if (event.kind === "result") return complete(taken, { ...event, tokenUsage });
+      if (event.kind === "result") return complete(current, { ...event, tokenUsage });
       const { kind: _, ...progress } = event;
-      // Progress that can't be written now is written with the next. Whoever no longer may go on finds out here: it was cancelled, or somebody else has it.
-      if ((await ifStoreAvailable(() => attempts.note(taken, { ...progress, tokenUsage }))) === false)
+      // A failed write is made up for by the next progress. `false` means that the optimization was cancelled or deleted,
+      // or that another attempt took it over.
+      if ((await ifStoreAvailable(() => attempts.note(current, { ...progress, tokenUsage }))) === false)
         end.abort(new Cancelled());
-      announce(taken);
+      announce(current);
     }
     throw new Interrupted();
   }
 
-  /** What is better, or wanted all the same, becomes a revision. */
-  async function complete(taken: Attempt, result: Extract<OptimizeEvent, { kind: "result" }>): Promise<void> {
-    const { id, project, programId, baseRevision, keepWorse } = taken;
+  /** Makes a revision if the score is better than the baseline, or if the caller set keep_worse. */
+  async function complete(
+    current: Attempt,
+    result: Extract<OptimizeEvent, { kind: "result" }>,
+  ): Promise<void> {
+    const { id, project, programId, baseRevision, keepWorse } = current;
     const { compiledState, baselineScore, score, tokenUsage, message } = result;
     const isKept = score > baselineScore || keepWorse;
-    const done = await onceBack(taken, async () => {
+    const done = await writeEnd(current, async () => {
       const base = await revisions.get(project, programId, baseRevision);
       const definition = { ...base.definition, compiledState };
       const draft: RevisionDraft = {
@@ -96,53 +100,60 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
         optimizationId: id,
       };
       return attempts.complete(
-        taken,
+        current,
         { baselineScore, score, tokenUsage, message },
         isKept ? draft : undefined,
       );
     });
-    if (done) log.info({ optimization: id, baselineScore, score, revision: done.revision }, "optimized");
+    if (done)
+      log.info(
+        { optimization: id, baselineScore, score, revision: done.revision },
+        "an optimization completed",
+      );
     else
       log.warn(
-        { optimization: id, attempt: taken.attempt },
-        "what an attempt came to is not kept: it is no longer the last one",
+        { optimization: id, attempt: current.attempt },
+        "dropped the result of an attempt: another attempt took over, or the optimization has ended",
       );
   }
 
-  /** Writes an end; a database that is away is waited for. */
-  function onceBack<T>({ id }: Attempt, write: () => Promise<T>): Promise<T> {
+  /** Retries the write until the database is back. */
+  function writeEnd<T>({ id }: Attempt, write: () => Promise<T>): Promise<T> {
     return retryUntilStoreAvailable(write, () =>
-      log.warn({ optimization: id }, "the database is away; the end of an optimization waits for it"),
+      log.warn({ optimization: id }, "the database is away; retrying to record the end of an optimization"),
     );
   }
 
-  /** One line in the log for whatever ends an attempt; a stack only for what nobody foresaw. */
-  async function settle(taken: Attempt, error: unknown, stopping: AbortSignal): Promise<void> {
-    const it = { optimization: taken.id, attempt: taken.attempt };
+  /** Logs the error that ended an attempt, and records it or leaves the job to another attempt. */
+  async function settle(current: Attempt, error: unknown, stopping: AbortSignal): Promise<void> {
+    const fields = { optimization: current.id, attempt: current.attempt };
     if (stopping.aborted) {
-      const isGiven = stopping.reason instanceof Stopping && (await attempts.handOver(taken));
+      const isHandedOver = stopping.reason instanceof Stopping && (await attempts.handOver(current));
       log.info(
-        it,
-        isGiven
-          ? "an optimization is handed over to the next gateway"
-          : "an attempt ends: its job is no longer this gateway's",
+        fields,
+        isHandedOver
+          ? "handed an optimization over to the next gateway"
+          : "an attempt ends: the queue gave its job to another gateway",
       );
-      throw new RetryJob("this gateway no longer has it");
+      throw new RetryJob("this gateway no longer has the job");
     }
     if (error instanceof Cancelled) {
-      log.info(it, "an attempt ends: its optimization was cancelled, deleted or taken up elsewhere");
+      log.info(
+        fields,
+        "an attempt ends: its optimization was cancelled, deleted or taken over by another gateway",
+      );
       return;
     }
     const fault = error instanceof Fault ? error : new Fault("INTERNAL", "internal error");
-    const why = { ...it, reason: fault.reason, why: fault.message };
-    if (deaths.includes(fault.reason)) {
-      log.warn(why, "an attempt died; the optimization is taken up again");
+    const why = { ...fields, reason: fault.reason, why: fault.message };
+    if (retryable.includes(fault.reason)) {
+      log.warn(why, "an attempt died; the optimization will be attempted again");
       throw new RetryJob(fault.message);
     }
     if (fault.reason === "INTERNAL")
-      log.error({ ...why, err: error }, "an optimization failed in a way nobody foresaw");
-    else log.warn(why, "an optimization failed, and is not tried again");
-    await onceBack(taken, () => attempts.fail(taken, fault));
+      log.error({ ...why, err: error }, "an optimization failed with an unexpected error");
+    else log.warn(why, "an optimization failed; it is not attempted again");
+    await writeEnd(current, () => attempts.fail(current, fault));
   }
 
   function announce({ project, id }: Attempt): void {

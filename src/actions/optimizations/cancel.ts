@@ -4,7 +4,7 @@ import { checkUuid } from "../../domain/uuid.ts";
 import type { Notices } from "../../store/notifications/notices.ts";
 import type { OptimizationStore } from "../../store/optimizations/optimizations.ts";
 
-/** Ends an optimization early, on whichever gateway it is under way; the program stays as it was. */
+/** Cancels an optimization, whichever gateway works on it. The program does not change. */
 export function createCancelOptimization({
   optimizations,
   notices,
@@ -19,7 +19,7 @@ export function createCancelOptimization({
       const { status } = await optimizations.get(project, id);
       throw new StatusConflict(`optimization ${id} can't be cancelled: it is ${status}`);
     }
-    // Lost or not: who works on it finds out with the next progress that it writes.
+    // A lost notice does no harm: the running gateway finds out when it writes its next progress.
     for (const kind of ["cancel", "optimization"] as const)
       await notices.send({ kind, project, id }).catch(() => {});
     return cancelled;

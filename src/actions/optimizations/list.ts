@@ -4,7 +4,6 @@ import { optimizationFields } from "../../domain/query/queryable.ts";
 import type { OptimizationStore } from "../../store/optimizations/optimizations.ts";
 import { type List, list } from "../list.ts";
 
-/** Gives a page of the optimizations. */
 export function createListOptimizations({ optimizations }: { optimizations: OptimizationStore }) {
   return (project: string, asked: AskedList): Promise<List<Optimization>> =>
     list(asked, optimizationFields, ["optimizations", project], {

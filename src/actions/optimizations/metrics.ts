@@ -3,7 +3,7 @@ import { metricViolations } from "../../domain/optimization/metrics.ts";
 import type { Metric } from "../../domain/optimization/optimization.ts";
 import type { Signature } from "../../domain/signature/signature.ts";
 
-/** The metrics that a caller asks for; exact_match over every output where it asks for none. */
+/** The requested metrics; without any, exact_match over all outputs. */
 export function readMetrics(
   asked: readonly Metric[],
   { outputs }: Signature,

@@ -28,14 +28,13 @@ import { once } from "../once.ts";
 import type { Build } from "../programs/build.ts";
 import { readMetrics } from "./metrics.ts";
 
-/** What a caller wants optimized, and how. */
 export type OptimizeRequest = {
   /** UUID or handle. */
   readonly programId: string;
   /** 0: the newest. */
   readonly baseRevision: number;
   readonly dataset: readonly Example[];
-  /** Empty: a part of dataset. */
+  /** Empty: split from dataset. */
   readonly valset: readonly Example[];
   /** Empty: BootstrapFewShot. */
   readonly optimizer: string;
@@ -58,7 +57,7 @@ type Deps = {
   allowedModels: readonly string[];
 };
 
-/** Checks all of a request, builds the program where that was not done, and has it optimized in the background. */
+/** Checks the whole request, builds the program if needed, and queues the optimization. */
 export function createStartOptimization({
   programs,
   optimizations,
@@ -102,7 +101,7 @@ export function createStartOptimization({
     return programs.getRevision(project, program.id, baseRevision);
   }
 
-  /** Collects what is wrong in every part before it refuses. */
+  /** Collects the violations of all parts before it throws. */
   function check(
     request: OptimizeRequest,
     { number, definition }: Revision,
@@ -115,13 +114,15 @@ export function createStartOptimization({
     const read = (examples: readonly Example[], path: string) =>
       readExamples(examples, signature, schemas.of(signature), metrics, path, violations);
     const dataset = read(request.dataset, "dataset");
-    const held = read(request.valset, "valset");
+    const ownValset = read(request.valset, "valset");
     const { trainset, valset } =
-      held.length > 0 ? { trainset: dataset, valset: held } : splitExamples(dataset, request.seed);
+      ownValset.length > 0 ? { trainset: dataset, valset: ownValset } : splitExamples(dataset, request.seed);
     if (trainset.length === 0)
       refuse(
         "dataset",
-        held.length > 0 ? "is empty" : "has fewer than the two examples that a split takes",
+        ownValset.length > 0
+          ? "is empty"
+          : "must have at least 2 examples, to be split into trainset and valset",
         "length",
       );
     if (!Number.isSafeInteger(request.seed) || request.seed < 0 || request.seed > 2 ** 32 - 1)
@@ -133,7 +134,7 @@ export function createStartOptimization({
     if (optimizer && trainset.length > 0 && trainset.length < optimizer.leastTrainset)
       refuse(
         "dataset",
-        `leaves ${trainset.length} examples to learn from, and ${name} needs ${optimizer.leastTrainset}`,
+        `leaves ${trainset.length} examples for the trainset; ${name} needs at least ${optimizer.leastTrainset}`,
         "length",
       );
     if (optimizer) violations.push(...configViolations(optimizer, request.config, trainset.length, "config"));
@@ -155,7 +156,6 @@ export function createStartOptimization({
     };
   }
 
-  /** A judge is asked wherever a metric has one. */
   function lmsViolations(
     lms: OptimizeRequest["lms"],
     ofOptimizer: readonly LmRole[],
@@ -168,8 +168,9 @@ export function createStartOptimization({
     return Object.entries(lms).flatMap(([role, lm]) => {
       const field = pathTo("lms", role);
       if (roles.includes(role)) return lmViolations(lm, { allowedModels }, field);
-      const there = roles.length === 0 ? "there is none" : `there is ${roles.join(", ")}`;
-      return [{ field, description: `is no part of this optimization; ${there}`, reason: "unknown" }];
+      const expected =
+        roles.length === 0 ? "this optimization takes no lms" : `expected one of ${roles.join(", ")}`;
+      return [{ field, description: `unknown role ${JSON.stringify(role)}; ${expected}`, reason: "unknown" }];
     });
   }
 }

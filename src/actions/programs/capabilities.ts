@@ -10,12 +10,12 @@ type Deps = {
 
 const timeoutMs = 5_000;
 
-/** Finds out what modules may use; the sidecar is asked for its tools only where one names any. */
-export function createCapabilities({ sidecar, ...offer }: Deps) {
+/** What the operator lets modules use. Asks the sidecar for its tools only if a module names one. */
+export function createCapabilities({ sidecar, ...operator }: Deps) {
   return async function capabilitiesFor(drafts: readonly ModuleDraft[]): Promise<Offer> {
     const needsTools = drafts.some(({ tools, modules }) =>
       [tools, ...modules.map((inner) => inner.tools)].some(({ length }) => length > 0),
     );
-    return { ...offer, tools: needsTools ? await sidecar.tools({ timeoutMs }) : undefined };
+    return { ...operator, tools: needsTools ? await sidecar.tools({ timeoutMs }) : undefined };
   };
 }

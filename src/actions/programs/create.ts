@@ -9,7 +9,7 @@ import type { ProgramDraft, ProgramStore } from "../../store/programs/programs.t
 import type { SignatureStore } from "../../store/programs/signatures.ts";
 import { once } from "../once.ts";
 import type { createCapabilities } from "./capabilities.ts";
-import { type CallerProgram, collect, signatureOf, wordViolations } from "./define.ts";
+import { type CallerProgram, collect, signatureOf, textPartViolations } from "./define.ts";
 
 type Deps = {
   programs: ProgramStore;
@@ -19,7 +19,7 @@ type Deps = {
 
 const handleAttempts = 50;
 
-/** Registers a program: its signature found or created, its wiring checked, revision 1 a draft. */
+/** Registers a program: finds or creates its signature, checks its wiring, and makes revision 1, a draft. */
 export function createCreateProgram({ programs, signatures, capabilitiesFor }: Deps) {
   return async function createProgram(
     project: string,
@@ -41,7 +41,7 @@ export function createCreateProgram({ programs, signatures, capabilitiesFor }: D
     return program;
   };
 
-  /** Records a program under its handle, or under a derived handle with a number if that is free. */
+  /** Records a program. If a derived handle is taken, tries the handle with a number. Undefined if the request_id is taken. */
   async function register(
     project: string,
     draft: Omit<ProgramDraft, "request">,
@@ -56,16 +56,18 @@ export function createCreateProgram({ programs, signatures, capabilitiesFor }: D
       if (result === "created") return { program: await programs.get(project, draft.id) };
       if (result === "request_id taken") return undefined;
       if (isHandleChosen)
-        throw new AlreadyExists(`a program with the handle ${JSON.stringify(handle)} exists`);
+        throw new AlreadyExists(`a program with the handle ${JSON.stringify(handle)} already exists`);
     }
-    throw new AlreadyExists(`programs with handles like ${JSON.stringify(base)} exist; choose a handle`);
+    throw new AlreadyExists(
+      `the handle ${JSON.stringify(base)} and ${handleAttempts - 1} variants of it are taken; set program.handle`,
+    );
   }
 
-  /** Collects what is wrong in every part before it refuses. */
+  /** Collects the violations of all parts before it throws. */
   async function define(project: string, asked: CallerProgram): Promise<Omit<ProgramDraft, "request">> {
     const { name, description, labels, handle, modules, lm } = asked;
     const violations = [
-      ...wordViolations(asked),
+      ...textPartViolations(asked),
       ...(handle === "" ? [] : checkHandle(handle, "program.handle")),
     ];
     const signature = await collect(violations, () => signatureOf(signatures, project, asked));
@@ -92,7 +94,7 @@ export function createCreateProgram({ programs, signatures, capabilitiesFor }: D
   }
 }
 
-/** What validate_only shows: the program as it would be. */
+/** The answer to validate_only: the program as it would be created. */
 function unwritten({ revision, ...program }: Omit<ProgramDraft, "request">): Program {
   const now = new Date();
   const newest = {

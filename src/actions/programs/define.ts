@@ -7,7 +7,7 @@ import { type Signature, type SignatureDraft, signatureHash } from "../../domain
 import { isUuid } from "../../domain/uuid.ts";
 import type { SignatureStore } from "../../store/programs/signatures.ts";
 
-/** A program as a caller writes it. */
+/** A program as its caller sends it. */
 export type CallerProgram = {
   readonly name: string;
   readonly description: string;
@@ -19,33 +19,33 @@ export type CallerProgram = {
   readonly lm: LmSettings;
 };
 
-const longestName = 200;
-const longestDescription = 10_000;
+const maxName = 200;
+const maxDescription = 10_000;
 
-/** What is wrong with what people read of a program. */
-export function wordViolations({
+/** Checks name, description and labels. */
+export function textPartViolations({
   name,
   description,
   labels,
 }: Partial<Pick<CallerProgram, "name" | "description" | "labels">>): Violation[] {
   return [
-    ...(name === undefined ? [] : textViolations(name, "program.name", 1, longestName)),
+    ...(name === undefined ? [] : textViolations(name, "program.name", 1, maxName)),
     ...(description === undefined
       ? []
-      : textViolations(description, "program.description", 0, longestDescription)),
+      : textViolations(description, "program.description", 0, maxDescription)),
     ...(labels === undefined ? [] : labelViolations(labels, "program.labels")),
   ];
 }
 
-function textViolations(text: string, field: string, shortest: number, longest: number): Violation[] {
-  if (text.length < shortest) return [{ field, description: "is missing", reason: "missing" }];
-  if ([...text].length > longest)
-    return [{ field, description: `is longer than ${longest} characters`, reason: "length" }];
+function textViolations(text: string, field: string, minLength: number, maxLength: number): Violation[] {
+  if (text.length < minLength) return [{ field, description: "is missing", reason: "missing" }];
+  if ([...text].length > maxLength)
+    return [{ field, description: `must have at most ${maxLength} characters`, reason: "length" }];
   const fault = textFault(text);
   return fault ? [{ field, description: fault, reason: "text" }] : [];
 }
 
-/** The signature that a program names or brings along; where it does both, they must say the same. */
+/** The signature of a program: by signature_id, inline, or both if they are the same. */
 export async function signatureOf(
   signatures: SignatureStore,
   project: string,
@@ -62,12 +62,12 @@ export async function signatureOf(
   if (signatureId === "") return defined as Signature;
   const stored = await signatures.get(project, { id: signatureId });
   if (defined && signatureHash(defined) !== signatureHash(stored))
-    throw refuse("program.signature_id", "names another signature than the one beside it", "conflict");
+    throw refuse("program.signature_id", "differs from program.signature; send one of the two", "conflict");
   const { name, instructions, inputs, outputs } = stored;
   return { name, instructions, inputs, outputs };
 }
 
-/** What a definition gives; undefined where it is refused, and then why goes to the violations. */
+/** The result of `define`. If it throws Invalid, adds the violations and gives undefined. */
 export async function collect<T>(
   violations: Violation[],
   define: () => Promise<T> | T,

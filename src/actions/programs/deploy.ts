@@ -2,9 +2,9 @@ import { checkProgramStep } from "../../domain/lifecycle.ts";
 import { type Program, type Revision, statusOfRevision } from "../../domain/program/revision.ts";
 import type { ProgramChanges } from "../../store/programs/changes.ts";
 
-/** Makes a revision the one that callers get, and takes that back. */
+/** Deploys a revision, which callers then get by default, and undeploys it. */
 export function createDeploy({ changes }: { changes: ProgramChanges }) {
-  /** A deployment has no request_id, so a change is always made or refused. */
+  /** Without a request_id, a change is always made or refused: never undefined. */
   const change = async (...args: Parameters<ProgramChanges["change"]>) =>
     (await changes.change(...args)) as Program;
 

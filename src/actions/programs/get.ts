@@ -5,7 +5,7 @@ import type { ProgramStore } from "../../store/programs/programs.ts";
 
 type Deps = { programs: ProgramStore; performances: PerformanceStore };
 
-/** Gives a program, with how it does where that is wanted. */
+/** Gives a program, with its performance metrics if wanted. */
 export function createGetProgram({ programs, performances }: Deps) {
   return async (
     project: string,

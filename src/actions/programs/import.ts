@@ -13,7 +13,7 @@ import { createFindRevisionRequest } from "./revision-requests.ts";
 
 export type ImportRequest = {
   readonly programId: string;
-  /** What DSPy's save() wrote. */
+  /** The JSON that DSPy's save() wrote. */
   readonly compiledState: string;
   readonly etag: string;
   readonly requestId: string;

@@ -8,14 +8,14 @@ import type { PerformanceStore } from "../../store/programs/performance.ts";
 import type { ListedProgram, ProgramStore } from "../../store/programs/programs.ts";
 import { type List, list } from "../list.ts";
 
-const mostLatest = 100;
+const maxLatest = 100;
 
 type Deps = { programs: ProgramStore; performances: PerformanceStore };
 
-/** A program with how it does, where that was asked for. */
+/** A program, with its performance metrics if wanted. */
 export type ProgramOfList = ListedProgram & { readonly performance?: Performance };
 
-/** Gives a page of the programs, each with as many of its newest executions as are asked for, 100 at most; whole: with state and performance. */
+/** Lists programs, each with its newest executions, at most 100. `isWhole` adds the compiled state and the performance metrics. */
 export function createListPrograms({ programs, performances }: Deps) {
   return async (
     project: string,
@@ -28,9 +28,9 @@ export function createListPrograms({ programs, performances }: Deps) {
       ]);
     const page = await list<ListedProgram>(asked, programFields, ["programs", project], {
       find: (listing) =>
-        programs.find(project, listing, { withState: isWhole, latest: Math.min(latest, mostLatest) }),
+        programs.find(project, listing, { withState: isWhole, latest: Math.min(latest, maxLatest) }),
       count: (listing) => programs.count(project, listing),
-      weigh: (row) => weigh(row) + weighTexts(shownSignatures(row.program.newest.definition)),
+      bytesOf: (row) => weigh(row) + weighTexts(shownSignatures(row.program.newest.definition)),
     });
     if (!isWhole) return page;
     const found = await performances.of(

@@ -14,7 +14,7 @@ import { createFindRevisionRequest } from "./revision-requests.ts";
 
 type Deps = { programs: ProgramStore; revisions: RevisionStore; changes: ProgramChanges };
 
-/** A program's past: its revisions, and the way back to one. */
+/** The revisions of a program, and the rollback to one of them. */
 export function createRevisions({ programs, revisions, changes }: Deps) {
   const findRevisionRequest = createFindRevisionRequest({ programs, revisions });
 
@@ -29,7 +29,7 @@ export function createRevisions({ programs, revisions, changes }: Deps) {
     const program = await changes.change(project, key, etag, async ({ handle, newest }, revisionOf) => {
       if (number === newest.number)
         throw new StatusConflict(
-          `revision ${number} of program ${JSON.stringify(handle)} is the newest already`,
+          `revision ${number} of program ${JSON.stringify(handle)} is already the newest`,
         );
       const { status, definition, dspyProgramId, score, optimizationId, errorReason, errorMessage } =
         await revisionOf(number);
@@ -49,22 +49,22 @@ export function createRevisions({ programs, revisions, changes }: Deps) {
   }
 
   return {
-    /** 0: the deployed one where there is one, else the newest. */
+    /** Number 0: the deployed revision, or the newest if none is deployed. */
     getRevision: async (project: string, key: string, number: number): Promise<Revision> =>
       (await programs.getRevision(project, key, number)).revision,
 
-    /** Without compiled_state. */
+    /** Each without compiled_state. */
     async listRevisions(project: string, key: string, asked: AskedList): Promise<List<Revision>> {
       const { id } = await programs.get(project, key);
       const source = {
         find: (listing: Listing) => revisions.find(project, id, listing),
         count: (listing: Listing) => revisions.count(project, id, listing),
-        weigh: (revision: Revision) => weigh(revision) + weighTexts(shownSignatures(revision.definition)),
+        bytesOf: (revision: Revision) => weigh(revision) + weighTexts(shownSignatures(revision.definition)),
       };
       return list(asked, revisionFields, ["revisions", project, id], source, "number");
     },
 
-    /** Makes an earlier revision's content, with its status, the newest revision. */
+    /** Makes a new revision with the content and status of an earlier one. */
     async rollbackProgram(
       project: string,
       asked: { programId: string; revision: number; etag: string; requestId: string },

@@ -12,7 +12,7 @@ import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { RevisionDraft } from "../../store/programs/revisions.ts";
 import type { SignatureStore } from "../../store/programs/signatures.ts";
 import type { createCapabilities } from "./capabilities.ts";
-import { type CallerProgram, signatureOf, wordViolations } from "./define.ts";
+import { type CallerProgram, signatureOf, textPartViolations } from "./define.ts";
 
 const updatable = ["name", "description", "labels", "signature", "signature_id", "modules", "lm"] as const;
 type Part = (typeof updatable)[number];
@@ -22,7 +22,7 @@ export type ProgramUpdate = {
   readonly id: string;
   readonly etag: string;
   readonly asked: CallerProgram;
-  /** Empty: the parts that are populated. */
+  /** Empty: the parts that are set. */
   readonly mask: readonly string[];
   readonly validateOnly: boolean;
 };
@@ -34,7 +34,7 @@ type Deps = {
   capabilitiesFor: ReturnType<typeof createCapabilities>;
 };
 
-/** Changes a program; what changes its signature, modules or lm makes a revision, a draft. */
+/** Updates a program. A change of its signature, modules or lm makes a new revision, a draft. */
 export function createUpdateProgram({ programs, changes, signatures, capabilitiesFor }: Deps) {
   return async function updateProgram(
     project: string,
@@ -42,31 +42,31 @@ export function createUpdateProgram({ programs, changes, signatures, capabilitie
   ): Promise<Program> {
     const parts = partsOf(asked, mask);
     const has = (part: Part) => parts.includes(part);
-    const words = {
+    const textParts = {
       ...(has("name") && { name: asked.name }),
       ...(has("description") && { description: asked.description }),
       ...(has("labels") && { labels: asked.labels }),
     };
-    const violations = wordViolations(words);
+    const violations = textPartViolations(textParts);
     if (violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations);
-    // Not under the lock. Modules that stay as they are had their tools when they came.
+    // Asked before the row is locked. Modules that do not change were checked when they were set.
     const offer = await capabilitiesFor(has("modules") ? asked.modules : []);
     const signature =
       has("signature") || has("signature_id") ? await signatureOf(signatures, project, asked) : undefined;
 
     function decide(program: Program): ProgramChange | undefined {
       if (asked.handle !== "" && asked.handle !== program.handle)
-        throw refusal("program.handle", "is for ever, and can't be changed");
+        throw refusal("program.handle", "can't be changed");
       const revision =
         signature || has("modules") || has("lm")
           ? revise(program.newest, asked, has, offer, signature)
           : undefined;
       const isChanged =
         revision ||
-        Object.entries(words).some(
+        Object.entries(textParts).some(
           ([part, value]) => canonicalJson(value) !== canonicalJson(program[part as keyof Program]),
         );
-      return isChanged ? { ...words, ...(revision && { revision }) } : undefined;
+      return isChanged ? { ...textParts, ...(revision && { revision }) } : undefined;
     }
 
     if (validateOnly) return unwritten(await programs.get(project, id), etag, decide);
@@ -74,19 +74,19 @@ export function createUpdateProgram({ programs, changes, signatures, capabilitie
     return changed ?? programs.get(project, id);
   };
 
-  /** The revision that comes of it; undefined where it would be the one there is. */
+  /** The new revision; undefined if it would equal the newest one. */
   function revise(
     newest: Revision,
     asked: CallerProgram,
     has: (part: Part) => boolean,
     offer: Offer,
-    given?: Signature,
+    newSignature?: Signature,
   ): RevisionDraft | undefined {
-    const signature = given ?? newest.definition.signature;
+    const signature = newSignature ?? newest.definition.signature;
     const drafts = has("modules") ? asked.modules : redraftModules(newest.definition);
     const lm = has("lm") ? asked.lm : newest.definition.lm;
     const pipeline = definePipeline(signature, drafts, lm, offer, "program");
-    // What an optimizer made fits the signature and the modules that it was made for, with whatever model.
+    // A compiled state fits only its signature and modules. The model may change.
     const isSameProgram =
       canonicalJson([signature, pipeline.modules]) ===
       canonicalJson([newest.definition.signature, newest.definition.modules]);
@@ -107,17 +107,17 @@ export function createUpdateProgram({ programs, changes, signatures, capabilitie
   }
 }
 
-/** The parts that the mask names, or those that hold something. */
+/** The parts that the mask names; without a mask, the parts that are set. */
 function partsOf(asked: CallerProgram, mask: readonly string[]): readonly Part[] {
   const violations: Violation[] = mask.flatMap((path, index) => {
     if (path === "*" || updatable.includes(path as Part)) return [];
-    const description = `${JSON.stringify(path)} can't be updated; there is ${updatable.join(", ")}`;
+    const description = `${JSON.stringify(path)} can't be updated; expected one of ${updatable.join(", ")}`;
     return [{ field: `update_mask.paths[${index}]`, description, reason: "unknown" }];
   });
   if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations);
   if (mask.includes("*")) return updatable;
   if (mask.length > 0) return mask as readonly Part[];
-  const populated: Record<Part, boolean> = {
+  const isSet: Record<Part, boolean> = {
     name: asked.name !== "",
     description: asked.description !== "",
     labels: Object.keys(asked.labels).length > 0,
@@ -126,13 +126,13 @@ function partsOf(asked: CallerProgram, mask: readonly string[]): readonly Part[]
     modules: asked.modules.length > 0,
     lm: Object.keys(asked.lm).length > 0,
   };
-  return updatable.filter((part) => populated[part]);
+  return updatable.filter((part) => isSet[part]);
 }
 
 const refusal = (field: string, description: string) =>
   new Invalid("PROGRAM_INVALID", [{ field, description, reason: "conflict" }]);
 
-/** What validate_only shows: the program as it would be. */
+/** The answer to validate_only: the program as it would be after the update. */
 function unwritten(
   program: Program,
   etag: string,

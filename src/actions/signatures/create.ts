@@ -3,7 +3,7 @@ import { defineSignature } from "../../domain/signature/define.ts";
 import type { SignatureDraft } from "../../domain/signature/signature.ts";
 import type { SignatureStore, StoredSignature } from "../../store/programs/signatures.ts";
 
-/** Creates a signature, or gives the one of that name where it says the same; validateOnly writes nothing. */
+/** Creates a signature, or gives the stored one if it has the same name and content. */
 export function createCreateSignature({ signatures }: { signatures: SignatureStore }) {
   return async function createSignature(
     project: string,

@@ -3,7 +3,6 @@ import type { SignatureStore, StoredSignature } from "../../store/programs/signa
 
 export type SignatureKey = { readonly id: string } | { readonly name: string };
 
-/** Gives the signature of that id or name. */
 export function createGetSignature({ signatures }: { signatures: SignatureStore }) {
   return async function getSignature(project: string, key: SignatureKey): Promise<StoredSignature> {
     if ("id" in key) checkUuid(key.id, "id");

@@ -4,12 +4,11 @@ import { weigh, weighTexts } from "../../domain/query/size.ts";
 import type { SignatureStore, StoredSignature } from "../../store/programs/signatures.ts";
 import { type List, list } from "../list.ts";
 
-/** Gives a page of the signatures. */
 export function createListSignatures({ signatures }: { signatures: SignatureStore }) {
   return (project: string, asked: AskedList): Promise<List<StoredSignature>> =>
     list(asked, signatureFields, ["signatures", project], {
       find: (listing) => signatures.find(project, listing),
       count: (listing) => signatures.count(project, listing),
-      weigh: (signature) => weigh(signature) + weighTexts([signature]),
+      bytesOf: (signature) => weigh(signature) + weighTexts([signature]),
     });
 }

@@ -4,7 +4,7 @@ import { checkUuid } from "../../domain/uuid.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { SignatureStore } from "../../store/programs/signatures.ts";
 
-/** Whose fields values are held against. */
+/** The signature, or the program whose signature, the values are checked against. */
 export type ValidationKey =
   | { readonly id: string }
   | { readonly name: string }
@@ -12,7 +12,7 @@ export type ValidationKey =
 
 type Deps = { signatures: SignatureStore; programs: ProgramStore; schemas: SchemaCache };
 
-/** Coerces and checks values as a run would, without one. */
+/** Coerces and checks values as a run would do it. */
 export function createValidate({ signatures, programs, schemas }: Deps) {
   return async function validate(
     project: string,

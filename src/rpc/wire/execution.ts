@@ -25,7 +25,7 @@ const statuses = {
 type Message = MessageInitShape<typeof ExecutionSchema>;
 /** Every field of the message but for its values: one that executionMessage forgets does not compile. */
 type Basic = {
-  [Name in Exclude<keyof ExecutionMessage, `$${string}` | keyof ReturnType<typeof valuesOf>>]:
+  [Name in Exclude<keyof ExecutionMessage, `$${string}` | keyof ReturnType<typeof fullViewOf>>]:
     | Message[Name]
     | undefined;
 };
@@ -53,11 +53,11 @@ export function executionMessage(execution: Execution, view: ExecutionView): Mes
     durationSeconds: durationMs === null ? undefined : durationMs / 1000,
   } satisfies Basic;
   // protobuf-es takes undefined for a field that is not set.
-  return { ...basic, ...(view === ExecutionView.FULL && valuesOf(execution)) } as Message;
+  return { ...basic, ...(view === ExecutionView.FULL && fullViewOf(execution)) } as Message;
 }
 
-/** What a run holds of its caller's and the model's words. */
-function valuesOf({ inputs, outputs, steps }: Execution) {
+/** The fields that only the full view has. */
+function fullViewOf({ inputs, outputs, steps }: Execution) {
   return {
     inputs: inputs as JsonObject,
     ...(outputs && { outputs: outputs as JsonObject }),
@@ -98,7 +98,7 @@ export function aggregateMessage(aggregate: Aggregate): MessageInitShape<typeof 
   };
 }
 
-/** What a caller says that a run used; its total is ours to add up. */
+/** The usage that a caller reports for an external run. Ignores its total, which is the sum. */
 export function usageOf(usage: TokenUsageMessage | undefined): TokenUsage {
   const { inputTokens = 0n, outputTokens = 0n, cachedTokens = 0n, lmCalls = 0n } = usage ?? {};
   const counts = { inputTokens, outputTokens, cachedTokens, lmCalls };

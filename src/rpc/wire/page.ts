@@ -1,6 +1,6 @@
-const mostTotal = 2 ** 31 - 1;
+const maxTotal = 2 ** 31 - 1;
 
-/** Where the next page begins, and how many rows there are, where somebody asked. */
+/** The token of the next page, and the number of rows if the caller asked for it. */
 export function pageMessage({ nextPageToken, total }: { nextPageToken: string; total?: number }) {
-  return { nextPageToken, ...(total !== undefined && { totalSize: Math.min(total, mostTotal) }) };
+  return { nextPageToken, ...(total !== undefined && { totalSize: Math.min(total, maxTotal) }) };
 }

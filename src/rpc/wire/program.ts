@@ -57,7 +57,6 @@ function draftOfModule({
   };
 }
 
-/** The settings that are set. */
 export function lmSettings(message: LmSettingsMessage | undefined): LmSettings {
   const { model, temperature, maxTokens, params, adapter, cache } = message ?? {};
   return {
@@ -78,17 +77,16 @@ const statuses = {
   error: ProgramStatus.ERROR,
 } as const;
 
-/** What a program may be shown with. */
-export type Beside = { readonly latest?: readonly Execution[]; readonly performance?: Performance };
+export type ProgramExtras = { readonly latest?: readonly Execution[]; readonly performance?: Performance };
 
-/** With its newest executions, where they were asked for; they come without their values. */
+/** The newest executions in `extras` are shown in the basic view, without inputs and outputs. */
 export function programMessage(
   program: Program,
   view: ProgramView,
-  beside: Beside = {},
+  extras: ProgramExtras = {},
 ): MessageInitShape<typeof ProgramSchema> {
   const { newest } = program;
-  const { latest = [], performance } = beside;
+  const { latest = [], performance } = extras;
   const metrics = performance
     ? metricsOf(performance)
     : { ...(newest.score !== null && { score: newest.score }) };
@@ -136,7 +134,7 @@ function metricsOf({ score, baselineScore, evaluation, executions }: Performance
   };
 }
 
-/** compiledState is for GetRevision alone. */
+/** Only GetRevision sets `withState`. */
 export function revisionMessage(
   revision: Revision,
   withState: boolean,
@@ -159,8 +157,8 @@ export function revisionMessage(
   };
 }
 
-/** As a caller would write it: what is the program's own, or left at nothing, is left out. */
-function moduleMessage(module: Module, own: Signature): MessageInitShape<typeof ModuleSchema> {
+/** A module as a caller would write it: leaves out the program's own signature and empty settings. */
+function moduleMessage(module: Module, programSignature: Signature): MessageInitShape<typeof ModuleSchema> {
   const { name, type, signature, params, lm, modules, tools = [] } = module;
   return {
     name,
@@ -168,7 +166,7 @@ function moduleMessage(module: Module, own: Signature): MessageInitShape<typeof 
     inputFrom: Object.fromEntries(namedWires(module)),
     modules: modules.map((inner) => moduleMessage(inner, signature)),
     tools: [...tools],
-    ...(!isSameSignature(signature, own) && { signature: signatureMessage(signature) }),
+    ...(!isSameSignature(signature, programSignature) && { signature: signatureMessage(signature) }),
     ...(Object.keys(params).length > 0 && { params: params as JsonObject }),
     ...lmMessage(lm),
   };

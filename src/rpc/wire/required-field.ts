@@ -1,7 +1,7 @@
 import { Invalid } from "../../domain/faults.ts";
 
-/** What a request must say, as it says it; refused where it is left empty. */
-export function requiredField(text: string, field: string): string {
-  if (text !== "") return text;
+/** Gives the value; throws if the request left it empty. */
+export function requiredField(value: string, field: string): string {
+  if (value !== "") return value;
   throw new Invalid("REQUEST_INVALID", [{ field, description: "is missing", reason: "missing" }]);
 }

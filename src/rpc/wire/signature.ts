@@ -13,7 +13,7 @@ import type {
 } from "../../gen/sigrun/v1/signature_service_pb.ts";
 import type { StoredSignature } from "../../store/programs/signatures.ts";
 
-/** What a Struct holds; nothing where it was left out. */
+/** The values of a Struct; empty if the message has none. */
 export const valuesOf = (struct: JsonObject | undefined): Values => struct ?? {};
 
 export function draftOfSignature({
@@ -52,7 +52,7 @@ function draftOfField({
   };
 }
 
-/** By hand, since protobuf-es's own way throws on NaN, and a fault with a path is wanted. */
+/** Not protobuf-es's toJson(), which throws on NaN: our checks refuse NaN with its path. */
 function jsonOf({ kind }: Value): Json {
   switch (kind.case) {
     case "structValue":
