@@ -1,11 +1,11 @@
-import { Cancelled, type Violation } from "../domain/faults.ts";
+import { Cancelled } from "../domain/faults.ts";
+import type { Violations } from "../domain/violations.ts";
 
 export const defaultConcurrency = 16;
 const maxConcurrency = 256;
 
-export function concurrencyViolations(concurrency: number): Violation[] {
-  if (concurrency <= maxConcurrency) return [];
-  return [{ field: "concurrency", description: `must be at most ${maxConcurrency}`, reason: "range" }];
+export function checkConcurrency(concurrency: number, v: Violations): void {
+  if (concurrency > maxConcurrency) v.addHere(`must be at most ${maxConcurrency}`, "range");
 }
 
 /**

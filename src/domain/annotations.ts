@@ -1,4 +1,5 @@
 import { checkLabels, type Labels } from "./labels.ts";
+import type { Violations } from "./violations.ts";
 
 /** What a caller attaches to a run: stored with it and found by filters, but not read by the run. */
 export type Annotations = { readonly labels: Labels };
@@ -11,9 +12,9 @@ export const annotationsOver = (labels: Labels, own: Annotations): Annotations =
   labels: { ...labels, ...own.labels },
 });
 
-/** Refuses annotations that have a fault; `path` is the message that holds them, with a dot. */
-export function checkAnnotations({ labels }: Annotations, path: "" | "execution."): void {
-  checkLabels(labels, `${path}labels`);
+/** Checks annotations; `v` collects for the message that holds them. */
+export function checkAnnotations({ labels }: Annotations, v: Violations): void {
+  checkLabels(labels, v.at("labels"));
 }
 
 const isSet = {

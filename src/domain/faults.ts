@@ -64,7 +64,7 @@ export class Fault extends Error {
   }
 }
 
-type InvalidReason =
+export type InvalidReason =
   | "REQUEST_INVALID"
   | "SIGNATURE_INVALID"
   | "PROGRAM_INVALID"
@@ -74,24 +74,16 @@ type InvalidReason =
 
 /** Thrown when what a caller sent is wrong, with the place of each wrong value. */
 export class Invalid extends Fault {
-  constructor(reason: InvalidReason, found: readonly Violation[]) {
-    const violations = onePerPath(found);
+  constructor(reason: InvalidReason, violations: readonly Violation[]) {
     super(reason, violations.map(({ field, description }) => `${field}: ${description}`).join("; "), {
       violations,
     });
   }
-}
 
-/** What is wrong at one place is told as one violation. */
-function onePerPath(violations: readonly Violation[]): Violation[] {
-  const told = new Map<string, Violation>();
-  for (const violation of violations) {
-    const earlier = told.get(violation.field);
-    if (!earlier) told.set(violation.field, { ...violation });
-    else if (!earlier.description.includes(violation.description))
-      earlier.description += `; ${violation.description}`;
+  /** One value is wrong. More of them are collected by createViolations. */
+  static at(reason: InvalidReason, field: string, description: string, violationReason: string): Invalid {
+    return new Invalid(reason, [{ field, description, reason: violationReason }]);
   }
-  return [...told.values()];
 }
 
 /** Thrown when what a caller names is not there. */

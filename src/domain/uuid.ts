@@ -7,8 +7,7 @@ export function isUuid(text: string): boolean {
 
 /** Refuses what is no UUID. */
 export function checkUuid(text: string, field: string): void {
-  if (!isUuid(text))
-    throw new Invalid("REQUEST_INVALID", [{ field, description: "must be a UUID", reason: "type" }]);
+  if (!isUuid(text)) throw Invalid.at("REQUEST_INVALID", field, "must be a UUID", "type");
 }
 
 /** The time that a UUIDv7 was made at. */

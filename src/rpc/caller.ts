@@ -74,9 +74,7 @@ export function headersOf({ requestHeader }: HandlerContext): {
 } {
   const revision = requestHeader.get("sigrun-revision") ?? "0";
   if (!/^\d{1,9}$/.test(revision))
-    throw new Invalid("REQUEST_INVALID", [
-      { field: "header sigrun-revision", description: "must be a whole number", reason: "type" },
-    ]);
+    throw Invalid.at("REQUEST_INVALID", "header sigrun-revision", "must be a whole number", "type");
   const labels: Record<string, string> = {};
   requestHeader.forEach((value, name) => {
     if (name.startsWith("sigrun-label-")) labels[name.slice("sigrun-label-".length)] = value;

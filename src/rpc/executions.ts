@@ -79,9 +79,7 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
     async cancelExecution({ key }, context) {
       const { project } = callerOf(context, defaultTimeouts.read);
       if (!key.value)
-        throw new Invalid("REQUEST_INVALID", [
-          { field: "id", description: "is missing: send an id or a request_id", reason: "missing" },
-        ]);
+        throw Invalid.at("REQUEST_INVALID", "id", "is missing: send an id or a request_id", "missing");
       const cancelled = await actions.cancelExecution(
         project,
         key.case === "id" ? { id: key.value } : { requestId: key.value },

@@ -117,9 +117,7 @@ function faultOfConnect(error: ConnectError, rpc: string): Fault {
 }
 
 function undecodable(why: string): Fault {
-  return new Invalid("REQUEST_INVALID", [
-    { field: "request", description: `failed to decode: ${why.slice(0, 500)}`, reason: "encoding" },
-  ]);
+  return Invalid.at("REQUEST_INVALID", "request", `failed to decode: ${why.slice(0, 500)}`, "encoding");
 }
 
 /** gRPC clients accept 8 KiB of trailers, which hold the message and the details in base64. */

@@ -5,7 +5,7 @@ import type { RunRequest } from "../actions/executions/run-request.ts";
 import { annotationsOf, annotationsOver } from "../domain/annotations.ts";
 import type { Execution } from "../domain/execution.ts";
 import { Fault, type Reason } from "../domain/faults.ts";
-import { pathUnder } from "../domain/json.ts";
+import { pathUnder } from "../domain/violations.ts";
 import { ExecutionView } from "../gen/sigrun/v1/execution_service_pb.ts";
 import type {
   ExecuteProgramRequest,

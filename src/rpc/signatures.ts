@@ -15,10 +15,7 @@ export function signatureService(actions: SignatureActions): ServiceImpl<typeof 
   return {
     async createSignature({ signature, validateOnly }, context) {
       const { project } = callerOf(context, defaultTimeouts.read);
-      if (!signature)
-        throw new Invalid("REQUEST_INVALID", [
-          { field: "signature", description: "is missing", reason: "missing" },
-        ]);
+      if (!signature) throw Invalid.at("REQUEST_INVALID", "signature", "is missing", "missing");
       return {
         signature: storedSignatureMessage(
           await actions.createSignature(project, draftOfSignature(signature), validateOnly),
@@ -29,9 +26,7 @@ export function signatureService(actions: SignatureActions): ServiceImpl<typeof 
     async getSignature({ key }, context) {
       const { project } = callerOf(context, defaultTimeouts.read);
       if (key.case === undefined)
-        throw new Invalid("REQUEST_INVALID", [
-          { field: "id", description: "is missing: send an id or a name", reason: "missing" },
-        ]);
+        throw Invalid.at("REQUEST_INVALID", "id", "is missing: send an id or a name", "missing");
       return {
         signature: storedSignatureMessage(
           await actions.getSignature(project, key.case === "id" ? { id: key.value } : { name: key.value }),
@@ -73,9 +68,7 @@ function keyOf(key: ValidateInputsRequest["key"]): ValidationKey {
     case "programId":
       return { programId: key.value };
     default:
-      throw new Invalid("REQUEST_INVALID", [
-        { field: "id", description: "is missing: send an id, a name or a program_id", reason: "missing" },
-      ]);
+      throw Invalid.at("REQUEST_INVALID", "id", "is missing: send an id, a name or a program_id", "missing");
   }
 }
 

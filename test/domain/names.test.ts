@@ -1,8 +1,11 @@
 import { randomUUID } from "node:crypto";
 import test from "ava";
 import fc from "fast-check";
-import { labelViolations } from "../../src/domain/labels.ts";
+import { checkLabels, type Labels } from "../../src/domain/labels.ts";
 import { checkHandle, deriveHandle } from "../../src/domain/program/handle.ts";
+import { found } from "./_refused.ts";
+
+const faultsOf = (handle: string) => found((v) => checkHandle(handle, v.at("program", "handle")));
 
 const derived: [name: string, handle: string][] = [
   ["Complex QA Program", "complex-qa-program"],
@@ -16,11 +19,9 @@ for (const [name, handle] of derived)
 
 test("whatever the name, its handle is one", (t) => {
   fc.assert(
-    fc.property(fc.string({ unit: "grapheme" }), (name) =>
-      t.deepEqual(checkHandle(deriveHandle(name), "handle"), []),
-    ),
+    fc.property(fc.string({ unit: "grapheme" }), (name) => t.deepEqual(faultsOf(deriveHandle(name)), [])),
   );
-  t.deepEqual(checkHandle(deriveHandle(`a${randomUUID().slice(1)}`), "handle"), []);
+  t.deepEqual(faultsOf(deriveHandle(`a${randomUUID().slice(1)}`)), []);
 });
 
 for (const handle of [
@@ -34,24 +35,19 @@ for (const handle of [
   "abcdefab-abcd-abcd-abcd-abcdefabcdef",
 ])
   test(`${JSON.stringify(handle)} is no handle`, (t) =>
-    t.is(checkHandle(handle, "program.handle").length, 1));
+    t.deepEqual(faultsOf(handle), ["program.handle: pattern"]));
 
 test("labels are few and short, each fault with its key", (t) => {
-  t.deepEqual(labelViolations({ team: "search", "a.b-c_d": "" }, "labels"), []);
-  const faults = labelViolations(
-    { "1x": "", team: "x".repeat(257), "a b": "", nul: "\0", ["__proto__"]: "" },
-    "labels",
-  );
-  t.deepEqual(faults.map(({ field, reason }) => `${field} ${reason}`).sort(), [
-    "labels.nul text",
-    "labels.team length",
-    'labels["1x"] pattern',
-    'labels["__proto__"] pattern',
-    'labels["a b"] pattern',
+  const faults = (labels: Labels) => found((v) => checkLabels(labels, v.at("labels")));
+  t.deepEqual(faults({ team: "search", "a.b-c_d": "" }), []);
+  t.deepEqual(faults({ "1x": "", team: "x".repeat(257), "a b": "", nul: "\0", ["__proto__"]: "" }).sort(), [
+    "labels.nul: text",
+    "labels.team: length",
+    'labels["1x"]: pattern',
+    'labels["__proto__"]: pattern',
+    'labels["a b"]: pattern',
   ]);
-  t.is(
-    labelViolations(Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`k${n}`, ""])), "labels")[0]
-      ?.reason,
-    "length",
-  );
+  t.deepEqual(faults(Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`k${n}`, ""]))), [
+    "labels: length",
+  ]);
 });

@@ -3,13 +3,10 @@ import { noTrace, type Trace } from "../../domain/execution.ts";
 import {
   Cancelled,
   Fault,
-  Invalid,
   OutputInvalid,
   SidecarUnavailable,
   type StoreUnavailable,
-  type Violation,
 } from "../../domain/faults.ts";
-import { maxViolations } from "../../domain/json.ts";
 import {
   type ExampleScore,
   meanByWeight,
@@ -18,10 +15,11 @@ import {
 } from "../../domain/optimization/evaluation.ts";
 import { readExamples } from "../../domain/optimization/examples.ts";
 import type { Example, Metric } from "../../domain/optimization/optimization.ts";
-import { lmViolations } from "../../domain/program/lm.ts";
+import { checkLm } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
 import type { Revision } from "../../domain/program/revision.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
+import { createViolations } from "../../domain/violations.ts";
 import type { CallLimits } from "../../dspy/channel.ts";
 import type { Sidecar } from "../../dspy/client.ts";
 import { retryUntilStoreAvailable } from "../../retry.ts";
@@ -29,7 +27,7 @@ import type { EvaluationStore } from "../../store/optimizations/evaluations.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { Logger } from "../../telemetry.ts";
 import { readMetrics } from "../optimizations/metrics.ts";
-import { concurrencyViolations, defaultConcurrency, runPool } from "../pool.ts";
+import { checkConcurrency, defaultConcurrency, runPool } from "../pool.ts";
 
 export type EvaluateRequest = {
   readonly programId: string;
@@ -118,13 +116,13 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
     { dataset, metrics: asked, lm, concurrency }: EvaluateRequest,
     { definition: { signature } }: Revision,
   ) {
-    const violations: Violation[] = lmViolations(lm, { allowedModels }, "lm");
-    if (dataset.length === 0)
-      violations.push({ field: "dataset", description: "is empty", reason: "missing" });
-    violations.push(...concurrencyViolations(concurrency));
-    const metrics = readMetrics(asked, signature, violations);
-    const examples = readExamples(dataset, signature, schemas.of(signature), metrics, "dataset", violations);
-    if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations.slice(0, maxViolations));
+    const v = createViolations();
+    checkLm(lm, { allowedModels }, v.at("lm"));
+    if (dataset.length === 0) v.add("dataset", "is empty", "missing");
+    checkConcurrency(concurrency, v.at("concurrency"));
+    const metrics = readMetrics(asked, signature, v);
+    const examples = readExamples(dataset, signature, schemas.of(signature), metrics, v.at("dataset"));
+    v.throwIfAny("REQUEST_INVALID");
     return { dataset: examples, metrics };
   }
 

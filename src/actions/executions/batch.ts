@@ -1,11 +1,12 @@
 import { type Annotations, annotationsOver } from "../../domain/annotations.ts";
 import type { Execution, Values } from "../../domain/execution.ts";
-import { DeadlineExceeded, Invalid } from "../../domain/faults.ts";
+import { DeadlineExceeded } from "../../domain/faults.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { checkLm } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
+import { createViolations } from "../../domain/violations.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
-import { concurrencyViolations, defaultConcurrency, runPool } from "../pool.ts";
+import { checkConcurrency, defaultConcurrency, runPool } from "../pool.ts";
 import type { Run } from "./run.ts";
 
 export type BatchRequest = {
@@ -56,11 +57,12 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
     project: string,
     { programId, revision, items, labels, lm, concurrency }: BatchRequest,
   ): Promise<void> {
-    const violations = concurrencyViolations(concurrency);
-    if (items.length === 0) violations.push({ field: "items", description: "is empty", reason: "missing" });
-    if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations);
-    checkLabels(labels, "labels");
-    checkLm(lm, { allowedModels }, "lm");
+    const v = createViolations();
+    checkConcurrency(concurrency, v.at("concurrency"));
+    if (items.length === 0) v.add("items", "is empty", "missing");
+    checkLabels(labels, v.at("labels"));
+    checkLm(lm, { allowedModels }, v.at("lm"));
+    v.throwIfAny("REQUEST_INVALID");
     await programs.getRevision(project, programId, revision);
   }
 

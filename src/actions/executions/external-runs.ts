@@ -2,11 +2,12 @@ import { v7 as uuidv7 } from "uuid";
 import { type Annotations, annotationsOf, checkAnnotations } from "../../domain/annotations.ts";
 import type { Execution, TokenUsage, Values } from "../../domain/execution.ts";
 import { Invalid, StatusConflict } from "../../domain/faults.ts";
-import { pathUnder, textFault } from "../../domain/json.ts";
+import { textFault } from "../../domain/json.ts";
 import { type ExecutionEvent, executionConflict, executionStep } from "../../domain/lifecycle.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
 import { checkUuid } from "../../domain/uuid.ts";
+import { createViolations } from "../../domain/violations.ts";
 import type { ExecutionChangeStore, ExecutionChanges } from "../../store/executions/changes.ts";
 import type { ExecutionStore } from "../../store/executions/executions.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
@@ -52,7 +53,9 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
     status: "pending" | "running",
     key: RequestKey | null,
   ): Promise<{ execution: Execution } | undefined> {
-    checkAnnotations(request, "");
+    const v = createViolations();
+    checkAnnotations(request, v);
+    v.throwIfAny("REQUEST_INVALID");
     const { program, revision } = await programs.getRevision(project, request.programId, 0);
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
     const startedAt = status === "running" ? new Date() : null;
@@ -104,11 +107,9 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
       const { revision } = await programs.getRevision(project, execution.programId, execution.revision);
       const checked = schemas.of(revision.definition.signature).outputs.validate(end.outputs);
       if (!checked.ok) {
-        const violations = checked.violations.map((violation) => ({
-          ...violation,
-          field: pathUnder("outputs", violation.field),
-        }));
-        throw new Invalid("REQUEST_INVALID", violations);
+        const v = createViolations("outputs");
+        v.take(checked.violations);
+        throw v.fault("REQUEST_INVALID");
       }
       return step(project, id, "complete", {
         ...end,
@@ -126,13 +127,12 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
       const execution = await executions.get(project, id);
       const errorReason = end.errorReason || "INTERNAL";
       if (!/^[A-Z][A-Z0-9_]{0,62}$/.test(errorReason))
-        throw new Invalid("REQUEST_INVALID", [
-          {
-            field: "error_reason",
-            description: "must be upper case letters, digits and _, e.g. OUTPUT_INVALID",
-            reason: "pattern",
-          },
-        ]);
+        throw Invalid.at(
+          "REQUEST_INVALID",
+          "error_reason",
+          "must be upper case letters, digits and _, e.g. OUTPUT_INVALID",
+          "pattern",
+        );
       const errorMessage = end.errorMessage
         .slice(0, maxErrorMessage)
         .toWellFormed()
@@ -149,7 +149,7 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
 
 function checkModel(model: string): void {
   const fault = model.length > maxModel ? `is longer than ${maxModel} characters` : textFault(model);
-  if (fault) throw new Invalid("REQUEST_INVALID", [{ field: "model", description: fault, reason: "text" }]);
+  if (fault) throw Invalid.at("REQUEST_INVALID", "model", fault, "text");
 }
 
 /** The time of the end, and the duration: the reported one, or else the time since the start. */
@@ -158,9 +158,7 @@ function endTimes(
   durationMs: number | undefined,
 ): { completedAt: Date; durationMs?: number } {
   if (durationMs !== undefined && durationMs < 0)
-    throw new Invalid("REQUEST_INVALID", [
-      { field: "duration_ms", description: "must not be negative", reason: "range" },
-    ]);
+    throw Invalid.at("REQUEST_INVALID", "duration_ms", "must not be negative", "range");
   const completedAt = new Date();
   const duration =
     durationMs ?? (startedAt ? Math.max(0, completedAt.getTime() - startedAt.getTime()) : undefined);

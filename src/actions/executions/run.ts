@@ -6,6 +6,7 @@ import { checkLm } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
+import { createViolations } from "../../domain/violations.ts";
 import type { Sidecar } from "../../dspy/client.ts";
 import type { Recorder } from "../../store/executions/recorder.ts";
 import type { RunStart } from "../../store/executions/run.ts";
@@ -57,8 +58,11 @@ export function createRun({
     const earlier = key && (await replay(project, key, caller));
     if (earlier) return earlier;
 
-    checkAnnotations(request, "");
-    const lm = checkLm(request.lm, { allowedModels }, "lm");
+    const { lm } = request;
+    const v = createViolations();
+    checkAnnotations(request, v);
+    checkLm(lm, { allowedModels }, v.at("lm"));
+    v.throwIfAny("REQUEST_INVALID");
     const recorded =
       (await startFromCache(project, request, lm, key)) ?? (await startFromStore(project, request, lm, key));
     // Another call recorded the same request_id first, or the program has just changed.

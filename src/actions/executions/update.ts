@@ -5,8 +5,9 @@ import {
   maskedAnnotations,
 } from "../../domain/annotations.ts";
 import { type Execution, executionEtag } from "../../domain/execution.ts";
-import { EtagMismatch, Invalid } from "../../domain/faults.ts";
+import { EtagMismatch } from "../../domain/faults.ts";
 import { checkUuid } from "../../domain/uuid.ts";
+import { createViolations } from "../../domain/violations.ts";
 import type { ExecutionChangeStore } from "../../store/executions/changes.ts";
 import type { ExecutionStore } from "../../store/executions/executions.ts";
 
@@ -28,13 +29,14 @@ export function createUpdateExecution({ executions, changes }: Deps) {
     { id, etag, annotations, mask, validateOnly }: ExecutionUpdate,
   ): Promise<Execution> {
     checkUuid(id, "execution.id");
-    const violations = mask.flatMap((path, index) => {
-      if (path === "*" || annotationNames.some((name) => name === path)) return [];
-      const description = `${JSON.stringify(path)} can't be updated; expected one of ${annotationNames.join(", ")}`;
-      return [{ field: `update_mask.paths[${index}]`, description, reason: "unknown" }];
-    });
-    if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations);
-    checkAnnotations(annotations, "execution.");
+    const v = createViolations();
+    for (const [index, path] of mask.entries())
+      if (path !== "*" && !annotationNames.some((name) => name === path)) {
+        const description = `${JSON.stringify(path)} can't be updated; expected one of ${annotationNames.join(", ")}`;
+        v.at("update_mask", "paths").add(index, description, "unknown");
+      }
+    checkAnnotations(annotations, v.at("execution"));
+    v.throwIfAny("REQUEST_INVALID");
     const changed = maskedAnnotations(annotations, mask);
     if (Object.keys(changed).length > 0 && !validateOnly) return changes.annotate(project, id, etag, changed);
     const execution = await executions.get(project, id);

@@ -1,15 +1,15 @@
-import type { Violation } from "../../domain/faults.ts";
-import { metricViolations } from "../../domain/optimization/metrics.ts";
+import { checkMetrics } from "../../domain/optimization/metrics.ts";
 import type { Metric } from "../../domain/optimization/optimization.ts";
 import type { Signature } from "../../domain/signature/signature.ts";
+import type { Violations } from "../../domain/violations.ts";
 
 /** The requested metrics; without any, exact_match over all outputs. */
 export function readMetrics(
   asked: readonly Metric[],
   { outputs }: Signature,
-  violations: Violation[],
+  v: Violations,
 ): readonly Metric[] {
   if (asked.length === 0) return [{ name: "exact_match", field: "", params: {}, weight: 1 }];
-  violations.push(...metricViolations(asked, outputs, "metrics"));
+  checkMetrics(asked, outputs, v.at("metrics"));
   return asked;
 }

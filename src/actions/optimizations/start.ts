@@ -1,11 +1,10 @@
 import { v7 as uuidv7 } from "uuid";
 import type { LmRole } from "../../domain/catalogue/optimizers.ts";
 import type { Values } from "../../domain/execution.ts";
-import { Invalid, SidecarUnavailable, type Violation } from "../../domain/faults.ts";
-import { maxViolations, pathTo } from "../../domain/json.ts";
-import { type Labels, labelViolations } from "../../domain/labels.ts";
+import { SidecarUnavailable } from "../../domain/faults.ts";
+import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { programStep } from "../../domain/lifecycle.ts";
-import { configViolations, findOptimizer } from "../../domain/optimization/config.ts";
+import { checkConfig, findOptimizer } from "../../domain/optimization/config.ts";
 import { readExamples } from "../../domain/optimization/examples.ts";
 import {
   type Budget,
@@ -15,11 +14,12 @@ import {
   readBudget,
 } from "../../domain/optimization/optimization.ts";
 import { splitExamples } from "../../domain/optimization/split.ts";
-import { lmViolations } from "../../domain/program/lm.ts";
+import { checkLm } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
 import type { Revision } from "../../domain/program/revision.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
+import { createViolations, type Violations } from "../../domain/violations.ts";
 import type { CallLimits } from "../../dspy/channel.ts";
 import type { Sidecar } from "../../dspy/client.ts";
 import type { OptimizationDraft, OptimizationStore } from "../../store/optimizations/optimizations.ts";
@@ -107,18 +107,17 @@ export function createStartOptimization({
     { number, definition }: Revision,
   ): Omit<OptimizationDraft, "programId" | "request"> {
     const { signature } = definition;
-    const violations: Violation[] = labelViolations(request.labels, "labels");
-    const refuse = (field: string, description: string, reason: string) =>
-      violations.push({ field, description, reason });
-    const metrics = readMetrics(request.metrics, signature, violations);
+    const v = createViolations();
+    checkLabels(request.labels, v.at("labels"));
+    const metrics = readMetrics(request.metrics, signature, v);
     const read = (examples: readonly Example[], path: string) =>
-      readExamples(examples, signature, schemas.of(signature), metrics, path, violations);
+      readExamples(examples, signature, schemas.of(signature), metrics, v.at(path));
     const dataset = read(request.dataset, "dataset");
     const ownValset = read(request.valset, "valset");
     const { trainset, valset } =
       ownValset.length > 0 ? { trainset: dataset, valset: ownValset } : splitExamples(dataset, request.seed);
     if (trainset.length === 0)
-      refuse(
+      v.add(
         "dataset",
         ownValset.length > 0
           ? "is empty"
@@ -126,20 +125,20 @@ export function createStartOptimization({
         "length",
       );
     if (!Number.isSafeInteger(request.seed) || request.seed < 0 || request.seed > 2 ** 32 - 1)
-      refuse("seed", "must be from 0 to 2^32-1", "range");
+      v.add("seed", "must be from 0 to 2^32-1", "range");
 
-    const budget = readBudget(request.budget, "budget", violations);
+    const budget = readBudget(request.budget, v.at("budget"));
     const name = request.optimizer || "BootstrapFewShot";
-    const optimizer = findOptimizer(name, "optimizer", violations);
+    const optimizer = findOptimizer(name, v.at("optimizer"));
     if (optimizer && trainset.length > 0 && trainset.length < optimizer.leastTrainset)
-      refuse(
+      v.add(
         "dataset",
         `leaves ${trainset.length} examples for the trainset; ${name} needs at least ${optimizer.leastTrainset}`,
         "length",
       );
-    if (optimizer) violations.push(...configViolations(optimizer, request.config, trainset.length, "config"));
-    violations.push(...lmsViolations(request.lms, optimizer?.lms ?? [], metrics));
-    if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations.slice(0, maxViolations));
+    if (optimizer) checkConfig(optimizer, request.config, trainset.length, v.at("config"));
+    checkLms(request.lms, optimizer?.lms ?? [], metrics, v.at("lms"));
+    v.throwIfAny("REQUEST_INVALID");
     return {
       id: uuidv7(),
       baseRevision: number,
@@ -156,21 +155,20 @@ export function createStartOptimization({
     };
   }
 
-  function lmsViolations(
+  function checkLms(
     lms: OptimizeRequest["lms"],
     ofOptimizer: readonly LmRole[],
     metrics: readonly Metric[],
-  ): Violation[] {
+    v: Violations,
+  ): void {
     const roles: string[] = [
       ...ofOptimizer,
       ...(metrics.some(({ name }) => name === "judge") ? ["judge"] : []),
     ];
-    return Object.entries(lms).flatMap(([role, lm]) => {
-      const field = pathTo("lms", role);
-      if (roles.includes(role)) return lmViolations(lm, { allowedModels }, field);
-      const expected =
-        roles.length === 0 ? "this optimization takes no lms" : `expected one of ${roles.join(", ")}`;
-      return [{ field, description: `unknown role ${JSON.stringify(role)}; ${expected}`, reason: "unknown" }];
-    });
+    const expected =
+      roles.length === 0 ? "this optimization takes no lms" : `expected one of ${roles.join(", ")}`;
+    for (const [role, lm] of Object.entries(lms))
+      if (roles.includes(role)) checkLm(lm, { allowedModels }, v.at(role));
+      else v.add(role, `unknown role ${JSON.stringify(role)}; ${expected}`, "unknown");
   }
 }

@@ -1,15 +1,16 @@
 import { v7 as uuidv7 } from "uuid";
-import { AlreadyExists, Invalid } from "../../domain/faults.ts";
+import { AlreadyExists } from "../../domain/faults.ts";
 import { checkHandle, deriveHandle } from "../../domain/program/handle.ts";
 import { definePipeline } from "../../domain/program/pipeline.ts";
 import { type Definition, dspyProgramId } from "../../domain/program/program.ts";
 import type { Program } from "../../domain/program/revision.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
+import { createViolations } from "../../domain/violations.ts";
 import type { ProgramDraft, ProgramStore } from "../../store/programs/programs.ts";
 import type { SignatureStore } from "../../store/programs/signatures.ts";
 import { once } from "../once.ts";
 import type { createCapabilities } from "./capabilities.ts";
-import { type CallerProgram, collect, signatureOf, textPartViolations } from "./define.ts";
+import { type CallerProgram, checkTextParts, signatureOf } from "./define.ts";
 
 type Deps = {
   programs: ProgramStore;
@@ -66,16 +67,13 @@ export function createCreateProgram({ programs, signatures, capabilitiesFor }: D
   /** Collects the violations of all parts before it throws. */
   async function define(project: string, asked: CallerProgram): Promise<Omit<ProgramDraft, "request">> {
     const { name, description, labels, handle, modules, lm } = asked;
-    const violations = [
-      ...textPartViolations(asked),
-      ...(handle === "" ? [] : checkHandle(handle, "program.handle")),
-    ];
-    const signature = await collect(violations, () => signatureOf(signatures, project, asked));
+    const v = createViolations();
+    checkTextParts(asked, v.at("program"));
+    if (handle !== "") checkHandle(handle, v.at("program", "handle"));
+    const signature = await v.try(() => signatureOf(signatures, project, asked));
     const offer = await capabilitiesFor(modules);
-    const pipeline =
-      signature &&
-      (await collect(violations, () => definePipeline(signature, modules, lm, offer, "program")));
-    if (!signature || !pipeline || violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations);
+    const pipeline = signature && v.try(() => definePipeline(signature, modules, lm, offer, "program"));
+    if (!signature || !pipeline || v.count > 0) throw v.fault("PROGRAM_INVALID");
     const definition: Definition = { signature, ...pipeline, compiledState: "" };
     return {
       id: uuidv7(),

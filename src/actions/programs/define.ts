@@ -1,10 +1,11 @@
-import { Invalid, type Violation } from "../../domain/faults.ts";
+import { Invalid } from "../../domain/faults.ts";
 import { textFault } from "../../domain/json.ts";
-import { type Labels, labelViolations } from "../../domain/labels.ts";
+import { checkLabels, type Labels } from "../../domain/labels.ts";
 import type { LmSettings, ModuleDraft } from "../../domain/program/program.ts";
 import { defineSignature } from "../../domain/signature/define.ts";
 import { type Signature, type SignatureDraft, signatureHash } from "../../domain/signature/signature.ts";
 import { isUuid } from "../../domain/uuid.ts";
+import type { Violations } from "../../domain/violations.ts";
 import type { SignatureStore } from "../../store/programs/signatures.ts";
 
 /** A program as its caller sends it. */
@@ -23,26 +24,20 @@ const maxName = 200;
 const maxDescription = 10_000;
 
 /** Checks name, description and labels. */
-export function textPartViolations({
-  name,
-  description,
-  labels,
-}: Partial<Pick<CallerProgram, "name" | "description" | "labels">>): Violation[] {
-  return [
-    ...(name === undefined ? [] : textViolations(name, "program.name", 1, maxName)),
-    ...(description === undefined
-      ? []
-      : textViolations(description, "program.description", 0, maxDescription)),
-    ...(labels === undefined ? [] : labelViolations(labels, "program.labels")),
-  ];
+export function checkTextParts(
+  { name, description, labels }: Partial<Pick<CallerProgram, "name" | "description" | "labels">>,
+  v: Violations,
+): void {
+  if (name === "") v.add("name", "is missing", "missing");
+  else if (name !== undefined) checkText(name, maxName, v.at("name"));
+  if (description !== undefined) checkText(description, maxDescription, v.at("description"));
+  if (labels !== undefined) checkLabels(labels, v.at("labels"));
 }
 
-function textViolations(text: string, field: string, minLength: number, maxLength: number): Violation[] {
-  if (text.length < minLength) return [{ field, description: "is missing", reason: "missing" }];
-  if ([...text].length > maxLength)
-    return [{ field, description: `must have at most ${maxLength} characters`, reason: "length" }];
+function checkText(text: string, maxLength: number, v: Violations): void {
   const fault = textFault(text);
-  return fault ? [{ field, description: fault, reason: "text" }] : [];
+  if ([...text].length > maxLength) v.addHere(`must have at most ${maxLength} characters`, "length");
+  else if (fault) v.addHere(fault, "text");
 }
 
 /** The signature of a program: by signature_id, inline, or both if they are the same. */
@@ -53,7 +48,7 @@ export async function signatureOf(
 ): Promise<Signature> {
   const { signatureId, signature } = asked;
   const refuse = (field: string, description: string, reason: string) =>
-    new Invalid("PROGRAM_INVALID", [{ field, description, reason }]);
+    Invalid.at("PROGRAM_INVALID", field, description, reason);
   if (signatureId !== "" && !isUuid(signatureId))
     throw refuse("program.signature_id", "must be a UUID", "type");
   if (signatureId === "" && !signature)
@@ -65,18 +60,4 @@ export async function signatureOf(
     throw refuse("program.signature_id", "differs from program.signature; send one of the two", "conflict");
   const { name, instructions, inputs, outputs } = stored;
   return { name, instructions, inputs, outputs };
-}
-
-/** The result of `define`. If it throws Invalid, adds the violations and gives undefined. */
-export async function collect<T>(
-  violations: Violation[],
-  define: () => Promise<T> | T,
-): Promise<T | undefined> {
-  try {
-    return await define();
-  } catch (error) {
-    if (!(error instanceof Invalid)) throw error;
-    violations.push(...error.violations);
-    return undefined;
-  }
 }

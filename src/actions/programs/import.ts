@@ -74,4 +74,4 @@ export function createImportState({ programs, revisions, changes, sidecar }: Dep
 }
 
 const refusal = (description: string, reason: string) =>
-  new Invalid("PROGRAM_INVALID", [{ field: "compiled_state", description, reason }]);
+  Invalid.at("PROGRAM_INVALID", "compiled_state", description, reason);

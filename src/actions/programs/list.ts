@@ -23,9 +23,7 @@ export function createListPrograms({ programs, performances }: Deps) {
   ): Promise<List<ProgramOfList>> => {
     const { latest, isWhole } = asked;
     if (latest < 0)
-      throw new Invalid("REQUEST_INVALID", [
-        { field: "latest_executions_count", description: "must not be negative", reason: "range" },
-      ]);
+      throw Invalid.at("REQUEST_INVALID", "latest_executions_count", "must not be negative", "range");
     const page = await list<ListedProgram>(asked, programFields, ["programs", project], {
       find: (listing) =>
         programs.find(project, listing, { withState: isWhole, latest: Math.min(latest, maxLatest) }),

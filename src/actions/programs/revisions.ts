@@ -70,10 +70,7 @@ export function createRevisions({ programs, revisions, changes }: Deps) {
       asked: { programId: string; revision: number; etag: string; requestId: string },
     ): Promise<Program> {
       const { programId: key, revision: number, etag, requestId } = asked;
-      if (number === 0)
-        throw new Invalid("REQUEST_INVALID", [
-          { field: "revision", description: "is missing", reason: "missing" },
-        ]);
+      if (number === 0) throw Invalid.at("REQUEST_INVALID", "revision", "is missing", "missing");
       const request = requestKey("rollback", requestId, { key, number });
       const { program } = await once(
         request,

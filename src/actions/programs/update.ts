@@ -1,4 +1,4 @@
-import { EtagMismatch, Invalid, type Violation } from "../../domain/faults.ts";
+import { EtagMismatch, Invalid } from "../../domain/faults.ts";
 import { canonicalJson } from "../../domain/json.ts";
 import { programStep } from "../../domain/lifecycle.ts";
 import type { Offer } from "../../domain/program/capabilities.ts";
@@ -7,12 +7,13 @@ import { type Definition, dspyProgramId } from "../../domain/program/program.ts"
 import { redraftModules } from "../../domain/program/redraft.ts";
 import type { Program, Revision } from "../../domain/program/revision.ts";
 import type { Signature } from "../../domain/signature/signature.ts";
+import { createViolations } from "../../domain/violations.ts";
 import type { ProgramChange, ProgramChanges } from "../../store/programs/changes.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { RevisionDraft } from "../../store/programs/revisions.ts";
 import type { SignatureStore } from "../../store/programs/signatures.ts";
 import type { createCapabilities } from "./capabilities.ts";
-import { type CallerProgram, signatureOf, textPartViolations } from "./define.ts";
+import { type CallerProgram, checkTextParts, signatureOf } from "./define.ts";
 
 const updatable = ["name", "description", "labels", "signature", "signature_id", "modules", "lm"] as const;
 type Part = (typeof updatable)[number];
@@ -47,8 +48,9 @@ export function createUpdateProgram({ programs, changes, signatures, capabilitie
       ...(has("description") && { description: asked.description }),
       ...(has("labels") && { labels: asked.labels }),
     };
-    const violations = textPartViolations(textParts);
-    if (violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations);
+    const v = createViolations("program");
+    checkTextParts(textParts, v);
+    v.throwIfAny("PROGRAM_INVALID");
     // Asked before the row is locked. Modules that do not change were checked when they were set.
     const offer = await capabilitiesFor(has("modules") ? asked.modules : []);
     const signature =
@@ -109,12 +111,13 @@ export function createUpdateProgram({ programs, changes, signatures, capabilitie
 
 /** The parts that the mask names; without a mask, the parts that are set. */
 function partsOf(asked: CallerProgram, mask: readonly string[]): readonly Part[] {
-  const violations: Violation[] = mask.flatMap((path, index) => {
-    if (path === "*" || updatable.includes(path as Part)) return [];
-    const description = `${JSON.stringify(path)} can't be updated; expected one of ${updatable.join(", ")}`;
-    return [{ field: `update_mask.paths[${index}]`, description, reason: "unknown" }];
-  });
-  if (violations.length > 0) throw new Invalid("REQUEST_INVALID", violations);
+  const v = createViolations("update_mask.paths");
+  for (const [index, path] of mask.entries())
+    if (path !== "*" && !updatable.includes(path as Part)) {
+      const description = `${JSON.stringify(path)} can't be updated; expected one of ${updatable.join(", ")}`;
+      v.add(index, description, "unknown");
+    }
+  v.throwIfAny("REQUEST_INVALID");
   if (mask.includes("*")) return updatable;
   if (mask.length > 0) return mask as readonly Part[];
   const isSet: Record<Part, boolean> = {
@@ -130,7 +133,7 @@ function partsOf(asked: CallerProgram, mask: readonly string[]): readonly Part[]
 }
 
 const refusal = (field: string, description: string) =>
-  new Invalid("PROGRAM_INVALID", [{ field, description, reason: "conflict" }]);
+  Invalid.at("PROGRAM_INVALID", field, description, "conflict");
 
 /** The answer to validate_only: the program as it would be after the update. */
 function unwritten(

@@ -1,15 +1,5 @@
-import type { Json } from "../json.ts";
 import { parseType, type Type } from "../signature/type.ts";
-
-/** A setting that a caller may send: its type in DSPy's notation, and its bounds. */
-export type Parameter = {
-  readonly name: string;
-  readonly type: string;
-  readonly description: string;
-  readonly defaultValue?: Json;
-  readonly min?: number;
-  readonly max?: number;
-};
+import type { Parameter } from "./parameter.ts";
 
 export type CatalogueEntry = {
   readonly name: string;

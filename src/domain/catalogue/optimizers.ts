@@ -1,4 +1,4 @@
-import type { Parameter } from "./modules.ts";
+import type { Parameter } from "./parameter.ts";
 
 /** What an optimization may use a model for beside the program itself; `judge` belongs to the metrics. */
 export type LmRole = "teacher" | "prompt" | "task" | "reflection" | "judge";

@@ -1,7 +1,7 @@
-import type { Violation } from "../faults.ts";
-import { maxViolations, pathTo, pathUnder } from "../json.ts";
+import type { Json } from "../json.ts";
 import { compileSchema, type Schema, type SignatureSchemas } from "../signature/schema.ts";
 import type { Signature } from "../signature/signature.ts";
+import type { Violations } from "../violations.ts";
 import type { Example, Metric } from "./optimization.ts";
 
 /** Coerces examples and checks them against a signature: all inputs, and of the outputs those that a metric looks at. */
@@ -10,46 +10,31 @@ export function readExamples(
   signature: Signature,
   schemas: SignatureSchemas,
   metrics: readonly Metric[],
-  path: string,
-  violations: Violation[],
+  v: Violations,
 ): Example[] {
-  const outputs = new Map(
+  const schemaOf = new Map(
     signature.outputs.map((field): [string, Schema] => [field.name, compileSchema([field])]),
   );
   const needed = neededOutputs(signature, metrics);
-  return examples.map((example, index) => {
-    const at = (violation: Violation, part: string) => ({
-      ...violation,
-      field: `${path}[${index}].${pathUnder(part, violation.field)}`,
-    });
-    const refuse = (found: readonly Violation[], part: string) => {
-      if (violations.length < maxViolations)
-        violations.push(...found.map((violation) => at(violation, part)));
-    };
+  const read: Example[] = [];
+  for (const [index, example] of examples.entries()) {
+    if (v.isFull) break;
     const inputs = schemas.inputs.validate(example.inputs);
-    if (!inputs.ok) refuse(inputs.violations, "inputs");
-    const missing = needed.filter((name) => !Object.hasOwn(example.outputs, name));
-    refuse(
-      missing.map((name) => ({
-        field: name,
-        description: "is missing, and a metric looks at it",
-        reason: "missing",
-      })),
-      "outputs",
-    );
-    const labelled = Object.entries(example.outputs).flatMap(([name, value]) => {
-      const schema = outputs.get(name);
-      const unknown = {
-        field: pathTo("", name),
-        description: "is no output of the signature",
-        reason: "unknown",
-      };
-      const checked = schema?.validate({ [name]: value }) ?? { ok: false as const, violations: [unknown] };
-      if (!checked.ok) refuse(checked.violations, "outputs");
-      return checked.ok ? Object.entries(checked.values) : [];
-    });
-    return { inputs: inputs.ok ? inputs.values : {}, outputs: Object.fromEntries(labelled) };
-  });
+    if (!inputs.ok) v.at(index, "inputs").take(inputs.violations);
+    for (const name of needed)
+      if (!Object.hasOwn(example.outputs, name))
+        v.at(index, "outputs").add(name, "is missing, and a metric looks at it", "missing");
+    const outputs: Record<string, Json> = {};
+    for (const [name, value] of Object.entries(example.outputs)) {
+      if (v.isFull) break;
+      const checked = schemaOf.get(name)?.validate({ [name]: value });
+      if (checked?.ok) Object.assign(outputs, checked.values);
+      else if (checked) v.at(index, "outputs").take(checked.violations);
+      else v.at(index, "outputs").add(name, "is no output of the signature", "unknown");
+    }
+    read.push({ inputs: inputs.ok ? inputs.values : {}, outputs });
+  }
+  return read;
 }
 
 /** A judge needs no answer to hold another against. */

@@ -1,9 +1,8 @@
-import type { Parameter } from "../catalogue/modules.ts";
 import type { LmRole } from "../catalogue/optimizers.ts";
-import type { Violation } from "../faults.ts";
-import { parameterViolations } from "../program/lm.ts";
+import { checkParameters, type Parameter } from "../catalogue/parameter.ts";
 import type { Field } from "../signature/signature.ts";
 import { formatType, type Type } from "../signature/type.ts";
+import type { Violations } from "../violations.ts";
 import type { Metric } from "./optimization.ts";
 
 export type MetricEntry = {
@@ -80,45 +79,36 @@ export const metrics: readonly MetricEntry[] = [
   },
 ];
 
-/** What is wrong with metrics over those outputs. None at all is not wrong. */
-export function metricViolations(
-  asked: readonly Metric[],
-  outputs: readonly Field[],
-  path: string,
-): Violation[] {
-  if (asked.length > mostMetrics)
-    return [{ field: path, description: `has more than ${mostMetrics} metrics`, reason: "length" }];
-  return asked.flatMap((metric, index) => violationsOf(metric, outputs, `${path}[${index}]`));
+/** Checks metrics over those outputs. None at all is not wrong. */
+export function checkMetrics(asked: readonly Metric[], outputs: readonly Field[], v: Violations): void {
+  if (asked.length > mostMetrics) v.addHere(`has more than ${mostMetrics} metrics`, "length");
+  else for (const [index, metric] of asked.entries()) checkMetric(metric, outputs, v.at(index));
 }
 
-function violationsOf(
+function checkMetric(
   { name, field, params, weight }: Metric,
   outputs: readonly Field[],
-  path: string,
-): Violation[] {
-  const violations: Violation[] = [];
-  const refuse = (part: string, description: string, reason: string) =>
-    violations.push({ field: `${path}.${part}`, description, reason });
+  v: Violations,
+): void {
   if (!(weight > 0 && weight <= mostWeight))
-    refuse("weight", `must be above 0, and at most ${mostWeight}`, "range");
+    v.add("weight", `must be above 0, and at most ${mostWeight}`, "range");
   const entry = metrics.find((candidate) => candidate.name === name);
   if (!entry) {
     const known = metrics.map((one) => one.name).join(", ");
-    refuse("name", `is no metric; there is ${known}`, name === "" ? "missing" : "unknown");
-    return violations;
+    v.add("name", `is no metric; there is ${known}`, name === "" ? "missing" : "unknown");
+    return;
   }
-  violations.push(...parameterViolations(params, entry.parameters, `${path}.params`));
+  checkParameters(params, entry.parameters, v.at("params"));
   if (name === "judge" && !params.rubric)
-    refuse("params.rubric", "is missing: say what the judge holds an answer against", "missing");
+    v.at("params").add("rubric", "is missing: say what the judge holds an answer against", "missing");
   const looked = field === "" ? outputs : outputs.filter((output) => output.name === field);
   if (looked.length === 0)
-    refuse("field", `is no output; there is ${outputs.map((output) => output.name).join(", ")}`, "unknown");
+    v.add("field", `is no output; there is ${outputs.map((output) => output.name).join(", ")}`, "unknown");
   const unfit = looked.find(({ type }) => !entry.fits(type));
   if (unfit)
-    refuse(
+    v.add(
       "field",
       `can't be looked at by ${name}: ${unfit.name} is of type ${formatType(unfit.type)}`,
       "type",
     );
-  return violations;
 }

@@ -1,8 +1,8 @@
 import type { TokenUsage, Values } from "../execution.ts";
-import type { Violation } from "../faults.ts";
 import type { Labels } from "../labels.ts";
 import type { OptimizationStatus } from "../lifecycle.ts";
 import type { LmSettings } from "../program/program.ts";
+import type { Violations } from "../violations.ts";
 
 /** What a program is given, and what it should make of it. */
 export type Example = { readonly inputs: Values; readonly outputs: Values };
@@ -84,17 +84,13 @@ const usualTimeMs = 300_000;
 const longestTimeMs = 12 * 3_600_000;
 
 /** A budget as a caller sets it, with the usual time where it sets none. */
-export function readBudget(asked: Budget | undefined, path: string, violations: Violation[]): Budget {
+export function readBudget(asked: Budget | undefined, v: Violations): Budget {
   const { timeMs, lmCalls, tokens } = asked ?? { timeMs: 0, lmCalls: 0, tokens: 0 };
-  const refuse = (part: string, description: string) =>
-    violations.push({ field: `${path}.${part}`, description, reason: "range" });
   if (timeMs < 0 || timeMs > longestTimeMs)
-    refuse("time", `must be from 1 to ${longestTimeMs / 1000} seconds`);
-  for (const [part, value] of [
-    ["lm_calls", lmCalls],
-    ["tokens", tokens],
-  ] as const)
-    if (value < 0 || !Number.isSafeInteger(value)) refuse(part, "must be from 0, for no bound, to 2^53-1");
+    v.add("time", `must be from 1 to ${longestTimeMs / 1000} seconds`, "range");
+  for (const [part, value] of Object.entries({ lm_calls: lmCalls, tokens }))
+    if (value < 0 || !Number.isSafeInteger(value))
+      v.add(part, "must be from 0, for no bound, to 2^53-1", "range");
   return { timeMs: timeMs || usualTimeMs, lmCalls, tokens };
 }
 

@@ -1,5 +1,6 @@
 import { type CatalogueEntry, modules } from "../catalogue/modules.ts";
-import { NotEnabled, type Violation } from "../faults.ts";
+import { NotEnabled } from "../faults.ts";
+import { createViolations, type Violations } from "../violations.ts";
 import type { Models } from "./lm.ts";
 import type { Module } from "./program.ts";
 
@@ -26,45 +27,37 @@ export function offeredModules({ generatedCode }: Pick<Offer, "generatedCode">):
     : modules.map((entry) => (entry.runsCode ? { ...entry, refused: switchedOff } : entry));
 }
 
-/** What is wrong with the tools that a module names. */
-export function toolViolations(
+/** Checks the tools that a module names. */
+export function checkTools(
   named: readonly string[],
   entry: CatalogueEntry | undefined,
   { tools: known }: Offer,
-  path: string,
-): Violation[] {
-  if (named.length === 0) return [];
-  if (!entry?.takesTools)
-    return [{ field: `${path}.tools`, description: "are for ReAct", reason: "unknown" }];
-  return named.flatMap((name, index) => {
-    const refuse = (description: string, reason: string) => [
-      { field: `${path}.tools[${index}]`, description, reason },
-    ];
-    if (named.indexOf(name) < index) return refuse("stands there already", "duplicate");
-    if (!known || known.tools.some((tool) => tool.name === name)) return [];
+  v: Violations,
+): void {
+  if (named.length === 0) return;
+  if (!entry?.takesTools) {
+    v.addHere("are for ReAct", "unknown");
+    return;
+  }
+  const there = known?.tools.map(({ name }) => name) ?? [];
+  const unknown = `is no tool; there is ${there.join(", ") || "none"}`;
+  for (const [index, name] of named.entries()) {
+    if (v.isFull) return;
+    if (named.indexOf(name) < index) v.add(index, "stands there already", "duplicate");
+    if (named.indexOf(name) < index || !known || there.includes(name)) continue;
     const [server = ""] = name.split(".");
     if (known.serversAway.includes(server))
-      return refuse(`is of the MCP server ${server}, which can't be reached right now`, "away");
-    return refuse(
-      `is no tool; there is ${known.tools.map((tool) => tool.name).join(", ") || "none"}`,
-      "unknown",
-    );
-  });
+      v.add(index, `is of the MCP server ${server}, which can't be reached right now`, "away");
+    else v.add(index, unknown, "unknown");
+  }
 }
 
 /** Refuses modules that run code where the operator has not switched that on. */
 export function assertEnabled(defined: readonly Module[], { generatedCode }: Offer, path: string): void {
   if (generatedCode) return;
-  const violations = defined.flatMap(({ type }, index) =>
-    modules.some(({ name, runsCode }) => name === type && runsCode)
-      ? [
-          {
-            field: `${path}.modules[${index}].type`,
-            description: `${type} ${switchedOff}`,
-            reason: "not_enabled",
-          },
-        ]
-      : [],
-  );
-  if (violations.length > 0) throw new NotEnabled(violations);
+  const v = createViolations(path);
+  for (const [index, { type }] of defined.entries())
+    if (modules.some(({ name, runsCode }) => name === type && runsCode))
+      v.at("modules", index).add("type", `${type} ${switchedOff}`, "not_enabled");
+  if (v.count > 0) throw new NotEnabled(v.list());
 }

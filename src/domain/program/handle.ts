@@ -1,22 +1,16 @@
-import type { Violation } from "../faults.ts";
 import { isUuid } from "../uuid.ts";
+import type { Violations } from "../violations.ts";
 
 const handles = /^[a-z][a-z0-9-]{0,61}[a-z0-9]$/;
 
 /** True of what could be a program's handle. */
 export const isHandle = (text: string): boolean => handles.test(text) && !isUuid(text);
 
-/** What is wrong with a handle that a caller chose. */
-export function checkHandle(handle: string, field: string): Violation[] {
-  if (isUuid(handle)) return [{ field, description: "must not look like a UUID", reason: "pattern" }];
-  if (handles.test(handle)) return [];
-  return [
-    {
-      field,
-      description: "must be 2 to 63 lower-case letters, digits and hyphens, from a letter on",
-      reason: "pattern",
-    },
-  ];
+/** Checks a handle that a caller chose. */
+export function checkHandle(handle: string, v: Violations): void {
+  if (isUuid(handle)) v.addHere("must not look like a UUID", "pattern");
+  else if (!handles.test(handle))
+    v.addHere("must be 2 to 63 lower-case letters, digits and hyphens, from a letter on", "pattern");
 }
 
 /** A handle made from a name: "Complex QA Program" -> "complex-qa-program". */

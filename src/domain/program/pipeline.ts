@@ -1,11 +1,11 @@
 import { type CatalogueEntry, modules as catalogue } from "../catalogue/modules.ts";
-import { Invalid, type Violation } from "../faults.ts";
-import { maxViolations } from "../json.ts";
+import { checkParameters } from "../catalogue/parameter.ts";
 import { defineSignature } from "../signature/define.ts";
 import { isKeyword } from "../signature/fields.ts";
 import type { Signature } from "../signature/signature.ts";
-import { assertEnabled, type Offer, offeredModules, toolViolations } from "./capabilities.ts";
-import { lmViolations, parameterViolations } from "./lm.ts";
+import { createViolations, type Violations } from "../violations.ts";
+import { assertEnabled, checkTools, type Offer, offeredModules } from "./capabilities.ts";
+import { checkLm } from "./lm.ts";
 import type { Definition, LmSettings, Module, ModuleDraft } from "./program.ts";
 import { type Wired, wireInputs, wireOutputs } from "./wiring.ts";
 import { checkReward, defineWrapped, withDefaults } from "./wrapping.ts";
@@ -28,28 +28,21 @@ export function definePipeline(
   offer: Offer,
   path: string,
 ): Pick<Definition, "modules" | "outputs" | "lm"> {
-  const violations = lmViolations(lm, offer, `${path}.lm`);
-  if (drafts.length > mostModules)
-    violations.push({
-      field: `${path}.modules`,
-      description: `has more than ${mostModules} modules`,
-      reason: "length",
-    });
+  const v = createViolations(path);
+  checkLm(lm, offer, v.at("lm"));
+  if (drafts.length > mostModules) v.add("modules", `has more than ${mostModules} modules`, "length");
 
   const written = drafts.length === 0 ? [predict] : drafts.slice(0, mostModules);
-  const all = nameAll(written, path, violations);
+  const all = nameAll(written, v.at("modules"));
   const earlier: Wired[] = [];
   const modules = written.map((draft, index) => {
-    const where = `${path}.modules[${index}]`;
+    const place = v.at("modules", index);
     const name = all[index] as string;
     const entry = catalogue.find((candidate) => candidate.name === draft.type);
-    checkDraft(draft, entry, offer, where, violations);
+    checkDraft(draft, entry, offer, place);
     const written = draft.signature ?? draft.modules[0]?.signature;
-    const own = written
-      ? attempt(violations, () => defineSignature(written, `${where}.signature`))
-      : signature;
-    const inner =
-      (entry && own && attempt(violations, () => defineWrapped(draft, entry, own, where, violations))) ?? [];
+    const own = written ? place.at("signature").try(() => defineSignature(written, "")) : signature;
+    const inner = entry && own ? defineWrapped(draft, entry, own, place) : [];
     const entries = [
       entry,
       ...inner.map(({ type }) => catalogue.find((candidate) => candidate.name === type)),
@@ -60,18 +53,12 @@ export function definePipeline(
       ...(one?.makes ?? []).map((made) => made.name),
       ...(one?.adds ?? []),
     ]))
-      if ([...wired.takes, ...(own?.outputs ?? [])].some((field) => field.name === taken))
-        violations.push({
-          field: `${where}.signature`,
-          description: `has a field ${JSON.stringify(taken)}, which ${draft.type} has itself`,
-          reason: "duplicate",
-        });
-    const wires = wireInputs(
-      wired,
-      new Map(draft.inputFrom),
-      { signature, earlier, all, path: where },
-      violations,
-    );
+      if ([...wired.takes, ...(own?.outputs ?? [])].some((field) => field.name === taken)) {
+        const description = `has a field ${JSON.stringify(taken)}, which ${draft.type} has itself`;
+        place.add("signature", description, "duplicate");
+      }
+    const sources = { signature, earlier, all };
+    const wires = wireInputs(wired, new Map(draft.inputFrom), sources, place.at("input_from"));
     earlier.push(wired);
     const params = withDefaults(draft.params, entry?.parameters ?? []);
     // Left out where there are none, so that the ids of programs without any stay what they were.
@@ -87,8 +74,8 @@ export function definePipeline(
       ...tools,
     } satisfies Module;
   });
-  const outputs = wireOutputs(signature, earlier, path, violations);
-  if (violations.length > 0) throw new Invalid("PROGRAM_INVALID", violations.slice(0, maxViolations));
+  const outputs = wireOutputs(signature, earlier, v.at("signature", "outputs"));
+  v.throwIfAny("PROGRAM_INVALID");
   assertEnabled(modules, offer, path);
   return { modules, outputs, lm };
 }
@@ -108,33 +95,26 @@ function checkDraft(
   draft: ModuleDraft,
   entry: CatalogueEntry | undefined,
   offer: Offer,
-  path: string,
-  violations: Violation[],
+  v: Violations,
 ): void {
-  const refuse = (part: string, description: string, reason: string) =>
-    violations.push({ field: `${path}.${part}`, description, reason });
   const known = offeredModules(offer)
     .filter(({ refused }) => refused === "")
     .map(({ name }) => name);
   if (!entry)
-    refuse("type", `is no module; there is ${known.join(", ")}`, draft.type === "" ? "missing" : "unknown");
+    v.add("type", `is no module; there is ${known.join(", ")}`, draft.type === "" ? "missing" : "unknown");
   else {
-    violations.push(...parameterViolations(draft.params, entry.parameters, `${path}.params`));
-    checkReward(draft.params, path, violations);
+    checkParameters(draft.params, entry.parameters, v.at("params"));
+    checkReward(draft.params, v.at("params"));
   }
-  violations.push(
-    ...lmViolations(draft.lm, offer, `${path}.lm`),
-    ...toolViolations(draft.tools, entry, offer, path),
-  );
+  checkLm(draft.lm, offer, v.at("lm"));
+  checkTools(draft.tools, entry, offer, v.at("tools"));
 }
 
 /** Each module's name: its own, or one made from its type, "predict", "predict_2". */
-function nameAll(drafts: readonly ModuleDraft[], path: string, violations: Violation[]): string[] {
+function nameAll(drafts: readonly ModuleDraft[], v: Violations): string[] {
   const taken = new Set(drafts.map(({ name }) => name).filter(Boolean));
   const seen = new Set<string>();
   return drafts.map(({ name, type }, index) => {
-    const refuse = (description: string, reason: string) =>
-      violations.push({ field: `${path}.modules[${index}].name`, description, reason });
     if (name === "") {
       const base = type.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toLowerCase() || "module";
       let free = base;
@@ -142,6 +122,7 @@ function nameAll(drafts: readonly ModuleDraft[], path: string, violations: Viola
       taken.add(free);
       return free;
     }
+    const refuse = (description: string, reason: string) => v.at(index).add("name", description, reason);
     if (!names.test(name)) refuse(`must match ${names.source}`, "pattern");
     else if (isKeyword(name) || takenModuleNames.has(name))
       refuse("is a name that Python or DSPy takes for itself", "reserved");
@@ -149,14 +130,4 @@ function nameAll(drafts: readonly ModuleDraft[], path: string, violations: Viola
     seen.add(name);
     return name;
   });
-}
-
-function attempt<T>(violations: Violation[], define: () => T): T | undefined {
-  try {
-    return define();
-  } catch (error) {
-    if (!(error instanceof Invalid)) throw error;
-    violations.push(...error.violations);
-    return undefined;
-  }
 }

@@ -1,6 +1,6 @@
-import type { Violation } from "../faults.ts";
 import type { Field, Signature } from "../signature/signature.ts";
 import { formatType, type Type } from "../signature/type.ts";
+import type { Violations } from "../violations.ts";
 import type { Wire } from "./program.ts";
 
 /** A module as wiring sees it: what it takes, and what it makes. */
@@ -14,19 +14,12 @@ export type Wired = {
 export function wireInputs(
   wired: Wired,
   inputFrom: ReadonlyMap<string, string>,
-  {
-    signature,
-    earlier,
-    all,
-    path,
-  }: { signature: Signature; earlier: readonly Wired[]; all: readonly string[]; path: string },
-  violations: Violation[],
+  { signature, earlier, all }: { signature: Signature; earlier: readonly Wired[]; all: readonly string[] },
+  v: Violations,
 ): Wire[] {
-  const refuse = (input: string, description: string, reason: string) =>
-    violations.push({ field: `${path}.input_from.${input}`, description, reason });
   for (const input of inputFrom.keys())
     if (!wired.takes.some(({ name }) => name === input))
-      refuse(input, "is no input of this module", "unknown");
+      v.add(input, "is no input of this module", "unknown");
 
   return wired.takes.flatMap(({ name: input, type }) => {
     const asked = inputFrom.get(input);
@@ -35,11 +28,11 @@ export function wireInputs(
     if (source === undefined) {
       const [module = ""] = (asked ?? "").split(".");
       if (asked?.includes(".") && all.includes(module))
-        refuse(input, `takes from ${JSON.stringify(module)}, which does not run before it`, "circle");
+        v.add(input, `takes from ${JSON.stringify(module)}, which does not run before it`, "circle");
       else if (asked !== undefined)
-        refuse(input, "names no input of the program and no output of an earlier module", "unknown");
+        v.add(input, "names no input of the program and no output of an earlier module", "unknown");
       else
-        refuse(
+        v.add(
           input,
           `nobody provides ${JSON.stringify(input)}: neither the program's inputs nor an earlier module`,
           "missing",
@@ -47,7 +40,7 @@ export function wireInputs(
       return [];
     }
     if (!fits(source.type, type)) {
-      refuse(input, `is ${formatType(type)}, and what it comes from is ${formatType(source.type)}`, "type");
+      v.add(input, `is ${formatType(type)}, and what it comes from is ${formatType(source.type)}`, "type");
       return [];
     }
     return [{ input, module: source.module, field: source.field }];
@@ -55,27 +48,17 @@ export function wireInputs(
 }
 
 /** Finds which module makes each output of the program: the last one that makes a field of its name. */
-export function wireOutputs(
-  signature: Signature,
-  wired: readonly Wired[],
-  path: string,
-  violations: Violation[],
-): Wire[] {
+export function wireOutputs(signature: Signature, wired: readonly Wired[], v: Violations): Wire[] {
   return signature.outputs.flatMap(({ name, type }, index) => {
-    const field = `${path}.signature.outputs[${index}]`;
     const maker = wired.findLast(({ makes }) => makes.some((made) => made.name === name));
     const made = maker?.makes.find((candidate) => candidate.name === name);
     if (!maker || !made) {
-      violations.push({
-        field,
-        description: `nobody makes ${JSON.stringify(name)}: no module has it among its outputs`,
-        reason: "missing",
-      });
+      v.add(index, `nobody makes ${JSON.stringify(name)}: no module has it among its outputs`, "missing");
       return [];
     }
     if (!fits(made.type, type)) {
       const description = `is ${formatType(type)}, and module ${JSON.stringify(maker.name)} makes ${formatType(made.type)}`;
-      violations.push({ field, description, reason: "type" });
+      v.add(index, description, "type");
       return [];
     }
     return [{ input: name, module: maker.name, field: name }];

@@ -1,9 +1,9 @@
-import { type CatalogueEntry, modules as catalogue, type Parameter } from "../catalogue/modules.ts";
-import type { Violation } from "../faults.ts";
+import { type CatalogueEntry, modules as catalogue } from "../catalogue/modules.ts";
+import { checkParameters, type Parameter } from "../catalogue/parameter.ts";
 import type { Json } from "../json.ts";
 import { defineSignature } from "../signature/define.ts";
 import { type Signature, signatureHash } from "../signature/signature.ts";
-import { parameterViolations } from "./lm.ts";
+import type { Violations } from "../violations.ts";
 import type { Module, ModuleDraft } from "./program.ts";
 
 type Params = { readonly [name: string]: Json };
@@ -13,31 +13,23 @@ export function defineWrapped(
   draft: ModuleDraft,
   entry: CatalogueEntry,
   own: Signature,
-  path: string,
-  violations: Violation[],
+  v: Violations,
 ): Module[] {
-  const refuse = (part: string, description: string, reason: string) =>
-    violations.push({ field: `${path}.${part}`, description, reason });
   if (entry.wraps.length === 0) {
-    if (draft.modules.length > 0) refuse("modules", "are for a module that wraps another", "unknown");
+    if (draft.modules.length > 0) v.add("modules", "are for a module that wraps another", "unknown");
     return [];
   }
   if (draft.modules.length > 1)
-    refuse("modules", "has more than the one module that can be wrapped", "length");
+    v.add("modules", "has more than the one module that can be wrapped", "length");
   const [usual = ""] = entry.wraps;
   const inner = draft.modules[0];
   const type = inner?.type || usual;
   const wrapped = catalogue.find(({ name }) => name === type);
+  const place = v.at("modules", 0);
   if (!wrapped || !entry.wraps.includes(type))
-    refuse(
-      "modules[0].type",
-      `can't be wrapped by ${entry.name}; there is ${entry.wraps.join(", ")}`,
-      "literal",
-    );
-  if (inner) checkInner(inner, own, `${path}.modules[0]`, violations);
-  violations.push(
-    ...parameterViolations(inner?.params ?? {}, wrapped?.parameters ?? [], `${path}.modules[0].params`),
-  );
+    place.add("type", `can't be wrapped by ${entry.name}; there is ${entry.wraps.join(", ")}`, "literal");
+  if (inner) checkInner(inner, own, place);
+  checkParameters(inner?.params ?? {}, wrapped?.parameters ?? [], place.at("params"));
   return [
     {
       name: inner?.name || "wrapped",
@@ -52,29 +44,19 @@ export function defineWrapped(
 }
 
 /** What stands on the module that wraps counts for both. */
-function checkInner(inner: ModuleDraft, own: Signature, path: string, violations: Violation[]): void {
+function checkInner(inner: ModuleDraft, own: Signature, v: Violations): void {
   const parts = {
     lm: Object.keys(inner.lm),
     input_from: inner.inputFrom,
     modules: inner.modules,
     tools: inner.tools,
   };
-  for (const [part, given] of Object.entries(parts))
-    if (given.length > 0)
-      violations.push({
-        field: `${path}.${part}`,
-        description: "belongs to the module that wraps this one",
-        reason: "unknown",
-      });
-  if (
-    inner.signature &&
-    signatureHash(defineSignature(inner.signature, `${path}.signature`)) !== signatureHash(own)
-  )
-    violations.push({
-      field: `${path}.signature`,
-      description: "must be the one of the module that wraps this one",
-      reason: "conflict",
-    });
+  for (const [part, set] of Object.entries(parts))
+    if (set.length > 0) v.add(part, "belongs to the module that wraps this one", "unknown");
+  const { signature } = inner;
+  const defined = signature && v.at("signature").try(() => defineSignature(signature, ""));
+  if (defined && signatureHash(defined) !== signatureHash(own))
+    v.add("signature", "must be the one of the module that wraps this one", "conflict");
 }
 
 /** The parameters with the defaults of those that were left out. */
@@ -86,18 +68,8 @@ export function withDefaults(params: Params, known: readonly Parameter[]): Param
 }
 
 /** A rubric and its judge go together. */
-export function checkReward(
-  { reward_fn: reward, rubric }: Params,
-  path: string,
-  violations: Violation[],
-): void {
-  const field = `${path}.params.rubric`;
+export function checkReward({ reward_fn: reward, rubric }: Params, v: Violations): void {
   if (reward === "judge" && !rubric)
-    violations.push({
-      field,
-      description: "is missing: say what the judge holds an answer against",
-      reason: "missing",
-    });
-  if (reward !== "judge" && rubric !== undefined)
-    violations.push({ field, description: "is for reward_fn judge", reason: "unknown" });
+    v.add("rubric", "is missing: say what the judge holds an answer against", "missing");
+  if (reward !== "judge" && rubric !== undefined) v.add("rubric", "is for reward_fn judge", "unknown");
 }

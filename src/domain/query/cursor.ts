@@ -34,5 +34,5 @@ export function readCursor(token: string): Cursor {
 /** Thrown where a resume_token is none. */
 export function cursorFault(): Invalid {
   const description = "is none: send the one that came with the last event, or none to watch from now on";
-  return new Invalid("REQUEST_INVALID", [{ field: "resume_token", description, reason: "resume_token" }]);
+  return Invalid.at("REQUEST_INVALID", "resume_token", description, "resume_token");
 }

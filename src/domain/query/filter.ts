@@ -183,7 +183,10 @@ function position(text: string, at: number): number {
 
 /** What is wrong with a filter, and where. */
 export function filterFault(text: string, at: number, description: string): Invalid {
-  return new Invalid("FILTER_INVALID", [
-    { field: "filter", description: `at position ${position(text, at)}: ${description}`, reason: "filter" },
-  ]);
+  return Invalid.at(
+    "FILTER_INVALID",
+    "filter",
+    `at position ${position(text, at)}: ${description}`,
+    "filter",
+  );
 }

@@ -40,10 +40,7 @@ export function readListing(
   key: KeyField = "id",
 ): { listing: Listing; query: readonly unknown[] } {
   const { filter, orderBy, skip, distinctOn = [] } = asked;
-  if (skip < 0)
-    throw new Invalid("REQUEST_INVALID", [
-      { field: "skip", description: "must not be negative", reason: "range" },
-    ]);
+  if (skip < 0) throw Invalid.at("REQUEST_INVALID", "skip", "must not be negative", "range");
   const where = readCondition(filter, fields);
   const distinct = readTargets(distinctOn, fields, "distinct_on");
   const order = endInKey(readOrder(orderBy, fields), { field: key, kind: fields[key] as Kind, path: [] });

@@ -47,7 +47,7 @@ export function readTargets(names: readonly string[], fields: Fields, field: str
 
 const key = ({ field, path }: Target) => [field, ...path].join(".");
 const refusal = (field: string, description: string) =>
-  new Invalid("REQUEST_INVALID", [{ field, description, reason: "order" }]);
+  Invalid.at("REQUEST_INVALID", field, description, "order");
 const blanks = (text: string, at: number) => /^\s*/.exec(text.slice(at))?.[0].length ?? 0;
 
 function checkText(text: string, field: string): void {

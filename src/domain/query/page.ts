@@ -15,10 +15,7 @@ export const pageBytes = 3 * 2 ** 20;
 
 /** Reads a page as a caller asked for it. A token holds only for the query that made it, which knows its rows by so many keys. */
 export function readPage({ pageSize, pageToken }: AskedPage, query: readonly unknown[], keys: number): Page {
-  if (pageSize < 0)
-    throw new Invalid("REQUEST_INVALID", [
-      { field: "page_size", description: "must not be negative", reason: "range" },
-    ]);
+  if (pageSize < 0) throw Invalid.at("REQUEST_INVALID", "page_size", "must not be negative", "range");
   const limit = Math.min(pageSize || usual, most);
   if (pageToken === "") return { limit };
   const [hash, ...after] = decode(pageToken);
@@ -29,7 +26,7 @@ export function readPage({ pageSize, pageToken }: AskedPage, query: readonly unk
 /** Thrown where a page_token is none, or another query's. */
 export function tokenFault(): Invalid {
   const description = "is none of this query's: send the token of the page before, and the same query";
-  return new Invalid("PAGE_TOKEN_INVALID", [{ field: "page_token", description, reason: "page_token" }]);
+  return Invalid.at("PAGE_TOKEN_INVALID", "page_token", description, "page_token");
 }
 
 /** A row that was found, with its keys in the order that was asked for. */

@@ -1,5 +1,6 @@
-import { Invalid, type Violation } from "../faults.ts";
-import { maxViolations, textFault } from "../json.ts";
+import { Invalid } from "../faults.ts";
+import { textFault } from "../json.ts";
+import { createViolations, type Violations } from "../violations.ts";
 import { defineField, isKeyword } from "./fields.ts";
 import {
   type Field,
@@ -18,39 +19,35 @@ const longestInstructions = 100_000;
 
 /** Reads a signature as a caller wrote it; refuses with everything that is wrong, each fault under the path. */
 export function defineSignature(draft: SignatureDraft, path: string): Signature {
-  const violations: Violation[] = [];
-  const refuse = (part: string, description: string, reason: string) =>
-    violations.push({ field: `${path}.${part}`, description, reason });
-  const written = draft.inputs.length + draft.outputs.length > 0;
+  const v = createViolations(path);
+  const isWritten = draft.inputs.length + draft.outputs.length > 0;
   const { inputs, outputs } =
-    written || draft.text === ""
+    isWritten || draft.text === ""
       ? draft
-      : readSignatureText(draft.text, (why) => refuse("text", why, "text"));
+      : readSignatureText(draft.text, (why) => v.add("text", why, "text"));
 
   if (draft.name !== "" && !isSignatureName(draft.name))
-    refuse("name", "must be a Python class name", "pattern");
+    v.add("name", "must be a Python class name", "pattern");
   const fault = textFault(draft.instructions);
-  if (fault) refuse("instructions", fault, "text");
+  if (fault) v.add("instructions", fault, "text");
   if (draft.instructions.length > longestInstructions)
-    refuse("instructions", `is longer than ${longestInstructions} characters`, "length");
-  const isRead = violations.length === 0;
-  if (isRead && inputs.length === 0) refuse("inputs", "needs a field at least", "missing");
-  if (isRead && outputs.length === 0) refuse("outputs", "needs a field at least", "missing");
+    v.add("instructions", `is longer than ${longestInstructions} characters`, "length");
+  const isRead = v.count === 0;
+  if (isRead && inputs.length === 0) v.add("inputs", "needs a field at least", "missing");
+  if (isRead && outputs.length === 0) v.add("outputs", "needs a field at least", "missing");
   if (inputs.length + outputs.length > mostFields)
-    refuse("inputs", `has more than ${mostFields} fields with its outputs`, "length");
+    v.add("inputs", `has more than ${mostFields} fields with its outputs`, "length");
 
-  const fromText = !written && draft.text !== "";
+  const isFromText = !isWritten && draft.text !== "";
   const read = (drafts: readonly FieldDraft[], side: "inputs" | "outputs") =>
     drafts.slice(0, mostFields).map((field, index) => {
-      const found: Violation[] = [];
-      const defined = defineField(field, `${path}.${side}[${index}]`, side === "inputs", found);
+      const found = createViolations();
+      const defined = defineField(field, side === "inputs", found);
+      const [first] = found.list();
       // A text has no fields of the caller's to point at.
-      const told = found.map((v) => ({
-        ...v,
-        field: `${path}.text`,
-        description: `field ${JSON.stringify(field.name)}: ${v.description}`,
-      }));
-      violations.push(...(fromText ? told.slice(0, 1) : found));
+      if (!isFromText) v.at(side, index).take(found.list());
+      else if (first)
+        v.add("text", `field ${JSON.stringify(field.name)}: ${first.description}`, first.reason);
       return defined;
     });
   const signature = {
@@ -59,15 +56,15 @@ export function defineSignature(draft: SignatureDraft, path: string): Signature 
     inputs: read(inputs, "inputs"),
     outputs: read(outputs, "outputs"),
   };
-  checkUnique(signature, path, fromText, violations);
+  checkUnique(signature, isFromText, v);
   // What was read has both, and may be sent back.
-  if (written && draft.text !== "" && violations.length === 0 && !saysTheSame(draft.text, signature))
-    refuse(
+  if (isWritten && draft.text !== "" && v.count === 0 && !saysTheSame(draft.text, signature))
+    v.add(
       "text",
       `says something else than the inputs and outputs beside it, which are ${formatSignatureText(signature)}`,
       "conflict",
     );
-  if (violations.length > 0) throw new Invalid("SIGNATURE_INVALID", violations.slice(0, maxViolations));
+  v.throwIfAny("SIGNATURE_INVALID");
   return signature.name === "" ? { ...signature, name: derivedName(signature) } : signature;
 }
 
@@ -82,25 +79,18 @@ function saysTheSame(text: string, signature: Signature): boolean {
 }
 
 /** Over inputs and outputs together, also as protobuf writes names in JSON: foo_bar and fooBar are one. */
-function checkUnique(
-  { inputs, outputs }: Signature,
-  path: string,
-  fromText: boolean,
-  violations: Violation[],
-): void {
+function checkUnique({ inputs, outputs }: Signature, isFromText: boolean, v: Violations): void {
   const seen = new Map<string, string>();
   for (const [side, fields] of Object.entries({ inputs, outputs })) {
     for (const [index, { name }] of fields.entries()) {
       const jsonName = name.replace(/_+([A-Za-z0-9]|$)/g, (_, next: string) => next.toUpperCase());
       const earlier = seen.get(jsonName);
-      const field = fromText ? `${path}.text` : `${path}.${side}[${index}].name`;
       if (earlier === undefined) seen.set(jsonName, name);
-      else
-        violations.push({
-          field,
-          description: `${JSON.stringify(name)} is the same name as ${JSON.stringify(earlier)} before it`,
-          reason: "duplicate",
-        });
+      else {
+        const place = isFromText ? v.at("text") : v.at(side, index, "name");
+        const description = `${JSON.stringify(name)} is the same name as ${JSON.stringify(earlier)} before it`;
+        place.addHere(description, "duplicate");
+      }
     }
   }
 }

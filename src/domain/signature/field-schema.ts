@@ -1,5 +1,5 @@
-import { type AnySchema, array, mixed, ValidationError } from "yup";
-import { pathTo } from "../json.ts";
+import { type AnySchema, mixed, ValidationError } from "yup";
+import { maxViolations, pathTo, pathUnder } from "../violations.ts";
 import { compilePattern } from "./pattern.ts";
 import type { Constraints, Field } from "./signature.ts";
 import type { Type } from "./type.ts";
@@ -43,11 +43,7 @@ function typeSchema(type: Type): AnySchema {
     case "optional":
       return typeSchema(type.of).nullable().default(null);
     case "list":
-      return array()
-        .of(typeSchema(type.element))
-        .typeError("must be a list")
-        .defined("is missing")
-        .nonNullable("must be a list, not null");
+      return listSchema(type);
     case "dict":
       return dictSchema(type);
   }
@@ -84,41 +80,53 @@ function booleanOf(value: unknown): unknown {
   return typeof value === "string" && /^(true|false)$/i.test(value) ? value.toLowerCase() === "true" : value;
 }
 
+/** By hand: yup's array fails with a stack overflow if 130,000 elements are wrong. */
+function listSchema({ element }: Type & { kind: "list" }): AnySchema {
+  const member = typeSchema(element);
+  const cast = (list: unknown) =>
+    Array.isArray(list) ? list.map((part) => member.cast(part, { assert: false })) : list;
+
+  return scalar("a list", cast, Array.isArray).test({
+    name: "members",
+    test(list, context) {
+      if (!Array.isArray(list)) return true;
+      const errors: ValidationError[] = [];
+      for (const [index, part] of list.entries()) {
+        if (errors.length >= maxViolations) break;
+        errors.push(...errorsOf(member, part, () => pathTo(context.path, index)));
+      }
+      return errors.length === 0 || new ValidationError(errors, list, context.path, "members", true);
+    },
+  });
+}
+
 /** By hand: yup's lazy turns the order of keys around, and loses "__proto__". */
 function dictSchema({ key, value }: Type & { kind: "dict" }): AnySchema {
   const member = typeSchema(value);
   const isDict = (dict: unknown): dict is Record<string, unknown> =>
     typeof dict === "object" && dict !== null && !Array.isArray(dict);
-  const castMembers = (dict: unknown) =>
+  const cast = (dict: unknown) =>
     isDict(dict)
       ? Object.fromEntries(
           Object.entries(dict).map(([name, part]) => [name, member.cast(part, { assert: false })]),
         )
       : dict;
 
-  const dict = scalar("an object", castMembers, isDict);
-  return dict.test({
+  return scalar("an object", cast, isDict).test({
     name: "members",
-    test(members, context) {
-      if (!isDict(members)) return true;
-      const errors = Object.entries(members).flatMap(([name, part]) => [
-        ...(key === "int" && !isWholeKey(name)
-          ? [
-              new ValidationError(
-                "the key must be a whole number in plain digits",
-                name,
-                pathTo(context.path, name),
-                "key",
-                true,
-              ),
-            ]
-          : []),
-        ...errorsOf(
-          () => member.validateSync(part, { strict: true, abortEarly: false, disableStackTrace: true }),
-          pathTo(context.path, name),
-        ),
-      ]);
-      return errors.length === 0 || new ValidationError(errors, members, context.path, "members", true);
+    test(dict, context) {
+      if (!isDict(dict)) return true;
+      const errors: ValidationError[] = [];
+      for (const [name, part] of Object.entries(dict)) {
+        if (errors.length >= maxViolations) break;
+        const path = () => pathTo(context.path, name);
+        if (key === "int" && !isWholeKey(name)) {
+          const message = "the key must be a whole number in plain digits";
+          errors.push(new ValidationError(message, name, path(), "key", true));
+        }
+        errors.push(...errorsOf(member, part, path));
+      }
+      return errors.length === 0 || new ValidationError(errors, dict, context.path, "members", true);
     },
   });
 }
@@ -128,18 +136,18 @@ function isWholeKey(key: string): boolean {
   return /^(0|-?[1-9]\d*)$/.test(key) && Number.isSafeInteger(Number(key));
 }
 
-/** The errors of a validation of a part, with the part's path before their own. */
-function errorsOf(validate: () => unknown, path: string): ValidationError[] {
+/** The errors of a list's element or a dict's member, each with the path from the root. */
+function errorsOf(member: AnySchema, part: unknown, path: () => string): ValidationError[] {
   try {
-    validate();
+    member.validateSync(part, { strict: true, abortEarly: false, disableStackTrace: true });
     return [];
   } catch (error) {
     if (!(error instanceof ValidationError)) throw error;
     const leaves = error.inner.length > 0 ? error.inner : [error];
-    return leaves.map(({ message, value, path: inner = "", type }) => {
-      const whole = inner === "" || inner.startsWith("[") ? `${path}${inner}` : `${path}.${inner}`;
-      return new ValidationError(message, value, whole, type, true);
-    });
+    return leaves.map(
+      ({ message, value, path: inner = "", type }) =>
+        new ValidationError(message, value, pathUnder(path(), inner), type, true),
+    );
   }
 }
 

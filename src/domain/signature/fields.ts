@@ -1,5 +1,5 @@
-import type { Violation } from "../faults.ts";
-import { checkJson, pathTo, textFault } from "../json.ts";
+import { checkJson, textFault } from "../json.ts";
+import type { Violations } from "../violations.ts";
 import { compilePattern } from "./pattern.ts";
 import { compileSchema } from "./schema.ts";
 import type { Constraints, Field, FieldDraft } from "./signature.ts";
@@ -46,29 +46,20 @@ const otherConstraints = new Set(["multiple_of"]);
 /** True of a word that Python keeps for itself. */
 export const isKeyword = (name: string): boolean => pythonKeywords.has(name);
 
-/** Reads a field as a caller wrote it; what is wrong goes to violations, with its path. */
-export function defineField(
-  draft: FieldDraft,
-  path: string,
-  isInput: boolean,
-  violations: Violation[],
-): Field {
-  const refuse = (part: string, description: string, reason: string) =>
-    violations.push({ field: part === "" ? path : `${path}.${part}`, description, reason });
+/** Reads a field as a caller wrote it. */
+export function defineField(draft: FieldDraft, isInput: boolean, v: Violations): Field {
   const { name, description, constraints, defaultValue } = draft;
-
-  if (!names.test(name)) refuse("name", `must match ${names.source}`, name === "" ? "missing" : "pattern");
-  else if (isKeyword(name)) refuse("name", "is a keyword of Python", "reserved");
-  else if (takenNames.has(name)) refuse("name", "is a name that DSPy takes for itself", "reserved");
+  if (!names.test(name)) v.add("name", `must match ${names.source}`, name === "" ? "missing" : "pattern");
+  else if (isKeyword(name)) v.add("name", "is a keyword of Python", "reserved");
+  else if (takenNames.has(name)) v.add("name", "is a name that DSPy takes for itself", "reserved");
   const fault = textFault(description);
-  if (fault) refuse("description", fault, "text");
+  if (fault) v.add("description", fault, "text");
   if (description.length > longestDescription)
-    refuse("description", `is longer than ${longestDescription} characters`, "length");
+    v.add("description", `is longer than ${longestDescription} characters`, "length");
 
-  const type = readType(draft.type, (why) => refuse("type", why, "type"));
-  const before = violations.length;
-  if (type)
-    checkConstraints(type, constraints, (part, why) => refuse(`constraints.${part}`, why, "constraint"));
+  const type = readType(draft.type, (why) => v.add("type", why, "type"));
+  const before = v.count;
+  if (type) checkConstraints(type, constraints, v.at("constraints"));
   const field: Field = {
     name,
     type: type ?? { kind: "str" },
@@ -76,9 +67,9 @@ export function defineField(
     constraints,
     ...(defaultValue !== undefined && { defaultValue }),
   };
-  if (defaultValue !== undefined && !isInput) refuse("default_value", "is for inputs alone", "unknown");
-  else if (defaultValue !== undefined && type && violations.length === before)
-    checkDefault(field, path, violations);
+  if (defaultValue !== undefined && !isInput) v.add("default_value", "is for inputs alone", "unknown");
+  else if (defaultValue !== undefined && type && v.count === before)
+    checkDefault(field, v.at("default_value"));
   return field;
 }
 
@@ -95,11 +86,8 @@ function readType(notation: string, refuse: (why: string) => void): Type | undef
 }
 
 /** Which constraints a type knows; an Optional knows what it is an Optional of knows. */
-function checkConstraints(
-  type: Type,
-  constraints: Constraints,
-  refuse: (part: string, why: string) => void,
-): void {
+function checkConstraints(type: Type, constraints: Constraints, v: Violations): void {
+  const refuse = (part: string, why: string) => v.add(part, why, "constraint");
   const { kind } = type.kind === "optional" ? type.of : type;
   const isNumber = kind === "int" || kind === "float";
   const hasLength = kind === "str" || kind === "list" || kind === "dict";
@@ -126,9 +114,9 @@ function checkConstraints(
   }
   for (const [name, value] of Object.entries(other ?? {})) {
     if (!otherConstraints.has(name))
-      refuse(pathTo("other", name), `is not known; there is ${[...otherConstraints].join(", ")}`);
+      v.at("other").add(name, `is not known; there is ${[...otherConstraints].join(", ")}`, "constraint");
     else if (!isNumber || typeof value !== "number" || !(value > 0))
-      refuse(`other.${name}`, "must be a number above 0, and is for int and float");
+      v.at("other").add(name, "must be a number above 0, and is for int and float", "constraint");
   }
 }
 
@@ -136,13 +124,14 @@ function given(parts: Record<string, unknown>): string[] {
   return Object.keys(parts).filter((part) => parts[part] !== undefined);
 }
 
-function checkDefault(field: Field, path: string, violations: Violation[]): void {
+function checkDefault(field: Field, v: Violations): void {
   const { defaultValue, ...bare } = field;
-  const unsound = checkJson(defaultValue, `${path}.default_value`);
-  violations.push(...unsound);
-  if (unsound.length > 0 || defaultValue === undefined) return;
+  const before = v.count;
+  checkJson(defaultValue, v);
+  if (v.count > before || defaultValue === undefined) return;
   const checked = compileSchema([bare]).validate({ [field.name]: defaultValue });
   if (checked.ok) return;
-  for (const { field: where, ...rest } of checked.violations)
-    violations.push({ ...rest, field: `${path}.default_value${where.slice(field.name.length)}` });
+  v.take(
+    checked.violations.map(({ field: path, ...rest }) => ({ ...rest, field: path.slice(field.name.length) })),
+  );
 }

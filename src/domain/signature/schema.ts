@@ -1,6 +1,7 @@
 import { object, ValidationError } from "yup";
 import type { Violation } from "../faults.ts";
-import { checkJson, type Json, maxViolations, pathTo } from "../json.ts";
+import { checkJson, type Json } from "../json.ts";
+import { createViolations, maxViolations } from "../violations.ts";
 import { fieldSchema } from "./field-schema.ts";
 import { type Field, type Signature, signatureHash } from "./signature.ts";
 
@@ -34,30 +35,27 @@ export function compileSchema(fields: readonly Field[]): Schema {
 
   return {
     validate(values) {
-      const unknown = Object.keys(values)
-        .filter((name) => !names.has(name))
-        .map((name) => ({
-          field: pathTo("", name),
-          description: "is no field of the signature",
-          reason: "unknown",
-        }));
-      const unsound = checkJson(values, "");
+      const v = createViolations();
       // Without a prototype, else a field called "constructor" would be there when it is not.
-      const known = Object.assign(
-        Object.create(null),
-        Object.fromEntries(Object.entries(values).filter(([name]) => names.has(name))),
-      );
+      const known = Object.create(null);
+      for (const [name, value] of Object.entries(values))
+        if (names.has(name)) known[name] = value;
+        else v.add(name, "is no field of the signature", "unknown");
+      checkJson(values, v);
       try {
         const checked = schema.validateSync(known, { abortEarly: false, disableStackTrace: true }) as Values;
-        if (unknown.length + unsound.length === 0) return { ok: true, values: inOrder(checked) };
-        return { ok: false, violations: onePerPath([...unknown, ...unsound]) };
+        if (v.count === 0) return { ok: true, values: inOrder(checked) };
       } catch (error) {
         if (!(error instanceof ValidationError)) throw error;
-        const found = violationsOf(error).map((violation) =>
-          names.has(violation.field) && !(violation.field in known) ? missing(violation) : violation,
-        );
-        return { ok: false, violations: onePerPath([...unknown, ...unsound, ...found]) };
+        const told = new Set(v.list().map(({ field }) => field));
+        for (const violation of violationsOf(error)) {
+          const { field } = violation;
+          if (told.has(field)) continue;
+          told.add(field);
+          v.take([names.has(field) && !(field in known) ? missing(violation) : violation]);
+        }
       }
+      return { ok: false, violations: v.list() };
     },
   };
 }
@@ -111,17 +109,12 @@ const missing = ({ field }: Violation): Violation => ({
   reason: "missing",
 });
 
+/** The first violations of a validation, as many as are told. */
 function violationsOf(error: ValidationError): Violation[] {
   const leaves = error.inner.length > 0 ? error.inner : [error];
-  return leaves.map(({ path = "", type = "", message }) => ({
+  return leaves.slice(0, maxViolations).map(({ path = "", type = "", message }) => ({
     field: path,
     description: message,
     reason: reasons[type] ?? type,
   }));
-}
-
-function onePerPath(violations: readonly Violation[]): Violation[] {
-  const first = new Map<string, Violation>();
-  for (const violation of violations) if (!first.has(violation.field)) first.set(violation.field, violation);
-  return [...first.values()].slice(0, maxViolations);
 }

@@ -105,9 +105,7 @@ export function usageOf(usage: TokenUsageMessage | undefined): TokenUsage {
   for (const [name, count] of Object.entries(counts))
     if (count < 0n || count > BigInt(Number.MAX_SAFE_INTEGER)) {
       const field = `token_usage.${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
-      throw new Invalid("REQUEST_INVALID", [
-        { field, description: "must be from 0 to 2^53-1", reason: "range" },
-      ]);
+      throw Invalid.at("REQUEST_INVALID", field, "must be from 0 to 2^53-1", "range");
     }
   return {
     inputTokens: Number(inputTokens),

@@ -1,9 +1,10 @@
 import test from "ava";
 import type { Json } from "../../../src/domain/json.ts";
-import { metrics, metricViolations } from "../../../src/domain/optimization/metrics.ts";
+import { checkMetrics, metrics } from "../../../src/domain/optimization/metrics.ts";
 import type { Metric } from "../../../src/domain/optimization/optimization.ts";
 import type { Field } from "../../../src/domain/signature/signature.ts";
 import { parseType } from "../../../src/domain/signature/type.ts";
+import { found } from "../_refused.ts";
 
 const field = (name: string, type: string): Field => ({
   name,
@@ -23,8 +24,7 @@ const metric = (name: string, field = "", params: Record<string, Json> = {}, wei
   params,
   weight,
 });
-const faults = (...asked: Metric[]) =>
-  metricViolations(asked, outputs, "metrics").map(({ field, reason }) => `${field}: ${reason}`);
+const faults = (...asked: Metric[]) => found((v) => checkMetrics(asked, outputs, v.at("metrics")));
 
 test("every metric looks at the outputs that it fits", (t) => {
   const fitting = Object.fromEntries(

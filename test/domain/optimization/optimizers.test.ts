@@ -1,14 +1,13 @@
 import test from "ava";
 import { type OptimizerEntry, optimizers } from "../../../src/domain/catalogue/optimizers.ts";
 import type { Json } from "../../../src/domain/json.ts";
-import { configViolations } from "../../../src/domain/optimization/config.ts";
+import { checkConfig } from "../../../src/domain/optimization/config.ts";
 import { parseType } from "../../../src/domain/signature/type.ts";
+import { found } from "../_refused.ts";
 
 const find = (name: string) => optimizers.find((entry) => entry.name === name) as OptimizerEntry;
 const faults = (name: string, config: Record<string, Json>, trainsetSize = 50) =>
-  configViolations(find(name), config, trainsetSize, "config").map(
-    ({ field, reason }) => `${field}: ${reason}`,
-  );
+  found((v) => checkConfig(find(name), config, trainsetSize, v.at("config")));
 const together = (optimizers: Json, strategy: Json = "p", more = {}) => ({ optimizers, strategy, ...more });
 
 for (const { name, parameters, refused } of optimizers)

@@ -299,3 +299,17 @@ for (const [type, values] of Object.entries(likely))
     );
     t.pass();
   });
+
+test("100 violations are told of 300,000 wrong keys", (t) => {
+  const values = Object.fromEntries(Array.from({ length: 300_000 }, (_, n) => [`k${n}`, "x"]));
+  const unknown = compileSchema([fieldOf("str")]).validate({ ...values, x: "" });
+  t.is(unknown.ok ? 0 : unknown.violations.length, 100);
+  const members = compileSchema([fieldOf("dict[str, int]")]).validate({ x: values });
+  t.is(members.ok ? 0 : members.violations.length, 100);
+});
+
+test("100 violations are told of 300,000 wrong elements", (t) => {
+  const x = Array.from({ length: 300_000 }, () => "x");
+  const checked = compileSchema([fieldOf("list[int]")]).validate({ x });
+  t.is(checked.ok ? 0 : checked.violations.length, 100);
+});
