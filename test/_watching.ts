@@ -18,7 +18,7 @@ export async function startTwo(file: Teardown, schema: string): Promise<TwoGatew
 const statuses = Object.fromEntries(Object.entries(ExecutionStatus).map(([name, value]) => [value, name]));
 type Asked = { filter?: string; resumeToken?: string; view?: ExecutionView };
 
-/** Watches until the test is over, once the watch stands. */
+/** Watches until the test ends; resolves once the watch has its first event. */
 export async function watch(t: Teardown, { executions }: Gateway, asked: Asked = {}) {
   const leave = new AbortController();
   t.teardown(() => leave.abort());
@@ -34,8 +34,8 @@ export async function watch(t: Teardown, { executions }: Gateway, asked: Asked =
     });
   await until(() => events.length > 0 || isOver);
   if (events.length === 0) await ended;
-  /** What was told of executions, heartbeats left out. */
-  const told = () =>
+  /** The changes seen so far, without heartbeats. */
+  const seen = () =>
     events.flatMap(({ event }) =>
       event.case === "execution"
         ? [`${event.value.id} ${statuses[event.value.status]}`]
@@ -43,10 +43,10 @@ export async function watch(t: Teardown, { executions }: Gateway, asked: Asked =
           ? [`${event.value} deleted`]
           : [],
     );
-  return { events, told, ended, leave: () => leave.abort() };
+  return { events, seen, ended, leave: () => leave.abort() };
 }
 
-/** A program of the test's own, so that no other's executions come in between. */
+/** A program for one test, so that the executions of other tests do not match its filter. */
 export async function createProgram(
   { one }: Pick<TwoGateways, "one">,
   name: string,

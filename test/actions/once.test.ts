@@ -3,7 +3,7 @@ import { once } from "../../src/actions/once.ts";
 
 const key = { method: "create", id: "0192f0c1-2345-7890-8abc-def012345678", hash: "a" };
 
-test("a call without a request_id makes its thing and looks nothing up", async (t) => {
+test("a call without a request_id looks nothing up", async (t) => {
   const find = async () => t.fail() as never;
   t.deepEqual(await once(null, find, async () => ({ name: "made" })), { name: "made" });
 });
@@ -20,7 +20,7 @@ test("a repeated request_id gets what the first call made", async (t) => {
   );
 });
 
-test("a request_id with another request is refused", async (t) => {
+test("refuses a request_id that belongs to another request", async (t) => {
   const found = { name: "first", hash: "b" };
   const error = await t.throwsAsync(
     once<{ name: string }>(
@@ -32,7 +32,7 @@ test("a request_id with another request is refused", async (t) => {
   t.like(error, { reason: "REQUEST_ID_REUSED" });
 });
 
-test("of two calls at once with a request_id, the slower gets what the faster one made", async (t) => {
+test("of two calls at once with one request_id, the slower one gets what the faster one made", async (t) => {
   const rows: { name: string; hash: string }[] = [];
   const call = (name: string) =>
     once<{ name: string }>(

@@ -20,7 +20,7 @@ test.before(async (t) => {
   t.context = { gateway, env: { ...env, ...schema } };
 });
 
-/** Reads page after page. */
+/** Reads all pages. */
 async function readAll<Row>(
   read: (pageToken: string) => Promise<{ rows: readonly Row[]; nextPageToken: string }>,
 ): Promise<Row[][]> {
@@ -34,7 +34,7 @@ async function readAll<Row>(
   return pages;
 }
 
-test("a page's token is its own query's alone", async (t) => {
+test("a page token fits only its own query", async (t) => {
   const { gateway } = t.context;
   const { executions } = gateway;
   const programId = await createProgram(gateway, "Tokens");
@@ -60,7 +60,7 @@ test("a page's token is its own query's alone", async (t) => {
   });
 });
 
-test("a page's token holds after the gateway has started again, and at another one", async (t) => {
+test("a page token is valid after a restart and on another gateway", async (t) => {
   const { gateway, env } = t.context;
   const programId = await createProgram(gateway, "Restarted");
   const ids: string[] = [];
@@ -80,7 +80,7 @@ test("a page's token holds after the gateway has started again, and at another o
   }
 });
 
-test("no row comes twice or is left out while others are being added, however many read", async (t) => {
+test("no row is repeated or left out while rows are added and many callers read", async (t) => {
   const { gateway } = t.context;
   const programId = await createProgram(gateway, "Paged");
   const ids: string[] = [];
@@ -102,7 +102,7 @@ test("no row comes twice or is left out while others are being added, however ma
       });
       seen.push(...page.executions.map(({ id }) => id));
       pageToken = page.nextPageToken;
-      // Oldest first, there would be no end while rows are being added.
+      // Oldest first, reading would never end while rows are added.
     } while (pageToken !== "" && !(orderBy === "created_at" && seen.length > 100));
     t.is(new Set(seen).size, seen.length, orderBy);
     t.deepEqual(
@@ -116,7 +116,7 @@ test("no row comes twice or is left out while others are being added, however ma
   await adding;
 });
 
-test("a page ends before it grows too large for a client", async (t) => {
+test("a page ends before it exceeds the message limit of clients", async (t) => {
   const { gateway } = t.context;
   const programId = await createProgram(gateway, "Large");
   for (let left = 12; left > 0; left--)
@@ -135,7 +135,7 @@ test("a page ends before it grows too large for a client", async (t) => {
   t.deepEqual(sizes, [4, 4, 4]);
 });
 
-test("a page is followed by the next one also where its values are longer in the database than in a message", async (t) => {
+test("a page is followed by the next one even if its values are longer in the database than in a message", async (t) => {
   const { gateway } = t.context;
   const programId = await createProgram(gateway, "Escaped");
   const ids: string[] = [];
@@ -151,10 +151,10 @@ test("a page is followed by the next one also where its values are longer in the
 
 const mostBytes = 3 * 2 ** 20;
 
-test("signatures, programs and revisions come in pages that a gRPC client takes", async (t) => {
+test("pages of signatures, programs and revisions fit the message limit of gRPC clients", async (t) => {
   t.timeout(120_000);
   const { programs, signatures } = t.context.gateway;
-  // Their types are told twice in a message: as fields, and in the signature's text.
+  // A message has each type twice: in the fields and in the text of the signature.
   const signature = (name: string) => ({
     name,
     inputs: [{ name: "question", type: "str" }],

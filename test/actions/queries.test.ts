@@ -49,7 +49,7 @@ const filters: readonly [filter: string, questions: string[]][] = [
 ];
 
 for (const [filter, questions] of filters)
-  test(`executions where ${filter || "nothing is asked"}`, async ({
+  test(`finds the executions that match ${filter || "no filter"}`, async ({
     context: { gateway, programId },
     is,
     deepEqual,
@@ -64,7 +64,7 @@ for (const [filter, questions] of filters)
     is(totalSize, questions.length);
   });
 
-test("what a module made on the way to the outputs is found in the steps", async (t) => {
+test("the outputs of inner modules are found in the steps", async (t) => {
   const { gateway, model } = t.context;
   model.script({ fields: { reasoning: "Dark clouds over Ulm.", answer: "rain" } });
   const modules = [{ type: "ChainOfThought" }];
@@ -84,7 +84,7 @@ test("what a module made on the way to the outputs is found in the steps", async
   t.deepEqual(await found('steps.outputs.reasoning : "sun" OR steps.raw_answer:*'), []);
 });
 
-test("a filter that is none is refused with the place, in every list", async (t) => {
+test("every list refuses an invalid filter with the position of the error", async (t) => {
   const { signatures, programs, executions } = t.context.gateway;
   const filter = "created_at > yesterday";
   for (const call of [
@@ -104,7 +104,7 @@ test("a filter that is none is refused with the place, in every list", async (t)
   );
 });
 
-test("lists are sorted, skipped in and made distinct as they are asked to be", async (t) => {
+test("lists support order_by, skip and distinct", async (t) => {
   const { executions } = t.context.gateway;
   const filter = `program_id = ${t.context.programId}`;
   const questions = async (asked: { orderBy?: string; skip?: number; distinctOn?: string[] }) =>
@@ -131,7 +131,7 @@ test("lists are sorted, skipped in and made distinct as they are asked to be", a
     });
 });
 
-test("programs come with their newest executions", async (t) => {
+test("programs can be listed with their newest executions", async (t) => {
   const { gateway } = t.context;
   const programId = await createProgram(gateway, "Latest");
   const ids: string[] = [];
@@ -152,7 +152,7 @@ test("programs come with their newest executions", async (t) => {
   );
 });
 
-test("executions are summed up, in groups or in all", async (t) => {
+test("executions are aggregated, with and without groups", async (t) => {
   const { gateway, programId } = t.context;
   const filter = `program_id = ${programId}`;
   const { aggregates } = await gateway.executions.aggregateExecutions({
@@ -203,7 +203,7 @@ test("executions are summed up, in groups or in all", async (t) => {
     });
 });
 
-test("programs and signatures are asked as executions are", async (t) => {
+test("programs and signatures are queried like executions", async (t) => {
   const { programs, signatures } = t.context.gateway;
   const handles = async (filter: string, orderBy = "") =>
     (await programs.listPrograms({ filter, orderBy })).programs.map(({ handle }) => handle);
@@ -233,7 +233,7 @@ test("programs and signatures are asked as executions are", async (t) => {
   t.is(newest.totalSize, 1);
 });
 
-test("the revisions of a program are asked as programs are", async (t) => {
+test("the revisions of a program are queried like programs", async (t) => {
   const { gateway } = t.context;
   const { programs } = gateway;
   await createProgram(gateway, "Revised");

@@ -7,7 +7,7 @@ import { until } from "../_wait.ts";
 
 const schema = "aged";
 
-test("what has ended and is older than it may be is removed, past what others hold, and nothing else is", async (t) => {
+test("deletes only executions that have ended and are older than the retention time, skipping locked rows", async (t) => {
   const { gateway, env } = await startScripted(t, { SIGRUN_DATABASE_SCHEMA: schema });
   const url = env.DATABASE_URL;
   const { program } = await gateway.programs.createProgram({

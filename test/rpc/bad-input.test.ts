@@ -32,7 +32,7 @@ async function rows({ context }: T): Promise<unknown> {
   );
 }
 
-/** Posts JSON, as it is, and gives the code, the reason and the paths. */
+/** Posts a JSON text unchanged, and gives the code, the reason and the paths. */
 async function post({ context }: T, method: string, body: string) {
   const response = await fetch(`${context.gateway.url}/sigrun.v1.${method}`, {
     method: "POST",
@@ -171,7 +171,7 @@ for (const [what, [method, body], code, paths] of bad)
     t.is(t.context.model.requests.length, 0);
   });
 
-test("NaN and Infinity, which protobuf's JSON can write, are refused where numbers are settings", async (t) => {
+test("refuses NaN and Infinity, which protobuf's JSON allows, in numeric settings", async (t) => {
   const { programs } = t.context.gateway;
   const { programId } = t.context;
   for (const temperature of [Number.NaN, Number.POSITIVE_INFINITY, -1])
@@ -181,7 +181,7 @@ test("NaN and Infinity, which protobuf's JSON can write, are refused where numbe
     });
 });
 
-test("a million keys are too large, and as many as fit are refused by the first hundred", async (t) => {
+test("refuses a million keys as too large, and lists at most 100 violations of fewer keys", async (t) => {
   const keys = (count: number) => `{${Array.from({ length: count }, (_, n) => `"k${n}":0`).join(",")}}`;
   t.is((await post(t, ...execute(keys(1_000_000)))).code, "resource_exhausted");
   const many = await post(t, ...execute(keys(250_000)));
@@ -190,7 +190,7 @@ test("a million keys are too large, and as many as fit are refused by the first 
   t.regex(many.message, /^inputs\.k0: is no field of the signature/);
 });
 
-test("nothing was polluted, and the process runs on", async (t) => {
+test("no prototype was polluted, and the process still runs", async (t) => {
   t.context.model.script({ fields: { answer: "here" } });
   const inputs = JSON.parse('{"question": "x", "more": {"__proto__": "kept", "constructor": "too"}}');
   const { execution } = await t.context.gateway.programs.executeProgram({

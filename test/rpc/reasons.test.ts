@@ -3,7 +3,7 @@ import { Code } from "@connectrpc/connect";
 import test from "ava";
 import { codes } from "../../src/rpc/faults.ts";
 
-/** The contract's reasons, each with the codes that the comment above its group names. */
+/** The reasons in error_reason.proto, each with the codes in the comment above its group. */
 function contract(): Map<string, string[]> {
   const proto = readFileSync(new URL("../../proto/sigrun/v1/error_reason.proto", import.meta.url), "utf8");
   const reasons = new Map<string, string[]>();
@@ -17,13 +17,13 @@ function contract(): Map<string, string[]> {
   return reasons;
 }
 
-/** As google.rpc writes it; "CANCELLED" has two l there. */
+/** The name of a code in google.rpc, which writes CANCELLED with two l. */
 const nameOf = (code: Code) =>
   code === Code.Canceled
     ? "CANCELLED"
     : (Code[code] ?? "").replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
 
-test("every reason of the contract has the code that the contract gives it", (t) => {
+test("every reason has the code that error_reason.proto gives it", (t) => {
   const reasons = contract();
   t.deepEqual(Object.keys(codes).sort(), [...reasons.keys()].sort());
   for (const [reason, code] of Object.entries(codes))

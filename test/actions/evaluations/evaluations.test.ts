@@ -44,7 +44,7 @@ async function recorded(url: string) {
   return rows;
 }
 
-test("every example is answered with its score, then the summary, and the whole is on record", async (t) => {
+test("gives the score of every example, then the summary, and records the evaluation", async (t) => {
   const { gateway, programId, url } = t.context;
   const before = (await gateway.executions.listExecutions({ countTotal: true })).totalSize;
   const { results, summary } = await collect(
@@ -72,7 +72,7 @@ test("every example is answered with its score, then the summary, and the whole 
   t.like(program?.performanceMetrics, { evaluation: { revision: 1, score: 0.5, examples: 12 } });
 });
 
-test("an example that fails counts as 0 and is answered with why", async (t) => {
+test("an example that fails scores 0 and is answered with its fault", async (t) => {
   const { gateway, model, programId } = t.context;
   model.answer((asked) =>
     asked.messages.at(-1)?.content.includes("Sentence 3") ? { text: "no fields" } : learning(asked),
@@ -86,7 +86,7 @@ test("an example that fails counts as 0 and is answered with why", async (t) => 
   t.true(model.most() <= 2);
 });
 
-test("several metrics are a weighted mean, each with a score of its own, and a judge is asked", async (t) => {
+test("the score is the weighted mean of several metrics, one of them a judge", async (t) => {
   const { gateway, model, programId } = t.context;
   model.answer((asked) => {
     const isJudged = asked.messages.some(({ content }) => content.includes("Be kind."));
@@ -107,7 +107,7 @@ test("several metrics are a weighted mean, each with a score of its own, and a j
   t.is(summary?.tokenUsage?.lmCalls, 4n);
 });
 
-test("an evaluation that is left is recorded as far as it came", async (t) => {
+test("an evaluation whose caller leaves is recorded with the examples scored so far", async (t) => {
   const { gateway, model, programId, url } = t.context;
   model.script({ fields: { mood: "sad" } }, { hang: true });
   const left = new AbortController();
@@ -122,7 +122,7 @@ test("an evaluation that is left is recorded as far as it came", async (t) => {
   t.like(row, { scored: 1, examples: 12, error_reason: "CANCELLED" });
 });
 
-test("what is wrong with an evaluation is told before anything runs", async (t) => {
+test("refuses an invalid evaluation before any example runs", async (t) => {
   const { gateway, model, programId, url } = t.context;
   const { length } = model.requests;
   const rows = (await recorded(url)).length;

@@ -30,7 +30,7 @@ async function collect(
 const items = (count: number) =>
   Array.from({ length: count }, (_, n) => ({ inputs: { question: `Where is ${n}?` } }));
 
-test("every item is answered under its index, each with a record of its own", async (t) => {
+test("every item is answered under its index and has its own record", async (t) => {
   const { gateway, programId } = t.context;
   const answers = await collect(
     gateway.programs.batchExecuteProgram({ programId, items: items(20), labels: { batch: "one" } }),
@@ -52,7 +52,7 @@ test("every item is answered under its index, each with a record of its own", as
   });
 });
 
-test("an item that is refused or fails is answered in its place, and the others run", async (t) => {
+test("an item that is refused or fails is answered under its index, and the others run", async (t) => {
   const { gateway, model, programId } = t.context;
   model.script(
     { fields: { answer: "here" } },
@@ -84,25 +84,25 @@ test("an item that is refused or fails is answered in its place, and the others 
   t.is(failures[4]?.violations[0]?.field, 'labels["1x"]');
 });
 
-test("as many run at a time as was asked for, and no more", async (t) => {
+test("no more items run at a time than the request's concurrency", async (t) => {
   const { gateway, model, programId } = t.context;
   let release = () => {};
   const after = new Promise<void>((resolve) => {
     release = resolve;
   });
   model.script({ fields: { answer: "here" }, after });
-  const asked = model.requests.length;
+  const requestsBefore = model.requests.length;
   const answers = collect(
     gateway.programs.batchExecuteProgram({ programId, items: items(30), concurrency: 5 }),
   );
-  await until(() => model.requests.length >= asked + 5);
-  t.is(model.requests.length, asked + 5);
+  await until(() => model.requests.length >= requestsBefore + 5);
+  t.is(model.requests.length, requestsBefore + 5);
   release();
   await answers;
   t.is(model.most(), 5);
 });
 
-test("answers come as they end, not in the order of the items", async (t) => {
+test("answers come in the order in which the runs end", async (t) => {
   const { gateway, model, programId } = t.context;
   let release = () => {};
   const after = new Promise<void>((resolve) => {
@@ -119,18 +119,18 @@ test("answers come as they end, not in the order of the items", async (t) => {
   t.is(last.result.case === "response" && last.result.value.outputs?.answer, "late");
 });
 
-test("an item with a request_id is run once, however often the batch is sent", async (t) => {
+test("an item with a request_id runs once, however often the batch is sent", async (t) => {
   const { gateway, model, programId } = t.context;
   const named = items(5).map((item) => ({ ...item, requestId: randomUUID() }));
   const first = await collect(gateway.programs.batchExecuteProgram({ programId, items: named }));
-  const asked = model.requests.length;
+  const requestsBefore = model.requests.length;
   t.deepEqual(await collect(gateway.programs.batchExecuteProgram({ programId, items: named })), first);
-  t.is(model.requests.length, asked);
+  t.is(model.requests.length, requestsBefore);
 });
 
-test("what is wrong for all items is told once, before any runs", async (t) => {
+test("refuses the whole batch if something is wrong for every item", async (t) => {
   const { gateway, model, programId } = t.context;
-  const asked = model.requests.length;
+  const requestsBefore = model.requests.length;
   const batch = (request: object) =>
     failure(t, collect(gateway.programs.batchExecuteProgram({ programId, items: items(3), ...request })));
   t.like(await batch({ items: [] }), { code: Code.InvalidArgument, paths: ["items"] });
@@ -138,13 +138,13 @@ test("what is wrong for all items is told once, before any runs", async (t) => {
   t.like(await batch({ concurrency: 1_000 }), { code: Code.InvalidArgument, paths: ["concurrency"] });
   t.like(await batch({ lm: { model: "openai/other" } }), { code: Code.InvalidArgument, paths: ["lm.model"] });
   t.like(await batch({ labels: { "1x": "" } }), { code: Code.InvalidArgument, paths: ['labels["1x"]'] });
-  t.is(model.requests.length, asked);
+  t.is(model.requests.length, requestsBefore);
 });
 
-test("whoever leaves a batch ends what runs, and nothing further begins", async (t) => {
+test("a caller that leaves a batch cancels its runs, and no further item starts", async (t) => {
   const { gateway, model, programId } = t.context;
   model.script({ fields: { answer: "here" } }, { hang: true });
-  const asked = model.requests.length;
+  const requestsBefore = model.requests.length;
   const aborted = model.aborted();
   const leave = new AbortController();
   const batch = gateway.programs.batchExecuteProgram(
@@ -154,7 +154,7 @@ test("whoever leaves a batch ends what runs, and nothing further begins", async 
   await t.throwsAsync(async () => {
     for await (const answer of batch) {
       t.is(answer.result.case, "response");
-      await until(() => model.requests.length >= asked + 4);
+      await until(() => model.requests.length >= requestsBefore + 4);
       leave.abort();
     }
   });
@@ -167,10 +167,10 @@ test("whoever leaves a batch ends what runs, and nothing further begins", async 
     return executions.every(({ completedAt }) => completedAt) && executions;
   });
   t.true(open.filter(({ status }) => status === ExecutionStatus.CANCELLED).length >= 3);
-  t.true(model.requests.length <= asked + 5);
+  t.true(model.requests.length <= requestsBefore + 5);
 });
 
-test("thousands of items run in flat memory", async (t) => {
+test("memory does not grow with the number of items", async (t) => {
   t.timeout(180_000);
   const { gateway, programId } = t.context;
   const rss = () =>

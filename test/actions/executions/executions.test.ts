@@ -7,7 +7,7 @@ import { type Gateway, shared, startGateway, startScripted } from "../../_gatewa
 import type { ScriptedModel } from "../../_model.ts";
 import { until } from "../../_wait.ts";
 
-// Two gateways on one database. Serial, since they share a model.
+// Two gateways on one database. Serial: the tests share a model.
 type Context = { one: Gateway; two: Gateway; model: ScriptedModel; programId: string };
 const test = anyTest.serial as TestFn<Context>;
 const file = shared(anyTest);
@@ -28,23 +28,23 @@ test.before(async (t) => {
 test.beforeEach(({ context }) => context.model.script({ fields: { answer: "here", confidence: 0.5 } }));
 type T = ExecutionContext<Context>;
 
-/** A run whose model does not answer, once the model has been asked. */
+/** Starts a run and waits until the model has its request, which it does not answer. */
 async function hang({ context }: T, requestId = "") {
   const { one, model, programId } = context;
   model.script({ hang: true });
-  const asked = model.requests.length;
+  const requestsBefore = model.requests.length;
   let id = "";
   const call = one.programs.executeProgram(
     { programId, inputs, requestId },
     { onHeader: (header) => (id = header.get("sigrun-execution-id") ?? "") },
   );
   call.catch(() => {});
-  await until(() => model.requests.length > asked);
+  await until(() => model.requests.length > requestsBefore);
   const { executions } = await one.executions.listExecutions({ pageSize: 1 });
   return { call, id: () => id || (executions[0]?.id ?? "") };
 }
 
-test("a run is cancelled by the gateway that runs it, and so is its request to the model", async (t) => {
+test("the gateway that runs a run cancels it together with its request to the model", async (t) => {
   const { one, model } = t.context;
   const { call, id } = await hang(t);
   const aborted = model.aborted();
@@ -58,7 +58,7 @@ test("a run is cancelled by the gateway that runs it, and so is its request to t
   await until(() => model.aborted() > aborted);
 });
 
-test("a run is cancelled by another gateway than the one that runs it", async (t) => {
+test("another gateway than the running one cancels a run", async (t) => {
   const { two, model } = t.context;
   const { call, id } = await hang(t);
   const aborted = model.aborted();
@@ -68,7 +68,7 @@ test("a run is cancelled by another gateway than the one that runs it", async (t
   await until(() => model.aborted() > aborted);
 });
 
-test("a run is cancelled by its request_id", async (t) => {
+test("a run can be cancelled by its request_id", async (t) => {
   const requestId = randomUUID();
   const { call, id } = await hang(t, requestId);
   const { execution } = await t.context.two.executions.cancelExecution({
@@ -84,7 +84,7 @@ test("a run is cancelled by its request_id", async (t) => {
   });
 });
 
-test("a run of a gateway that is stopped is cancelled on record, and stays so when the gateway wakes up", async (t) => {
+test("a run of a suspended gateway is recorded as cancelled, and stays so when the gateway resumes", async (t) => {
   const { one, two } = t.context;
   const { call, id } = await hang(t);
   one.process.kill("SIGSTOP");
@@ -98,7 +98,7 @@ test("a run of a gateway that is stopped is cancelled on record, and stays so wh
   t.is((await two.executions.getExecution({ id: id() })).execution?.status, ExecutionStatus.CANCELLED);
 });
 
-test("what has ended can't be cancelled, nor what is not there", async (t) => {
+test("refuses to cancel a run that has ended or does not exist", async (t) => {
   const { one, programId } = t.context;
   const { execution } = await one.programs.executeProgram({ programId, inputs });
   const cancel = (value: string) =>
@@ -113,7 +113,7 @@ test("what has ended can't be cancelled, nor what is not there", async (t) => {
   );
 });
 
-test("a run elsewhere goes from step to step by the table, and no other way", async (t) => {
+test("an external run takes exactly the steps of the table", async (t) => {
   const { executions } = t.context.one;
   const { programId } = t.context;
   const begin = async () => (await executions.createExecution({ programId, inputs })).execution?.id ?? "";
@@ -143,7 +143,7 @@ test("a run elsewhere goes from step to step by the table, and no other way", as
     }
 });
 
-test("of many who end one run over two gateways, one wins and the others are told so", async (t) => {
+test("of many calls that end one run over two gateways, one wins and the others get STATUS_CONFLICT", async (t) => {
   const { one, two, programId } = t.context;
   const { execution } = await one.executions.startExecution({ programId, inputs });
   const id = execution?.id ?? "";
@@ -158,7 +158,7 @@ test("of many who end one run over two gateways, one wins and the others are tol
   t.deepEqual([...new Set(codes)], [Code.FailedPrecondition]);
 });
 
-test("an output that does not fit is OUTPUT_INVALID, with the violations and what the model wrote on record", async (t) => {
+test("an invalid output is OUTPUT_INVALID, with its violations and the raw answer on record", async (t) => {
   const { one, model, programId } = t.context;
   model.script({ fields: { answer: "here", confidence: "quite" } });
   const unread = await failure(t, one.programs.executeProgram({ programId, inputs }));
@@ -187,7 +187,7 @@ test("an output that does not fit is OUTPUT_INVALID, with the violations and wha
   t.is(execution?.outputs, undefined);
 });
 
-test("an integer larger than any number is an output that does not fit", async (t) => {
+test("an integer above the range of numbers is an invalid output", async (t) => {
   const { one, model } = t.context;
   const { program } = await one.programs.createProgram({
     program: { name: "Counting", signature: { text: "question -> count: int" } },
@@ -199,13 +199,13 @@ test("an integer larger than any number is an output that does not fit", async (
   }
 });
 
-test("what a model wrote is kept only where it does not fit", async (t) => {
+test("the raw answer of a model is kept only if it is invalid", async (t) => {
   const { one, programId } = t.context;
   const { execution } = await one.programs.executeProgram({ programId, inputs });
   t.is((await one.executions.getExecution({ id: execution?.id ?? "" })).execution?.steps[0]?.rawAnswer, "");
 });
 
-test("labels can be changed, with an etag by one of two, and nothing else can", async (t) => {
+test("only annotations can be changed; of two changes with one etag, one wins", async (t) => {
   const { one, two, programId } = t.context;
   const run = await one.programs.executeProgram({ programId, inputs, labels: { team: "search" } });
   const { id = "", etag = "" } = run.execution ?? {};
@@ -235,7 +235,7 @@ test("labels can be changed, with an etag by one of two, and nothing else can", 
   t.like(await failure(t, wrong), { code: Code.InvalidArgument, paths: ["update_mask.paths[0]"] });
 });
 
-test("a record is deleted, and with it its request_id; one that runs is not", async (t) => {
+test("a record is deleted with its request_id; the record of a running run is not", async (t) => {
   const { one, two, programId } = t.context;
   const requestId = randomUUID();
   const first = await one.programs.executeProgram({ programId, inputs, requestId });
@@ -257,7 +257,7 @@ test("a record is deleted, and with it its request_id; one that runs is not", as
   await t.throwsAsync(call);
 });
 
-test("the basic view leaves out what callers and the model said", async (t) => {
+test("the basic view leaves out inputs, outputs and steps", async (t) => {
   const { one, programId } = t.context;
   const { execution } = await one.programs.executeProgram({ programId, inputs });
   const basic = await one.executions.getExecution({ id: execution?.id ?? "", view: ExecutionView.BASIC });

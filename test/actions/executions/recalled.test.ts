@@ -5,7 +5,7 @@ import { failure } from "../../_errors.ts";
 import { type Gateway, shared, startGateway, startScripted } from "../../_gateway.ts";
 import type { ScriptedModel } from "../../_model.ts";
 
-// A gateway runs a program as it read it last, where the other has not changed it since.
+// A gateway runs a program from its cache, unless the other gateway has changed the program since.
 type Context = { one: Gateway; two: Gateway; model: ScriptedModel };
 const test = anyTest as TestFn<Context>;
 const file = shared(test);
@@ -19,7 +19,7 @@ type T = ExecutionContext<Context>;
 
 const inputs = { question: "Where?" };
 
-/** A program that the first gateway has run. */
+/** A program that the first gateway has run, and so has in its cache. */
 async function known({ context: { one } }: T) {
   const { program } = await one.programs.createProgram({
     program: { name: "Known", signature: { text: "question -> answer" } },
@@ -33,7 +33,7 @@ async function known({ context: { one } }: T) {
 const revisionOf = async ({ context: { one } }: T, programId: string) =>
   (await one.programs.executeProgram({ programId, inputs })).execution?.revision;
 
-test("what another gateway deploys and undeploys is what the next call runs, by id and by handle", async (t) => {
+test("the next call runs what another gateway has deployed or undeployed, by id and by handle", async (t) => {
   const { id, handle } = await known(t);
   const { two } = t.context;
   const both = async () => [await revisionOf(t, id), await revisionOf(t, handle)];
@@ -48,7 +48,7 @@ test("what another gateway deploys and undeploys is what the next call runs, by 
   );
 });
 
-test("inputs are checked by the signature that another gateway has given the program", async (t) => {
+test("inputs are checked by the signature that another gateway has set", async (t) => {
   const { id } = await known(t);
   const { one, two } = t.context;
   await two.programs.updateProgram({ program: { id, signature: { text: "city -> place" } } });
@@ -58,7 +58,7 @@ test("inputs are checked by the signature that another gateway has given the pro
   t.is(fault.reason, "INPUT_INVALID");
 });
 
-test("a program that another gateway deletes is not found, and one that has got its handle is", async (t) => {
+test("a program that another gateway has deleted is not found, and a new program with its handle is", async (t) => {
   const { id, handle } = await known(t);
   const { one, two } = t.context;
   await two.programs.deleteProgram({ id, force: true });
@@ -72,7 +72,7 @@ test("a program that another gateway deletes is not found, and one that has got 
   t.deepEqual(outputs, { place: "there" });
 });
 
-test("the first run makes a draft ready, whichever gateway has read it as a draft", async (t) => {
+test("the first run makes a draft ready, even if gateways have it as a draft in their caches", async (t) => {
   const { one, two } = t.context;
   const { program } = await one.programs.createProgram({
     program: { name: "Draft", signature: { text: "question -> answer" } },

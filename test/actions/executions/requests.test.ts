@@ -7,7 +7,7 @@ import { type Gateway, shared, startGateway, startScripted } from "../../_gatewa
 import type { ScriptedModel } from "../../_model.ts";
 import { until } from "../../_wait.ts";
 
-// request_ids over two gateways on one database. Serial, since they share a model.
+// request_ids over two gateways on one database. Serial: the tests share a model.
 const test = anyTest.serial as TestFn<{
   one: Gateway;
   two: Gateway;
@@ -33,7 +33,7 @@ test.before(async (t) => {
 });
 test.beforeEach(({ context }) => context.model.script({ fields: { answer: "here" } }));
 
-/** Something to wait for, and what ends the wait. */
+/** A promise, and the function that resolves it. */
 function gate() {
   let open = () => {};
   const opened = new Promise<void>((resolve) => {
@@ -46,10 +46,10 @@ test("callers of two gateways with one request_id share one run", async (t) => {
   const { one, two, model, programId } = t.context;
   const { opened, open } = gate();
   model.script({ fields: { answer: "here" }, after: opened });
-  const asked = model.requests.length;
+  const requestsBefore = model.requests.length;
   const request = { programId, inputs, requestId: randomUUID() };
   const calls = [one, two, one, two, two].map(({ programs }) => programs.executeProgram(request));
-  await until(() => model.requests.length > asked);
+  await until(() => model.requests.length > requestsBefore);
   open();
   const answers = await Promise.all(calls);
   t.is(new Set(answers.map(({ execution }) => execution?.id)).size, 1);
@@ -57,44 +57,44 @@ test("callers of two gateways with one request_id share one run", async (t) => {
     answers.map(({ outputs }) => outputs),
     answers.map(() => ({ answer: "here" })),
   );
-  t.is(model.requests.length, asked + 1);
+  t.is(model.requests.length, requestsBefore + 1);
 });
 
-test("a run goes on for whoever waits at another gateway when its own caller leaves", async (t) => {
+test("a run whose own caller leaves goes on while a caller waits at another gateway", async (t) => {
   const { one, two, model, programId } = t.context;
   const { opened, open } = gate();
   model.script({ fields: { answer: "here" }, after: opened });
-  const asked = model.requests.length;
+  const requestsBefore = model.requests.length;
   const request = { programId, inputs, requestId: randomUUID() };
   const leave = new AbortController();
   const first = one.programs.executeProgram(request, { signal: leave.signal });
-  await until(() => model.requests.length > asked);
-  const said = await listen(t, t.context.url, "sigrun");
+  await until(() => model.requests.length > requestsBefore);
+  const heard = await listen(t, t.context.url, "sigrun");
   const second = two.programs.executeProgram(request);
   second.catch(() => {});
-  await said('"kind":"wait"');
+  await heard('"kind":"wait"');
   await one.executions.listExecutions({});
   leave.abort();
   await t.throwsAsync(first);
   open();
   t.deepEqual((await second).outputs, { answer: "here" });
-  t.is(model.requests.length, asked + 1);
+  t.is(model.requests.length, requestsBefore + 1);
 });
 
-test("a run that failed is replayed as it failed, by any gateway", async (t) => {
+test("a failed run is replayed with the same fault by any gateway", async (t) => {
   const { one, two, model, programId } = t.context;
   model.script({ text: "no" });
   const request = { programId, inputs, requestId: randomUUID() };
   const first = await failure(t, one.programs.executeProgram(request));
   model.script({ fields: { answer: "here" } });
-  const asked = model.requests.length;
+  const requestsBefore = model.requests.length;
   const second = await failure(t, two.programs.executeProgram(request));
   t.deepEqual(second, first);
   t.is(second.reason, "OUTPUT_INVALID");
-  t.is(model.requests.length, asked);
+  t.is(model.requests.length, requestsBefore);
 });
 
-test("another request under the same request_id is refused, of whatever part it differs", async (t) => {
+test("refuses a request_id with another request, whichever field differs", async (t) => {
   const { one, two, programId } = t.context;
   const request = {
     programId,
@@ -111,7 +111,7 @@ test("another request under the same request_id is refused, of whatever part it 
     });
 });
 
-test("the same call gets its run also when the program takes other inputs by now", async (t) => {
+test("a repeated call gets its run even if the program now takes other inputs", async (t) => {
   const { one, two } = t.context;
   const { program } = await one.programs.createProgram({
     program: { name: "Changed", signature: { text: "question -> answer" } },
@@ -124,7 +124,7 @@ test("the same call gets its run also when the program takes other inputs by now
   t.is((await two.programs.executeProgram(request)).execution?.id, first.execution?.id);
 });
 
-test("a call that is refused before its record leaves nothing, and its request_id is free", async (t) => {
+test("a call that is refused before its record leaves its request_id unused", async (t) => {
   const { one, two, programId } = t.context;
   const requestId = randomUUID();
   t.like(await failure(t, one.programs.executeProgram({ programId, inputs: {}, requestId })), {
@@ -135,7 +135,7 @@ test("a call that is refused before its record leaves nothing, and its request_i
   });
 });
 
-test("a request_id belongs to its method", async (t) => {
+test("one request_id may be used once per method", async (t) => {
   const { one, programId } = t.context;
   const requestId = randomUUID();
   const executed = await one.programs.executeProgram({ programId, inputs, requestId });
@@ -144,7 +144,7 @@ test("a request_id belongs to its method", async (t) => {
   t.is(new Set([executed.execution?.id, created.execution?.id, started.execution?.id]).size, 3);
 });
 
-test("programs, pending records and running records are made once under a request_id, over two gateways", async (t) => {
+test("programs, pending records and running records are made once per request_id, over two gateways", async (t) => {
   const { one, two, programId } = t.context;
   const requestId = randomUUID();
   const program = { name: "Once", signature: { text: "question -> answer" } };
@@ -169,7 +169,7 @@ test("programs, pending records and running records are made once under a reques
     t.like(await failure(t, call), { code: Code.AlreadyExists, reason: "REQUEST_ID_REUSED" });
 });
 
-test("what is no UUID is no request_id", async (t) => {
+test("refuses a request_id that is not a UUID", async (t) => {
   const { one, programId } = t.context;
   for (const requestId of ["x", "00000000-0000-0000-0000-00000000000g", `${randomUUID()} `])
     t.like(await failure(t, one.programs.executeProgram({ programId, inputs, requestId })), {
@@ -178,14 +178,14 @@ test("what is no UUID is no request_id", async (t) => {
     });
 });
 
-test("whoever waits for a run whose gateway is killed is told that it was interrupted", async (t) => {
+test("a caller that waits for a run of a gateway that is killed gets INTERRUPTED", async (t) => {
   t.timeout(90_000);
   const { one, two, model, programId } = t.context;
   model.script({ hang: true });
-  const asked = model.requests.length;
+  const requestsBefore = model.requests.length;
   const request = { programId, inputs, requestId: randomUUID() };
   one.programs.executeProgram(request).catch(() => {});
-  await until(() => model.requests.length > asked);
+  await until(() => model.requests.length > requestsBefore);
   const second = two.programs.executeProgram(request, { timeoutMs: 60_000 });
   one.process.kill("SIGKILL");
   t.like(await failure(t, second), { code: Code.Unavailable, reason: "INTERRUPTED" });

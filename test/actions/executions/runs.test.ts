@@ -8,7 +8,7 @@ import { type Gateway, shared, startScripted } from "../../_gateway.ts";
 import type { ScriptedModel } from "../../_model.ts";
 import { until } from "../../_wait.ts";
 
-// Serial, since they share a model that says what each test wants it to say.
+// Serial: the tests share a model, and each test scripts its answers.
 const test = anyTest.serial as TestFn<{ gateway: Gateway; model: ScriptedModel }>;
 const file = shared(anyTest);
 const capital = { fields: { answer: "Paris" } };
@@ -58,7 +58,7 @@ test("the first run of a draft makes it ready", async (t) => {
   t.is(program?.status, ProgramStatus.READY);
 });
 
-test("compiling makes a draft ready and asks no model", async (t) => {
+test("compiling makes a draft ready without calling the model", async (t) => {
   const { gateway, model } = t.context;
   const before = model.requests.length;
   const { program } = await gateway.programs.compileProgram({ programId: await create(gateway) });
@@ -66,7 +66,7 @@ test("compiling makes a draft ready and asks no model", async (t) => {
   t.is(model.requests.length, before);
 });
 
-test("ChainOfThought's reasoning is in the step and not among the outputs", async (t) => {
+test("the reasoning of ChainOfThought is in the step and not in the outputs", async (t) => {
   const { gateway, model } = t.context;
   model.script({ fields: { reasoning: "I looked it up.", answer: "Paris" } });
   const { outputs, execution } = await gateway.programs.executeProgram({
@@ -78,7 +78,7 @@ test("ChainOfThought's reasoning is in the step and not among the outputs", asyn
   t.deepEqual(record?.steps[0]?.outputs, { reasoning: "I looked it up.", answer: "Paris" });
 });
 
-test("inputs that do not fit are refused with every path, and leave no record", async (t) => {
+test("refuses invalid inputs with every path, and leaves no record", async (t) => {
   const { gateway } = t.context;
   const programId = await create(gateway, "question, sources: list[str], n: int -> answer");
   const error = await failure(
@@ -93,7 +93,7 @@ test("inputs that do not fit are refused with every path, and leave no record", 
   t.is(executions.length, 0);
 });
 
-test("an answer that does not fit the signature fails the run as OUTPUT_INVALID, with what the model said on the record", async (t) => {
+test("an answer that does not fit the signature fails the run as OUTPUT_INVALID, with the raw answer on record", async (t) => {
   const { gateway, model } = t.context;
   model.script({ text: "I would rather not." });
   const error = await failure(
@@ -110,7 +110,7 @@ test("an answer that does not fit the signature fails the run as OUTPUT_INVALID,
   t.is(execution?.tokenUsage?.inputTokens, 60n);
 });
 
-test("a deadline reaches the model's HTTP request, and the run is recorded as failed", async (t) => {
+test("a deadline ends the HTTP request to the model, and the run is recorded as failed", async (t) => {
   const { gateway, model } = t.context;
   model.script({ hang: true });
   const programId = await create(gateway);
@@ -129,7 +129,7 @@ test("a deadline reaches the model's HTTP request, and the run is recorded as fa
   t.is(record.errorReason, "DEADLINE_EXCEEDED");
 });
 
-test("a caller that goes away cancels the model's HTTP request, and the run is recorded as cancelled", async (t) => {
+test("a caller that leaves cancels the HTTP request to the model, and the run is recorded as cancelled", async (t) => {
   const { gateway, model } = t.context;
   model.script({ hang: true });
   const programId = await create(gateway);
@@ -151,15 +151,15 @@ test("a caller that goes away cancels the model's HTTP request, and the run is r
   t.is(record.errorReason, "CANCELLED");
 });
 
-test("a request_id sent again gets the first run's result and runs nothing", async (t) => {
+test("a repeated request_id gets the result of the first run, and nothing runs", async (t) => {
   const { gateway, model } = t.context;
   const request = { programId: await create(gateway), inputs: { question: "?" }, requestId: randomUUID() };
   const first = await gateway.programs.executeProgram(request);
-  const asked = model.requests.length;
+  const requestsBefore = model.requests.length;
   const second = await gateway.programs.executeProgram(request);
   t.is(second.execution?.id, first.execution?.id);
   t.deepEqual(second.outputs, first.outputs);
-  t.is(model.requests.length, asked);
+  t.is(model.requests.length, requestsBefore);
 
   const other = await failure(
     t,
@@ -172,15 +172,15 @@ test("a request_id sent again gets the first run's result and runs nothing", asy
 test("twenty callers with one request_id share one run", async (t) => {
   const { gateway, model } = t.context;
   const request = { programId: await create(gateway), inputs: { question: "?" }, requestId: randomUUID() };
-  const asked = model.requests.length;
+  const requestsBefore = model.requests.length;
   const answers = await Promise.all(
     Array.from({ length: 20 }, () => gateway.programs.executeProgram(request)),
   );
   t.is(new Set(answers.map(({ execution }) => execution?.id)).size, 1);
-  t.is(model.requests.length, asked + 1);
+  t.is(model.requests.length, requestsBefore + 1);
 });
 
-test("headers say what a message without an envelope could not", async (t) => {
+test("request headers set request_id, revision and labels", async (t) => {
   const { gateway } = t.context;
   const requestId = randomUUID();
   let executionId: string | null = null;
@@ -195,7 +195,7 @@ test("headers say what a message without an envelope could not", async (t) => {
   t.true(executionId === execution?.id);
 });
 
-test("two hundred runs at once are all recorded, none as another's", async (t) => {
+test("200 runs at once each get their own record", async (t) => {
   const { gateway } = t.context;
   const programId = await create(gateway);
   const calls = Array.from({ length: 200 }, (_, n) =>

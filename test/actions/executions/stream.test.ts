@@ -15,7 +15,7 @@ const file = shared(anyTest);
 const inputs = { question: "Where?" };
 const answer = "Paris, on the Seine.\n\nA city of light.";
 
-/** More than the sockets on the way can hold: Linux lets one grow to 32 MiB. */
+/** More than the buffers of all sockets on the way: Linux lets one grow to 32 MiB. */
 const piece = 10_000;
 const long = "x".repeat(6_000 * piece);
 
@@ -41,8 +41,8 @@ async function collect(
   return events;
 }
 
-/** What the chunks since the last reset add up to. */
-function told(events: StreamProgramResponse["event"][]): Record<string, string> {
+/** The text of the chunks since the last reset. */
+function textOf(events: StreamProgramResponse["event"][]): Record<string, string> {
   const since = events.slice(events.findLastIndex((event) => event.case === "reset") + 1);
   const fields: Record<string, string> = {};
   for (const event of since)
@@ -51,7 +51,7 @@ function told(events: StreamProgramResponse["event"][]): Record<string, string> 
   return fields;
 }
 
-test("a run is started, its text fields come as they are written, and then the whole, checked and on record", async (t) => {
+test("a stream gives started, the text fields while the model writes them, and then the checked and recorded result", async (t) => {
   const { gateway, programId } = t.context;
   let header: string | null = null;
   const events = await collect(
@@ -63,7 +63,7 @@ test("a run is started, its text fields come as they are written, and then the w
   const [started] = events;
   t.like(started, { case: "started", value: { id: header, status: ExecutionStatus.RUNNING } });
   t.true(events.filter((event) => event.case === "chunk").length > 5);
-  t.deepEqual(told(events), { reasoning: "I know it.", answer });
+  t.deepEqual(textOf(events), { reasoning: "I know it.", answer });
   const done = events.at(-1);
   t.like(done, { case: "done", value: { outputs: { answer, confidence: 0.9 } } });
   const { execution } = await gateway.executions.getExecution({ id: header ?? "" });
@@ -71,32 +71,32 @@ test("a run is started, its text fields come as they are written, and then the w
   t.is(execution?.tokenUsage?.outputTokens, 12n);
 });
 
-test("a request_id sent again gets started and done, and asks no model", async (t) => {
+test("a repeated request_id gets started and done without a call to the model", async (t) => {
   const { gateway, model, programId } = t.context;
   const request = { programId, inputs, requestId: randomUUID() };
   const first = await collect(gateway.programs.streamProgram(request));
-  const asked = model.requests.length;
+  const requestsBefore = model.requests.length;
   const again = await collect(gateway.programs.streamProgram(request));
   t.deepEqual(
     again.map((event) => event.case),
     ["started", "done"],
   );
   t.deepEqual(again.at(-1), first.at(-1));
-  t.is(model.requests.length, asked);
+  t.is(model.requests.length, requestsBefore);
 });
 
-test("an answer from the cache has the same shape", async (t) => {
+test("an answer from the cache has the same events", async (t) => {
   const { gateway, model, programId } = t.context;
   const request = { programId, inputs: { question: "Cached?" }, lm: { cache: true } };
   const first = await collect(gateway.programs.streamProgram(request));
-  const asked = model.requests.length;
+  const requestsBefore = model.requests.length;
   const second = await collect(gateway.programs.streamProgram(request));
-  t.is(model.requests.length, asked);
-  t.deepEqual(told(second), told(first));
+  t.is(model.requests.length, requestsBefore);
+  t.deepEqual(textOf(second), textOf(first));
   t.deepEqual([second[0]?.case, second.at(-1)?.case], ["started", "done"]);
 });
 
-test("a model that is asked again is reset", async (t) => {
+test("a second request to the model sends reset", async (t) => {
   const { gateway, model, programId } = t.context;
   model.script(
     { text: "[[ ## reasoning ## ]]\nHm.\n\n[[ ## anser ## ]]\nx" },
@@ -104,10 +104,10 @@ test("a model that is asked again is reset", async (t) => {
   );
   const events = await collect(gateway.programs.streamProgram({ programId, inputs }));
   t.true(events.some((event) => event.case === "reset"));
-  t.deepEqual(told(events), { reasoning: "I know.", answer });
+  t.deepEqual(textOf(events), { reasoning: "I know.", answer });
 });
 
-test("a run that fails ends the stream with its reason and its execution's id", async (t) => {
+test("a failed run ends the stream with its reason and the id of its execution", async (t) => {
   const { gateway, model, programId } = t.context;
   model.script({ text: "no" });
   let id = "";
@@ -127,7 +127,7 @@ test("a run that fails ends the stream with its reason and its execution's id", 
   });
 });
 
-test("a reader that leaves ends the run, which is recorded as cancelled", async (t) => {
+test("a reader that leaves cancels the run, which is recorded", async (t) => {
   const { gateway, model, programId } = t.context;
   model.script({ fields: { reasoning: long, answer, confidence: 1 }, piece });
   const aborted = model.aborted();
@@ -150,14 +150,14 @@ test("a reader that leaves ends the run, which is recorded as cancelled", async 
   t.like(ended, { status: ExecutionStatus.CANCELLED, errorReason: "CANCELLED" });
 });
 
-test("a slow reader slows the reading of the model's answer", async (t) => {
+test("a slow reader pauses the model's stream", async (t) => {
   const { gateway, model, programId } = t.context;
   model.script(
     { fields: { reasoning: long, answer, confidence: 1 }, piece },
     { fields: { reasoning: "x", answer, confidence: 1 } },
   );
   const before = model.sent();
-  // Connect's own client reads ahead; this one reads nothing.
+  // Connect's client reads ahead; this client reads nothing.
   const session = connect(gateway.url);
   const call = session.request({
     ":method": "POST",
@@ -166,9 +166,9 @@ test("a slow reader slows the reading of the model's answer", async (t) => {
   });
   call.end(enveloped({ programId, inputs }));
   await once(call, "response");
-  // The first script is this call's, so no other may be there before it.
+  // The call takes the first script, so no other script may be queued before it.
   await until(() => model.sent() > before);
-  // Runs that end in the meantime are the clock: what the buffers on the way hold is sent, and then nothing more.
+  // Other runs serve as the clock: after a few of them the buffers on the way are full, and nothing more is sent.
   const someRuns = async () => {
     for (let n = 0; n < 15; n++) await gateway.programs.executeProgram({ programId, inputs });
     return model.sent() - before;
@@ -186,7 +186,7 @@ const streaming = {
   "connect-timeout-ms": "60000",
 };
 
-/** A message of a stream in Connect's protocol: a flag, its length, its JSON. */
+/** A stream message of Connect's protocol: a flag, the length, the JSON. */
 function enveloped(message: object): Buffer {
   const body = Buffer.from(JSON.stringify(message));
   const head = Buffer.alloc(5);
@@ -194,7 +194,7 @@ function enveloped(message: object): Buffer {
   return Buffer.concat([head, body]);
 }
 
-test("whoever streams the same request_id meanwhile gets its end, also when the first reader leaves", async (t) => {
+test("a second stream with the same request_id gets the end of the run, even if the first reader leaves", async (t) => {
   const { gateway, model, programId } = t.context;
   let release = () => {};
   const after = new Promise<void>((resolve) => {

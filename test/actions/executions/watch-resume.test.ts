@@ -14,22 +14,22 @@ test.before(async (t) => {
   t.context = await startTwo(file, "resumed");
 });
 
-/** What was told of each execution, in the order that it was. */
+/** The events of each execution, in their order. */
 const byExecution = (lines: readonly string[]) =>
   Object.groupBy(lines, (line) => line.split(" ")[0] as string);
 
-test("whoever resumes from any event is told exactly what came after it, by any gateway", async (t) => {
+test("a watch that resumes from any event, on any gateway, gets exactly the events after it", async (t) => {
   const { one, two } = t.context;
   const { programId, filter } = await createProgram(t.context, "Resumed");
-  const { events, told } = await watch(t, one, { filter });
+  const { events, seen } = await watch(t, one, { filter });
   await Promise.all(
     Array.from({ length: 40 }, async (_, index) => {
       const gateway = index % 2 === 0 ? one : two;
       await complete(gateway, await begin(gateway, programId));
     }),
   );
-  await until(() => told().length === 80);
-  const all = told();
+  await until(() => seen().length === 80);
+  const all = seen();
   t.is(new Set(all).size, 80);
   for (const [id, lines] of Object.entries(byExecution(all)))
     t.deepEqual(lines, [`${id} RUNNING`, `${id} COMPLETED`]);
@@ -39,14 +39,14 @@ test("whoever resumes from any event is told exactly what came after it, by any 
       filter,
       resumeToken: changes[from]?.resumeToken ?? "",
     });
-    await until(() => again.told().length >= 79 - from);
-    // Two executions' changes that are committed side by side have no order; one execution's have theirs.
-    t.deepEqual(byExecution(again.told()), byExecution(all.slice(from + 1)));
+    await until(() => again.seen().length >= 79 - from);
+    // The changes of one execution have an order; changes of two executions that commit at once have none.
+    t.deepEqual(byExecution(again.seen()), byExecution(all.slice(from + 1)));
     again.leave();
   }
 });
 
-test("whoever comes back too late is told that changes were left out, and goes on from there", async (t) => {
+test("a watch that resumes too late gets lagged, and then the changes from then on", async (t) => {
   const { gateway, env } = await startScripted(t, { SIGRUN_DATABASE_SCHEMA: "late" });
   const context = { ...t.context, one: gateway };
   const { programId, filter } = await createProgram(context, "Forgotten");
@@ -68,13 +68,13 @@ test("whoever comes back too late is told that changes were left out, and goes o
   const late = await watch(t, gateway, { filter, resumeToken: events[0]?.resumeToken ?? "" });
   t.is(late.events[0]?.event.case, "lagged");
   const id = await begin(gateway, programId);
-  await until(() => late.told().length > 0);
-  t.deepEqual(late.told(), [`${id} RUNNING`]);
+  await until(() => late.seen().length > 0);
+  t.deepEqual(late.seen(), [`${id} RUNNING`]);
   const resumed = await watch(t, gateway, { filter, resumeToken: late.events[0]?.resumeToken ?? "" });
   t.is(resumed.events[0]?.event.case, "execution");
 });
 
-test("a watch of what does not change has a heartbeat every ten seconds, from which it can be resumed", async (t) => {
+test("a watch without changes has a heartbeat every 10 s, from which it can resume", async (t) => {
   const { one, two } = t.context;
   const { programId, filter } = await createProgram(t.context, "Quiet");
   const { events, leave } = await watch(t, one, { filter });
@@ -84,12 +84,12 @@ test("a watch of what does not change has a heartbeat every ten seconds, from wh
   t.deepEqual([...new Set(events.map(({ event }) => event.case))], ["heartbeat"]);
   leave();
   const id = await begin(two, programId);
-  const { told } = await watch(t, two, { filter, resumeToken: events[2]?.resumeToken ?? "" });
-  await until(() => told().length > 0);
-  t.deepEqual(told(), [`${id} RUNNING`]);
+  const { seen } = await watch(t, two, { filter, resumeToken: events[2]?.resumeToken ?? "" });
+  await until(() => seen().length > 0);
+  t.deepEqual(seen(), [`${id} RUNNING`]);
 });
 
-test("a watch is resumed after the gateway has started again", async (t) => {
+test("a watch resumes after a restart of the gateway", async (t) => {
   const first = await startGateway(t, t.context.env);
   const { programId, filter } = await createProgram({ ...t.context, one: first }, "Started again");
   const { events, leave } = await watch(t, first, { filter });
@@ -97,12 +97,12 @@ test("a watch is resumed after the gateway has started again", async (t) => {
   await first.stop();
   const id = await begin(t.context.two, programId);
   const second = await startGateway(t, t.context.env);
-  const { told } = await watch(t, second, { filter, resumeToken: events[0]?.resumeToken ?? "" });
-  await until(() => told().length > 0);
-  t.deepEqual(told(), [`${id} RUNNING`]);
+  const { seen } = await watch(t, second, { filter, resumeToken: events[0]?.resumeToken ?? "" });
+  await until(() => seen().length > 0);
+  t.deepEqual(seen(), [`${id} RUNNING`]);
 });
 
-test("a resume_token that is none is refused", async (t) => {
+test("refuses an invalid resume_token", async (t) => {
   const { one } = t.context;
   const token = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString("base64url");
   const tokens = [

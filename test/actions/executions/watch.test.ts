@@ -17,10 +17,10 @@ test.before(async (t) => {
   t.context = await startTwo(file, schema);
 });
 
-test("every change of the executions that match is told in order, whichever gateway made it", async (t) => {
+test("a watch gives every change of the executions that match in order, whichever gateway makes it", async (t) => {
   const { one, two } = t.context;
   const { programId, filter } = await createProgram(t.context, "Told");
-  const { events, told } = await watch(t, one, { filter, view: ExecutionView.FULL });
+  const { events, seen } = await watch(t, one, { filter, view: ExecutionView.FULL });
   t.is(events[0]?.event.case, "heartbeat");
   const { execution } = await two.executions.createExecution({ programId, inputs: { question: "Where?" } });
   const id = execution?.id ?? "";
@@ -32,15 +32,15 @@ test("every change of the executions that match is told in order, whichever gate
   await complete(one, id, "here");
   await two.executions.deleteExecution({ id });
   const other = await begin(two, programId);
-  await until(() => told().length >= 2 && told().includes(`${other} RUNNING`));
-  // Of an execution that is deleted before it was read, only that is told; so nothing is asked of what came before.
-  t.deepEqual(told().slice(-2), [`${id} deleted`, `${other} RUNNING`]);
+  await until(() => seen().length >= 2 && seen().includes(`${other} RUNNING`));
+  // A watch gives only the deletion of an execution that is deleted before it was read, so earlier changes are not asserted.
+  t.deepEqual(seen().slice(-2), [`${id} deleted`, `${other} RUNNING`]);
 });
 
-test("an execution is told as it was at each change, and not as it is by now", async (t) => {
+test("each event has the execution as it was after that change, not as it is now", async (t) => {
   const { one, two } = t.context;
   const { programId, filter } = await createProgram(t.context, "As it was");
-  const { events: begun, leave } = await watch(t, one, { filter });
+  const { events: earlier, leave } = await watch(t, one, { filter });
   leave();
   const { execution } = await two.executions.createExecution({ programId, inputs: { question: "Where?" } });
   const id = execution?.id ?? "";
@@ -57,7 +57,7 @@ test("an execution is told as it was at each change, and not as it is by now", a
   });
   const { events } = await watch(t, one, {
     filter,
-    resumeToken: begun[0]?.resumeToken ?? "",
+    resumeToken: earlier[0]?.resumeToken ?? "",
     view: ExecutionView.FULL,
   });
   await until(() => events.length >= 4);
@@ -77,7 +77,7 @@ test("an execution is told as it was at each change, and not as it is by now", a
   t.deepEqual(seen[3], now);
 });
 
-test("a watch tells of what its filter matches at that time", async (t) => {
+test("a watch gives the changes of executions that match its filter at the time of the change", async (t) => {
   const { one, two } = t.context;
   const { programId, filter } = await createProgram(t.context, "Filtered");
   const watched = await watch(t, one, {
@@ -95,11 +95,11 @@ test("a watch tells of what its filter matches at that time", async (t) => {
     await complete(two, id, answer);
     ids.push(id);
   }
-  await until(() => watched.told().length >= 2);
-  t.deepEqual(watched.told(), [`${ids[0]} COMPLETED`, `${ids[3]} COMPLETED`]);
-  await until(() => stepless.told().length >= 4);
+  await until(() => watched.seen().length >= 2);
+  t.deepEqual(watched.seen(), [`${ids[0]} COMPLETED`, `${ids[3]} COMPLETED`]);
+  await until(() => stepless.seen().length >= 4);
   t.deepEqual(
-    stepless.told(),
+    stepless.seen(),
     ids.map((id) => `${id} COMPLETED`),
   );
   t.like(await failure(t, watch(t, one, { filter: "nothing = 1" })), {
@@ -108,22 +108,22 @@ test("a watch tells of what its filter matches at that time", async (t) => {
   });
 });
 
-test("a change that is committed after a later one is not missed", async (t) => {
+test("no change is missed that is committed after a later one", async (t) => {
   const { one, url } = t.context;
   const { programId, filter } = await createProgram(t.context, "Late");
   const [early, late] = [await begin(one, programId), await begin(one, programId)];
-  const { told } = await watch(t, one, { filter });
+  const { seen } = await watch(t, one, { filter });
   const [first, second] = await Promise.all([connect(t, url), connect(t, url)]);
   const change = (client: pg.Client, id: string) =>
     client.query('UPDATE executions SET labels = \'{"a": "b"}\' WHERE id = $1', [id]);
   await first.query("BEGIN");
   await change(first, early);
   await change(second, late);
-  await until(() => told().length === 1);
-  t.deepEqual(told(), [`${late} RUNNING`]);
+  await until(() => seen().length === 1);
+  t.deepEqual(seen(), [`${late} RUNNING`]);
   await first.query("COMMIT");
-  await until(() => told().length === 2);
-  t.deepEqual(told(), [`${late} RUNNING`, `${early} RUNNING`]);
+  await until(() => seen().length === 2);
+  t.deepEqual(seen(), [`${late} RUNNING`, `${early} RUNNING`]);
 });
 
 async function connect(t: Teardown, url: string): Promise<pg.Client> {
@@ -134,7 +134,7 @@ async function connect(t: Teardown, url: string): Promise<pg.Client> {
   return client;
 }
 
-test("a watch and a writer in another process stay together over a lost connection to the database", async (t) => {
+test("a watch gets all changes of another process across a lost connection to the database", async (t) => {
   const { env, two, url } = t.context;
   const proxy = await startProxy(Number(new URL(url).port));
   t.teardown(proxy.close);
@@ -142,22 +142,22 @@ test("a watch and a writer in another process stay together over a lost connecti
   through.port = String(proxy.port);
   const gateway = await startGateway(t, { ...env, DATABASE_URL: through.href });
   const { programId, filter } = await createProgram(t.context, "Lost");
-  const { told } = await watch(t, gateway, { filter });
+  const { seen } = await watch(t, gateway, { filter });
   const ids = [await begin(two, programId)];
-  await until(() => told().length === 1);
+  await until(() => seen().length === 1);
   proxy.cut();
   for (let left = 20; left > 0; left--) ids.push(await begin(two, programId));
   proxy.mend();
   ids.push(await begin(two, programId));
-  await until(() => told().length >= 22);
+  await until(() => seen().length >= 22);
   t.deepEqual(
-    told(),
+    seen(),
     ids.map((id) => `${id} RUNNING`),
   );
 });
 
-// Alone, since it looks at the memory of a whole gateway.
-test.serial("a slow reader costs no memory, and is told all of it", async (t) => {
+// Alone: the test measures the memory of a whole gateway.
+test.serial("a slow reader gets all events without using more memory", async (t) => {
   t.timeout(300_000);
   const { one, two } = t.context;
   const { programId, filter } = await createProgram(t.context, "Slow");
@@ -185,19 +185,19 @@ test.serial("a slow reader costs no memory, and is told all of it", async (t) =>
   t.true(behind - before < 160, `${before} to ${behind}`);
 });
 
-test("a gateway that stops ends what watches it at once, and says how to go on", async (t) => {
+test("a gateway that stops ends its watches at once, and says how to resume", async (t) => {
   const gateway = await startGateway(t, t.context.env);
   const { ended } = await watch(t, gateway);
-  const [told, code] = await Promise.all([failure(t, ended), gateway.stop()]);
-  t.like(told, { code: Code.Unavailable, reason: "INTERRUPTED" });
+  const [fault, code] = await Promise.all([failure(t, ended), gateway.stop()]);
+  t.like(fault, { code: Code.Unavailable, reason: "INTERRUPTED" });
   t.is(code, 0);
 });
 
-test("no more than a hundred watch one gateway, and whoever leaves makes room", async (t) => {
+test("refuses more than 100 watches per gateway until one of them ends", async (t) => {
   const gateway = await startGateway(t, t.context.env);
   const watches = await Promise.all(Array.from({ length: 100 }, () => watch(t, gateway)));
-  const told = await failure(t, watch(t, gateway));
-  t.like(told, { code: Code.ResourceExhausted, reason: "OVERLOADED", retrySeconds: 10 });
+  const fault = await failure(t, watch(t, gateway));
+  t.like(fault, { code: Code.ResourceExhausted, reason: "OVERLOADED", retrySeconds: 10 });
   for (const { leave } of watches) leave();
   await until(() => watch(t, gateway).catch(() => undefined));
   t.pass();

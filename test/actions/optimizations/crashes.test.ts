@@ -10,12 +10,12 @@ import { createMoods, ended, learning, sentences } from "../../_moods.ts";
 import { until } from "../../_wait.ts";
 
 const test = anyTest.serial as TestFn;
-/** Gateways that die are missed after 10 s and more, and each test starts its own. */
+/** The queue notices a dead gateway after 10 s or more, and each test starts its own gateways. */
 const patienceMs = 180_000;
 const schema = { SIGRUN_DATABASE_SCHEMA: "public" };
 const project = "00000000-0000-0000-0000-000000000000";
 
-/** The processes below one, of that name. */
+/** The descendants of a process that have this name. */
 function below(pid: number | undefined, name: string): number[] {
   try {
     const children = execFileSync("pgrep", ["-P", String(pid)], { encoding: "utf8" })
@@ -31,7 +31,7 @@ function below(pid: number | undefined, name: string): number[] {
   }
 }
 
-/** A model that answers once the test lets it. */
+/** A model that waits until the test lets it answer. */
 function gated(): { by: (asked: Asked) => Reply; open(): void } {
   let open = () => {};
   const after = new Promise<void>((resolve) => (open = resolve));
@@ -43,7 +43,7 @@ async function begin({ programs }: Gateway, programId: string): Promise<string> 
   return optimization?.id ?? "";
 }
 
-/** Two gateways, and an optimization that one of them holds until the model may answer. */
+/** Two gateways, and an optimization that runs on one of them until the model may answer. */
 async function beginOnOneOfTwo(t: Teardown) {
   const { gateway, model, env } = await startScripted(t, schema);
   const second = await startGateway(t, { ...env, ...schema });
@@ -57,7 +57,7 @@ async function beginOnOneOfTwo(t: Teardown) {
   return { holder, other, programId, id, open };
 }
 
-test("an optimization whose process, or whose sidecar, is killed is taken up again and comes to its end", async (t) => {
+test("an optimization completes even if its process or its sidecar is killed", async (t) => {
   t.timeout(patienceMs);
   const { gateway, model } = await startScripted(t);
   const programId = await createMoods(gateway);
@@ -78,18 +78,18 @@ test("an optimization whose process, or whose sidecar, is killed is taken up aga
   }
 });
 
-test("an optimization of a gateway that is killed is taken up by another within 30 s", async (t) => {
+test("another gateway takes over the optimization of a killed gateway within 30 s", async (t) => {
   t.timeout(patienceMs);
   const { holder: victim, other: survivor, id, open } = await beginOnOneOfTwo(t);
   victim.process.kill("SIGKILL");
   const killed = Date.now();
   open();
   const done = await ended(survivor, id);
-  t.log(`taken up and done after ${((Date.now() - killed) / 1000).toFixed(1)} s`);
+  t.log(`taken over and completed after ${((Date.now() - killed) / 1000).toFixed(1)} s`);
   t.like(done, { status: OptimizationStatus.COMPLETED, attempt: 2, revision: 2 });
 });
 
-test("an optimization of a gateway that stops is handed over at once, and its attempt does not count as one that died", async (t) => {
+test("a gateway that stops hands its optimization over at once, and its attempt does not count as dead", async (t) => {
   t.timeout(patienceMs);
   const { gateway, model, env } = await startScripted(t, schema);
   const programId = await createMoods(gateway);
@@ -103,7 +103,7 @@ test("an optimization of a gateway that stops is handed over at once, and its at
   t.like(await ended(next, id), { status: OptimizationStatus.COMPLETED, attempt: 2 });
 });
 
-test("a gateway that was stopped in the middle and wakes up commits nothing: somebody else has gone on", async (t) => {
+test("a gateway that was suspended and resumes commits nothing, since another gateway has taken over", async (t) => {
   t.timeout(patienceMs);
   const { holder: sleeper, other: survivor, programId, id, open } = await beginOnOneOfTwo(t);
   sleeper.process.kill("SIGSTOP");
@@ -111,14 +111,14 @@ test("a gateway that was stopped in the middle and wakes up commits nothing: som
   const done = await ended(survivor, id);
   t.like(done, { status: OptimizationStatus.COMPLETED, attempt: 2, revision: 2 });
   sleeper.process.kill("SIGCONT");
-  // It is itself again once it answers, and by then what its attempt came to has been dealt with or refused.
+  // Once the gateway answers again, the result of its attempt has been handled or refused.
   await until(() => below(sleeper.process.pid, "dspy_sidecar.optimiz").length === 0);
   await sleeper.programs.executeProgram({ programId, inputs: { text: "x is sad" } });
   t.is((await survivor.programs.getProgram({ id: programId })).program?.revision, 2);
   t.like((await survivor.optimizations.getOptimization({ id })).optimization, { attempt: 2, revision: 2 });
 });
 
-test("what an attempt writes after the next one began is refused by the database, revision and all", async (t) => {
+test("the database refuses all writes of an attempt after the next attempt has started", async (t) => {
   t.timeout(patienceMs);
   const { gateway, model, env } = await startScripted(t, schema);
   model.script({ hang: true });
@@ -133,7 +133,7 @@ test("what an attempt writes after the next one began is refused by the database
     await store.close();
   });
   const id = await begin(gateway, programId);
-  // The gateway's own attempt is under way, and finds out that it no longer may.
+  // The gateway's own attempt is in progress, and finds out that it may not go on.
   await until(() => model.requests.length > 0);
   const first = await until(() => store.attempts.begin(project, id));
   const second = await until(() => store.attempts.begin(project, id));
@@ -168,7 +168,7 @@ test("what an attempt writes after the next one began is refused by the database
   t.is((await gateway.programs.getProgram({ id: programId })).program?.revision, 2);
 });
 
-test("an optimization whose attempts die again and again is given up", async (t) => {
+test("an optimization fails after five dead attempts", async (t) => {
   t.timeout(patienceMs);
   const { gateway, model } = await startScripted(t);
   model.script({ hang: true });
@@ -186,7 +186,7 @@ test("an optimization whose attempts die again and again is given up", async (t)
   t.true(killed >= 5);
 });
 
-test("a program that is deleted takes its optimization along, and whoever works on it stops", async (t) => {
+test("deleting a program deletes its optimization and stops the attempt", async (t) => {
   t.timeout(patienceMs);
   const { gateway, model } = await startScripted(t);
   model.script({ hang: true });

@@ -20,15 +20,15 @@ test.beforeEach(async ({ context }) => {
   context.programId = await createMoods(context.gateway, `Moods ${++count}`);
 });
 
-test("an optimization is on record at once, makes a better revision in the background, and that one is served", async (t) => {
+test("an optimization is on record at once and makes a better revision in the background, which can be deployed", async (t) => {
   const { gateway, model, programId } = t.context;
-  const { optimization: begun } = await gateway.programs.optimizeProgram({
+  const { optimization: queued } = await gateway.programs.optimizeProgram({
     programId,
     dataset: sentences,
     labels: { team: "moods" },
   });
-  t.is(begun?.status, OptimizationStatus.PENDING);
-  t.like(begun, {
+  t.is(queued?.status, OptimizationStatus.PENDING);
+  t.like(queued, {
     programId,
     baseRevision: 1,
     optimizer: "BootstrapFewShot",
@@ -36,9 +36,9 @@ test("an optimization is on record at once, makes a better revision in the backg
     valsetSize: 3,
     labels: { team: "moods" },
   });
-  t.is(begun?.metrics[0]?.name, "exact_match");
+  t.is(queued?.metrics[0]?.name, "exact_match");
 
-  const done = await ended(gateway, begun?.id ?? "");
+  const done = await ended(gateway, queued?.id ?? "");
   t.like(done, { status: OptimizationStatus.COMPLETED, errorReason: "", revision: 2, score: 1, attempt: 1 });
   t.true((done.baselineScore ?? 1) < 1);
   t.true((done.tokenUsage?.inputTokens ?? 0n) > 0n);
@@ -61,7 +61,7 @@ test("an optimization is on record at once, makes a better revision in the backg
   t.true((model.requests.at(-1)?.messages.length ?? 0) > 2);
 });
 
-test("what is not better makes no revision, unless keep_worse asks for it", async (t) => {
+test("a result that is not better makes no revision, unless keep_worse is set", async (t) => {
   const { gateway, model, programId } = t.context;
   model.script({ fields: { mood: "sad" } });
   const run = async (keepWorse: boolean) => {
@@ -77,9 +77,9 @@ test("what is not better makes no revision, unless keep_worse asks for it", asyn
   t.like(await run(true), { status: OptimizationStatus.COMPLETED, revision: 2 });
 });
 
-test("every step is told to who watches, to the end", async (t) => {
+test("a watch gives every step to the end", async (t) => {
   const { gateway, model, programId } = t.context;
-  // A quick one is over before its phases are looked at, and only the last is told.
+  // A quick optimization may end before the watch reads its phases, and then only the last one is seen.
   let sawBaseline = () => {};
   const after = new Promise<void>((resolve) => {
     sawBaseline = resolve;
@@ -97,7 +97,7 @@ test("every step is told to who watches, to the end", async (t) => {
   t.true(seen.some(({ phase }) => phase === "baseline"));
 });
 
-test("a cancelled optimization ends at once, the model is left alone, and the program stays as it was", async (t) => {
+test("a cancelled optimization ends at once: no more requests to the model, no change of the program", async (t) => {
   const { gateway, model, programId } = t.context;
   model.script({ hang: true });
   const { optimization } = await gateway.programs.optimizeProgram({ programId, dataset: sentences });
@@ -112,7 +112,7 @@ test("a cancelled optimization ends at once, the model is left alone, and the pr
   t.like(await ended(gateway, id), { status: OptimizationStatus.CANCELLED, revision: 0 });
 });
 
-test("a request_id starts one optimization, and no other under it", async (t) => {
+test("a request_id starts one optimization, and is refused with another request", async (t) => {
   const { gateway, programId } = t.context;
   const requestId = randomUUID();
   const ask = (seed: bigint) =>
@@ -128,7 +128,7 @@ test("a request_id starts one optimization, and no other under it", async (t) =>
   await ended(gateway, both[0].optimization?.id ?? "");
 });
 
-test("everything that is wrong with a request is told with its path, and nothing is recorded", async (t) => {
+test("refuses an invalid request with the path of every violation, and records nothing", async (t) => {
   const { gateway, programId } = t.context;
   const refused = async (request: object) => {
     const { code, paths } = await failure(
@@ -181,7 +181,7 @@ test("everything that is wrong with a request is told with its path, and nothing
   );
 });
 
-test("a budget ends an optimization with what it has, and one that is too small fails it, with what was spent", async (t) => {
+test("a spent budget ends an optimization with its best result so far; a budget that is too small fails it", async (t) => {
   const { gateway, programId } = t.context;
   const run = async (lmCalls: bigint) => {
     const request = {
@@ -202,7 +202,7 @@ test("a budget ends an optimization with what it has, and one that is too small 
   t.is(none.tokenUsage?.lmCalls, 1n);
 });
 
-test("a model that refuses the key fails an optimization with its reason", async (t) => {
+test("a provider that refuses the API key fails an optimization with its reason", async (t) => {
   const { gateway, model, programId } = t.context;
   model.script({ status: 401, error: { message: "no such key", code: "invalid_api_key" } });
   const { optimization } = await gateway.programs.optimizeProgram({ programId, dataset: sentences });
@@ -212,7 +212,7 @@ test("a model that refuses the key fails an optimization with its reason", async
   });
 });
 
-test("the catalogue says which models an optimizer and a metric may be given", async (t) => {
+test("the catalogue lists the roles of models that an optimizer or a metric takes", async (t) => {
   const { catalogue } = t.context.gateway;
   const lmsOf = (entries: { name: string; lms: string[] }[]) =>
     Object.fromEntries(entries.map(({ name, lms }) => [name, lms]));
@@ -225,12 +225,12 @@ test("the catalogue says which models an optimizer and a metric may be given", a
   t.like(lmsOf((await catalogue.listMetrics({})).metrics), { exact_match: [], judge: ["judge"] });
 });
 
-test("optimizations are listed by any of their fields", async (t) => {
+test("optimizations can be filtered by any of their fields", async (t) => {
   const { gateway, programId } = t.context;
-  const begun = [];
+  const started = [];
   for (const seed of [1n, 2n, 3n])
-    begun.push(await gateway.programs.optimizeProgram({ programId, dataset: sentences, seed }));
-  for (const { optimization } of begun) await ended(gateway, optimization?.id ?? "");
+    started.push(await gateway.programs.optimizeProgram({ programId, dataset: sentences, seed }));
+  for (const { optimization } of started) await ended(gateway, optimization?.id ?? "");
   const list = (filter: string, orderBy = "") =>
     gateway.optimizations.listOptimizations({
       filter: `program_id = "${programId}" AND (${filter})`,

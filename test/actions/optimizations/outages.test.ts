@@ -33,7 +33,7 @@ test.before(async (t) => {
   t.context = { gateway, model, proxy, url: env.DATABASE_URL, programId: await createMoods(gateway) };
 });
 
-/** What a gateway has logged of an optimization. */
+/** The log lines of a gateway about an optimization. */
 function linesOf(gateway: Gateway, id: string): Line[] {
   const lines = gateway.log().split("\n").slice(0, -1);
   return lines.map((line) => JSON.parse(line) as Line).filter(({ optimization }) => optimization === id);
@@ -51,12 +51,12 @@ for (const [what, later, end] of [
     { status: OptimizationStatus.FAILED, errorReason: "LM_AUTH_FAILED" },
   ],
 ] as const)
-  test(`${what} while the database is away has that end on record when it is back, and is not run again`, async (t) => {
+  test(`${what} while the database is away is recorded once it is back, and does not run again`, async (t) => {
     const { gateway, model, proxy, programId } = t.context;
     let open = () => {};
     const after = new Promise<void>((resolve) => (open = resolve));
     const before = model.requests.length;
-    // The scores before are of three examples.
+    // The baseline has scored three examples by then.
     model.answer((asked) =>
       later && model.requests.length > before + 3 ? later : ({ ...learning(asked), after } as Reply),
     );
@@ -77,7 +77,7 @@ for (const [what, later, end] of [
     t.like(await ended(gateway, id), { ...end, attempt: 1 });
   });
 
-test("an evaluation that ends while the database is away is on record when it is back, and its caller is told at once", async (t) => {
+test("an evaluation that ends while the database is away is recorded once it is back, and its caller gets UNAVAILABLE at once", async (t) => {
   const { gateway, model, proxy, programId } = t.context;
   let open = () => {};
   const after = new Promise<void>((resolve) => (open = resolve));
@@ -103,9 +103,9 @@ test("an evaluation that ends while the database is away is on record when it is
   t.like(metrics, { revision: 1, score: 0.5, examples: 12 });
 });
 
-test("the job queue tells of a database that is away, but not at each try, and without a stack", async (t) => {
+test("the job queue logs an outage of the database, but not every retry, and without a stack", async (t) => {
   const { gateway, proxy } = t.context;
-  const told = () =>
+  const troubleLines = () =>
     gateway
       .log()
       .split("\n")
@@ -120,13 +120,13 @@ test("the job queue tells of a database that is away, but not at each try, and w
   await until(() => away() > before);
   proxy.mend();
   await until(() => gateway.optimizations.listOptimizations({}).catch(() => undefined));
-  t.true(told().length > 0);
-  // The tests before had two short outages.
-  t.true(told().length <= 3 + (performance.now() - began) / 10_000);
-  t.false(told().some((line) => line.includes("    at ")));
+  t.true(troubleLines().length > 0);
+  // Earlier tests had two short outages.
+  t.true(troubleLines().length <= 3 + (performance.now() - began) / 10_000);
+  t.false(troubleLines().some((line) => line.includes("    at ")));
 });
 
-test("what ends an optimization is one line in the log, with its reason and without a stack", async (t) => {
+test("the end of an optimization is one log line, with its reason and without a stack", async (t) => {
   const { gateway, model, programId } = t.context;
   const begin = async () =>
     (await gateway.programs.optimizeProgram({ programId, dataset: sentences })).optimization?.id ?? "";
@@ -155,7 +155,7 @@ test("what ends an optimization is one line in the log, with its reason and with
     t.false(linesOf(gateway, id).some((line) => JSON.stringify(line).includes("    at ")));
 });
 
-test("who watches an optimization is told of its end, also where that has the time of the step before it", async (t) => {
+test("a watch gives the end of an optimization even if it has the same time as the step before", async (t) => {
   const { gateway, model, url, programId } = t.context;
   model.script({ hang: true });
   const { optimization } = await gateway.programs.optimizeProgram({ programId, dataset: sentences });

@@ -13,7 +13,7 @@ const code = { fields: { reasoning: "I multiply", generated_code: 'SUBMIT({"answ
 const endless = { fields: { reasoning: "I think", generated_code: "while True:\n    pass" } };
 const answer = { fields: { reasoning: "the code says so", answer: "42" } };
 
-test("modules that run code are refused until the operator switches them on, and then they work", async (t) => {
+test("refuses modules that run code until the operator enables them, and then they work", async (t) => {
   t.timeout(240_000);
   const { gateway, model, env } = await startScripted(t, { SIGRUN_GENERATED_CODE: "on" });
   const { modules } = await gateway.catalogue.listModules({});
@@ -55,7 +55,7 @@ test("modules that run code are refused until the operator switches them on, and
   t.is((await failure(t, off.programs.updateProgram({ program: update }))).reason, "NOT_ENABLED");
 });
 
-test("a program that was made while code was switched on says NOT_ENABLED once it is not", async (t) => {
+test("a program with code that was created while it was enabled fails with NOT_ENABLED once it is disabled", async (t) => {
   t.timeout(240_000);
   const { gateway, env } = await startScripted(t, {
     SIGRUN_GENERATED_CODE: "on",

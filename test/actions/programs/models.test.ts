@@ -63,7 +63,7 @@ const faults: [what: string, reply: Reply, code: Code, reason: string][] = [
   ["writes what can't be read", { text: "Well..." }, Code.Internal, "OUTPUT_INVALID"],
 ];
 for (const [what, reply, code, reason] of faults)
-  test(`a provider that ${what} is ${reason}, with a code of its own, on record too`, async (t) => {
+  test(`a provider that ${what} is ${reason}, in the answer and on record`, async (t) => {
     const { gateway, model, programId } = t.context;
     model.script(reply);
     const failed = await failure(t, gateway.programs.executeProgram({ programId, inputs }));
@@ -92,7 +92,7 @@ test("a provider that can't be reached is LM_UNAVAILABLE", async (t) => {
   });
 });
 
-test("only models that the operator allows may be named, by the program, a module or the call", async (t) => {
+test("refuses models that the operator does not allow, in the program, a module or the call", async (t) => {
   const { programs } = t.context.gateway;
   t.is((await sent(t, { model: "openai/second" })).model, "second");
   const signature = { text: "question -> answer" };
@@ -118,7 +118,7 @@ test("only models that the operator allows may be named, by the program, a modul
   );
 });
 
-test("settings of the call go over the module's, and those over the program's", async (t) => {
+test("settings of the call override those of the module, which override those of the program", async (t) => {
   const { program } = await t.context.gateway.programs.createProgram({
     program: {
       name: "Layered",
@@ -133,7 +133,7 @@ test("settings of the call go over the module's, and those over the program's", 
   t.true([request.max_tokens, request.max_completion_tokens].includes(100));
 });
 
-test("the address and the key of a provider are no settings", async (t) => {
+test("refuses the address and the API key of a provider as settings", async (t) => {
   const params = {
     api_base: "http://127.0.0.1:9",
     api_key: "k",
@@ -154,7 +154,7 @@ test("the address and the key of a provider are no settings", async (t) => {
   );
 });
 
-test("each adapter writes its own prompt and reads its own answer", async (t) => {
+test("each adapter writes its own prompt and parses its own answer", async (t) => {
   const { model } = t.context;
   t.regex(JSON.stringify(await sent(t, { adapter: "ChatAdapter" })), /\[\[ ## answer ## \]\]/);
   model.script({ text: '{"answer": "here"}' });
@@ -163,7 +163,7 @@ test("each adapter writes its own prompt and reads its own answer", async (t) =>
   t.regex(JSON.stringify(await sent(t, { adapter: "XMLAdapter" })), /<answer>/);
 });
 
-test("nothing is cached unless it is asked for", async (t) => {
+test("answers are not cached by default", async (t) => {
   const { model } = t.context;
   const count = async (lm: object) => {
     const before = model.requests.length;
@@ -175,14 +175,14 @@ test("nothing is cached unless it is asked for", async (t) => {
   t.is(await count({ cache: true }), 1);
 });
 
-test("a cached answer costs no tokens, and its record says so", async (t) => {
+test("a cached answer costs no tokens, and its record shows it", async (t) => {
   const { programs } = t.context.gateway;
   const request = { programId: t.context.programId, inputs: { question: "Twice?" }, lm: { cache: true } };
   t.is((await programs.executeProgram(request)).execution?.tokenUsage?.outputTokens, 12n);
   t.is((await programs.executeProgram(request)).execution?.tokenUsage?.outputTokens, 0n);
 });
 
-test("the sidecar does not grow with use", async (t) => {
+test("the memory of the sidecar does not grow with use", async (t) => {
   t.timeout(120_000);
   const { gateway, programId } = t.context;
   const childrenOf = (pid: number | string) =>

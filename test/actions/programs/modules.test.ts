@@ -21,13 +21,13 @@ async function create({ context }: T, program: object): Promise<string> {
   return made.program?.id ?? "";
 }
 
-/** Runs it, and gives its record. */
+/** Runs a program and gives the record. */
 async function run({ context }: T, programId: string) {
   const { execution } = await context.gateway.programs.executeProgram({ programId, inputs });
   return (await context.gateway.executions.getExecution({ id: execution?.id ?? "" })).execution;
 }
 
-test("a pipeline hands fields on by their names and by input_from, and each module's outputs are a step on the record", async (t) => {
+test("a pipeline connects fields by name and by input_from, and records the outputs of each module as a step", async (t) => {
   const programId = await create(t, {
     signature: { text: "question -> answer, reasoning, passages: list[str]" },
     modules: [
@@ -68,7 +68,7 @@ test("a pipeline hands fields on by their names and by input_from, and each modu
   t.regex(JSON.stringify(t.context.model.requests.at(-1)), /since/);
 });
 
-test("a pipeline that fails on its way keeps the steps and the tokens until then", async (t) => {
+test("a pipeline that fails keeps its steps and tokens so far", async (t) => {
   const programId = await create(t, {
     signature: { text: "question -> answer" },
     modules: [
@@ -91,7 +91,7 @@ test("a pipeline that fails on its way keeps the steps and the tokens until then
   t.is(execution?.tokenUsage?.lmCalls, 3n);
 });
 
-test("BestOfN runs until an answer keeps to the constraints", async (t) => {
+test("BestOfN runs until an answer meets the constraints", async (t) => {
   const programId = await create(t, {
     signature: bounded,
     modules: [{ type: "BestOfN", params: { N: 4 }, modules: [{ type: "ChainOfThought" }] }],
@@ -104,14 +104,14 @@ test("BestOfN runs until an answer keeps to the constraints", async (t) => {
   t.is(record?.tokenUsage?.lmCalls, 3n);
 });
 
-test("Refine gives its advice to the next attempt", async (t) => {
+test("Refine passes its advice to the next attempt", async (t) => {
   const programId = await create(t, { signature: bounded, modules: [{ type: "Refine" }] });
   const advice = { fields: { discussion: "x", advice: { self: "Begin with a capital letter." } } };
   t.context.model.script({ fields: { answer: "paris" } }, advice, { fields: { answer: "Paris" } });
   t.deepEqual((await run(t, programId))?.outputs, { answer: "Paris" });
 });
 
-test("MultiChainComparison compares, and its rationale may be an output", async (t) => {
+test("MultiChainComparison compares attempts, and its rationale can be an output", async (t) => {
   const programId = await create(t, {
     signature: { text: "question -> answer, rationale" },
     modules: [{ type: "MultiChainComparison", signature: { text: "question -> answer" }, params: { M: 2 } }],
@@ -123,7 +123,7 @@ test("MultiChainComparison compares, and its rationale may be an output", async 
   t.is(record?.tokenUsage?.lmCalls, 3n);
 });
 
-test("a program of wrapped modules can be read and sent back", async (t) => {
+test("a program of wrapped modules can be read and sent back unchanged", async (t) => {
   const { programs } = t.context.gateway;
   const id = await create(t, {
     signature: bounded,
@@ -134,7 +134,7 @@ test("a program of wrapped modules can be read and sent back", async (t) => {
   t.is((await programs.updateProgram({ program: program as object })).program?.revision, 1);
 });
 
-test("a wiring that can't work is refused with the path of each fault", async (t) => {
+test("refuses an invalid wiring with the path of each violation", async (t) => {
   const program = {
     name: "Wrong",
     signature: { text: "question -> answer, score: float" },

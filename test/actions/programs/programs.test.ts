@@ -7,7 +7,7 @@ import { failure } from "../../_errors.ts";
 import { type Gateway, shared, startGateway, startScripted } from "../../_gateway.ts";
 import type { ScriptedModel } from "../../_model.ts";
 
-// Two gateways on one database: whatever is asked of one holds in the other.
+// Two gateways on one database: a change through one is visible through the other.
 type Context = { one: Gateway; two: Gateway; model: ScriptedModel; url: string };
 const test = anyTest as TestFn<Context>;
 const schema = "two_gateways";
@@ -37,14 +37,14 @@ const ready = async (t: T, program = {}) => {
   const { id } = await create(t, program);
   return (await t.context.one.programs.compileProgram({ programId: id })).program as Program;
 };
-/** Which of two calls won, and what the other was told. */
+/** The result of the call that won, and the error of the other one. */
 async function race(calls: Promise<unknown>[]) {
   const ended = await Promise.allSettled(calls);
   const lost = ended.filter(({ status }) => status === "rejected") as PromiseRejectedResult[];
   return { won: ended.length - lost.length, codes: lost.map(({ reason }) => reason.code as Code) };
 }
 
-test("a change of name, description or labels makes no revision", async (t) => {
+test("an update of name, description or labels makes no revision", async (t) => {
   const { id, handle } = await ready(t);
   const asked = { id: handle, name: "Renamed", description: "Says where.", labels: { team: "search" } };
   const { program } = await t.context.two.programs.updateProgram({ program: asked });
@@ -59,7 +59,7 @@ test("a change of name, description or labels makes no revision", async (t) => {
   });
 });
 
-test("a change of signature, modules or lm makes a revision, a draft", async (t) => {
+test("an update of signature, modules or lm makes a revision, a draft", async (t) => {
   const { id } = await ready(t);
   const { programs } = t.context.one;
   const updated = await programs.updateProgram({ program: { id, modules: [{ type: "ChainOfThought" }] } });
@@ -69,7 +69,7 @@ test("a change of signature, modules or lm makes a revision, a draft", async (t)
   });
   t.is(wider.program?.revision, 3);
   t.is(wider.program?.modules[0]?.type, "ChainOfThought");
-  // The module goes along: it is over the program's own signature.
+  // The module gets the new signature too, since it has none of its own.
   t.is(wider.program?.modules[0]?.signature, undefined);
   const warm = await programs.updateProgram({ program: { id, lm: { temperature: 1 } } });
   t.like(warm.program, { revision: 4, lm: { temperature: 1 } });
@@ -80,7 +80,7 @@ test("a change of signature, modules or lm makes a revision, a draft", async (t)
   );
 });
 
-test("what is read may be sent back, and changes nothing", async (t) => {
+test("a program that is read and sent back does not change", async (t) => {
   const program = await ready(t, {
     modules: [
       { name: "think", type: "ChainOfThought", signature: { text: "question -> draft" } },
@@ -98,7 +98,7 @@ test("what is read may be sent back, and changes nothing", async (t) => {
   t.deepEqual(again?.modules, program.modules);
 });
 
-test("the mask says what changes, also to nothing", async (t) => {
+test("only the parts in update_mask change, and a part can be cleared", async (t) => {
   const { id } = await create(t, {
     description: "x",
     labels: { a: "b" },
@@ -122,7 +122,7 @@ test("the mask says what changes, also to nothing", async (t) => {
   t.like(wrong, { code: Code.InvalidArgument, paths: ["update_mask.paths[1]", "update_mask.paths[2]"] });
 });
 
-test("a wrong update says where, and changes nothing", async (t) => {
+test("refuses an invalid update with the path of each violation, and changes nothing", async (t) => {
   const { id, etag } = await create(t);
   const program = { id, name: "x".repeat(201), labels: { "1x": "" } };
   t.like(await failure(t, t.context.one.programs.updateProgram({ program })), {
@@ -144,7 +144,7 @@ test("a wrong update says where, and changes nothing", async (t) => {
   t.like((await t.context.one.programs.getProgram({ id })).program, { etag, revision: 1 });
 });
 
-test("validate_only shows what would be, and writes nothing", async (t) => {
+test("validate_only shows the result and writes nothing", async (t) => {
   const { id, etag } = await create(t);
   const shown = await t.context.one.programs.updateProgram({
     program: { id, modules: [{ type: "ChainOfThought" }] },
@@ -154,7 +154,7 @@ test("validate_only shows what would be, and writes nothing", async (t) => {
   t.like((await t.context.one.programs.getProgram({ id })).program, { etag, revision: 1 });
 });
 
-test("with an etag, of two who update over two gateways one wins and the other is ABORTED", async (t) => {
+test("of two updates with one etag over two gateways, one wins and the other is ABORTED", async (t) => {
   const { id, etag } = await create(t);
   const update = (gateway: Gateway, name: string) =>
     gateway.programs.updateProgram({ program: { id, etag, name } });
@@ -162,7 +162,7 @@ test("with an etag, of two who update over two gateways one wins and the other i
   t.deepEqual([won, codes], [1, [Code.Aborted]]);
 });
 
-test("revisions made at once over two gateways are numbered without a gap, and none is lost", async (t) => {
+test("revisions made at once over two gateways have numbers without gaps, and none is lost", async (t) => {
   const { id } = await create(t);
   const update = (n: number) =>
     (n % 2 ? t.context.one : t.context.two).programs.updateProgram({
@@ -177,7 +177,7 @@ test("revisions made at once over two gateways are numbered without a gap, and n
   t.is(new Set(revisions.map(({ lm }) => lm?.maxTokens)).size, 11);
 });
 
-test("revisions come in pages, and each can be read with its own modules", async (t) => {
+test("revisions are listed in pages, and each can be read with its own modules", async (t) => {
   const { id } = await create(t);
   for (const maxTokens of [1, 2])
     await t.context.one.programs.updateProgram({ program: { id, lm: { maxTokens } } });
@@ -200,7 +200,7 @@ test("revisions come in pages, and each can be read with its own modules", async
     });
 });
 
-test("a deployed revision is what callers get while newer ones are made, until it is undeployed", async (t) => {
+test("callers get the deployed revision, even if there are newer ones, until it is undeployed", async (t) => {
   const { id } = await ready(t);
   const { programs } = t.context.one;
   t.like((await programs.deployProgram({ programId: id })).program, {
@@ -226,7 +226,7 @@ test("a deployed revision is what callers get while newer ones are made, until i
   t.like(undeployed.program, { status: ProgramStatus.READY, deployedRevision: 0 });
 });
 
-test("a draft can't be deployed, nor what is deployed already; nothing can be undeployed twice", async (t) => {
+test("refuses to deploy a draft or a deployed revision, and to undeploy twice", async (t) => {
   const { programs } = t.context.one;
   const { id } = await create(t);
   t.like(await failure(t, programs.deployProgram({ programId: id })), {
@@ -248,7 +248,7 @@ test("a draft can't be deployed, nor what is deployed already; nothing can be un
   t.like(await failure(t, programs.undeployProgram({ programId: id })), { code: Code.FailedPrecondition });
 });
 
-test("of two who deploy the same over two gateways one wins", async (t) => {
+test("of two deployments of one revision over two gateways, one wins", async (t) => {
   const { id } = await ready(t);
   const { won, codes } = await race(
     [t.context.one, t.context.two].map(({ programs }) => programs.deployProgram({ programId: id })),
@@ -260,7 +260,7 @@ test("of two who deploy the same over two gateways one wins", async (t) => {
   t.deepEqual([undeployed.won, undeployed.codes], [1, [Code.FailedPrecondition]]);
 });
 
-test("a rollback makes an earlier revision the newest, with its content and status", async (t) => {
+test("a rollback makes a new revision with the content and status of an earlier one", async (t) => {
   const { id } = await ready(t);
   const { programs } = t.context.one;
   await programs.updateProgram({ program: { id, modules: [{ type: "ChainOfThought" }] } });
@@ -280,7 +280,7 @@ test("a rollback makes an earlier revision the newest, with its content and stat
   });
 });
 
-test("a rollback with a request_id is done once, over two gateways", async (t) => {
+test("a rollback with a request_id happens once, over two gateways", async (t) => {
   const { id, handle } = await ready(t);
   const requestId = randomUUID();
   for (const maxTokens of [1, 2])
@@ -300,7 +300,7 @@ test("a rollback with a request_id is done once, over two gateways", async (t) =
   t.like(other, { code: Code.AlreadyExists, reason: "REQUEST_ID_REUSED" });
 });
 
-test("a program with executions is deleted only by force, and takes them along", async (t) => {
+test("deletes a program with executions only with force, and its executions too", async (t) => {
   t.context.model.script({ fields: { answer: "here" } });
   const { id } = await create(t);
   const { execution } = await t.context.one.programs.executeProgram({ programId: id, inputs });
@@ -322,7 +322,7 @@ test("a program with executions is deleted only by force, and takes them along",
   t.like(await failure(t, t.context.one.programs.deleteProgram({ id })), { code: Code.NotFound });
 });
 
-test("a program that is deleted while runs begin leaves none half done", async (t) => {
+test("a program that is deleted while runs start leaves no unfinished record", async (t) => {
   t.context.model.script({ fields: { answer: "here" } });
   const { id } = await ready(t);
   const runs = Array.from({ length: 10 }, (_, n) =>
@@ -340,10 +340,10 @@ test("a program that is deleted while runs begin leaves none half done", async (
   );
 });
 
-test("what DSPy can't build has status error with the reason, and an update mends it", async (t) => {
+test("a program that DSPy can't build has status error with the reason, and an update repairs it", async (t) => {
   const { one, url } = t.context;
   const { id } = await ready(t);
-  // As a row of another version might be: nothing that this gateway lets through fails in this DSPy.
+  // Written by SQL, as another version might have: DSPy builds every program that this gateway accepts.
   const wrong =
     "UPDATE program_revisions SET modules = replace(modules::text, 'Predict', 'Gone')::json, dspy_program_id = 'p_gone' WHERE program_id = $1";
   await runSql(url, schema, wrong, [id]);

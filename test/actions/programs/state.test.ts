@@ -18,7 +18,7 @@ test.beforeEach(async ({ context }) => {
   context.programId = await createMoods(context.gateway, `Moods ${++count}`);
 });
 
-/** What DSPy's save() writes of a Predict over "text -> mood", with an example and a model that nobody allows. */
+/** What DSPy's save() writes for a Predict over "text -> mood", with a demo and a model that is not allowed. */
 const saved = (mood: string) =>
   JSON.stringify({
     traces: [],
@@ -35,7 +35,7 @@ const saved = (mood: string) =>
     metadata: { dependency_versions: { python: "3.11", dspy: "3.4.1", cloudpickle: "3.1" } },
   });
 
-test("a state that DSPy saved is a revision that can be served and read back to the byte", async (t) => {
+test("an imported state becomes a revision that runs and can be read back byte for byte", async (t) => {
   const { gateway, model, programId } = t.context;
   const compiledState = saved("glad");
   const { program } = await gateway.programs.importProgramState({ programId, compiledState });
@@ -50,7 +50,7 @@ test("a state that DSPy saved is a revision that can be served and read back to 
   t.is(model.requests.at(-1)?.model, "scripted");
 });
 
-test("a state that is none, or another program's, is refused with its path, and makes no revision", async (t) => {
+test("refuses an invalid state or the state of another program, and makes no revision", async (t) => {
   const { gateway, programId } = t.context;
   const refused = async (compiledState: string) => {
     const { code, reason, paths } = await failure(
@@ -73,7 +73,7 @@ test("a state that is none, or another program's, is refused with its path, and 
   t.is((await gateway.programs.getProgram({ id: programId })).program?.revision, 1);
 });
 
-test("an import holds to its etag and its request_id", async (t) => {
+test("an import checks its etag and happens once per request_id", async (t) => {
   const { gateway, programId } = t.context;
   const { program } = await gateway.programs.getProgram({ id: programId });
   const etag = program?.etag ?? "";

@@ -51,7 +51,7 @@ async function record({ context }: T, id: string) {
   return (await context.gateway.executions.getExecution({ id })).execution;
 }
 
-test("the catalogue lists the tools, and the servers that are away", async (t) => {
+test("the catalogue lists the tools and the servers that are away", async (t) => {
   const { tools, serversAway } = await t.context.gateway.catalogue.listTools({});
   t.like(
     tools.find(({ name }) => name === "weather.forecast"),
@@ -62,7 +62,7 @@ test("the catalogue lists the tools, and the servers that are away", async (t) =
   t.is(modules.find(({ name }) => name === "ReAct")?.refused, "");
 });
 
-test("ReAct calls tools, and its trajectory stands on the record", async (t) => {
+test("ReAct calls tools, and its trajectory is on record", async (t) => {
   const programId = await create(t, acting("weather.forecast"));
   t.context.model.script(call("weather.forecast", { city: "Oslo", days: 2 }), finish, answer);
   const { outputs, execution } = await t.context.gateway.programs.executeProgram({ programId, inputs });
@@ -79,7 +79,7 @@ test("ReAct calls tools, and its trajectory stands on the record", async (t) => 
   });
 });
 
-test("ReAct works in a pipeline, a stream and a batch", async (t) => {
+test("ReAct runs in a pipeline, a stream and a batch", async (t) => {
   const { gateway, model } = t.context;
   const programId = await create(t, {
     ...acting(),
@@ -110,7 +110,7 @@ test("ReAct works in a pipeline, a stream and a batch", async (t) => {
     t.like(result, { case: "response", value: { outputs: { answer: "Yes" } } });
 });
 
-test("a program that names tools can be read and sent back, and its model changed", async (t) => {
+test("a program with tools can be read and sent back, and its model can be changed", async (t) => {
   const { programs } = t.context.gateway;
   const id = await create(t, acting("weather.forecast"));
   const { program } = await programs.getProgram({ id });
@@ -120,7 +120,7 @@ test("a program that names tools can be read and sent back, and its model change
   t.deepEqual(changed.program?.modules[0]?.tools, ["weather.forecast"]);
 });
 
-test("tools that there are not are refused with those there are", async (t) => {
+test("refuses unknown tools and lists the known ones", async (t) => {
   const refused = await failure(
     t,
     t.context.gateway.programs.createProgram({ program: acting("weather.nope", "far.forecast") }),
@@ -130,7 +130,7 @@ test("tools that there are not are refused with those there are", async (t) => {
   t.regex(refused.message, /there is weather\.forecast, .*far, which can't be reached/);
 });
 
-test("a run that fails has its tokens, and one that is cancelled ends its tool's call", async (t) => {
+test("a failed run records its tokens, and a cancelled run cancels its tool call", async (t) => {
   const { gateway, model, dir } = t.context;
   const programId = await create(t, acting("weather.forecast", "weather.slow"));
   model.script(call("weather.forecast", { city: "Oslo" }), { status: 401, error: { message: "no" } });
@@ -152,7 +152,7 @@ test("a run that fails has its tokens, and one that is cancelled ends its tool's
   await until(() => existsSync(join(dir, "cancelled")));
 });
 
-test("a server that comes later has its tools, and one that dies is told to the model", async (t) => {
+test("a server that starts later gives its tools, and the model is told if a server dies", async (t) => {
   const { gateway, model, port } = t.context;
   const server = startHttpServer(t, port);
   await until(async () => (await gateway.catalogue.listTools({})).serversAway.length === 0);
@@ -172,13 +172,13 @@ test("a server that comes later has its tools, and one that dies is told to the 
   t.regex(outputs.trajectory.observation_0, /^Error: /);
 });
 
-test("nothing of the file is shown", async (t) => {
+test("no content of the file of MCP servers is shown", async (t) => {
   const { settings } = await t.context.gateway.admin.getServerInfo({});
   t.like(settings, { SIGRUN_MCP_SERVERS: "set" });
   t.false(`${JSON.stringify(settings)} ${t.context.gateway.log()}`.includes("secret"));
 });
 
-test("without servers there are no tools, and ReAct only thinks", async (t) => {
+test("without servers there are no tools, and ReAct runs without them", async (t) => {
   const gateway = await startGateway(t, t.context.env);
   t.like(await gateway.catalogue.listTools({}), { tools: [], serversAway: [] });
   const { program } = await gateway.programs.createProgram({ program: acting() });

@@ -12,7 +12,7 @@ test.before(async (t) => {
   t.context = { one: gateway, two: await startGateway(file, { ...env, ...schema }), model };
 });
 
-test("a name is created once, and given again where it says the same, over two gateways at once", async (t) => {
+test("a signature is created once, and returned again if it is the same, over two gateways at once", async (t) => {
   const signature = { name: "Twice", text: "question -> answer" };
   const gateways = [t.context.one, t.context.two, t.context.one, t.context.two];
   const made = await Promise.all(gateways.map(({ signatures }) => signatures.createSignature({ signature })));
@@ -23,7 +23,7 @@ test("a name is created once, and given again where it says the same, over two g
   t.like(await failure(t, other), { code: Code.AlreadyExists, reason: "ALREADY_EXISTS" });
 });
 
-test("what is read may be sent again as it is", async (t) => {
+test("a signature that is read and sent back is the same signature", async (t) => {
   const signature = {
     instructions: "Be brief.",
     inputs: [
@@ -60,7 +60,7 @@ test("what is read may be sent again as it is", async (t) => {
   );
 });
 
-test("a default is taken where the caller leaves the field out", async (t) => {
+test("an input that is left out gets its default", async (t) => {
   const defaultValue = { kind: { case: "numberValue", value: 3 } as const };
   const signature = { inputs: [{ name: "count", type: "int", defaultValue }], outputs: [{ name: "answer" }] };
   const made = await t.context.one.signatures.createSignature({ signature });
@@ -90,7 +90,7 @@ test("signatures are listed newest first, in pages", async (t) => {
   );
 });
 
-test("a signature is deleted, but not while a program's revision uses it", async (t) => {
+test("a signature can be deleted unless a revision of a program uses it", async (t) => {
   const { signatures, programs } = t.context.one;
   const { signature } = await signatures.createSignature({
     signature: { name: "Deleted", text: "question -> answer" },
@@ -113,7 +113,7 @@ test("a signature is deleted, but not while a program's revision uses it", async
   });
 });
 
-test("programs are made while their signature is deleted again and again, and none fails", async (t) => {
+test("creating programs succeeds while their signature is deleted again and again", async (t) => {
   const signature = { name: "Contended", text: "question -> answer" };
   const made = Array.from({ length: 8 }, (_, n) =>
     t.context.one.programs.createProgram({ program: { name: `Contender ${n}`, signature } }),
@@ -128,7 +128,7 @@ test("programs are made while their signature is deleted again and again, and no
   t.is(new Set((await Promise.all(made)).map(({ program }) => program?.signatureId)).size >= 1, true);
 });
 
-test("a field called config, which DSPy would take for the model's arguments, is refused, and no such input gets through", async (t) => {
+test("refuses a field named config, which DSPy would take as arguments of the model", async (t) => {
   const { one, model } = t.context;
   for (const name of ["config", "lm", "demos", "signature", "new_signature", "prediction"])
     t.like(await failure(t, one.signatures.createSignature({ signature: { text: `${name} -> answer` } })), {
@@ -178,7 +178,7 @@ test("the schema cache counts its hits and misses, and can be cleared", async (t
   t.true((await admin.clearSchemaCache({})).cleared >= 1n);
 });
 
-test("the server says what it is, and no secret", async (t) => {
+test("server info has versions and settings, without secrets", async (t) => {
   const info = await t.context.one.admin.getServerInfo({});
   t.like(info, { version: "0.1.0", dspyVersion: "3.4.1", defaultModel: "openai/scripted" });
   t.true(info.sidecarWorkers >= 1);
@@ -186,7 +186,7 @@ test("the server says what it is, and no secret", async (t) => {
   t.false(JSON.stringify(info.settings).includes("postgres://"));
 });
 
-test("the programs that the sidecar holds are listed by the id of their content", async (t) => {
+test("lists the programs that the sidecar holds by their content hash", async (t) => {
   const { program } = await t.context.one.programs.createProgram({
     program: { name: "Held", signature: { name: "HeldOne", text: "question -> answer" } },
   });
@@ -198,7 +198,7 @@ test("the programs that the sidecar holds are listed by the id of their content"
   );
 });
 
-test("the catalogue lists the modules that may be typed, and why others are refused", async (t) => {
+test("the catalogue lists the modules, and why some are refused", async (t) => {
   const { modules } = await t.context.one.catalogue.listModules({});
   t.is(modules.find(({ name }) => name === "Predict")?.refused, "");
   t.regex(modules.find(({ name }) => name === "ProgramOfThought")?.refused ?? "", /runs code/);
