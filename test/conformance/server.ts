@@ -12,6 +12,7 @@ import {
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { createBoundary } from "../../src/rpc/server/boundary.ts";
 import { createPort } from "../../src/rpc/server/port.ts";
 import { createUnaryCalls } from "../../src/rpc/server/unary.ts";
 import { createLogger } from "../../src/telemetry.ts";
@@ -36,19 +37,21 @@ const { messageReceiveLimit } = fromBinary(asked, read.subarray(4)) as unknown a
 const mostBytes = messageReceiveLimit || 2 ** 22;
 
 let calls = 0;
-const unary = createUnaryCalls({
-  mostBytes,
-  explain: (error) => ConnectError.from(error),
-  log: createLogger("error"),
-});
+const log = createLogger("error");
+const boundary = createBoundary(log);
+const unary = createUnaryCalls({ mostBytes, explain: (error) => ConnectError.from(error), boundary, log });
 const adapter = connectNodeAdapter({
   routes: unary.watch((router) => void router.service(service, conformanceMethods(registry, service))),
   readMaxBytes: mostBytes,
 });
-const port = createPort(adapter, (stream, headers) => {
-  const isTaken = unary.take(stream, headers);
-  if (isTaken) calls += 1;
-  return isTaken;
+const port = createPort({
+  handle: adapter,
+  take: (stream, headers) => {
+    const isTaken = unary.take(stream, headers);
+    if (isTaken) calls += 1;
+    return isTaken;
+  },
+  boundary,
 });
 const message = toBinary(
   answered,

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from
 import type { DescMethod } from "@bufbuild/protobuf";
 import { type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { Cancelled, DeadlineExceeded } from "../../domain/faults.ts";
+import type { Boundary } from "./boundary.ts";
 
 /** A call by gRPC over HTTP/2, as its implementation sees it and as its answer needs it. */
 export type Call = {
@@ -22,6 +23,7 @@ export function createCall(
   stream: ServerHttp2Stream,
   sent: IncomingHttpHeaders,
   timeoutMs: number | undefined,
+  boundary: Boundary,
 ): Call {
   const deadline = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
   const remainingMs = () => (deadline === undefined ? undefined : deadline - Date.now());
@@ -51,7 +53,9 @@ export function createCall(
         controller = new AbortController();
         if (stream.closed) end();
         else if (deadline !== undefined)
-          timer = setTimeout(() => end(new DeadlineExceeded()), Math.max(0, deadline - Date.now()));
+          timer = boundary.after(stream, Math.max(0, deadline - Date.now()), () =>
+            end(new DeadlineExceeded()),
+          );
         return controller.signal;
       },
       get requestHeader() {

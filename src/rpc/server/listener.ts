@@ -3,6 +3,7 @@ import { type ConnectRouter, cors } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Logger } from "../../telemetry.ts";
 import { connectErrorOf, explainFaults, faultOf } from "../faults.ts";
+import { createBoundary } from "./boundary.ts";
 import { explainEarly, refuseAtTheGate } from "./decode-errors.ts";
 import type { HealthReport } from "./health.ts";
 import { answerOthers } from "./not-found.ts";
@@ -22,9 +23,11 @@ type Served = {
 
 /** The door for callers: gRPC, gRPC-Web, Connect and JSON over HTTP/1.1 and 2, with health and reflection, on one port. */
 export function createListener({ routes, services, health, log }: Served): Port {
+  const boundary = createBoundary(log);
   const unary = createUnaryCalls({
     mostBytes,
     explain: (error, rpc) => connectErrorOf(faultOf(error, rpc, log)),
+    boundary,
     log,
   });
   const adapter = connectNodeAdapter({
@@ -43,9 +46,10 @@ export function createListener({ routes, services, health, log }: Served): Port 
     jsonOptions: { ignoreUnknownFields: false },
     fallback: answerOthers,
   });
-  return createPort((request, response) => {
+  const handle: NodeHandler = (request, response) => {
     if (allowOrigins(request, response)) adapter(request, response);
-  }, unary.take);
+  };
+  return createPort({ handle, take: unary.take, boundary });
 }
 
 const exposed = [...cors.exposedHeaders, "sigrun-execution-id"].join(", ");

@@ -1,15 +1,20 @@
 import { EventEmitter, once } from "node:events";
-import { createServer as createHttp1Server, type RequestListener } from "node:http";
+import {
+  createServer as createHttp1Server,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from "node:http";
 import {
   createServer as createHttp2Server,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
 import { createServer, type Socket } from "node:net";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { Boundary } from "./boundary.ts";
+import { watchPeer } from "./peer-watch.ts";
 
 /** Takes the requests and responses of both HTTP versions. */
 export type NodeHandler = ReturnType<typeof connectNodeAdapter>;
@@ -25,14 +30,16 @@ export type Port = {
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const undecidedMs = 10_000;
 const mostConnections = 10_000;
-const pingMs = 30_000;
+const usualPingMs = 30_000;
 const lingerMs = 500;
 
 /** Takes a stream of HTTP/2 before it is a request; false where it leaves it alone. */
 export type StreamTaker = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;
 
+type Deps = { handle: NodeHandler; take: StreamTaker; boundary: Boundary; pingMs?: number };
+
 /** One cleartext port for HTTP/2 and HTTP/1.1, told apart by a connection's first bytes. */
-export function createPort(handle: NodeHandler, take: StreamTaker): Port {
+export function createPort({ handle, take, boundary, pingMs = usualPingMs }: Deps): Port {
   const calls = new Set<object>();
   const changes = new EventEmitter();
   const count = (call: EventEmitter) => {
@@ -41,46 +48,59 @@ export function createPort(handle: NodeHandler, take: StreamTaker): Port {
     call.once("finish", end).once("close", end);
   };
 
-  const http1 = createHttp1Server(
-    { requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768 },
-    (request, response) => {
-      count(response);
-      (handle as RequestListener)(request, response);
-    },
-  );
+  const serve = (...[request, response]: Parameters<NodeHandler>) => {
+    boundary.contain(request);
+    boundary.contain(response);
+    (handle as RequestListener)(request as IncomingMessage, response as ServerResponse);
+  };
+
+  const http1 = createHttp1Server({ requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768 });
+  http1.on("request", (request, response) => {
+    count(response);
+    serve(request, response);
+  });
   // As if it listened: else its timeouts and closeIdleConnections() do nothing.
   http1.emit("listening");
   const settings = { maxConcurrentStreams: 1_000, maxHeaderListSize: 32_768, initialWindowSize: 1_048_576 };
   const http2 = createHttp2Server({ settings });
   // It never listens: it makes requests of streams, which have nothing of HTTP/1.1's otherwise.
-  const requests = createHttp2Server(
-    handle as (request: Http2ServerRequest, response: Http2ServerResponse) => void,
-  );
+  const requests = createHttp2Server(serve);
   http2.on("stream", (stream, headers, ...more) => {
+    boundary.contain(stream);
     count(stream);
     if (!take(stream, headers)) requests.emit("stream", stream, headers, ...more);
   });
-  const sessions = new Set<ServerHttp2Session>();
-  http2.on("session", (session) => {
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
-    watchPeer(session);
-  });
   http2.on("sessionError", () => {});
+  const sessions = new Set<ServerHttp2Session>();
+  const beginHttp2 = (socket: Socket) => {
+    const begin = (session: ServerHttp2Session) => {
+      boundary.contain(session);
+      sessions.add(session);
+      session.once("close", () => sessions.delete(session));
+      watchPeer(session, socket, pingMs, boundary);
+    };
+    // The session itself gives no socket that may be destroyed.
+    http2.once("session", begin).emit("connection", socket);
+    http2.off("session", begin);
+  };
 
   const sockets = new Set<Socket>();
   const silent = new Set<Socket>();
-  const server = createServer({ noDelay: true }, (socket) => {
+  const server = createServer({ noDelay: true });
+  server.on("connection", (socket) => {
+    boundary.contain(socket);
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => socket.destroy());
     silent.add(socket);
     socket.once("close", () => silent.delete(socket));
-    tellApart(socket, (isHttp2) => {
+    tellApart(socket, boundary, (isHttp2) => {
       silent.delete(socket);
-      (isHttp2 ? http2 : http1).emit("connection", socket);
+      if (isHttp2) beginHttp2(socket);
+      else http1.emit("connection", socket);
     });
   });
+  for (const emitter of [server, http1, http2, requests]) boundary.contain(emitter);
   server.maxConnections = mostConnections;
 
   return {
@@ -112,18 +132,8 @@ export function createPort(handle: NodeHandler, take: StreamTaker): Port {
   };
 }
 
-/** A peer that is gone without a word is noticed by its silence to a ping. */
-function watchPeer(session: ServerHttp2Session): void {
-  const timer = setInterval(() => {
-    const silent = setTimeout(() => session.destroy(), pingMs);
-    const sent = session.ping(() => clearTimeout(silent));
-    if (!sent) clearTimeout(silent);
-  }, pingMs);
-  session.once("close", () => clearInterval(timer));
-}
-
-function tellApart(socket: Socket, decide: (isHttp2: boolean) => void): void {
-  const undecided = setTimeout(() => socket.destroy(), undecidedMs);
+function tellApart(socket: Socket, boundary: Boundary, decide: (isHttp2: boolean) => void): void {
+  const undecided = boundary.after(socket, undecidedMs, () => socket.destroy());
   socket.once("close", () => clearTimeout(undecided));
   let head = Buffer.alloc(0);
   const read = () => {

@@ -17,6 +17,7 @@ import {
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import type { Logger } from "../../telemetry.ts";
 import { maxTimeoutMs } from "../caller.ts";
+import type { Boundary } from "./boundary.ts";
 import { createCall } from "./call.ts";
 import { enveloped, gzipped, readMessage } from "./envelope.ts";
 
@@ -34,6 +35,7 @@ type Deps = {
   mostBytes: number;
   /** What a caller is told of what was thrown. */
   explain(error: unknown, rpc: string): ConnectError;
+  boundary: Boundary;
   log: Logger;
 };
 
@@ -45,7 +47,7 @@ const encodings = new Set([undefined, "identity", "gzip"]);
  * Answers unary gRPC over HTTP/2, the most of all calls, with what Connect would answer, by the same implementations and faults: Connect's own
  * way costs several times as much, in generators and in an exception that ends each call. Everything else stays with Connect.
  */
-export function createUnaryCalls({ mostBytes, explain, log }: Deps): UnaryCalls {
+export function createUnaryCalls({ mostBytes, explain, boundary, log }: Deps): UnaryCalls {
   const specs = new Map<string, UnarySpec>();
 
   async function answer(
@@ -54,7 +56,7 @@ export function createUnaryCalls({ mostBytes, explain, log }: Deps): UnaryCalls 
     headers: IncomingHttpHeaders,
     timeoutMs: number | undefined,
   ) {
-    const call = createCall(spec.method, stream, headers, timeoutMs);
+    const call = createCall(spec.method, stream, headers, timeoutMs, boundary);
     const asksGzip = /(^|,)\s*gzip\s*(,|$)/.test(
       (headers["grpc-accept-encoding"] as string | undefined) ??
         (headers["grpc-encoding"] as string | undefined) ??
@@ -75,7 +77,7 @@ export function createUnaryCalls({ mostBytes, explain, log }: Deps): UnaryCalls 
     }
     call.end();
     if (!stream.destroyed && !stream.closed)
-      send(stream, message, {
+      send(stream, boundary, message, {
         headers: call.headers(asksGzip),
         trailers: trailersOf(call.trailers(), failed),
       });
@@ -135,6 +137,7 @@ function decode<Desc extends DescMessage>(type: Desc, bytes: Uint8Array): Messag
 
 function send(
   stream: ServerHttp2Stream,
+  boundary: Boundary,
   message: Buffer | undefined,
   around: { headers: OutgoingHttpHeaders; trailers: OutgoingHttpHeaders },
 ): void {
@@ -142,7 +145,7 @@ function send(
   stream.once("wantTrailers", () => {
     stream.sendTrailers(around.trailers);
     // Whoever still sends a message that was refused is told to stop.
-    if (!stream.readableEnded) setTimeout(() => stream.close(), lingerMs).unref();
+    if (!stream.readableEnded) boundary.after(stream, lingerMs, () => stream.close()).unref();
   });
   stream.end(message);
 }

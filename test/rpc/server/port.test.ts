@@ -1,0 +1,129 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { once } from "node:events";
+import type { Http2ServerRequest } from "node:http2";
+import { connect, type Socket } from "node:net";
+import test, { type ExecutionContext } from "ava";
+import { createBoundary } from "../../../src/rpc/server/boundary.ts";
+import { createPort, type NodeHandler } from "../../../src/rpc/server/port.ts";
+import type { Logger } from "../../../src/telemetry.ts";
+import { until } from "../../_wait.ts";
+
+const answer: NodeHandler = (_request, response) => void response.end("here");
+
+/** A port that pings its peers often; it says which sockets of theirs it has, and what faults it logged. */
+async function openPort(t: ExecutionContext, { handle = answer, pingMs = 50 } = {}) {
+  const faults: Error[] = [];
+  const log = { error: ({ err }: { err: Error }) => faults.push(err) } as unknown as Logger;
+  const port = createPort({ handle, take: () => false, boundary: createBoundary(log), pingMs });
+  const number = await port.listen("127.0.0.1", 0);
+  const sockets = new Set<Socket>();
+  const accept = (message: unknown) => {
+    const { socket } = message as { socket: Socket };
+    if (socket.localPort !== number) return;
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  };
+  subscribe("net.server.socket", accept);
+  t.teardown(async () => {
+    unsubscribe("net.server.socket", accept);
+    await port.drain(1_000);
+  });
+  const get = async (path = "/") =>
+    (await fetch(`http://127.0.0.1:${number}${path}`, { headers: { connection: "close" } })).text();
+  return { number, sockets, faults, get };
+}
+
+const types = { headers: 1, settings: 4, ping: 6, goaway: 7 } as const;
+
+function frame(type: keyof typeof types, { flags = 0, stream = 0, payload = Buffer.alloc(0) } = {}): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = types[type];
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+const opening = [Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame("settings")];
+/** GET http://x/, with what HPACK has ready. */
+const get = frame("headers", {
+  flags: 5,
+  stream: 1,
+  payload: Buffer.from([0x82, 0x86, 0x84, 0x41, 1, 0x78]),
+});
+
+/** A peer of raw bytes that never hangs up and never answers a ping. */
+async function peerOf(
+  t: ExecutionContext,
+  port: number,
+  ...frames: Buffer[]
+): Promise<{ received(): Buffer }> {
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  t.teardown(() => socket.destroy());
+  const received: Buffer[] = [];
+  socket.on("data", (bytes) => received.push(bytes)).on("error", () => {});
+  await once(socket, "connect");
+  socket.write(Buffer.concat([...opening, ...frames]));
+  return { received: () => Buffer.concat(received) };
+}
+
+const hasPing = (bytes: Buffer) => bytes.includes(Buffer.from([0, 0, 8, types.ping, 0]));
+const hasGoaway = (bytes: Buffer) => bytes.includes(Buffer.from([0, 0, 8, types.goaway, 0]));
+
+test("a peer that never answers a ping loses its socket, and others are served", async (t) => {
+  const { number, sockets, get } = await openPort(t);
+  const peer = await peerOf(t, number);
+  await until(() => hasPing(peer.received()));
+  await until(() => sockets.size === 0);
+  t.is(await get(), "here");
+});
+
+test("a peer that says GOAWAY and keeps its socket loses it, and others are served", async (t) => {
+  const { number, sockets, get } = await openPort(t);
+  await peerOf(t, number, frame("goaway", { payload: Buffer.alloc(8) }));
+  await until(() => sockets.size === 1);
+  await until(() => sockets.size === 0);
+  t.is(await get(), "here");
+});
+
+test("a peer that does not hang up after our own GOAWAY loses its socket, and others are served", async (t) => {
+  const served = await openPort(t, {
+    handle: (request, response) => {
+      response.end("here");
+      (request as Http2ServerRequest).stream?.session?.close();
+    },
+  });
+  const peer = await peerOf(t, served.number, get);
+  await until(() => hasGoaway(peer.received()));
+  await until(() => served.sockets.size === 0);
+  t.is(await served.get(), "here");
+});
+
+test("a peer that answers pings keeps its socket, however long it asks for nothing", async (t) => {
+  const { number, sockets } = await openPort(t, { pingMs: 500 });
+  const socket = connect(number, "127.0.0.1");
+  t.teardown(() => socket.destroy());
+  let answered = 0;
+  // Frames come whole on loopback: SETTINGS first, then a ping at a time.
+  socket.on("data", (bytes) => {
+    const at = bytes.indexOf(Buffer.from([0, 0, 8, types.ping, 0]));
+    if (at < 0) return;
+    socket.write(frame("ping", { flags: 1, payload: bytes.subarray(at + 9, at + 17) }));
+    answered += 1;
+  });
+  socket.write(Buffer.concat(opening));
+  await until(() => answered === 4);
+  t.is(sockets.size, 1);
+});
+
+test("what a handler throws is logged with its stack and ends that connection alone", async (t) => {
+  const { get, faults } = await openPort(t, {
+    handle: (request, response) => {
+      if (request.url === "/fault") throw new Error("nobody foresaw this");
+      response.end("here");
+    },
+  });
+  await t.throwsAsync(get("/fault"));
+  t.regex(faults[0]?.stack ?? "", /nobody foresaw this\n.*port\.test\.ts/);
+  t.is(await get(), "here");
+});
