@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Config, ConfigError, readConfig } from "./config.ts";
+import { crashCode, drainOnCrash } from "./crash.ts";
 import { StoreUnavailable } from "./domain/faults.ts";
 import { startSidecarChild } from "./dspy/child.ts";
 import { createSidecar } from "./dspy/client.ts";
@@ -131,16 +132,23 @@ async function main(): Promise<void> {
   const log = createLogger(config.logLevel ?? (process.stderr.isTTY ? "warn" : "info"));
   const closing: Closing = [];
   let stopping: Promise<void> | undefined;
-  const end = (why: string) => {
-    // Twice Ctrl-C: at once. What runs is recorded as interrupted at the next start.
-    if (stopping) process.exit(130);
+  let isTold = false;
+  const end = (why: string, code: number) => {
+    if (stopping) return;
     console.log(`sigrun is stopping (${why}); running executions may take up to ${drainMs / 1000} s`);
-    stopping = stop(closing, log).then(() => process.exit(0));
+    stopping = stop(closing, log).then(() => process.exit(code));
   };
-  process.on("SIGINT", () => end("Ctrl-C"));
-  process.on("SIGTERM", () => end("SIGTERM"));
+  const obey = (why: string) => {
+    // Twice Ctrl-C: at once. What runs is recorded as interrupted at the next start.
+    if (isTold) process.exit(130);
+    isTold = true;
+    end(why, 0);
+  };
+  drainOnCrash(log, () => end("an error that nobody caught; the log has it", crashCode));
+  process.on("SIGINT", () => obey("Ctrl-C"));
+  process.on("SIGTERM", () => obey("SIGTERM"));
   // npm start holds a channel to this process: when it is killed, nobody is left to stop it.
-  process.on("disconnect", () => end("npm start is gone"));
+  process.on("disconnect", () => obey("npm start is gone"));
 
   try {
     const address = await start(config, log, closing);

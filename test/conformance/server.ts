@@ -52,6 +52,7 @@ const port = createPort({
     return isTaken;
   },
   boundary,
+  log,
 });
 const message = toBinary(
   answered,

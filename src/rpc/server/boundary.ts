@@ -18,7 +18,8 @@ export type Boundary = {
 export function createBoundary(log: Logger): Boundary {
   function end(owner: Owner, err: unknown): void {
     log.error({ err }, "a connection failed in a way nobody foresaw and was ended");
-    owner.destroy();
+    // Node throws later on if a session is destroyed in the turn that made it.
+    setImmediate(() => owner.destroy());
   }
 
   // One function for all emitters, since a closure for each stream would cost more.

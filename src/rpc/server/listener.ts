@@ -49,7 +49,7 @@ export function createListener({ routes, services, health, log }: Served): Port 
   const handle: NodeHandler = (request, response) => {
     if (allowOrigins(request, response)) adapter(request, response);
   };
-  return createPort({ handle, take: unary.take, boundary });
+  return createPort({ handle, take: unary.take, boundary, log });
 }
 
 const exposed = [...cors.exposedHeaders, "sigrun-execution-id"].join(", ");

@@ -13,6 +13,7 @@ import {
 } from "node:http2";
 import { createServer, type Socket } from "node:net";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { Logger } from "../../telemetry.ts";
 import type { Boundary } from "./boundary.ts";
 import { watchPeer } from "./peer-watch.ts";
 
@@ -36,10 +37,10 @@ const lingerMs = 500;
 /** Takes a stream of HTTP/2 before it is a request; false where it leaves it alone. */
 export type StreamTaker = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;
 
-type Deps = { handle: NodeHandler; take: StreamTaker; boundary: Boundary; pingMs?: number };
+type Deps = { handle: NodeHandler; take: StreamTaker; boundary: Boundary; log: Logger; pingMs?: number };
 
 /** One cleartext port for HTTP/2 and HTTP/1.1, told apart by a connection's first bytes. */
-export function createPort({ handle, take, boundary, pingMs = usualPingMs }: Deps): Port {
+export function createPort({ handle, take, boundary, log, pingMs = usualPingMs }: Deps): Port {
   const calls = new Set<object>();
   const changes = new EventEmitter();
   const count = (call: EventEmitter) => {
@@ -109,6 +110,7 @@ export function createPort({ handle, take, boundary, pingMs = usualPingMs }: Dep
         server.once("error", reject);
         server.listen(port, host, () => {
           server.off("error", reject);
+          server.on("error", (err) => log.warn({ err }, "a connection could not be accepted"));
           const address = server.address();
           resolve(address !== null && typeof address === "object" ? address.port : port);
         });

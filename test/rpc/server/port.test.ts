@@ -14,7 +14,7 @@ const answer: NodeHandler = (_request, response) => void response.end("here");
 async function openPort(t: ExecutionContext, { handle = answer, pingMs = 50 } = {}) {
   const faults: Error[] = [];
   const log = { error: ({ err }: { err: Error }) => faults.push(err) } as unknown as Logger;
-  const port = createPort({ handle, take: () => false, boundary: createBoundary(log), pingMs });
+  const port = createPort({ handle, take: () => false, boundary: createBoundary(log), log, pingMs });
   const number = await port.listen("127.0.0.1", 0);
   const sockets = new Set<Socket>();
   const accept = (message: unknown) => {
