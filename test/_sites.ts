@@ -1,0 +1,82 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** A place in src where a function is given to a timer or an emitter. */
+export type Site = { readonly id: string; readonly file: string; readonly event: string };
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+/** They hold what the others throw, so nothing holds what they throw. */
+const guards = ["src/crash.ts", "src/rpc/boundary.ts"];
+const calls =
+  /\b(?<timer>setTimeout|setInterval|setImmediate)\(|\bboundary\.(?<owned>after|every)\(|\.(?<listener>on|once|addListener|addEventListener)\(|\.(?<removal>off|removeListener|removeEventListener)\(/g;
+
+/** The source with each such function wrapped in __throwAt() of _throw-at.ts, and those that are taken off again found by __wrapped(). */
+export function instrument(file: string, source: string): { sites: Site[]; text: string } {
+  const sites: Site[] = [];
+  const edits: { at: number; text: string }[] = [];
+  const around = ([from, to]: readonly [number, number], before: string) =>
+    edits.push({ at: from, text: before }, { at: to, text: ")" });
+  for (const match of guards.includes(file) ? [] : source.matchAll(calls)) {
+    const { timer, owned, removal } = match.groups as Record<string, string | undefined>;
+    const given = argumentsAt(source, match.index + match[0].length);
+    const work = given[timer ? 0 : owned ? 2 : 1];
+    if (!work) continue;
+    if (removal) {
+      around(work, "__wrapped(");
+      continue;
+    }
+    const event = timer ?? owned ?? source.slice(...(given[0] as [number, number])).replaceAll('"', "");
+    const line = source.slice(0, match.index).split("\n").length;
+    const number = sites.filter(({ id }) => id.startsWith(`${file}:${line} `)).length;
+    const id = `${file}:${line} ${event}${number > 0 ? ` (${number + 1})` : ""}`;
+    sites.push({ id, file, event });
+    around(work, `__throwAt(${JSON.stringify(id)}, `);
+    if ((timer || owned) && given[1]) around(given[1], `__soonAt(${JSON.stringify(id)}, `);
+  }
+  // From the end, and of two at one place the one that closes first, so that nothing is moved that is still to be edited.
+  const sorted = edits.sort((a, b) => b.at - a.at);
+  const text = sorted.reduce(
+    (written, { at, text }) => written.slice(0, at) + text + written.slice(at),
+    source,
+  );
+  return { sites, text };
+}
+
+/** Every site of src. */
+export function readSites(): Site[] {
+  const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter(
+    (file) => file.endsWith(".ts") && !file.startsWith("gen/"),
+  );
+  return files
+    .sort()
+    .flatMap((file) => instrument(`src/${file}`, readFileSync(join(root, "src", file), "utf8")).sites);
+}
+
+/** Where each argument of a call begins and ends; from is behind its opening parenthesis. Regular expressions are not told from text. */
+function argumentsAt(source: string, from: number): [number, number][] {
+  const found: [number, number][] = [];
+  let depth = 0;
+  let begin = from;
+  const end = (at: number) => {
+    const text = source.slice(begin, at);
+    const start = begin + (text.length - text.trimStart().length);
+    if (text.trim() !== "") found.push([start, start + text.trim().length]);
+    begin = at + 1;
+  };
+  const tokens = /\/\/.*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`|[()[\]{},]/g;
+  tokens.lastIndex = from;
+  for (let token = tokens.exec(source); token; token = tokens.exec(source)) {
+    const [sign] = token;
+    if (sign === "," && depth === 0) end(token.index);
+    else if ("([{".includes(sign)) depth += 1;
+    else if (")]}".includes(sign)) {
+      if (depth === 0) {
+        end(token.index);
+        return found;
+      }
+      depth -= 1;
+    }
+  }
+  throw new Error(`no end of the call at ${from}`);
+}
