@@ -7,7 +7,7 @@ export type Site = { readonly id: string; readonly file: string; readonly event:
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** They hold what the others throw, so nothing holds what they throw. */
-const guards = ["src/crash.ts", "src/rpc/boundary.ts"];
+const guards = ["src/crash.ts", "src/rpc/server/boundary.ts"];
 const calls =
   /\b(?<timer>setTimeout|setInterval|setImmediate)\(|\bboundary\.(?<owned>after|every)\(|\.(?<listener>on|once|addListener|addEventListener)\(|\.(?<removal>off|removeListener|removeEventListener)\(/g;
 

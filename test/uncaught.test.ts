@@ -69,11 +69,11 @@ test.before(async (t) => {
 });
 
 const sites = readSites();
-const socketError = sites.find(({ file, event }) => file === "src/rpc/port.ts" && event === "error");
+const socketError = sites.find(({ file, event }) => file === "src/rpc/server/port.ts" && event === "error");
 /** These are of the whole gateway, though they are in src/rpc: the listening socket, the drain, and the caller's signal. */
 const isShared = (site: Site) =>
   site.file === "src/rpc/caller.ts" ||
-  (site.file === "src/rpc/port.ts" &&
+  (site.file === "src/rpc/server/port.ts" &&
     (site.event === "setTimeout" || (site.event === "error" && site !== socketError)));
 const ofConnections = sites.filter((site) => site.file.startsWith("src/rpc/") && !isShared(site));
 
@@ -211,14 +211,14 @@ const idsOf = (...places: string[]) =>
     )
     .map(({ id }) => id);
 /** Sites that are reached in a way of their own. */
-const [keptTimer] = idsOf("actions/executions/live.ts");
-const [unaryAbort, streamAbort] = idsOf("sidecar/channel.ts");
-const [listening] = idsOf("rpc/port.ts").filter((id) => id.includes("error"));
+const [keptTimer] = idsOf("actions/executions/in-flight.ts");
+const [unaryAbort, streamAbort] = idsOf("dspy/channel.ts");
+const [listening] = idsOf("rpc/server/port.ts").filter((id) => id.includes("error"));
 const [killTimer, ...ofChildren] = idsOf("supervise.ts");
-const ofDrain = [...idsOf("rpc/port.ts").filter((id) => id.includes("setTimeout")), killTimer as string];
+const ofDrain = [...idsOf("rpc/server/port.ts").filter((id) => id.includes("setTimeout")), killTimer as string];
 const ofPostgres = idsOf("store/postgres.ts");
 const apart = new Set([keptTimer, unaryAbort, streamAbort, listening, ...ofDrain, ...ofPostgres]);
-const groups = [idsOf("actions/", "rpc/"), idsOf("jobs/", "main.ts"), idsOf("sidecar/"), idsOf("store/")].map(
+const groups = [idsOf("actions/", "rpc/"), idsOf("jobs/", "main.ts"), idsOf("dspy/"), idsOf("store/")].map(
   (ids) => ids.filter((id) => !apart.has(id)),
 );
 
