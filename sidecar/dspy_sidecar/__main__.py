@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 # Generated code imports itself by absolute names, so its folder is a root of its own.
@@ -40,8 +42,13 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Starts the local model before DSPy is imported, so that both load at the same time."""
+    # Until there are workers to drain, a signal ends this process at once. Python's own way, an exception, may be
+    # raised where an import swallows it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     log.set_up()
     args = arguments()
+    if args.exit_with_stdin:
+        threading.Thread(target=end_with_stdin, name="stdin", daemon=True).start()
     settings = Settings.read(os.environ)
     try:
         # Each worker reads it for itself; where it is wrong there are none.
@@ -60,10 +67,17 @@ def main() -> None:
             model = embedded and embedded.parents()
             asyncio.run(serve(listening[number], number, settings, model, alive, args.work_dir))
 
-        Workers(settings.workers, work).run(until_stdin_ends=args.exit_with_stdin)
+        Workers(settings.workers, work).run()
     finally:
         if embedded:
             embedded.stop()
+
+
+def end_with_stdin() -> None:
+    """Whoever started us is gone: as if it had sent SIGTERM, also while DSPy is imported."""
+    while os.read(sys.stdin.fileno(), 1_024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

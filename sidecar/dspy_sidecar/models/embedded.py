@@ -1,5 +1,6 @@
 """The local model: a llama.cpp server in a process of its own, which ends when we do."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -21,6 +22,8 @@ class EmbeddedModel:
     port: int
     _process: subprocess.Popen[bytes] | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
+    # Held while the process is started: nobody stops it, and no worker is forked, before it is known.
+    _starting: threading.Lock = field(default_factory=threading.Lock)
 
     @staticmethod
     def start() -> "EmbeddedModel":
@@ -28,6 +31,11 @@ class EmbeddedModel:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             model = EmbeddedModel(free.getsockname()[1])
+        # A worker that is forked meanwhile would keep the pipes open that a start waits for, and the model's stdin.
+        release = model._starting.release
+        os.register_at_fork(
+            before=model._starting.acquire, after_in_parent=release, after_in_child=release
+        )
         threading.Thread(target=model._keep_alive, name="embedded model", daemon=True).start()
         return model
 
@@ -52,22 +60,22 @@ class EmbeddedModel:
                 self._stopping.wait(POLL_S)
 
     def stop(self) -> None:
-        """Ends the process."""
+        """Ends the process, which keeps nothing that would need time. Ends the waiting of wait()."""
         self._stopping.set()
-        if self._process:
-            self._process.terminate()
-            self._process.wait()
+        with self._starting:
+            process = self._process
+        if process:
+            process.kill()
+            process.wait()
 
     def _keep_alive(self) -> None:
         pause = FIRST_PAUSE_S
         while not self._stopping.is_set():
             began = time.monotonic()
-            # Its stdin is a pipe that nobody writes to: it ends when we do, also when we are killed.
-            command = [sys.executable, "-m", "dspy_sidecar.models.embedded_server", str(self.port)]
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            code = self._process.wait()
+            process = self._start_process()
+            if process is None:
+                return
+            code = process.wait()
             if self._stopping.is_set():
                 return
             logger.warning(
@@ -78,3 +86,21 @@ class EmbeddedModel:
                 FIRST_PAUSE_S if time.monotonic() - began > 30 else min(pause * 2, LONGEST_PAUSE_S)
             )
             self._stopping.wait(pause)
+
+    def _start_process(self) -> subprocess.Popen[bytes] | None:
+        """None after stop(). On Linux the process also dies with the thread that calls this, which lives as long as we do."""
+        command = [
+            sys.executable,
+            "-m",
+            "dspy_sidecar.models.embedded_server",
+            str(self.port),
+            str(os.getpid()),
+        ]
+        with self._starting:
+            if self._stopping.is_set():
+                return None
+            # Its stdin is a pipe that nobody writes to: it ends when we do, also when we are killed.
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            return self._process

@@ -2,8 +2,14 @@
 
 import importlib.util
 import os
+import signal
 import sys
+import threading
+import traceback
 from pathlib import Path
+from typing import Any
+
+from dspy_sidecar.parent_process import die_with
 
 SLOTS = 2
 CONTEXT_PER_SLOT = 4096
@@ -18,8 +24,32 @@ def weights() -> Path:
     return next(Path(spec.origin).parent.rglob("*.gguf"))
 
 
-def main(port: int) -> None:
-    """Serves until stdin ends."""
+def main(port: int, parent: int) -> None:
+    """Serves until stdin ends or the parent dies."""
+    # First of all, since loading holds the interpreter's lock for a second: no thread would see the end of stdin.
+    die_with(parent)
+    # Ctrl-C on a terminal reaches the whole process group, and runs that drain still need the model.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    watch = threading.Thread(target=end_with_stdin, name="stdin", daemon=True)
+    watch.start()
+    try:
+        # The name keeps it alive.
+        server = start(port)  # noqa: F841
+        watch.join()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def end_with_stdin() -> None:
+    """Ends the process without joining llama.cpp's threads, which may never end."""
+    while os.read(sys.stdin.fileno(), 1_024):
+        pass
+    os._exit(0)
+
+
+def start(port: int) -> Any:
+    """Loads the model, and serves on threads of llama.cpp's."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -44,12 +74,8 @@ def main(port: int) -> None:
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.warmup = True
-    server = xllamacpp.Server(params)
-    sys.stdin.buffer.read()
-    del server
-    # llama.cpp's threads may not join; nothing of theirs is worth waiting for.
-    os._exit(0)
+    return xllamacpp.Server(params)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -93,6 +93,9 @@ async def serve(
         )
     await stopped
     warming.cancel()
+    if embedded:
+        # It may still be waited for, in a thread that nothing else ends.
+        embedded.stop()
     await health.enter_graceful_shutdown()
     deadline = loop.time() + GRACE_S
     with suppress(TimeoutError):

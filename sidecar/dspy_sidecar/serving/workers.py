@@ -3,7 +3,6 @@
 import os
 import selectors
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,8 +37,8 @@ class Workers:
         self._workers = [Worker(number) for number in range(count)]
         self._is_stopping = False
 
-    def run(self, until_stdin_ends: bool) -> None:
-        """Keeps them alive until SIGTERM or SIGINT, or the end of stdin where that is asked for; then lets them drain."""
+    def run(self) -> None:
+        """Keeps them alive until SIGTERM or SIGINT; then lets them drain."""
         self._alive, self._parent_alive = os.pipe()
         self._woken, wake = os.pipe()
         for end in (self._woken, wake):
@@ -50,13 +49,10 @@ class Workers:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         with selectors.SelectSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ)
-            if until_stdin_ends:
-                selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
             while not self._is_stopping:
                 self._start_those_due()
                 for key, _ in selector.select(self._next_due_s()):
-                    if not os.read(key.fd, 1_024):
-                        self._stop()
+                    os.read(key.fd, 1_024)
                 self._take_leave()
         self._drain()
 
@@ -79,7 +75,9 @@ class Workers:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # The handlers are the parent's: a worker that is told to end before it serves ends at once.
+            for signal_number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+                signal.signal(signal_number, signal.SIG_DFL)
             # As long as one process has it open, nobody sees the parent's death.
             os.close(self._parent_alive)
             self._work(number, self._alive)
