@@ -99,6 +99,7 @@ def command() -> list[str]:
         "-I",
         "-S",
         str(PROCESS),
+        str(os.getpid()),
         deno() or "deno",
         "run",
         *flags,

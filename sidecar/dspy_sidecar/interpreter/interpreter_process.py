@@ -1,4 +1,4 @@
-"""Becomes the interpreter's process, with an end and bounds: `interpreter_process.py /path/to/deno run ...`."""
+"""Becomes the interpreter's process, with an end and bounds: `interpreter_process.py <parent> /path/to/deno run ...`."""
 
 import ctypes
 import os
@@ -16,14 +16,17 @@ MEBIBYTES = 1024
 def main() -> None:
     """Does not return."""
     if sys.platform == "linux":
+        # As parent.py does, which can't be imported here.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         resource.setrlimit(resource.RLIMIT_DATA, (MEBIBYTES << 20, MEBIBYTES << 20))
+    if os.getppid() != int(sys.argv[1]):
+        os._exit(1)
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Nothing of our environment, which has the providers' keys. Deno keeps what it has compiled at home.
     home = {"HOME": os.environ["HOME"]} if "HOME" in os.environ else {}
     env = {**home, "NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1", "DENO_NO_PACKAGE_JSON": "1"}
-    os.execve(sys.argv[1], sys.argv[1:], env)
+    os.execve(sys.argv[2], sys.argv[2:], env)
 
 
 if __name__ == "__main__":

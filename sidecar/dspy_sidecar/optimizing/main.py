@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import ctypes
 import json
 import os
 import signal
@@ -18,17 +17,18 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from dspy_sidecar import log
 from dspy_sidecar.models.embedded import EmbeddedModel
 from dspy_sidecar.optimizing import frames
+from dspy_sidecar.parent_process import die_with
 from dspy_sidecar.settings import Settings
 
 NICENESS = 10
 DEEPEST = 100_000
 PERIOD_S = 0.5
-PR_SET_PDEATHSIG = 1
 
 
 def arguments() -> argparse.Namespace:
     """What the sidecar says."""
     parser = argparse.ArgumentParser(prog="dspy_sidecar.optimizing.main")
+    parser.add_argument("--parent", type=int, required=True, help="the process that it ends with")
     parser.add_argument(
         "--events", type=int, required=True, help="the file descriptor that events are written to"
     )
@@ -42,13 +42,12 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Reads the request, optimizes, writes what happens, and does not wait for threads that are left."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    args = arguments()
+    die_with(args.parent)
     os.nice(NICENESS)
     # COPRO makes each signature of the one before, and DSPy copies all of them, one in the other.
     sys.setrecursionlimit(DEEPEST)
     log.set_up()
-    args = arguments()
     _, message = frames.read(sys.stdin.buffer)
     threading.Thread(target=end_with_stdin, name="stdin", daemon=True).start()
     optimize(pb.OptimizeProgramRequest.FromString(message), args)

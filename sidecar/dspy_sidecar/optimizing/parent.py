@@ -69,7 +69,7 @@ class Optimizing:
 
     def _command(self, events: int, began: float, folder: Path | None) -> list[str]:
         command = [sys.executable, "-W", "ignore", "-m", "dspy_sidecar.optimizing.main"]
-        command += ["--events", str(events), "--began", str(began)]
+        command += ["--parent", str(os.getpid()), "--events", str(events), "--began", str(began)]
         command += ["--embedded-port", str(self._embedded.port)] if self._embedded else []
         return command + (["--log-dir", str(folder)] if folder else [])
 
