@@ -27,29 +27,34 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 /** What was started, last first when it ends. */
 type Closing = { name: string; close(): Promise<unknown> | unknown }[];
 
-async function start(config: Config, log: Logger, closing: Closing): Promise<string> {
+/** Starts everything. When `stopping` aborts it throws soon, and has nothing under way that would start a process later. */
+async function start(config: Config, log: Logger, closing: Closing, stopping: AbortSignal): Promise<string> {
   const onClose = (name: string, close: () => Promise<unknown> | unknown) => closing.unshift({ name, close });
+  const unlessStopping = abandoner(stopping);
 
   const postgres = config.databaseUrl
     ? undefined
-    : await startEmbeddedPostgres({ dataDir: config.dataDir, log });
+    : await startEmbeddedPostgres({ dataDir: config.dataDir, stopping, log });
   if (postgres) onClose("postgres", postgres.stop);
+  stopping.throwIfAborted();
   const child = config.sidecar
     ? undefined
     : await startSidecarChild({ dir: join(root, "sidecar"), ...config, log });
   if (child) onClose("sidecar process", child.stop);
 
-  const store = await openStore({
-    url: config.databaseUrl ?? (postgres?.url as string),
-    schema: config.databaseSchema,
-    pool: config.databasePool,
-    log,
-  });
+  const store = await unlessStopping(
+    openStore({
+      url: config.databaseUrl ?? (postgres?.url as string),
+      schema: config.databaseSchema,
+      pool: config.databasePool,
+      log,
+    }),
+  );
   onClose("database", store.database.close);
   onClose("notices", store.notices.close);
-  const sweep = await startSweep({ leases: store.leases, log });
+  const sweep = await unlessStopping(startSweep({ leases: store.leases, log }));
   onClose("lease", sweep.stop);
-  const pruning = await startPruning({ changeLog: store.changeLog, log });
+  const pruning = await unlessStopping(startPruning({ changeLog: store.changeLog, log }));
   onClose("change log", pruning.stop);
   const { retentionMs } = config;
   if (retentionMs !== undefined)
@@ -95,11 +100,24 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   // Ended first, so that another gateway may go on at once.
   onClose(
     "optimizations",
-    (await startOptimizer({ queue: store.queue, attempt: services.attempt, log })).stop,
+    (await unlessStopping(startOptimizer({ queue: store.queue, attempt: services.attempt, log }))).stop,
   );
-  const port = await listenSomewhere(listener, config);
-  await sidecarIsHere;
+  const port = await unlessStopping(listenSomewhere(listener, config));
+  await unlessStopping(sidecarIsHere);
   return `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
+}
+
+/** Waits for what holds nothing but connections, which end with us: when `stopping` aborts, it is waited for no longer. */
+function abandoner(stopping: AbortSignal): <T>(work: Promise<T>) => Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    stopping.addEventListener("abort", () => reject(stopping.reason), { once: true });
+  });
+  aborted.catch(() => {});
+  return async (work) => {
+    const result = await Promise.race([work, aborted]);
+    stopping.throwIfAborted();
+    return result;
+  };
 }
 
 /** Where the operator chose no port: 8080, or the next one that is free. */
@@ -131,12 +149,17 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   const log = createLogger(config.logLevel ?? (process.stderr.isTTY ? "warn" : "info"));
   const closing: Closing = [];
-  let stopping: Promise<void> | undefined;
+  const stopping = new AbortController();
+  let starting: Promise<unknown> = Promise.resolve();
   let isTold = false;
-  const end = (why: string, code: number) => {
-    if (stopping) return;
+  const end = async (why: string, code: number) => {
+    if (stopping.signal.aborted) return;
     console.log(`sigrun is stopping (${why}); running executions may take up to ${drainMs / 1000} s`);
-    stopping = stop(closing, log).then(() => process.exit(code));
+    stopping.abort();
+    // What is being started now must be known before it can be stopped.
+    await starting.catch(() => {});
+    await stop(closing, log);
+    process.exit(code);
   };
   const obey = (why: string) => {
     // Twice Ctrl-C: at once. What runs is recorded as interrupted at the next start.
@@ -149,13 +172,17 @@ async function main(): Promise<void> {
   process.on("SIGTERM", () => obey("SIGTERM"));
   // npm start holds a channel to this process: when it is killed, nobody is left to stop it.
   process.on("disconnect", () => obey("npm start is gone"));
+  // It may have been killed while this file was loaded. Without a channel, `connected` is undefined.
+  if (process.connected === false) return obey("npm start is gone");
 
   try {
-    const address = await start(config, log, closing);
-    if (stopping) return;
+    const started = start(config, log, closing, stopping.signal);
+    starting = started;
+    const address = await started;
+    if (stopping.signal.aborted) return;
     console.log(welcome(config, address));
   } catch (error) {
-    if (stopping) return;
+    if (stopping.signal.aborted) return;
     const why = reasonOf(error);
     if (why === undefined) log.error({ err: error }, "sigrun can't start");
     console.error(`sigrun can't start: ${why ?? (error as Error).message}`);

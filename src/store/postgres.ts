@@ -18,22 +18,28 @@ const startMs = 30_000;
 /** Thrown when the embedded PostgreSQL can't be had here, with what to do about it. */
 export class EmbeddedPostgresError extends Error {}
 
-/** Runs a PostgreSQL of our own in the data folder; it ends with us, and is started again when it dies. */
+/**
+ * Runs a PostgreSQL of our own in the data folder; it ends with us, and is started again when it dies.
+ * When `stopping` aborts before it answers, it is stopped and this throws.
+ */
 export async function startEmbeddedPostgres({
   dataDir,
+  stopping,
   log,
 }: {
   dataDir: string;
+  stopping?: AbortSignal;
   log: Logger;
 }): Promise<{ url: string; stop(): Promise<void> }> {
   const bin = binaries();
   const dir = join(dataDir, "postgres");
   await mkdir(dataDir, { recursive: true });
-  await initialize(bin, dir, log);
+  await initialize(bin, dir, log, stopping);
   const password = (await readFile(join(dir, "password"), "utf8")).trim();
-  await endOrphan(dir, password, log);
+  await endOrphan(dir, password, log, stopping);
 
   const port = await freePort();
+  stopping?.throwIfAborted();
   const url = `postgres://sigrun:${password}@127.0.0.1:${port}/postgres`;
   const supervised = supervise({
     name: "postgres",
@@ -46,7 +52,7 @@ export async function startEmbeddedPostgres({
   });
   const stop = () => supervised.stop("SIGINT", graceMs);
   try {
-    await answer(url, dir);
+    await answer(url, dir, stopping);
   } catch (error) {
     await stop();
     throw error;
@@ -79,7 +85,7 @@ function binaries(): string {
 }
 
 /** Under another name first, so that one that broke off is done again. */
-async function initialize(bin: string, dir: string, log: Logger): Promise<void> {
+async function initialize(bin: string, dir: string, log: Logger, stopping?: AbortSignal): Promise<void> {
   if (existsSync(join(dir, "PG_VERSION"))) return;
   const unfinished = `${dir}.new`;
   await rm(unfinished, { recursive: true, force: true });
@@ -88,6 +94,7 @@ async function initialize(bin: string, dir: string, log: Logger): Promise<void> 
   const passwordFile = `${unfinished}.password`;
   await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
   const flags = ["-U", "sigrun", "-A", "scram-sha-256", "--pwfile", passwordFile, "-E", "UTF8", "--locale=C"];
+  stopping?.throwIfAborted();
   const child = spawnAsOrdinaryUser(join(bin, "initdb"), ["-D", unfinished, ...flags], {
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -95,9 +102,13 @@ async function initialize(bin: string, dir: string, log: Logger): Promise<void> 
   child.stderr?.on("data", (text: Buffer) => {
     stderr += text.toString();
   });
+  const interrupt = () => child.kill("SIGINT");
+  stopping?.addEventListener("abort", interrupt);
   const code = await new Promise((resolve, reject) => {
     child.on("exit", resolve).on("error", reject);
   });
+  stopping?.removeEventListener("abort", interrupt);
+  stopping?.throwIfAborted();
   if (code !== 0)
     throw new EmbeddedPostgresError(
       `the embedded PostgreSQL can't be set up; set DATABASE_URL to one of yours, or mend this:\n${stderr}`,
@@ -110,15 +121,21 @@ async function initialize(bin: string, dir: string, log: Logger): Promise<void> 
 /**
  * PostgreSQL refuses to be root. As root it runs in a user namespace, where it is nobody while its files stay root's:
  * it can then read also below folders that only root may enter. On Linux it ends when we die; setpriv comes after unshare,
- * since a change of credentials forgets the signal.
+ * since a change of credentials forgets the signal. No signal comes if we died before setpriv ran, so a shell compares the parent.
  */
 function spawnAsOrdinaryUser(command: string, args: string[], options: SpawnOptions) {
   const asNobody =
     process.getuid?.() === 0 ? ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--"] : [];
-  const tied = process.platform === "linux" && canTie() ? ["setpriv", "--pdeathsig", "INT", "--"] : [];
+  const tied =
+    process.platform === "linux" && canTie()
+      ? ["setpriv", "--pdeathsig", "INT", "--", "sh", "-c", ifParentIs, `${process.pid}`]
+      : [];
   const [first, ...rest] = [...asNobody, ...tied, command, ...args] as [string, ...string[]];
   return spawn(first, rest, { ...options, cwd: "/" });
 }
+
+/** Runs its arguments if its parent is the process whose id stands first. */
+const ifParentIs = '[ "$PPID" -eq "$0" ] && exec "$@"';
 
 let tie: boolean | undefined;
 function canTie(): boolean {
@@ -127,7 +144,7 @@ function canTie(): boolean {
 }
 
 /** Ends a PostgreSQL whose gateway was killed; refuses where another gateway uses it. */
-async function endOrphan(dir: string, password: string, log: Logger): Promise<void> {
+async function endOrphan(dir: string, password: string, log: Logger, stopping?: AbortSignal): Promise<void> {
   const lines = (await readFile(join(dir, "postmaster.pid"), "utf8").catch(() => "")).split("\n");
   const [pid, port] = [Number(lines[0]), Number(lines[3])];
   if (!pid || !port) return;
@@ -155,7 +172,12 @@ async function endOrphan(dir: string, password: string, log: Logger): Promise<vo
     await client.end().catch(() => {});
   }
   const deadline = Date.now() + graceMs;
-  while (Date.now() < deadline && existsSync(join(dir, "postmaster.pid")) && (await isPostgres(pid)))
+  while (
+    !stopping?.aborted &&
+    Date.now() < deadline &&
+    existsSync(join(dir, "postmaster.pid")) &&
+    (await isPostgres(pid))
+  )
     await sleep(50);
 }
 
@@ -177,9 +199,10 @@ async function freePort(): Promise<number> {
 }
 
 /** Asked before it is ready, it would log that somebody came too early. */
-async function answer(url: string, dir: string): Promise<void> {
+async function answer(url: string, dir: string, stopping?: AbortSignal): Promise<void> {
   const deadline = Date.now() + startMs;
   for (;;) {
+    stopping?.throwIfAborted();
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
     client.on("error", () => {});
     try {
