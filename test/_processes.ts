@@ -1,0 +1,25 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+/** Every living process, on Linux, that has the text in its environment, its command or its working folder: its id and its command. */
+export function processesWith(text: string): Map<number, string> {
+  const found = new Map<number, string>();
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
+    const command = read(() => readFileSync(`/proc/${name}/cmdline`, "utf8")).replaceAll("\0", " ");
+    const environment = read(() => readFileSync(`/proc/${name}/environ`, "latin1"));
+    // PostgreSQL's processes write over their environment; their folder is the database's.
+    const folder = read(() => readlinkSync(`/proc/${name}/cwd`));
+    if ([command, environment, folder].some((part) => part.includes(text)))
+      found.set(Number(name), command.trim());
+  }
+  return found;
+}
+
+/** Empty for what has ended meanwhile. */
+function read(what: () => string): string {
+  try {
+    return what();
+  } catch {
+    return "";
+  }
+}
