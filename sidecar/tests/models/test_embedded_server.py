@@ -1,0 +1,94 @@
+"""The local model's own process: it ends whenever its stdin does, and with its parent."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from process import SIDECAR
+
+STEP_S = 0.1
+STEPS = 24
+"""Over as long as the model takes to load, and longer."""
+AT_A_TIME = 4
+END_S = 20
+"""Generous: what does not end by then hangs."""
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+async def test_it_ends_with_its_stdin_whenever_that_is():
+    turns = asyncio.Semaphore(AT_A_TIME)
+
+    async def end_after(seconds: float) -> None:
+        async with turns:
+            args = ["-m", "dspy_sidecar.models.embedded_server", str(free_port()), str(os.getpid())]
+            quiet = asyncio.subprocess.DEVNULL
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *args,
+                cwd=SIDECAR,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=quiet,
+                stderr=quiet,
+            )
+            try:
+                await asyncio.sleep(seconds)
+                process.stdin.close()
+                assert await asyncio.wait_for(process.wait(), END_S) == 0
+            finally:
+                if process.returncode is None:
+                    process.kill()
+
+    await asyncio.gather(*(end_after(STEP_S * step) for step in range(STEPS)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent-death signal")
+async def test_it_is_killed_with_its_parent_while_its_stdin_goes_on():
+    reading, writing = os.pipe()
+    # A parent that starts it, tells its process id and sleeps.
+    code = (
+        "import os, subprocess, sys, time\n"
+        "command = [sys.executable, '-m', 'dspy_sidecar.models.embedded_server', sys.argv[1], str(os.getpid())]\n"
+        "quiet = subprocess.DEVNULL\n"
+        "print(subprocess.Popen(command, stdin=int(sys.argv[2]), stdout=quiet, stderr=quiet).pid, flush=True)\n"
+        "time.sleep(3600)\n"
+    )
+    try:
+        for seconds in (0, 0.2, 0.8, 1.6):
+            parent = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-c", code, str(free_port()), str(reading)),
+                cwd=SIDECAR,
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=[reading],
+            )
+            pid = int(await parent.stdout.readline())
+            await asyncio.sleep(seconds)
+            parent.send_signal(signal.SIGKILL)
+            await parent.wait()
+            try:
+                async with asyncio.timeout(END_S):
+                    while is_serving(pid):
+                        await asyncio.sleep(0.02)
+            finally:
+                if is_serving(pid):
+                    os.kill(pid, signal.SIGKILL)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def is_serving(pid: int) -> bool:
+    """False also for a zombie, whose command is empty."""
+    try:
+        return b"embedded_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
