@@ -215,7 +215,10 @@ const [keptTimer] = idsOf("actions/executions/in-flight.ts");
 const [unaryAbort, streamAbort] = idsOf("dspy/channel.ts");
 const [listening] = idsOf("rpc/server/port.ts").filter((id) => id.includes("error"));
 const [killTimer, ...ofChildren] = idsOf("supervise.ts");
-const ofDrain = [...idsOf("rpc/server/port.ts").filter((id) => id.includes("setTimeout")), killTimer as string];
+const ofDrain = [
+  ...idsOf("rpc/server/port.ts").filter((id) => id.includes("setTimeout")),
+  killTimer as string,
+];
 const ofPostgres = idsOf("store/postgres.ts");
 const apart = new Set([keptTimer, unaryAbort, streamAbort, listening, ...ofDrain, ...ofPostgres]);
 const groups = [idsOf("actions/", "rpc/"), idsOf("jobs/", "main.ts"), idsOf("dspy/"), idsOf("store/")].map(
