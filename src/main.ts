@@ -167,7 +167,7 @@ async function main(): Promise<void> {
     isTold = true;
     end(why, 0);
   };
-  drainOnCrash(log, () => end("an error that nobody caught; the log has it", crashCode));
+  drainOnCrash(log, () => end("an uncaught error; see the log", crashCode));
   process.on("SIGINT", () => obey("Ctrl-C"));
   process.on("SIGTERM", () => obey("SIGTERM"));
   // npm start holds a channel to this process: when it is killed, nobody is left to stop it.
