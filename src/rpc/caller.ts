@@ -66,7 +66,7 @@ export function callerOf(context: HandlerContext, defaultMs: number): Caller {
   };
 }
 
-/** The settings of a run in its headers, for clients that can't set them in the message. The message wins. */
+/** A run's settings in its headers, for clients that can't set the fields. The fields win. */
 export function headersOf({ requestHeader }: HandlerContext): {
   requestId: string;
   revision: number;

@@ -30,7 +30,7 @@ type Deps = {
 const maxErrorMessage = 10_000;
 const maxModel = 200;
 
-/** Records runs that happen outside this server: the caller reports each step, and no model is called. */
+/** Records runs that happen outside this server: the caller reports each step. */
 export function createExternalRuns({ programs, executions, changes, schemas }: Deps) {
   async function record(
     project: string,
@@ -40,7 +40,7 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
     const key = requestKey(status === "pending" ? "create" : "start", request.requestId, request);
     const { execution } = await once(
       key,
-      (known) => executions.findByRequest(project, known),
+      (requestIdKey) => executions.findByRequest(project, requestIdKey),
       () => insert(project, request, status, key),
     );
     return execution;

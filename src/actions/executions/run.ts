@@ -53,7 +53,8 @@ export function createRun({
   defaultModel,
 }: Deps): Run {
   return async function run(project, method, request, caller) {
-    // The key covers the request alone, so that a repeated call gets its run even if the program has changed since.
+    // The key covers the request alone, so that a repeated call gets its run even if the program
+    // has changed since.
     const key = requestKey(method, request.requestId, request);
     const earlier = key && (await replay(project, key, caller));
     if (earlier) return earlier;
@@ -75,7 +76,7 @@ export function createRun({
     );
   };
 
-  /** Reads no program; the recorder writes nothing if the cached revision is not current any more. */
+  /** Reads no program; the recorder writes nothing if the cached revision is no longer current. */
   async function startFromCache(
     project: string,
     request: RunRequest,
