@@ -3,7 +3,7 @@ import { StoreUnavailable } from "./domain/faults.ts";
 
 const retryMs = 250;
 
-/** Retries the work until the database is back. Calls `onUnavailable` if the first attempt fails. */
+/** Retries until the database is back. Calls `onUnavailable` if the first attempt fails. */
 export async function retryUntilStoreAvailable<T>(
   work: () => Promise<T>,
   onUnavailable: (error: StoreUnavailable) => void,
