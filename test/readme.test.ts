@@ -30,7 +30,7 @@ test("the README's first program answers curl and grpcurl as shown", async (t) =
   const said: string[] = [];
   for (const { text } of blocks.filter(({ isCommand }) => isCommand)) {
     const script = text.replaceAll("127.0.0.1:8080", new URL(t.context.url).host);
-    // The last command of the README is refused, and grpcurl then ends with an exit code of its own.
+    // The last command is refused, and grpcurl then ends with an exit code of its own.
     const { stdout, stderr } = await run("bash", ["-c", `${script}\nexit 0`], { env });
     said.push(stdout, stderr);
   }
