@@ -44,9 +44,9 @@ export function createCancel({ executions, changes, inFlight, notices }: Deps) {
     };
     // An external run has no process to stop: changing its record is enough.
     return (
-      (await changes.change(project, id, from, end, "elsewhere")) ??
+      (await changes.change(project, id, from, end, "external")) ??
       (await waitForEnd(project, id)) ??
-      (await changes.change(project, id, from, end, "anybody's")) ??
+      (await changes.change(project, id, from, end, "any")) ??
       (await cancelledRecord(project, id))
     );
   };

@@ -82,7 +82,7 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
   ): Promise<Execution> {
     checkUuid(id, "id");
     const { from, to } = executionStep(event);
-    const execution = await changes.change(project, id, from, { ...changed, status: to }, "elsewhere");
+    const execution = await changes.change(project, id, from, { ...changed, status: to }, "external");
     if (execution) return execution;
     const { status } = await executions.get(project, id);
     if (from.includes(status))

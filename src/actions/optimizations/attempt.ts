@@ -73,7 +73,10 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
       const { kind: _, ...progress } = event;
       // A failed write is made up for by the next progress. `false` means that the optimization was
       // cancelled or deleted, or that another attempt took it over.
-      if ((await ifStoreAvailable(() => attempts.note(current, { ...progress, tokenUsage }))) === false)
+      if (
+        (await ifStoreAvailable(() => attempts.recordProgress(current, { ...progress, tokenUsage }))) ===
+        false
+      )
         end.abort(new Cancelled());
       announce(current);
     }
