@@ -17,13 +17,13 @@ import { EmbeddedPostgresError, startEmbeddedPostgres } from "./store/postgres.t
 import { openStore } from "./store/store.ts";
 import { createLogger, type Logger } from "./telemetry.ts";
 
-/** How long running executions may take to end when the gateway is told to stop. */
+/** Time that running executions get to end when the gateway is told to stop. */
 const drainMs = 30_000;
 const pulseMs = 2_000;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
 
-/** What was started, last first when it ends. */
+/** Started parts; closed in the reverse order. */
 type Closing = { name: string; close(): Promise<unknown> | unknown }[];
 
 async function start(config: Config, log: Logger, closing: Closing): Promise<string> {
@@ -91,7 +91,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
     services.stopWatching();
     await listener.drain(drainMs);
   });
-  // Ended first, so that another gateway may go on at once.
+  // Closed first, so that another gateway takes the optimizations up at once.
   onClose(
     "optimizations",
     (await startOptimizer({ queue: store.queue, attempt: services.attempt, log })).stop,
@@ -101,7 +101,7 @@ async function start(config: Config, log: Logger, closing: Closing): Promise<str
   return `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
 }
 
-/** Where the operator chose no port: 8080, or the next one that is free. */
+/** Listens on the operator's port; without one, on 8080 or the next free port. */
 async function listenSomewhere(
   listener: { listen(host: string, port: number): Promise<number> },
   { host, port }: Config,
@@ -132,14 +132,14 @@ async function main(): Promise<void> {
   const closing: Closing = [];
   let stopping: Promise<void> | undefined;
   const end = (why: string) => {
-    // Twice Ctrl-C: at once. What runs is recorded as interrupted at the next start.
+    // A second Ctrl-C ends the gateway at once. The next start records its runs as interrupted.
     if (stopping) process.exit(130);
     console.log(`sigrun is stopping (${why}); running executions may take up to ${drainMs / 1000} s`);
     stopping = stop(closing, log).then(() => process.exit(0));
   };
   process.on("SIGINT", () => end("Ctrl-C"));
   process.on("SIGTERM", () => end("SIGTERM"));
-  // npm start holds a channel to this process: when it is killed, nobody is left to stop it.
+  // npm start holds an IPC channel to this process. If npm start is killed, nobody else stops it.
   process.on("disconnect", () => end("npm start is gone"));
 
   try {
@@ -156,7 +156,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** What the operator can mend, in words; the stack of anything else goes to the log. */
+/** The reason in words, if the operator can mend it; else undefined, and the log gets the stack. */
 function reasonOf(error: unknown): string | undefined {
   if (error instanceof EmbeddedPostgresError) return error.message;
   if (error instanceof StoreUnavailable)
