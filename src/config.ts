@@ -2,31 +2,31 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { number, object, string, ValidationError } from "yup";
 
-/** What the operator set, read once at start. */
+/** The operator's settings, read once at start. */
 export type Config = Readonly<{
   host: string;
-  /** Undefined where the operator did not choose one: then the first free one from 8080 on. */
+  /** Undefined if the operator set no port: the first free one from 8080 on. */
   port: number | undefined;
   /** Undefined: the embedded PostgreSQL. */
   databaseUrl: string | undefined;
-  /** The PostgreSQL schema that holds the tables. */
+  /** PostgreSQL schema of the tables. */
   databaseSchema: string;
   databasePool: number;
   dataDir: string;
   /** A gRPC target for each worker. Undefined: a child process. */
   sidecar: readonly string[] | undefined;
-  /** How many processes run DSPy, where the sidecar is a child. */
+  /** Number of processes that run DSPy, if the sidecar is a child. */
   workers: number;
   lm: string;
   /** The models that programs may name, `lm` first. */
   lmAllowed: readonly string[];
-  /** A file that the sidecar reads; its address from anywhere. */
+  /** Absolute path of a file that the sidecar reads. */
   mcpServers: string | undefined;
   /** Whether modules may run code that the model writes. */
   generatedCode: boolean;
-  /** How old an execution that has ended may grow. Undefined: as old as it likes. */
+  /** Maximum age of an ended execution. Undefined: executions are kept. */
   retentionMs: number | undefined;
-  /** Undefined where the operator did not choose one: warn on a terminal, else info. */
+  /** Undefined if the operator set no level: warn on a terminal, else info. */
   logLevel: string | undefined;
 }>;
 
@@ -50,7 +50,7 @@ const environment = object({
     /^postgres(ql)?:\/\//,
     ({ path }) => `${path} must begin with postgres:// or postgresql://`,
   ),
-  // PostgreSQL cuts names at 63, and the job queue's schema is this one's name and _jobs.
+  // PostgreSQL cuts names after 63 characters; the job queue's schema is this name plus _jobs.
   SIGRUN_DATABASE_SCHEMA: string()
     .matches(
       /^[a-z_][a-z0-9_]{0,57}$/,
@@ -82,7 +82,7 @@ const listed = (text: string) =>
 
 const msOf = (time: string) => Number(time.slice(0, -1)) * unitMs[time.slice(-1) as keyof typeof unitMs];
 
-/** The settings in force, by the names that operators type; without passwords and addresses of files. */
+/** The settings in force, by the names of their variables, without passwords and file names. */
 export function shownSettings(config: Config) {
   return {
     SIGRUN_HOST: config.host,
@@ -102,10 +102,10 @@ export function shownSettings(config: Config) {
   };
 }
 
-/** Thrown when a setting is wrong, with every wrong one on a line of its own. */
+/** The settings have errors; the message has one line for each wrong setting. */
 export class ConfigError extends Error {}
 
-/** Reads the settings; one that is set to nothing counts as not set. */
+/** Reads the settings; an empty variable counts as not set. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   try {

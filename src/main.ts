@@ -18,13 +18,13 @@ import { EmbeddedPostgresError, startEmbeddedPostgres } from "./store/postgres.t
 import { openStore } from "./store/store.ts";
 import { createLogger, type Logger } from "./telemetry.ts";
 
-/** How long running executions may take to end when the gateway is told to stop. */
+/** Time that running executions get to end when the gateway is told to stop. */
 const drainMs = 30_000;
 const pulseMs = 2_000;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
 
-/** What was started, last first when it ends. */
+/** Started parts; closed in the reverse order. */
 type Closing = { name: string; close(): Promise<unknown> | unknown }[];
 
 /** Starts everything. When `stopping` aborts it throws soon, and has nothing under way that would start a process later. */
@@ -97,7 +97,7 @@ async function start(config: Config, log: Logger, closing: Closing, stopping: Ab
     services.stopWatching();
     await listener.drain(drainMs);
   });
-  // Ended first, so that another gateway may go on at once.
+  // Closed first, so that another gateway takes the optimizations up at once.
   onClose(
     "optimizations",
     (await unlessStopping(startOptimizer({ queue: store.queue, attempt: services.attempt, log }))).stop,
@@ -107,7 +107,10 @@ async function start(config: Config, log: Logger, closing: Closing, stopping: Ab
   return `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
 }
 
-/** Waits for what holds nothing but connections, which end with us: when `stopping` aborts, it is waited for no longer. */
+/**
+ * Waits for work that holds only connections, which end with this process. When `stopping` aborts, the wait
+ * ends at once.
+ */
 function abandoner(stopping: AbortSignal): <T>(work: Promise<T>) => Promise<T> {
   const aborted = new Promise<never>((_, reject) => {
     stopping.addEventListener("abort", () => reject(stopping.reason), { once: true });
@@ -120,7 +123,7 @@ function abandoner(stopping: AbortSignal): <T>(work: Promise<T>) => Promise<T> {
   };
 }
 
-/** Where the operator chose no port: 8080, or the next one that is free. */
+/** Listens on the operator's port; without one, on 8080 or the next free port. */
 async function listenSomewhere(
   listener: { listen(host: string, port: number): Promise<number> },
   { host, port }: Config,
@@ -162,7 +165,7 @@ async function main(): Promise<void> {
     process.exit(code);
   };
   const obey = (why: string) => {
-    // Twice Ctrl-C: at once. What runs is recorded as interrupted at the next start.
+    // A second Ctrl-C ends the gateway at once. The next start records its runs as interrupted.
     if (isTold) process.exit(130);
     isTold = true;
     end(why, 0);
@@ -170,9 +173,9 @@ async function main(): Promise<void> {
   drainOnCrash(log, () => end("an uncaught error; see the log", crashCode));
   process.on("SIGINT", () => obey("Ctrl-C"));
   process.on("SIGTERM", () => obey("SIGTERM"));
-  // npm start holds a channel to this process: when it is killed, nobody is left to stop it.
+  // npm start holds an IPC channel to this process. If npm start is killed, nobody else stops the gateway.
   process.on("disconnect", () => obey("npm start is gone"));
-  // It may have been killed while this file was loaded. Without a channel, `connected` is undefined.
+  // The channel may have ended while this file was loaded. Without a channel, `connected` is undefined.
   if (process.connected === false) return obey("npm start is gone");
 
   try {
@@ -191,7 +194,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** What the operator can mend, in words; the stack of anything else goes to the log. */
+/** The reason in words, if the operator can mend it; else undefined, and the log gets the stack. */
 function reasonOf(error: unknown): string | undefined {
   if (error instanceof EmbeddedPostgresError) return error.message;
   if (error instanceof StoreUnavailable)

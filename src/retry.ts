@@ -3,7 +3,7 @@ import { StoreUnavailable } from "./domain/faults.ts";
 
 const retryMs = 250;
 
-/** Retries the work until the database is back; `onUnavailable` is called once, if the first attempt fails. */
+/** Retries until the database is back. Calls `onUnavailable` if the first attempt fails. */
 export async function retryUntilStoreAvailable<T>(
   work: () => Promise<T>,
   onUnavailable: (error: StoreUnavailable) => void,
@@ -19,7 +19,7 @@ export async function retryUntilStoreAvailable<T>(
   }
 }
 
-/** Does the work once. Undefined if the database is away, for callers that try again by themselves. */
+/** Does the work once; undefined if the database is away. For callers that retry by themselves. */
 export async function ifStoreAvailable<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();

@@ -4,16 +4,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "./telemetry.ts";
 
 export type Supervised = {
-  /** Sends the signal, waits, kills after the grace, and never starts it again. */
+  /** Sends the signal, waits, kills after the grace period, and does not restart the child. */
   stop(signal: NodeJS.Signals, graceMs: number): Promise<void>;
 };
 
 const firstPauseMs = 100;
 const longestPauseMs = 10_000;
-/** A process that lived this long was well: the next restart is at once again. */
+/** After a life of this length, the backoff begins again: the next restart is immediate. */
 const wellMs = 30_000;
 
-/** Keeps one child process alive: when it dies it is started again, at once and then ever more slowly. Its stderr goes to our log. */
+/** Keeps a child process alive: restarts it with backoff. Its stderr goes to the gateway's log. */
 export function supervise(options: { name: string; start(): ChildProcess; log: Logger }): Supervised {
   const log = options.log.child({ process: options.name });
   const stopping = new AbortController();
@@ -55,7 +55,7 @@ function exit(child: ChildProcess): Promise<End> {
   });
 }
 
-/** A line that is one of our JSON log lines keeps its level; of others only those that sound like trouble are shown. */
+/** Logs each line of stderr. JSON log lines keep their level; other lines are warnings or debug. */
 function forward(child: ChildProcess, log: Logger): void {
   if (!child.stderr) return;
   createInterface(child.stderr).on("line", (line) => {
@@ -69,7 +69,7 @@ function forward(child: ChildProcess, log: Logger): void {
       if (level === "error" || level === "warn" || level === "info" || level === "debug")
         return log[level](rest, msg);
     } catch {
-      // Text, then.
+      // The line is plain text.
     }
     log[/\b(WARNING|ERROR|FATAL|PANIC|Traceback)\b/.test(line) ? "warn" : "debug"](line);
   });

@@ -2,7 +2,7 @@ import { type Logger, pino } from "pino";
 
 export type { Logger };
 
-/** One JSON line an event on stderr, so that stdout stays for people. */
+/** Writes one JSON line for each event to stderr; stdout is for people. */
 export function createLogger(level: string): Logger {
   return pino(
     {
@@ -16,7 +16,7 @@ export function createLogger(level: string): Logger {
   );
 }
 
-/** Without the other members that errors carry: a database's hold statements with callers' inputs in them. */
+/** Leaves out all other members: errors of the database hold statements with callers' inputs. */
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { name, message, stack, cause } = error;

@@ -58,7 +58,7 @@ export async function startPostgres(t: Teardown): Promise<string> {
   return postgres.url;
 }
 
-/** Boots the real thing, as npm start does, on a free port; on a fresh schema unless env names one. */
+/** Starts a gateway as npm start does, on a free port, with a new schema unless env names one. */
 export async function startGateway(t: Teardown, env: Record<string, string>): Promise<Gateway> {
   const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
   const child = spawn(process.execPath, [main], {

@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What the model does with one request: fields as ChatAdapter reads them, plain text, an HTTP error, or no answer at all; at once, or after something. */
+/**
+ * The model's answer to one request: fields in ChatAdapter's form, plain text, an HTTP error, or
+ * none; at once, or after something.
+ */
 export type Reply =
   /** piece: how many characters at a time, where the answer is streamed; 7 where left out. */
   | { fields: Record<string, unknown>; after?: Promise<unknown>; piece?: number }
@@ -17,7 +20,7 @@ export type ScriptedModel = {
   readonly requests: Asked[];
   /** How many requests the other side gave up. */
   aborted(): number;
-  /** How many requests have been under way at the same time at most, since the last call of script(). */
+  /** Maximum number of requests in flight at the same time, since the last call of script(). */
   most(): number;
   /** How many pieces have been streamed. */
   sent(): number;

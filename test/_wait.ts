@@ -1,4 +1,4 @@
-/** Asks again and again until the answer is there; the test's own time-out is the end of its patience. */
+/** Polls until there is an answer, and returns it; only the test's own time-out ends the wait. */
 export async function until<T>(
   ask: () => Promise<T | undefined | false> | T | undefined | false,
 ): Promise<T> {

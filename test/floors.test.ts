@@ -22,7 +22,10 @@ const floors: Record<string, number> = {
   "supervise.ts": 1,
   "crash.ts": 1,
 };
-/** The floors inside a room, from the ground up: the files that begin so. Those on one floor do not know each other. */
+/**
+ * The floors inside a room, from the ground up, as patterns of files. Patterns on one floor do not
+ * import each other.
+ */
 const innerFloors: Record<string, string[][]> = {
   domain: [
     ["domain/[^/]+$"],

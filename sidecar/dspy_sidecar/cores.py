@@ -4,7 +4,7 @@ import os
 
 
 def usable_cores() -> int:
-    """The cores of this process: its CPU affinity and, in a container, its CPU quota, rounded."""
+    """The number of cores: CPU affinity and, in a container, the CPU quota, rounded; at least 1."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )

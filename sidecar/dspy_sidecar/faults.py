@@ -1,4 +1,4 @@
-"""What can go wrong, and as what it goes over the wire."""
+"""The sidecar's exceptions, and the one table of the faults that the gateway is told."""
 
 import secrets
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from dspy_sidecar.log import logger
 
 
 class ProgramNotLoadedError(Exception):
-    """The program of that id is not held here."""
+    """The worker holds no program of that id."""
 
 
 class BuildFailedError(Exception):
-    """DSPy can't build the program."""
+    """DSPy can't build the program. The message tells why, without values of callers."""
 
 
 class NotEnabledError(Exception):
-    """The program needs what the operator has not switched on, or not installed."""
+    """The program needs a feature that the operator has not switched on or not installed."""
 
 
 class ModelNotAllowedError(Exception):
-    """The operator does not allow that model."""
+    """The operator does not allow the model that a program or a request names."""
 
 
 class NotWarmError(Exception):
@@ -35,33 +35,35 @@ class NotWarmError(Exception):
 
 
 class CodeFailedError(Exception):
-    """The code that the model wrote came to no end."""
+    """The code that the model wrote failed in every attempt."""
 
 
 class OutputUnreadableError(Exception):
-    """The model's answer does not hold the output fields."""
+    """The model's answer can't be parsed as the output fields."""
 
 
 class BudgetExceededError(Exception):
-    """The budget of an optimization has no room for what must be."""
+    """The budget of an optimization is too small for the steps that it can't do without."""
 
 
 class InterruptedRunError(Exception):
-    """The process that did it is gone."""
+    """The process of an optimization died before its result."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What the gateway is told: a code, an ErrorReason without its prefix, a sentence, and when to come again."""
+    """A fault as the gateway is told it."""
 
     code: grpc.StatusCode
     reason: str
+    """An ErrorReason without its prefix."""
     message: str
     retry_after_s: float | None = None
+    """Seconds until the next attempt makes sense; None if unknown."""
 
 
 class FaultError(Exception):
-    """A fault that another process found, and logged."""
+    """A fault that another process found and logged."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
@@ -72,7 +74,8 @@ INVALID, PRECONDITION = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED
 INTERNAL, UNAVAILABLE = grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 
-# The first class that fits; None as message: the exception's own words, which hold nothing of a caller's.
+# The first class that matches counts. If the message is None, the exception's own is used; only
+# classes whose messages hold no values of callers have None.
 TABLE: list[tuple[type[BaseException], grpc.StatusCode, str, str | None]] = [
     (ProgramNotLoadedError, PRECONDITION, "PROGRAM_NOT_LOADED", None),
     (BuildFailedError, INVALID, "BUILD_FAILED", None),
@@ -149,7 +152,10 @@ TABLE: list[tuple[type[BaseException], grpc.StatusCode, str, str | None]] = [
 
 
 def fault_of(error: BaseException) -> Fault:
-    """The fault that an exception stands for; one that nobody foresaw is logged under an id, and only that is told."""
+    """The fault of an exception, by the table.
+
+    An exception that the table lacks is logged under a random id, and its fault names only the id.
+    """
     if isinstance(error, FaultError):
         return error.fault
     for kind, code, reason, message in TABLE:
@@ -170,7 +176,7 @@ def fault_of(error: BaseException) -> Fault:
 
 
 def failure_of(error: BaseException) -> pb.Failure:
-    """The same as a run's end."""
+    """The fault of an exception, as the last event of a run."""
     fault = fault_of(error)
     return pb.Failure(
         code=fault.code.value[0],
@@ -181,7 +187,7 @@ def failure_of(error: BaseException) -> pb.Failure:
 
 
 async def abort(context: grpc.aio.ServicerContext, error: BaseException) -> None:
-    """Ends a call with the fault of an exception."""
+    """Ends a gRPC call with the fault of an exception."""
     fault = fault_of(error)
     details = [packed(error_details_pb2.ErrorInfo(reason=fault.reason, domain="sigrun"))]
     if fault.retry_after_s is not None:
@@ -193,7 +199,7 @@ async def abort(context: grpc.aio.ServicerContext, error: BaseException) -> None
 
 
 def packed(message: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo) -> AnyMessage:
-    """A message in its envelope."""
+    """A message as google.protobuf.Any."""
     envelope = AnyMessage()
     envelope.Pack(message)
     return envelope

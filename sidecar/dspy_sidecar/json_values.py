@@ -7,9 +7,9 @@ import orjson
 
 
 def json_of(value: Any) -> bytes:
-    """A value as JSON, whatever a model made of it: what JSON does not have is told as a text."""
+    """A value as JSON. A value that has no form in JSON is written as its `str()`."""
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
-        # An integer of more than 64 bits. The gateway refuses it for what it is.
+        # orjson refuses integers beyond 64 bits. The gateway's validation refuses them by name.
         return json.dumps(value, default=str, ensure_ascii=False).encode()

@@ -1,4 +1,4 @@
-"""One JSON line an event on stderr, as the gateway writes its own."""
+"""The log: one JSON line an event on stderr, in the gateway's format."""
 
 import json
 import logging
@@ -9,10 +9,10 @@ logger = logging.getLogger("sidecar")
 
 
 class JsonLines(logging.Formatter):
-    """A record as one line of JSON; what stands in `extra={"fields": {...}}` stands beside the message."""
+    """Formats a record as one line of JSON, with the members of `extra={"fields": {...}}`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of one record."""
+        """The JSON line of a record."""
         level = "warn" if record.levelname == "WARNING" else record.levelname.lower()
         time = datetime.fromtimestamp(record.created, UTC).isoformat()
         line = {
@@ -27,7 +27,7 @@ class JsonLines(logging.Formatter):
 
 
 def set_up() -> None:
-    """Sends our own records to stderr, and of everybody else's only the warnings."""
+    """Sends the sidecar's records to stderr from INFO on, and other packages' from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -1,4 +1,4 @@
-"""What the operator set."""
+"""The operator's settings, from environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,18 +9,19 @@ EMBEDDED = "embedded/smollm2"
 
 
 class SettingsError(Exception):
-    """A setting of the operator's can't be used."""
+    """The sidecar can't start with a setting of the operator's."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Which models there are, where the default one's provider is, and how many processes serve."""
+    """The models that programs may use, and the number of processes that serve."""
 
     default_model: str
+    """provider/model"""
     allowed_models: tuple[str, ...]
-    """The default one first."""
+    """Models that programs may name, the default one first."""
     api_base: str | None
-    """Of the default model's provider, and of no other."""
+    """Address of the default model's provider; other models do not use it."""
     workers: int = 1
 
     @staticmethod
@@ -37,10 +38,10 @@ class Settings:
 
     @property
     def wants_embedded(self) -> bool:
-        """Whether the local model is among those allowed."""
+        """Whether programs may use the local model."""
         return any(is_embedded(model) for model in self.allowed_models)
 
 
 def is_embedded(model: str) -> bool:
-    """Whether a model is the local one."""
+    """Whether a model, as provider/model, is the local one."""
     return model.startswith("embedded/")

@@ -1,4 +1,4 @@
-"""Modules of DSPy's that have no async form, run in threads whose requests to the model are made on the event loop."""
+"""Threads for DSPy's modules without an async form; their model requests run on the event loop."""
 
 import asyncio
 import concurrent.futures
@@ -8,18 +8,23 @@ from typing import Any
 
 import dspy
 
-MOST = 64
-"""Runs of such modules at the same time; further ones wait. Apart from asyncio's own threads, which DSPy uses on the way."""
+MAX_RUNS = 64
+"""Runs of such modules at the same time; further runs wait.
 
-THREADS = concurrent.futures.ThreadPoolExecutor(MOST, "sync modules")
+The pool is not asyncio's default one, whose threads DSPy needs during these runs."""
+
+THREADS = concurrent.futures.ThreadPoolExecutor(MAX_RUNS, "sync modules")
 
 
 class StoppedError(BaseException):
-    """The run has ended and the thread must. No Exception, since modules take those for an attempt that failed."""
+    """The run of this thread was cancelled.
+
+    No subclass of Exception: modules catch Exception and would start a further attempt.
+    """
 
 
 class Bridge:
-    """The way from one run's thread to the event loop, and its end."""
+    """Runs coroutines of one run's thread on the event loop, until the run is stopped."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -27,7 +32,12 @@ class Bridge:
         self._is_stopped = False
 
     def wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Runs it on the event loop, in the thread's context, and blocks the thread until it is done."""
+        """Blocks the thread until the coroutine has run, in the thread's context, on the loop.
+
+        Raises:
+            StoppedError: The run was cancelled.
+
+        """
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         self._pending.add(future)
         if self._is_stopped:
@@ -40,7 +50,7 @@ class Bridge:
             self._pending.discard(future)
 
     def stop(self) -> None:
-        """Cancels what the thread waits for, and whatever it asks for later."""
+        """Cancels the thread's pending coroutines and every later one."""
         self._is_stopped = True
         for future in tuple(self._pending):
             future.cancel()
@@ -50,10 +60,10 @@ BRIDGE: ContextVar[Bridge | None] = ContextVar("bridge", default=None)
 
 
 class LM(dspy.LM):  # type: ignore[misc]
-    """DSPy's, but that a request made in a thread is made on the event loop, where it can be cancelled."""
+    """DSPy's LM; a request made in a run's thread runs on the event loop, which can cancel it."""
 
     def __call__(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
-        """As `dspy.LM`'s."""
+        """Requests a completion, as `dspy.LM` does."""
         bridge = BRIDGE.get()
         if bridge is None:
             return super().__call__(prompt, messages=messages, **kwargs)
@@ -61,7 +71,11 @@ class LM(dspy.LM):  # type: ignore[misc]
 
 
 async def in_thread(call: Callable[[], Any], threads: concurrent.futures.Executor = THREADS) -> Any:
-    """What a blocking call gives. Cancelled, it cancels the request to the model that the call waits for, and the thread ends."""
+    """The result of a blocking call, made in a thread.
+
+    If the awaiting task is cancelled, the call's request to the model is cancelled, and the thread
+    ends with StoppedError.
+    """
     loop = asyncio.get_running_loop()
     bridge = Bridge(loop)
     context = copy_context()

@@ -27,7 +27,7 @@ async def work_dir(tmp_path_factory) -> Path:
 
 @pytest_asyncio.fixture(scope="session")
 async def sidecar(model: ScriptedModel, work_dir: Path) -> AsyncIterator[Worker]:
-    """The real process, shared by the tests that ask for nothing else."""
+    """The real process, shared by all tests without special settings."""
     env = {**scripted(model.url), "SIGRUN_LM_ALLOWED": "openai/other"}
     async with running(env, "--work-dir", str(work_dir)) as stub:
         yield stub

@@ -62,7 +62,7 @@ MALFORMED_ANSWERS = [
 
 
 def demos_of(values: list, count: int) -> list[dict]:
-    """Complete ones, and those that lack an input, an output, everything, or have more than they should."""
+    """Complete demos, and demos that lack an input or an output or have further fields."""
     shapes = [
         lambda value: {"x": value, "y": value, "note": "ok é"},
         lambda value: {"augmented": True, "x": value, "note": "n"},

@@ -1,4 +1,7 @@
-"""An MCP server for tests, made with the official library: `mcp_server.py stdio`, or `mcp_server.py streamable-http PORT`, or `sse PORT`."""
+"""An MCP server for tests, by the official library.
+
+Usage: `mcp_server.py stdio`, `mcp_server.py streamable-http PORT` or `mcp_server.py sse PORT`.
+"""
 
 import asyncio
 import os
@@ -18,7 +21,7 @@ def forecast(city: str, days: int = 1) -> str:
 
 
 def leave(name: str) -> None:
-    """A file that tells the test how far it came."""
+    """Makes a file that the test waits for."""
     Path(os.environ["MCP_TEST_DIR"], name).touch()
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a run."""
+"""The outcomes of runs: outputs, failures, chunks."""
 
 import grpc
 import pytest
@@ -31,7 +31,7 @@ async def streamed(call) -> tuple[list[pb.RunEvent], pb.Done]:
 
 
 def chunk_texts(events) -> dict[str, str]:
-    """What the chunks since the last reset add up to."""
+    """The text of each field: its chunks since the last reset, joined."""
     fields: dict[str, str] = {}
     for event in events:
         if event.HasField("reset"):

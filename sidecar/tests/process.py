@@ -17,7 +17,7 @@ SIDECAR = Path(__file__).parent.parent
 
 @asynccontextmanager
 async def running(env: dict[str, str], *more: str) -> AsyncIterator[Worker]:
-    """On a socket of its own, until the end of its stdin, which is the end of it."""
+    """A sidecar on a socket of its own; it ends when its stdin is closed."""
     with tempfile.TemporaryDirectory() as folder:
         address = f"unix:{folder}/sidecar.sock"
         args = ["-m", "dspy_sidecar", "--listen", address, "--exit-with-stdin", *more]

@@ -55,7 +55,7 @@ def pipeline() -> pb.Program:
 
 
 def wrapped(kind: str, inner: str, params: dict, pattern: str = "[A-Z][a-z]+") -> pb.Program:
-    """A module around another, over question -> answer, where an answer must match a pattern."""
+    """A module around another, over question -> answer; the answer must match a pattern."""
     sig = signature({"question": STR}, {"answer": STR})
     sig.outputs[0].constraints.pattern = pattern
     made = program(sig, kind)

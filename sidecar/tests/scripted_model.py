@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server that says what a test wants it to say."""
+"""An OpenAI-compatible server with a script of replies."""
 
 import asyncio
 import json
@@ -26,9 +26,10 @@ class ScriptedModel:
         self.hold: asyncio.Event | None = None
 
     def script(self, *replies: Any) -> None:
-        """A dict is the answer's fields, a str its text, bytes its body, a tuple (status, error, headers), None no answer at all.
+        """Sets the replies, one for each request; the last one is repeated.
 
-        A function makes one of these of the request.
+        A dict is the answer's fields, a str its text, bytes its body, a tuple (status, error,
+        headers), None no answer at all. A function makes one of these of the request.
         """
         self.replies = list(replies)
 
@@ -72,7 +73,7 @@ class ScriptedModel:
         )
 
     async def stream(self, request: web.Request, text: str) -> web.StreamResponse:
-        """The answer in pieces of so many characters, as server-sent events."""
+        """The answer in pieces of `self.piece` characters, as server-sent events."""
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
         pieces = [text[at : at + self.piece] for at in range(0, len(text), self.piece)]

@@ -1,4 +1,4 @@
-"""A worker as the gateway uses it: its runs are side by side on one call."""
+"""A client of a worker as the gateway is: all runs in parallel on one call."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ class RunFailed(Exception):
 
 
 class Worker:
-    """A stub, and beside its methods `run`."""
+    """The stub's methods, and `run`."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = pb_grpc.SidecarServiceStub(channel)
@@ -55,7 +55,7 @@ class Worker:
         except grpc.aio.AioRpcError:
             pass
         finally:
-            # To a gateway that is what a lost worker looks like.
+            # A gateway takes the end of the call for the loss of the worker.
             for events in self._runs.values():
                 events.put_nowait(
                     pb.RunEvent(failure=pb.Failure(code=grpc.StatusCode.UNAVAILABLE.value[0]))
@@ -63,7 +63,7 @@ class Worker:
 
 
 class Run:
-    """Iterates over what is told of a run, which begins at once; where it fails it raises."""
+    """The events of a run, which starts at once. Iterating raises RunFailed if the run fails."""
 
     def __init__(self, worker: Worker, asked: pb.Run) -> None:
         self._worker = worker

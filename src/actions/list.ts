@@ -16,17 +16,17 @@ export type Source<Row> = {
   bytesOf?(row: Row): number;
 };
 
-/** Gives one page of rows. `scope` is part of the page token, so that a token fits only the list it came from. */
+/** Gives one page of rows. `scope` is part of the page token, which fits only its own list. */
 export async function list<Row>(
-  asked: AskedList,
+  request: AskedList,
   fields: Fields,
   scope: readonly string[],
   source: Source<Row>,
   key?: KeyField,
 ): Promise<List<Row>> {
-  const { listing, query } = readListing(asked, fields, scope, key);
+  const { listing, query } = readListing(request, fields, scope, key);
   // One row more than the page holds shows whether there is a next page.
   const find = source.find({ ...listing, limit: listing.limit + 1 });
-  const [found, total] = await Promise.all([find, asked.countTotal ? source.count(listing) : undefined]);
+  const [found, total] = await Promise.all([find, request.countTotal ? source.count(listing) : undefined]);
   return { ...turnPage(found, listing, query, source.bytesOf), ...(total !== undefined && { total }) };
 }

@@ -2,8 +2,9 @@ import { RequestIdReused } from "../domain/faults.ts";
 import type { RequestKey } from "../domain/request.ts";
 
 /**
- * Makes a thing once per request_id: a repeated call gets what the first one made, and a call with other contents is refused.
- * `make` gives undefined if another call recorded the same request_id first, or if it must start anew.
+ * Makes a thing once per request_id: a repeated call gets what the first one made, and a different
+ * request with the same request_id is refused. `make` gives undefined if another call recorded
+ * the request_id first, or if it must start anew.
  */
 export async function once<Made extends object>(
   key: RequestKey | null,

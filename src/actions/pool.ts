@@ -11,7 +11,8 @@ export function checkConcurrency(concurrency: number, v: Violations): void {
 /**
  * Does `count` pieces of work, `concurrency` at a time, and gives each result when it is ready.
  * Starts no further piece before the consumer has taken the results so far.
- * Throws the signal's reason when the signal aborts; aborts the work in progress when the consumer stops.
+ * Throws the signal's reason when the signal aborts.
+ * Aborts the work in progress when the consumer stops.
  */
 export async function* runPool<Result>(
   count: number,

@@ -9,12 +9,15 @@ const maxWatchers = 100;
 
 /** The calls that watch one noun on this gateway. */
 export type Watchers = {
-  /** Runs `follow` as one of at most 100 watchers. Its signal also aborts when this gateway stops. */
+  /** Runs `follow` as one of at most 100 watchers. Its signal aborts too when the gateway stops. */
   watch<Event>(
     signal: AbortSignal,
     follow: (signal: AbortSignal) => AsyncGenerator<Event>,
   ): AsyncGenerator<Event>;
-  /** Begins to wait for a change under a key, or for the next poll. Begin before reading, so that no change is missed. */
+  /**
+   * Begins to wait for a change under a key, or for the next poll. Begin before reading, so that no
+   * change is missed.
+   */
   nextChange(key: string, signal: AbortSignal): { readonly changed: Promise<unknown>; cancel(): void };
   /** Wakes all watchers of a key. */
   notify(key: string): void;

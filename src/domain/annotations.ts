@@ -1,7 +1,9 @@
 import { checkLabels, type Labels } from "./labels.ts";
 import type { Violations } from "./violations.ts";
 
-/** What a caller attaches to a run: stored with it and found by filters, but not read by the run. */
+/**
+ * What a caller attaches to a run: stored with it and found by filters, but not read by the run.
+ */
 export type Annotations = { readonly labels: Labels };
 
 export const annotationsOf = ({ labels }: Annotations): Annotations => ({ labels });
@@ -23,7 +25,10 @@ const isSet = {
 
 export const annotationNames = Object.keys(isSet) as (keyof Annotations)[];
 
-/** The annotations that an update mask names: "*" names all of them, an empty mask those that are set. */
+/**
+ * The annotations that an update mask names: "*" names all of them, an empty mask those that are
+ * set.
+ */
 export function maskedAnnotations(annotations: Annotations, mask: readonly string[]): Partial<Annotations> {
   const isNamed = (name: keyof Annotations) =>
     mask.length === 0 ? isSet[name](annotations) : mask.includes("*") || mask.includes(name);

@@ -45,7 +45,10 @@ export type Channel = {
 
 const mebibyte = 2 ** 20;
 
-/** A grpc-js channel under protobuf-es messages; one for the life of the process. Calls fail at once while nobody listens. */
+/**
+ * A grpc-js channel under protobuf-es messages; one for the life of the process. Calls fail at once
+ * while nobody listens.
+ */
 export function createChannel(target: string): Channel {
   const client = new Client(target, credentials.createInsecure(), {
     "grpc.max_send_message_length": 16 * mebibyte,

@@ -14,7 +14,10 @@ export type SidecarChild = {
   stop(): Promise<void>;
 };
 
-/** Runs the sidecar as a child, each worker on a Unix socket that only we can open; the sockets' names stay over restarts. */
+/**
+ * Runs the sidecar as a child, each worker on a Unix socket that only we can open; the sockets'
+ * names stay over restarts.
+ */
 export async function startSidecarChild(options: {
   dir: string;
   workers: number;
@@ -39,7 +42,8 @@ export async function startSidecarChild(options: {
             SIGRUN_WORKERS: String(workers),
             ...(mcpServers && { SIGRUN_MCP_SERVERS: mcpServers }),
           },
-          // Ctrl-C on the terminal goes to the whole group; the sidecar must outlive the runs that drain.
+          // Ctrl-C on the terminal goes to the whole group; the sidecar must outlive the runs that
+          // drain.
           detached: true,
           // Its stdin ends when we die, however we die, and so does it.
           stdio: ["pipe", "ignore", "pipe"],

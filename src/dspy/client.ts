@@ -135,7 +135,10 @@ export function createSidecar(options: {
     }
   }
 
-  /** What each worker says. One that dies meanwhile says nothing, and fails the call only where all do. */
+  /**
+   * What each worker says. One that dies meanwhile says nothing, and fails the call only where all
+   * do.
+   */
   async function each<T>(ask: (worker: Worker) => Promise<T>): Promise<T[]> {
     const asking = workers.here().map(ask);
     if (asking.length === 0) throw new SidecarUnavailable();
@@ -178,7 +181,8 @@ export function createSidecar(options: {
       const infos = await each((worker) =>
         asked(worker.unary(SidecarService.method.getInfo, {}, limits), limits),
       );
-      // Each has sessions of its own: one that has just been started may know less, and a server that one lacks is away for some runs.
+      // Each has sessions of its own: one that has just been started may know less, and a server
+      // that one lacks is away for some runs.
       const tools = new Map(
         infos.flatMap((info) =>
           info.tools.map(({ name, description }) => [name, { name, description }] as const),

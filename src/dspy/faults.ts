@@ -13,7 +13,10 @@ import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_detail
 import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import type { Failure } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 
-/** Thrown when the sidecar does not hold the program: it was restarted, or is another one. The definition goes along with the next call. */
+/**
+ * Thrown when the sidecar does not hold the program: it was restarted, or is another one. The
+ * definition goes along with the next call.
+ */
 export class ProgramNotLoaded extends Error {}
 
 /** The fault that a failed call to the sidecar stands for. */

@@ -17,7 +17,9 @@ import { faultOfFailure } from "./faults.ts";
 export type Told = Extract<RunEvent["event"], { case: "trace" | "chunk" | "reset" }>;
 
 export type Session = {
-  /** Runs a program. What is told of it comes in order; the model waits while a chunk is waited for. */
+  /**
+   * Runs a program. What is told of it comes in order; the model waits while a chunk is waited for.
+   */
   run(
     asked: MessageInitShape<typeof RunSchema>,
     onTold: (told: Told) => Promise<void> | undefined,
@@ -31,7 +33,10 @@ const mebibyte = 2 ** 20;
 const mostBytes = 16 * mebibyte;
 const batchBytes = 4 * mebibyte;
 
-/** The runs on one worker, side by side on one call, which is opened when there is none. What comes up in one turn goes together. */
+/**
+ * The runs on one worker, side by side on one call, which is opened when there is none. What comes
+ * up in one turn goes together.
+ */
 export function createSession(channel: Pick<Channel, "duplex">): Session {
   type Run = { take(event: RunEvent["event"]): void; fail(error: Error): void };
   const runs = new Map<number, Run>();

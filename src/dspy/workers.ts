@@ -4,13 +4,17 @@ import type { Logger } from "../telemetry.ts";
 import { createWorker, type SidecarInfo, type Worker } from "./worker.ts";
 
 export type Workers = {
-  /** What one of those that are here said of itself, and how many of them are here; undefined while all are away. */
+  /**
+   * What one of those that are here said of itself, and how many of them are here; undefined while
+   * all are away.
+   */
   info(): SidecarInfo | undefined;
   /** Those that are here. */
   here(): readonly Worker[];
   /**
-   * Asks one of them, and another where that one is lost before anything was handed on, which the attempt says. SidecarUnavailable where none
-   * is here. Calls with one key go to the same worker while it is here.
+   * Asks one of them, and another where that one is lost before anything was handed on, which the
+   * attempt says. SidecarUnavailable where none is here. Calls with one key go to the same worker
+   * while it is here.
    */
   call<T>(attempt: (worker: Worker, handsOn: () => void) => Promise<T>, key?: string): Promise<T>;
   /** The same; what the attempt yields was handed on. */
@@ -18,7 +22,10 @@ export type Workers = {
   close(): void;
 };
 
-/** The sidecar's workers, over which calls are balanced, and not connections: each call goes to the one that has the fewest. */
+/**
+ * The sidecar's workers, over which calls are balanced, and not connections: each call goes to the
+ * one that has the fewest.
+ */
 export function createWorkers(options: {
   targets: readonly string[];
   log: Logger;
@@ -48,7 +55,10 @@ export function createWorkers(options: {
     return left.find((worker) => worker.busy() === least);
   }
 
-  /** The next worker after a fault, or the fault again: once, since it may be the call that ends workers. */
+  /**
+   * The next worker after a fault, or the fault again: once, since it may be the call that ends
+   * workers.
+   */
   function afterFault(error: unknown, tried: ReadonlySet<Worker>): Worker {
     const isLost = error instanceof Fault && error.reason === "SIDECAR_UNAVAILABLE";
     const next = isLost && tried.size === 1 ? pick(tried) : undefined;
@@ -82,7 +92,8 @@ export function createWorkers(options: {
         try {
           return await attempt(worker, handsOn);
         } catch (error) {
-          // What was handed on can't be taken back, nor can a caller's own fault be made good elsewhere.
+          // What was handed on can't be taken back, nor can a caller's own fault be made good
+          // elsewhere.
           if (begun) throw error;
           worker = afterFault(error, tried.add(worker));
         }

@@ -9,7 +9,7 @@ type Options = {
   log: Logger;
 };
 
-/** Takes optimizations from the queue and attempts them; stop() hands those in progress over to another gateway. */
+/** Attempts the optimizations of the queue; stop() hands those in progress to another gateway. */
 export async function startOptimizer({ queue, attempt, log }: Options): Promise<{ stop(): Promise<void> }> {
   const stopping = new AbortController();
   await queue.work(async ({ project, id }, lost) => {

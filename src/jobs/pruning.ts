@@ -2,7 +2,10 @@ import type { ChangeLog } from "../store/changes/log.ts";
 import type { Logger } from "../telemetry.ts";
 import { type PeriodicJob, startPeriodicJob } from "./periodic.ts";
 
-/** Time between two marks. A watcher reads at most the changes of one period to find where its next change is. */
+/**
+ * Time between two marks. A watcher reads at most the changes of one period to find where its next
+ * change is.
+ */
 const periodMs = 10_000;
 /** Maximum time that a watcher may be disconnected, or behind, without losing changes. */
 const keptMs = 15 * 60_000;

@@ -20,7 +20,7 @@ export function startRetention({
     let removed = 0;
     try {
       for (let step = -1; step !== 0 && !isStopping; removed += step)
-        step = await executions.removeOld(new Date(Date.now() - retentionMs));
+        step = await executions.removeBefore(new Date(Date.now() - retentionMs));
     } finally {
       if (removed > 0) log.info({ executions: removed }, "deleted executions older than SIGRUN_RETENTION");
     }

@@ -17,7 +17,7 @@ type Deps = {
   };
 };
 
-/** The state of this process and its sidecar. The sidecar's fields are empty while the sidecar is away. */
+/** The state of this process and its sidecar, whose fields are empty while it is away. */
 export function adminService({
   version,
   settings,

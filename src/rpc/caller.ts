@@ -19,7 +19,7 @@ export const maxTimeoutMs = 3_600_000;
  */
 const transitMs = 50;
 /** Shared by all calls: every call ends, and an error of its own would cost its stack trace. */
-const left = new Cancelled();
+const callerLeft = new Cancelled();
 
 /** Default deadlines, for callers that set none. */
 export const defaultTimeouts = {
@@ -50,7 +50,7 @@ export function callerOf(context: HandlerContext, defaultMs: number): Caller {
     const leave = () => {
       clearTimeout(timer);
       const leftMs = context.timeoutMs() ?? Number.POSITIVE_INFINITY;
-      created.abort(leftMs <= transitMs ? new DeadlineExceeded() : left);
+      created.abort(leftMs <= transitMs ? new DeadlineExceeded() : callerLeft);
     };
     if (context.signal.aborted) leave();
     else context.signal.addEventListener("abort", leave, { once: true });
@@ -66,7 +66,7 @@ export function callerOf(context: HandlerContext, defaultMs: number): Caller {
   };
 }
 
-/** The settings of a run in its headers, for clients that can't set them in the message. The message wins. */
+/** A run's settings in its headers, for clients that can't set the fields. The fields win. */
 export function headersOf({ requestHeader }: HandlerContext): {
   requestId: string;
   revision: number;

@@ -11,7 +11,7 @@ import { exampleOf, metricOf } from "./wire/optimization.ts";
 import { lmSettings } from "./wire/program.ts";
 import { requiredField } from "./wire/required-field.ts";
 
-/** EvaluateProgram, a method of ProgramService: streams the result of each example, then the summary. */
+/** EvaluateProgram, a method of ProgramService: streams each result, then the summary. */
 export function evaluateMethods(
   evaluations: EvaluationActions,
   log: Logger,
@@ -19,7 +19,7 @@ export function evaluateMethods(
   return {
     async *evaluateProgram({ programId, revision, dataset, metrics, lm, concurrency }, context) {
       const { project, ...limits } = callerOf(context, defaultTimeouts.evaluate);
-      const asked = {
+      const options = {
         programId: requiredField(programId, "program_id"),
         revision,
         dataset: dataset.map(exampleOf),
@@ -27,7 +27,7 @@ export function evaluateMethods(
         lm: lmSettings(lm),
         concurrency,
       };
-      for await (const part of evaluations.evaluateProgram(project, asked, limits))
+      for await (const part of evaluations.evaluateProgram(project, options, limits))
         yield { event: eventOf(part, log) };
     },
   };

@@ -15,7 +15,7 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/googl
 import type { FailureSchema } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 
-/** The gRPC code of each reason. The only table of them; the comments in error_reason.proto say the same. */
+/** The gRPC code of each reason, as the comments in error_reason.proto document it. */
 export const codes: Record<Reason, Code> = {
   REQUEST_INVALID: Code.InvalidArgument,
   SIGNATURE_INVALID: Code.InvalidArgument,
@@ -53,7 +53,7 @@ export const codes: Record<Reason, Code> = {
   UNSUPPORTED: Code.Unimplemented,
 };
 
-/** True once a call has reached the interceptor. server/decode-errors.ts handles calls that fail before. */
+/** True once a call has reached the interceptor. decode-errors.ts handles earlier failures. */
 export const arrived = createContextKey(false);
 
 /** Turns every error of a call into a ConnectError with code and details. */
@@ -82,7 +82,7 @@ async function* explainStream<T>(
   }
 }
 
-/** An error as a fault: Fault unchanged, ConnectError by its code, any other as INTERNAL with an incident id that the log has too. */
+/** An unexpected error becomes INTERNAL with an incident id, under which the log has its stack. */
 export function faultOf(error: unknown, rpc: string, log: Logger): Fault {
   if (error instanceof Fault) {
     if (codes[error.reason] === Code.Unavailable)
@@ -90,7 +90,7 @@ export function faultOf(error: unknown, rpc: string, log: Logger): Fault {
     return error;
   }
   if (error instanceof ConnectError) return faultOfConnect(error, rpc);
-  // Node's code for a caller that left while its requests were read, as grpcurl does if a field is misspelt.
+  // The caller left while its requests were read, as grpcurl does if a field is misspelt.
   if ((error as NodeJS.ErrnoException | undefined)?.code === "ERR_STREAM_PREMATURE_CLOSE")
     return new Cancelled();
   const incident = randomBytes(4).toString("hex");
@@ -124,7 +124,10 @@ function undecodable(why: string): Fault {
 const maxMessage = 1_000;
 const maxViolationBytes = 3_000;
 
-/** A fault as Connect sends it: always ErrorInfo; BadRequest if it has violations; RetryInfo if it has a retry time. */
+/**
+ * A fault as Connect sends it: always ErrorInfo; BadRequest if it has violations; RetryInfo if it
+ * has a retry time.
+ */
 export function connectErrorOf(fault: Fault): ConnectError {
   const shown = thatFit(fault.violations);
   const more = fault.violations.length - shown.length;

@@ -47,7 +47,7 @@ export function optimizeMethods(
   return {
     async optimizeProgram(request, context) {
       const { project, ...limits } = callerOf(context, defaultTimeouts.build);
-      const asked = {
+      const options = {
         programId: requiredField(request.programId, "program_id"),
         baseRevision: request.baseRevision,
         dataset: request.dataset.map(exampleOf),
@@ -62,7 +62,7 @@ export function optimizeMethods(
         labels: request.labels,
         requestId: request.requestId,
       };
-      return { optimization: optimizationMessage(await actions.optimizeProgram(project, asked, limits)) };
+      return { optimization: optimizationMessage(await actions.optimizeProgram(project, options, limits)) };
     },
   };
 }

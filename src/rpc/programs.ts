@@ -72,7 +72,7 @@ export function programService({
       const changed = await programs.updateProgram(project, {
         id,
         etag,
-        asked: callerProgram(program),
+        program: callerProgram(program),
         mask: updateMask?.paths ?? [],
         validateOnly,
       });

@@ -31,8 +31,8 @@ export function runMethods(executions: ExecutionActions, log: Logger): RunMethod
     async executeProgram(request, context) {
       const { project, ...limits } = callerOf(context, defaultTimeouts.run);
       const onRecord = (execution: Execution) => setExecutionHeader(context, execution);
-      const asked = runRequest(request, context);
-      return responseOf(await executions.executeProgram(project, "execute", asked, { ...limits, onRecord }));
+      const run = runRequest(request, context);
+      return responseOf(await executions.executeProgram(project, "execute", run, { ...limits, onRecord }));
     },
 
     async *streamProgram(request, context) {
@@ -59,7 +59,7 @@ export function runMethods(executions: ExecutionActions, log: Logger): RunMethod
     async *batchExecuteProgram({ programId, revision, items, labels, lm, concurrency }, context) {
       const { project, signal } = callerOf(context, defaultTimeouts.batch);
       const headers = headersOf(context);
-      const asked = {
+      const batch = {
         programId: requiredField(programId, "program_id"),
         revision: revision || headers.revision,
         labels: { ...headers.labels, ...labels },
@@ -72,7 +72,7 @@ export function runMethods(executions: ExecutionActions, log: Logger): RunMethod
         })),
       };
       const timeoutMs = context.timeoutMs() ?? defaultTimeouts.run;
-      for await (const answer of executions.batchExecuteProgram(project, asked, { signal, timeoutMs }))
+      for await (const answer of executions.batchExecuteProgram(project, batch, { signal, timeoutMs }))
         yield { index: answer.index, result: resultOf(answer, log) };
     },
   };

@@ -1,13 +1,16 @@
 import { StoreUnavailable } from "../domain/faults.ts";
 
-/** Joins what comes while a flush is under way into the next one: under load many share a commit, alone none waits. */
+/**
+ * Group commit. Items that arrive while a flush is in flight share the next flush, so that under
+ * load many share a commit, and without load none waits.
+ */
 export function createBatch<Item, Result>(
   flush: (items: Item[]) => Promise<Result[]>,
-  limit: number,
+  maxItems: number,
 ): (item: Item) => Promise<Result> {
   type Waiting = { item: Item; resolve(result: Result): void; reject(error: unknown): void };
   const queue: Waiting[] = [];
-  let flushing = false;
+  let isFlushing = false;
 
   async function send(batch: Waiting[]): Promise<void> {
     try {
@@ -16,7 +19,7 @@ export function createBatch<Item, Result>(
         resolve(results[index] as Result);
       });
     } catch (error) {
-      // One item that the database refuses must not take its neighbours along.
+      // An item that the database refuses must not fail the others: retry each alone.
       if (batch.length > 1 && !(error instanceof StoreUnavailable))
         for (const waiting of batch) await send([waiting]);
       else for (const { reject } of batch) reject(error);
@@ -24,16 +27,16 @@ export function createBatch<Item, Result>(
   }
 
   async function drain(): Promise<void> {
-    while (queue.length > 0) await send(queue.splice(0, limit));
-    flushing = false;
+    while (queue.length > 0) await send(queue.splice(0, maxItems));
+    isFlushing = false;
   }
 
   return (item) =>
     new Promise((resolve, reject) => {
       queue.push({ item, resolve, reject });
-      if (flushing) return;
-      flushing = true;
-      // On the next turn, so that what arrives in this one goes along.
+      if (isFlushing) return;
+      isFlushing = true;
+      // Wait one turn of the event loop, so that items of this turn share the flush.
       setImmediate(drain);
     });
 }

@@ -4,32 +4,33 @@ import { ConnectionError, DatabaseError, Sequelize, TimeoutError, type Transacti
 import { DeadlineExceeded, Fault, StoreUnavailable } from "../domain/faults.ts";
 import type { Logger } from "../telemetry.ts";
 
-/** How long a statement may take before PostgreSQL ends it. */
+/** PostgreSQL cancels a statement after this time. */
 const statementTimeoutMs = 10_000;
 const connectTimeoutMs = 5_000;
 
 export type Database = {
   readonly sequelize: Sequelize;
   /**
-   * Asks a statement that is asked often, on a connection of the pool but by pg alone: Sequelize's own way costs more than the statement does.
-   * Where it has a name it is planned once a connection, so that must be a plan which stays good as tables grow.
+   * Runs a frequent statement on a connection of the pool, by pg alone: Sequelize's own query would
+   * cost more CPU than the statement. A statement with a name is prepared and planned once for each
+   * connection, so its plan must stay good as tables grow.
    */
   rows<Row extends object>(
     statement: { sql: string; name?: string },
     bind: readonly unknown[],
   ): Promise<Row[]>;
-  /** Does work with the database; where that is away, the fault is StoreUnavailable. */
+  /** Does work with the database. Throws StoreUnavailable if the database is away. */
   use<T>(work: () => Promise<T>): Promise<T>;
-  /** Asks what may take long. No more than half of the connections do at a time: runs are recorded whatever is asked. */
-  ask<T>(work: () => Promise<T>): Promise<T>;
-  /** Does work in one transaction: all of it or nothing. */
+  /** Runs slow reads on at most half of the connections, so that runs can be recorded meanwhile. */
+  slowRead<T>(work: () => Promise<T>): Promise<T>;
+  /** Does work in one transaction. */
   transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
-  /** True while PostgreSQL answers. */
+  /** True if PostgreSQL answers. */
   answers(): Promise<boolean>;
   close(): Promise<void>;
 };
 
-/** Opens a pool of connections; none is made before the first use. */
+/** Makes a pool of connections. It connects at the first use. */
 export function createDatabase(options: {
   url: string;
   schema: string;
@@ -49,7 +50,7 @@ export function createDatabase(options: {
       keepAlive: true,
     },
     hooks: {
-      // The type of a raw connection is Sequelize's own secret; it is pg's Client.
+      // Sequelize does not export the type of its raw connections, which are pg's Client.
       afterConnect: async (connection) => {
         const client = connection as {
           on(event: "error", listener: (error: Error) => void): void;
@@ -83,11 +84,11 @@ export function createDatabase(options: {
     }
   }
 
-  const inLine = pLimit(Math.max(1, Math.floor(options.pool / 2)));
+  const limit = pLimit(Math.max(1, Math.floor(options.pool / 2)));
 
-  async function ask<T>(work: () => Promise<T>): Promise<T> {
+  async function slowRead<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await inLine(() => use(work));
+      return await limit(() => use(work));
     } catch (error) {
       if (error instanceof StoreUnavailable && sqlStateOf(error.cause) === "57014")
         throw new DeadlineExceeded(tookTooLong);
@@ -99,7 +100,7 @@ export function createDatabase(options: {
     sequelize,
     rows: (statement, bind) => use(() => rows(statement, bind)),
     use,
-    ask,
+    slowRead,
     transact: (work) => use(() => sequelize.transaction(work)),
     answers: () =>
       sequelize.query("SELECT 1").then(
@@ -110,15 +111,15 @@ export function createDatabase(options: {
   };
 }
 
-const tookTooLong = `the database has worked on this for ${statementTimeoutMs / 1000} s and is not done; narrow the filter, or ask for less`;
+const tookTooLong = `the query took longer than ${statementTimeoutMs / 1000} s; narrow the filter, or ask for less`;
 
-/** What PostgreSQL calls an error; undefined where it is none of its. */
+/** The SQLSTATE of an error; undefined if the error is not PostgreSQL's. */
 export function sqlStateOf(error: unknown): string | undefined {
   const cause = error instanceof DatabaseError ? error.parent : error;
   return cause instanceof pg.DatabaseError ? cause.code : undefined;
 }
 
-/** SQLSTATE classes that say that the server, not the statement, is the trouble. */
+/** SQLSTATEs of errors that the server's state caused, and not the statement. */
 const outageStates = /^(08|53|57P0[1-5]|57014|55P03|25P03)/;
 
 function isOutage(error: unknown): boolean {
@@ -128,7 +129,7 @@ function isOutage(error: unknown): boolean {
   const { code, message } = cause as { code?: unknown; message?: unknown };
   if (typeof code === "string")
     return outageStates.test(code) || /^E(CONN|PIPE|TIMEDOUT|HOSTUNREACH|AI_AGAIN)/.test(code);
-  // pg has no code for a socket that closes under a query.
+  // pg gives no code if the socket closes during a query.
   return (
     typeof message === "string" &&
     /^(Connection terminated|Client has encountered a connection error|Client was closed|Query read timeout)/.test(

@@ -1,15 +1,18 @@
 import { QueryTypes } from "sequelize";
 import type { Database } from "./database.ts";
 
-/** A gateway that has not renewed its lease for this long is taken for dead. */
+/** A gateway counts as dead if it has not renewed its lease for this long. */
 export const leaseMs = 15_000;
 
 export type Leases = {
-  /** Says that this gateway lives. PostgreSQL's clock counts, so that gateways need not agree on the time. */
+  /** Renews this gateway's lease, by PostgreSQL's clock: the clocks of gateways may differ. */
   renew(): Promise<void>;
-  /** Says that this gateway runs nothing any more. */
+  /** Gives up this gateway's lease, when it runs nothing any more. */
   release(): Promise<void>;
-  /** Records as failed, INTERRUPTED, what gateways without a lease left running; gives the ids of the runs. */
+  /**
+   * Fails, with INTERRUPTED, the runs that gateways without a lease left running. Returns their
+   * ids.
+   */
   sweep(): Promise<string[]>;
 };
 
@@ -32,7 +35,8 @@ const renewSql = `
   INSERT INTO leases (runner_id, expires_at) VALUES ($1, now() + $2 * interval '1 millisecond')
   ON CONFLICT (runner_id) DO UPDATE SET expires_at = excluded.expires_at`;
 
-// In steps, and past rows that another gateway's sweep holds. Their time ended no later than now, so the duration is an upper bound.
+// At most 1,000 rows, and none that another gateway's sweep has locked. A run may have ended before
+// now, so duration_ms is an upper bound.
 const sweepSql = `
   UPDATE executions AS e
   SET status = 'failed', error_reason = 'INTERRUPTED', error_message = 'the process that ran it died', completed_at = now(), updated_at = now(),

@@ -4,20 +4,23 @@ import { Umzug } from "umzug";
 import type { Logger } from "../telemetry.ts";
 import type { Database } from "./database.ts";
 
-/** What a migration gets: run SQL inside the one transaction. */
+/** A migration. `run` runs SQL in the transaction that all pending migrations share. */
 export type Migration = (run: (sql: string) => Promise<void>) => Promise<void>;
 
-/** Brings the schema up to date; where several gateways start at once, one does it and the others wait. */
+/**
+ * Applies pending migrations. If several gateways start at once, one migrates and the others wait.
+ */
 export function migrate(database: Database, schema: string, log: Logger): Promise<void> {
   return database.transact(async (transaction) => {
     const { sequelize } = database;
     const run = async (sql: string) => {
       await sequelize.query(sql, { transaction });
     };
-    // Transaction-scoped, so that a crash releases it. Migrations may take longer than a request may.
+    // Migrations may take longer than other statements.
     await run("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0");
+    // The lock belongs to the transaction, so that a crash releases it.
     await run("SELECT pg_advisory_xact_lock(hashtext('sigrun:migrate'))");
-    // Asked first, since IF NOT EXISTS wants the right to create one also where it stands.
+    // CREATE SCHEMA IF NOT EXISTS needs the right to create one even if the schema exists.
     const [found] = await sequelize.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", {
       bind: [schema],
       transaction,

@@ -12,15 +12,17 @@ import { supervise } from "../supervise.ts";
 import type { Logger } from "../telemetry.ts";
 
 const run = promisify(execFile);
-const graceMs = 20_000;
-const startMs = 30_000;
+/** Maximum time that PostgreSQL gets to stop. */
+const stopTimeoutMs = 20_000;
+/** Maximum time that PostgreSQL gets to start. */
+const startTimeoutMs = 30_000;
 
-/** Thrown when the embedded PostgreSQL can't be had here, with what to do about it. */
+/** Thrown if the embedded PostgreSQL can't run here. The message says what to do. */
 export class EmbeddedPostgresError extends Error {}
 
 /**
- * Runs a PostgreSQL of our own in the data folder; it ends with us, and is started again when it dies.
- * When `stopping` aborts before it answers, it is stopped and this throws.
+ * Runs the embedded PostgreSQL in the data folder, and restarts it if it dies. It ends with this
+ * process. When `stopping` aborts before PostgreSQL answers, it is stopped and this throws.
  */
 export async function startEmbeddedPostgres({
   dataDir,
@@ -36,7 +38,7 @@ export async function startEmbeddedPostgres({
   await mkdir(dataDir, { recursive: true });
   await initialize(bin, dir, log, stopping);
   const password = (await readFile(join(dir, "password"), "utf8")).trim();
-  await endOrphan(dir, password, log, stopping);
+  await stopOrphan(dir, password, log, stopping);
 
   const port = await freePort();
   stopping?.throwIfAborted();
@@ -50,9 +52,9 @@ export async function startEmbeddedPostgres({
         stdio: ["ignore", "ignore", "pipe"],
       }),
   });
-  const stop = () => supervised.stop("SIGINT", graceMs);
+  const stop = () => supervised.stop("SIGINT", stopTimeoutMs);
   try {
-    await answer(url, dir, stopping);
+    await waitUntilReady(url, dir, stopping);
   } catch (error) {
     await stop();
     throw error;
@@ -60,7 +62,10 @@ export async function startEmbeddedPostgres({
   return { url, stop };
 }
 
-/** An ERROR is told to the connection that caused it, which is ours, and so is none of the log's: "log" is the level above it. */
+/**
+ * The level "log" is above ERROR: an error is returned to the connection that caused it, which is
+ * ours, so it need not be in PostgreSQL's log too.
+ */
 function settings(port: number): string[] {
   const values = {
     port,
@@ -79,12 +84,12 @@ function binaries(): string {
     return join(dirname(dirname(entry)), "native/bin");
   } catch {
     throw new EmbeddedPostgresError(
-      `there is no embedded PostgreSQL for this machine (${name}); set DATABASE_URL to one of yours`,
+      `there is no embedded PostgreSQL for this machine (${name}); set DATABASE_URL to a PostgreSQL server`,
     );
   }
 }
 
-/** Under another name first, so that one that broke off is done again. */
+/** Sets up the database folder under another name, so that an interrupted set-up is made again. */
 async function initialize(bin: string, dir: string, log: Logger, stopping?: AbortSignal): Promise<void> {
   if (existsSync(join(dir, "PG_VERSION"))) return;
   const unfinished = `${dir}.new`;
@@ -111,40 +116,44 @@ async function initialize(bin: string, dir: string, log: Logger, stopping?: Abor
   stopping?.throwIfAborted();
   if (code !== 0)
     throw new EmbeddedPostgresError(
-      `the embedded PostgreSQL can't be set up; set DATABASE_URL to one of yours, or mend this:\n${stderr}`,
+      `the embedded PostgreSQL can't be set up; set DATABASE_URL to a PostgreSQL server, or fix this:\n${stderr}`,
     );
   await rename(passwordFile, join(unfinished, "password"));
   await rename(unfinished, dir);
-  log.info({ dir }, "made a database folder");
+  log.info({ dir }, "created a database folder");
 }
 
 /**
- * PostgreSQL refuses to be root. As root it runs in a user namespace, where it is nobody while its files stay root's:
- * it can then read also below folders that only root may enter. On Linux it ends when we die; setpriv comes after unshare,
- * since a change of credentials forgets the signal. No signal comes if we died before setpriv ran, so a shell compares the parent.
+ * PostgreSQL refuses to run as root. If this process is root, PostgreSQL runs as nobody in a user
+ * namespace, where its files still belong to root, so that it can read below folders that only root
+ * may enter. On Linux it gets SIGINT when this process dies. setpriv comes after unshare, because a
+ * change of credentials clears that signal. No signal comes if this process died before setpriv ran,
+ * so a shell compares the parent.
  */
 function spawnAsOrdinaryUser(command: string, args: string[], options: SpawnOptions) {
   const asNobody =
     process.getuid?.() === 0 ? ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--"] : [];
-  const tied =
-    process.platform === "linux" && canTie()
-      ? ["setpriv", "--pdeathsig", "INT", "--", "sh", "-c", ifParentIs, `${process.pid}`]
+  const diesWithParent =
+    process.platform === "linux" && canDieWithParent()
+      ? ["setpriv", "--pdeathsig", "INT", "--", "sh", "-c", execIfParentIs, `${process.pid}`]
       : [];
-  const [first, ...rest] = [...asNobody, ...tied, command, ...args] as [string, ...string[]];
+  const [first, ...rest] = [...asNobody, ...diesWithParent, command, ...args] as [string, ...string[]];
   return spawn(first, rest, { ...options, cwd: "/" });
 }
 
-/** Runs its arguments if its parent is the process whose id stands first. */
-const ifParentIs = '[ "$PPID" -eq "$0" ] && exec "$@"';
+/** Shell script: runs its arguments only if its parent is the process with the given id. */
+const execIfParentIs = '[ "$PPID" -eq "$0" ] && exec "$@"';
 
-let tie: boolean | undefined;
-function canTie(): boolean {
-  tie ??= spawnSync("setpriv", ["--pdeathsig", "INT", "true"]).status === 0;
-  return tie;
+let hasSetpriv: boolean | undefined;
+
+/** Whether setpriv can send a signal when the parent dies. */
+function canDieWithParent(): boolean {
+  hasSetpriv ??= spawnSync("setpriv", ["--pdeathsig", "INT", "true"]).status === 0;
+  return hasSetpriv;
 }
 
-/** Ends a PostgreSQL whose gateway was killed; refuses where another gateway uses it. */
-async function endOrphan(dir: string, password: string, log: Logger, stopping?: AbortSignal): Promise<void> {
+/** Stops a PostgreSQL whose gateway was killed. Throws if another gateway uses it. */
+async function stopOrphan(dir: string, password: string, log: Logger, stopping?: AbortSignal): Promise<void> {
   const lines = (await readFile(join(dir, "postmaster.pid"), "utf8").catch(() => "")).split("\n");
   const [pid, port] = [Number(lines[0]), Number(lines[3])];
   if (!pid || !port) return;
@@ -161,17 +170,17 @@ async function endOrphan(dir: string, password: string, log: Logger, stopping?: 
     if (rows[0].dir !== dir) return;
     if (rows[0].gateways > 0)
       throw new EmbeddedPostgresError(
-        `another sigrun uses ${dirname(dir)}; set SIGRUN_DATA_DIR to another folder, or DATABASE_URL`,
+        `another sigrun uses ${dirname(dir)}; set SIGRUN_DATA_DIR to another folder, or set DATABASE_URL`,
       );
-    log.warn({ pid }, "a PostgreSQL of a gateway that was killed still runs; ending it");
+    log.warn({ pid }, "a PostgreSQL of a gateway that was killed still runs; stopping it");
     process.kill(pid, "SIGINT");
   } catch (error) {
     if (error instanceof EmbeddedPostgresError) throw error;
-    // Nobody answers there, or it is already shutting down.
+    // Nothing answers on that port, or PostgreSQL is already shutting down.
   } finally {
     await client.end().catch(() => {});
   }
-  const deadline = Date.now() + graceMs;
+  const deadline = Date.now() + stopTimeoutMs;
   while (
     !stopping?.aborted &&
     Date.now() < deadline &&
@@ -181,7 +190,7 @@ async function endOrphan(dir: string, password: string, log: Logger, stopping?: 
     await sleep(50);
 }
 
-/** A pid that was given to another process since is not it. */
+/** Whether a pid is PostgreSQL's. The system may have given it to another process. */
 async function isPostgres(pid: number): Promise<boolean> {
   const { stdout } = await run("ps", ["-o", "command=", "-p", String(pid)]).catch(() => ({ stdout: "" }));
   return stdout.includes("postgres");
@@ -198,15 +207,17 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Asked before it is ready, it would log that somebody came too early. */
-async function answer(url: string, dir: string, stopping?: AbortSignal): Promise<void> {
-  const deadline = Date.now() + startMs;
+/**
+ * Reads the state file before it connects: PostgreSQL would log a connection that comes too early.
+ */
+async function waitUntilReady(url: string, dir: string, stopping?: AbortSignal): Promise<void> {
+  const deadline = Date.now() + startTimeoutMs;
   for (;;) {
     stopping?.throwIfAborted();
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
     client.on("error", () => {});
     try {
-      if (!(await isReady(dir))) throw new Error("it is still starting");
+      if (!(await isReady(dir))) throw new Error("still starting");
       await client.connect();
       return;
     } catch (error) {
@@ -221,7 +232,7 @@ async function answer(url: string, dir: string, stopping?: AbortSignal): Promise
   }
 }
 
-/** PostgreSQL keeps its state in the eighth line of this file. */
+/** PostgreSQL writes its state to the eighth line of this file. */
 async function isReady(dir: string): Promise<boolean> {
   const lines = (await readFile(join(dir, "postmaster.pid"), "utf8").catch(() => "")).split("\n");
   return lines[7]?.trim() === "ready";

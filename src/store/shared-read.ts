@@ -1,32 +1,33 @@
-import { setImmediate as turn } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 
 /**
- * Joins those who ask for the same: while it is being read they wait for the next read, which all of them share. Each read begins after
- * everyone it answers has asked, so nobody is told what stood before, whoever changed it on whichever gateway.
+ * Shares reads. Calls with the same arguments that arrive while a read is in flight share the next
+ * one. A read always starts after the calls that it answers, so no caller gets a value older than
+ * its call, whichever gateway changed it.
  */
-export function createSharedRead<Asked extends readonly (string | number)[], T>(
-  read: (...asked: Asked) => Promise<T>,
-): (...asked: Asked) => Promise<T> {
-  const underway = new Map<string, Promise<unknown>>();
+export function createSharedRead<Args extends readonly (string | number)[], T>(
+  read: (...args: Args) => Promise<T>,
+): (...args: Args) => Promise<T> {
+  const inFlight = new Map<string, Promise<unknown>>();
   const next = new Map<string, Promise<T>>();
 
-  async function begin(key: string, asked: Asked): Promise<T> {
-    // On the next turn, so that what is asked in this one goes along.
-    await (underway.get(key) ?? turn());
+  async function begin(key: string, args: Args): Promise<T> {
+    // Without a read in flight, wait one turn of the event loop: calls of this turn share the read.
+    await (inFlight.get(key) ?? nextTurn());
     next.delete(key);
-    const reading = read(...asked);
+    const reading = read(...args);
     const ended = reading
       .catch(() => {})
       .then(() => {
-        if (underway.get(key) === ended) underway.delete(key);
+        if (inFlight.get(key) === ended) inFlight.delete(key);
       });
-    underway.set(key, ended);
+    inFlight.set(key, ended);
     return reading;
   }
 
-  return (...asked) => {
-    const key = JSON.stringify(asked);
-    const joined = next.get(key) ?? begin(key, asked);
+  return (...args) => {
+    const key = JSON.stringify(args);
+    const joined = next.get(key) ?? begin(key, args);
     next.set(key, joined);
     return joined;
   };

@@ -21,7 +21,7 @@ import { createProgramStore, type ProgramStore } from "./programs/programs.ts";
 import { createRevisionStore, type RevisionStore } from "./programs/revisions.ts";
 import { createSignatureStore, type SignatureStore } from "./programs/signatures.ts";
 
-/** The rows of one gateway process. */
+/** All that one gateway process stores. */
 export type Store = {
   readonly database: Database;
   readonly signatures: SignatureStore;
@@ -39,11 +39,11 @@ export type Store = {
   readonly evaluations: EvaluationStore;
   readonly performances: PerformanceStore;
   readonly queue: Queue;
-  /** Lets go of the database, and of what listens to it. */
+  /** Stops the queue and the notices, and closes the connections. */
   close(): Promise<void>;
 };
 
-/** Opens the store and brings its tables up to date. */
+/** Opens the store and applies pending migrations. */
 export async function openStore(options: {
   url: string;
   schema: string;

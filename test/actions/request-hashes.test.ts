@@ -51,8 +51,9 @@ const compiledState = JSON.stringify({
 });
 
 /**
- * Databases hold these hashes. If one changes, a caller that repeats its request after an upgrade gets
- * REQUEST_ID_REUSED. A new field must not change them while it is not set: see domain/request.ts.
+ * Databases hold these hashes. If one changes, a caller that repeats its request after an upgrade
+ * gets REQUEST_ID_REUSED. A new field must not change them while it is not set: see
+ * domain/request.ts.
  */
 const hashes = {
   "create program": "2ec45c3b7fb66b9b25c4e7b9c21df08dd6c14d8980d043e847dc279c18ac9cd0",

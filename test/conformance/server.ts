@@ -1,5 +1,6 @@
-// The server that connectconformance tests: the port as callers have it, with the conformance service in place of ours. Its protos are in
-// the file that the first argument names; the runner's request comes by stdin, and the address goes out by stdout, each after its length.
+// The server that connectconformance tests: the gateway's port with the conformance service.
+// The first argument names the file of its protos. The runner's request comes by stdin, and the
+// address goes out by stdout, each after its length.
 import { readFileSync } from "node:fs";
 import {
   create,

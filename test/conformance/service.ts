@@ -24,7 +24,7 @@ type Definition = {
 };
 type Asked = Message & { responseDefinition?: Definition };
 
-/** The unary methods of the conformance service: each answers what its request defines, with all that was seen of the call. */
+/** Unary methods of the conformance service: each sends the defined answer, and echoes the call. */
 export function conformanceMethods(
   registry: FileRegistry,
   service: DescService,

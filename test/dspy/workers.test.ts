@@ -122,7 +122,8 @@ test("calls go to the worker that has the fewest, and from one that is lost to o
     [3, 3, 3],
   );
 
-  // What is too large for the wire is refused before it is sent: on it, it would end the others' runs.
+  // What is too large for the wire is refused before it is sent: on it, it would end the others'
+  // runs.
   const large = { ...ask, inputs: Buffer.alloc(17 * 2 ** 20, " ") };
   await t.throwsAsync(
     workers.call((worker) => worker.run(large, () => undefined, limits)),

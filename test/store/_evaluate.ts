@@ -3,7 +3,10 @@ import type { Condition, Operand } from "../../src/domain/query/condition.ts";
 import type { Term } from "../../src/domain/query/order.ts";
 import type { Target } from "../../src/domain/query/queryable.ts";
 
-/** A row by the names of its fields; null where it lacks one. Times are ISO texts, so that their order is that of texts. */
+/**
+ * A row by the names of its fields; null where it lacks one. Times are ISO texts, so that their
+ * order is that of texts.
+ */
 export type Fields = Readonly<Record<string, Json>>;
 
 /** Whether a row meets a condition, as docs/queries.md has it, without a database. */

@@ -1,1 +1,1 @@
-"""The process that runs what models write."""
+"""The process that runs generated code."""

@@ -1,4 +1,8 @@
-"""The Python in WebAssembly that runs what models write: DSPy's, on packages that are installed, bounded and killed with its run."""
+"""DSPy's interpreter of generated code: Python in WebAssembly, by Pyodide in Deno.
+
+Its packages are installed with the sidecar: DSPy would download them during a run. The process has
+limits, and is killed at the end of its run.
+"""
 
 import functools
 import os
@@ -18,21 +22,24 @@ FOLDER = Path(__file__).parents[2] / "interpreter"
 PYODIDE = FOLDER / "node_modules" / "pyodide"
 RUNNER = Path(python_interpreter.__file__).with_name("runner.js")
 PROCESS = Path(__file__).with_name("interpreter_process.py")
-MOST_CHARACTERS = 1_000_000
-"""Of one answer of the interpreter's. What it prints comes in one piece."""
+MAX_CHARACTERS = 1_000_000
+"""Maximum length of one answer of the interpreter, which holds all that the code printed."""
 
 
 class Interpreter(PythonInterpreter):  # type: ignore[misc]
-    """One process, for one run. Its code has no network, no files, no environment and no processes: Deno gives it none."""
+    """One process for one run.
+
+    Deno gives the code no access to the network, files, environment variables or processes.
+    """
 
     def __init__(self) -> None:
         super().__init__(deno_command=command())
         self._is_killed = False
-        if (run := RUN.get()) is not None:
-            run.append(self)
+        if (started := STARTED.get()) is not None:
+            started.append(self)
 
     def start(self) -> None:
-        """As DSPy's."""
+        """Starts the process."""
         try:
             super().start()
         except CodeInterpreterError as error:
@@ -40,50 +47,54 @@ class Interpreter(PythonInterpreter):  # type: ignore[misc]
                 logger.error("the interpreter of generated code does not start", exc_info=error)
             raise
         finally:
-            # It may have been killed while there was no process yet.
+            # `kill` may have come before the process existed.
             if self._is_killed:
                 self.kill()
 
     def kill(self) -> None:
-        """Ends the process; whoever waits for it gets a fault. From any thread."""
+        """Kills the process, from any thread; pending calls then fail."""
         self._is_killed = True
         if process := self.deno_process:
             process.kill()
             process.wait()
 
     def shutdown(self) -> None:
-        """DSPy's asks and waits, and code may have left something that goes on for ever."""
+        """Kills the process: DSPy would ask it to end, and the code may still loop."""
         self.kill()
         super().shutdown()
 
     def _read_response_line(self, context: str) -> str:
-        # DSPy's reads a line of any length into our memory.
-        line: str = self.deno_process.stdout.readline(MOST_CHARACTERS)
-        if len(line) == MOST_CHARACTERS:
+        # DSPy would read a line of any length into memory.
+        line: str = self.deno_process.stdout.readline(MAX_CHARACTERS)
+        if len(line) == MAX_CHARACTERS:
             self._raise_terminal_error(
-                f"the code has printed more than {MOST_CHARACTERS} characters"
+                f"the code has printed more than {MAX_CHARACTERS} characters"
             )
         return line.strip() or super()._read_response_line(context)
 
 
-RUN: ContextVar[list[Interpreter] | None] = ContextVar("run", default=None)
+STARTED: ContextVar[list[Interpreter] | None] = ContextVar("started", default=None)
+"""The interpreters of the current run."""
 
 
 @contextmanager
 def killed_at_the_end() -> Iterator[None]:
-    """Kills every interpreter that is made inside, in whatever thread that has this context."""
-    made: list[Interpreter] = []
-    token = RUN.set(made)
+    """Kills on exit every interpreter made inside, in any thread with this context."""
+    started: list[Interpreter] = []
+    token = STARTED.set(started)
     try:
         yield
     finally:
-        RUN.reset(token)
-        for interpreter in made:
+        STARTED.reset(token)
+        for interpreter in started:
             interpreter.kill()
 
 
 def command() -> list[str]:
-    """Starts Deno with DSPy's runner, which loads Pyodide and then gives up reading its files."""
+    """The command that starts Deno with DSPy's runner.
+
+    The runner loads Pyodide and then gives up its permission to read Pyodide's files.
+    """
     flags = [
         "--no-config",
         "--no-lock",
@@ -110,15 +121,15 @@ def command() -> list[str]:
 
 @functools.cache
 def deno() -> str | None:
-    """The binary of the package deno, or one that is on the PATH."""
-    beside = Path(sys.executable).with_name("deno")
-    return str(beside) if beside.exists() else shutil.which("deno")
+    """Path of the package deno's binary, or of one on the PATH; None if there is neither."""
+    packaged = Path(sys.executable).with_name("deno")
+    return str(packaged) if packaged.exists() else shutil.which("deno")
 
 
-def refusal() -> str | None:
-    """Why no code is run here; None where it is."""
+def disabled_reason() -> str | None:
+    """Why this sidecar runs no generated code; None if it does."""
     if os.environ.get("SIGRUN_GENERATED_CODE") != "on":
-        return "the operator has not switched it on (SIGRUN_GENERATED_CODE)"
+        return "the operator has not switched that on (SIGRUN_GENERATED_CODE=on)"
     if deno() is None:
         return "Deno is missing; install the sidecar's extra generated-code"
     if not PYODIDE.exists():

@@ -1,4 +1,7 @@
-"""The process of one optimization: `python -m dspy_sidecar.optimizing.main`. It gets the request by its stdin, and ends with it."""
+"""The process of one optimization: `python -m dspy_sidecar.optimizing.main`.
+
+Reads the request from stdin, writes events to a pipe, and ends when stdin ends.
+"""
 
 import argparse
 import asyncio
@@ -21,32 +24,35 @@ from dspy_sidecar.parent_process import die_with
 from dspy_sidecar.settings import Settings
 
 NICENESS = 10
-DEEPEST = 100_000
-PERIOD_S = 0.5
+MAX_RECURSION = 100_000
+PROGRESS_PERIOD_S = 0.5
 
 
 def arguments() -> argparse.Namespace:
-    """What the sidecar says."""
+    """The command line."""
     parser = argparse.ArgumentParser(prog="dspy_sidecar.optimizing.main")
     parser.add_argument("--parent", type=int, required=True, help="the process that it ends with")
     parser.add_argument(
-        "--events", type=int, required=True, help="the file descriptor that events are written to"
+        "--events", type=int, required=True, help="file descriptor to write events to"
     )
     parser.add_argument(
-        "--began", type=float, required=True, help="when its time began, by the monotonic clock"
+        "--began",
+        type=float,
+        required=True,
+        help="beginning of the time limit, by the monotonic clock",
     )
-    parser.add_argument("--embedded-port", type=int, help="of the local model")
-    parser.add_argument("--log-dir", help="where an optimizer that can go on keeps what it has")
+    parser.add_argument("--embedded-port", type=int, help="port of the local model")
+    parser.add_argument("--log-dir", help="folder from which GEPA resumes after a crash")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Reads the request, optimizes, writes what happens, and does not wait for threads that are left."""
+    """Reads the request, optimizes, and exits without waiting for remaining threads."""
     args = arguments()
     die_with(args.parent)
     os.nice(NICENESS)
-    # COPRO makes each signature of the one before, and DSPy copies all of them, one in the other.
-    sys.setrecursionlimit(DEEPEST)
+    # COPRO derives each signature from the one before, and DSPy copies the chain recursively.
+    sys.setrecursionlimit(MAX_RECURSION)
     log.set_up()
     _, message = frames.read(sys.stdin.buffer)
     threading.Thread(target=end_with_stdin, name="stdin", daemon=True).start()
@@ -55,14 +61,14 @@ def main() -> None:
 
 
 def end_with_stdin() -> None:
-    """Nobody writes to it any more: its end is the sidecar's."""
+    """Kills this process group when stdin ends, which means that the sidecar has died."""
     sys.stdin.buffer.read()
     os.killpg(0, signal.SIGKILL)
 
 
 def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace) -> None:
-    """Writes where it stands, twice a second, and then the result or the fault."""
-    # What it imports takes seconds, in which the sidecar's end must be noticed already.
+    """Writes the progress twice a second, and at the end the result or the fault."""
+    # These imports take seconds; `end_with_stdin` must already watch stdin by then.
     import dspy
 
     from dspy_sidecar.faults import fault_of
@@ -70,8 +76,8 @@ def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace) -> No
     from dspy_sidecar.optimizing.optimization import Optimization
     from dspy_sidecar.tools.tools import toolbox
 
-    # A program is built of the tools that are there.
-    asyncio.run(toolbox().settled())
+    # Building a program needs the definitions of its tools.
+    asyncio.run(toolbox().wait_for_servers())
     dspy.disable_logging()
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
     embedded = EmbeddedModel(args.embedded_port) if args.embedded_port else None
@@ -81,16 +87,16 @@ def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace) -> No
     events = os.fdopen(args.events, "wb", buffering=0)
     ended = threading.Event()
 
-    def tell() -> None:
+    def write_progress() -> None:
         progress = pb.OptimizeProgramResponse(progress=optimization.progress.now())
         events.write(frames.pack(frames.EVENT, progress.SerializeToString()))
 
-    def keep_telling() -> None:
-        while not ended.wait(PERIOD_S):
-            tell()
+    def write_repeatedly() -> None:
+        while not ended.wait(PROGRESS_PERIOD_S):
+            write_progress()
 
-    telling = threading.Thread(target=keep_telling, name="progress", daemon=True)
-    telling.start()
+    writer = threading.Thread(target=write_repeatedly, name="progress", daemon=True)
+    writer.start()
     try:
         result = optimization.run()
         last = frames.pack(
@@ -98,14 +104,17 @@ def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace) -> No
         )
     except Exception as error:
         fault = fault_of(error)
-        told = {"code": fault.code.name, "reason": fault.reason, "message": fault.message}
-        last = frames.pack(
-            frames.FAULT, json.dumps({**told, "retry_after_s": fault.retry_after_s}).encode()
-        )
+        members = {
+            "code": fault.code.name,
+            "reason": fault.reason,
+            "message": fault.message,
+            "retry_after_s": fault.retry_after_s,
+        }
+        last = frames.pack(frames.FAULT, json.dumps(members).encode())
     ended.set()
-    telling.join()
-    # What was spent until a fault.
-    tell()
+    writer.join()
+    # The last progress has the usage up to a fault.
+    write_progress()
     events.write(last)
 
 

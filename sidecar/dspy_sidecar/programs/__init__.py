@@ -1,1 +1,1 @@
-"""What a gateway defines, as DSPy modules."""
+"""Programs as DSPy modules."""

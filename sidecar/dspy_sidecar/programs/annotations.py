@@ -16,7 +16,7 @@ SCALARS: dict[int, type] = {
 
 
 def annotation(tree: pb.Type) -> Any:
-    """The annotation that DSPy gets for a type."""
+    """The Python annotation of a type."""
     match tree.WhichOneof("kind"):
         case "scalar":
             return SCALARS[tree.scalar]
@@ -29,12 +29,15 @@ def annotation(tree: pb.Type) -> Any:
         case "optional":
             return annotation(tree.optional.of) | None
         case kind:
-            raise ValueError(f"a type of kind {kind}")
+            raise ValueError(f"unknown kind of type {kind}")
 
 
 def constraints(field: pb.Field) -> dict[str, Any]:
-    """The keyword arguments of DSPy's field: told to the model; the gateway is who checks them."""
-    given = field.constraints
+    """A field's constraints as keyword arguments of DSPy's field.
+
+    DSPy tells them to the model and enforces none; the gateway does.
+    """
+    declared = field.constraints
     names = {
         "min": "ge",
         "max": "le",
@@ -43,12 +46,15 @@ def constraints(field: pb.Field) -> dict[str, Any]:
         "min_length": "min_length",
         "max_length": "max_length",
     }
-    known = {to: getattr(given, name) for name, to in names.items() if given.HasField(name)}
-    return {**known, **(orjson.loads(given.other) if given.other else {})}
+    limits = {to: getattr(declared, name) for name, to in names.items() if declared.HasField(name)}
+    return {**limits, **(orjson.loads(declared.other) if declared.other else {})}
 
 
-def described(field: pb.Field) -> dict[str, str]:
-    """The description; DSPy says nothing of a pattern, so it stands here. Left to DSPy where there is neither."""
+def description(field: pb.Field) -> dict[str, str]:
+    """A field's description with its pattern, which DSPy does not tell the model by itself.
+
+    Empty if the field has neither, so that DSPy's default applies.
+    """
     pattern = (
         f"must match the regular expression {field.constraints.pattern}"
         if field.constraints.pattern
@@ -59,13 +65,13 @@ def described(field: pb.Field) -> dict[str, str]:
 
 
 def signature_class(signature: pb.Signature) -> type[dspy.Signature]:
-    """The class that `class Name(dspy.Signature)` would have made."""
+    """A signature as a DSPy class, the same as `class Name(dspy.Signature)` would make."""
     inputs = {
-        f.name: (annotation(f.type), dspy.InputField(**described(f), **constraints(f)))
+        f.name: (annotation(f.type), dspy.InputField(**description(f), **constraints(f)))
         for f in signature.inputs
     }
     outputs = {
-        f.name: (annotation(f.type), dspy.OutputField(**described(f), **constraints(f)))
+        f.name: (annotation(f.type), dspy.OutputField(**description(f), **constraints(f)))
         for f in signature.outputs
     }
     made = dspy.make_signature(

@@ -1,4 +1,4 @@
-"""The modules of DSPy's that run code that the model writes."""
+"""DSPy's modules that run code which the model writes."""
 
 import concurrent.futures
 import logging
@@ -8,20 +8,30 @@ from typing import Any
 import dspy
 
 from dspy_sidecar.faults import CodeFailedError, NotEnabledError
-from dspy_sidecar.interpreter.interpreter import Interpreter, killed_at_the_end, refusal
+from dspy_sidecar.interpreter.interpreter import Interpreter, disabled_reason, killed_at_the_end
 from dspy_sidecar.threads import in_thread
 
-MOST = 4
-"""Runs of such modules at the same time; further ones wait. Each has a process that takes 150 MB and seconds to start."""
+MAX_RUNS = 4
+"""Runs of such modules at the same time; further runs wait.
 
-THREADS = concurrent.futures.ThreadPoolExecutor(MOST, "generated code")
+Each run has a process of its own, which takes 150 MB and some seconds to start."""
 
-# It logs what callers sent and models wrote.
+THREADS = concurrent.futures.ThreadPoolExecutor(MAX_RUNS, "generated code")
+
+# This logger writes callers' inputs and models' answers.
 logging.getLogger("dspy.predict.program_of_thought").disabled = True
 
 
 async def run(call: Callable[[], dspy.Prediction]) -> dspy.Prediction:
-    """What a module makes in a thread. Cancelled, it kills the interpreter and cancels the request to the model."""
+    """The prediction of a module's blocking call, made in a thread.
+
+    If the awaiting task is cancelled, the interpreter is killed and the request to the model is
+    cancelled.
+
+    Raises:
+        CodeFailedError: The model's code failed in every attempt.
+
+    """
     with killed_at_the_end():
         try:
             return await in_thread(call, THREADS)
@@ -68,10 +78,15 @@ class RLM(dspy.RLM):  # type: ignore[misc]
         return self.extract
 
 
-def coding(kind: str, signature: type[dspy.Signature], params: dict[str, Any]) -> dspy.Module:
-    """The module of that name; NotEnabledError where no code is run."""
-    if (why := refusal()) is not None:
-        raise NotEnabledError(f"{kind} runs code that the model writes: {why}")
+def code_module(kind: str, signature: type[dspy.Signature], params: dict[str, Any]) -> dspy.Module:
+    """The module of a kind: ProgramOfThought, CodeAct or RLM.
+
+    Raises:
+        NotEnabledError: This sidecar runs no generated code.
+
+    """
+    if (reason := disabled_reason()) is not None:
+        raise NotEnabledError(f"{kind} runs code that the model writes: {reason}")
     match kind:
         case "ProgramOfThought":
             return ProgramOfThought(signature, interpreter_factory=Interpreter, **params)

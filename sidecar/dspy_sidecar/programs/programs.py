@@ -1,4 +1,4 @@
-"""Programs as DSPy modules, held by their id."""
+"""Programs as DSPy modules, and the cache of loaded programs."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from dspy_sidecar.faults import BuildFailedError, NotEnabledError, ProgramNotLoa
 from dspy_sidecar.models.fast_path import Directs
 from dspy_sidecar.programs import states
 from dspy_sidecar.programs.annotations import signature_class
-from dspy_sidecar.programs.generated_code import coding
+from dspy_sidecar.programs.generated_code import code_module
 from dspy_sidecar.programs.react import ReAct
 from dspy_sidecar.programs.wrapping import Comparison, Sampling
 
-CAPACITY = 1_000
+MAX_PROGRAMS = 1_000
 
 
 @dataclass(frozen=True)
 class Step:
-    """One module of a program, and where its inputs come from."""
+    """One module of a program, and the sources of its inputs."""
 
     name: str
     module: dspy.Module
     wires: tuple[tuple[str, str, str], ...]
-    """(input, module or "" for the program's own inputs, field)"""
+    """(input, source module or "" for the program's inputs, source field)"""
     lm: pb.LmSettings
     directs: Directs
 
@@ -46,23 +46,30 @@ class LoadedProgram:
 
     id: str
     type: str
-    signature: str
+    """The DSPy class: Predict, ChainOfThought, ..., or Pipeline for several modules."""
+    signature: pb.Signature
+    """The program's inputs and outputs."""
     steps: tuple[Step, ...]
     outputs: tuple[tuple[str, str, str], ...]
+    """(output, source module, source field)"""
     lm: pb.LmSettings
-    own: pb.Signature
-    """Its own inputs and outputs."""
     module: dspy.Module
-    """What DSPy's save() and load() see: the one module, or a pipeline of several."""
+    """The module that states are loaded into: the only step's, or a Pipeline of all steps."""
 
     @property
     def is_stale(self) -> bool:
-        """Whether it would be built in another way today."""
+        """Whether a tool's definition has changed since the program was built."""
         return any(getattr(step.module, "is_stale", False) for step in self.steps)
 
 
 def build(program: pb.Program) -> LoadedProgram:
-    """Makes DSPy modules of a definition; BuildFailedError with DSPy's reason where it can't."""
+    """Builds the DSPy modules of a program and loads its state.
+
+    Raises:
+        BuildFailedError: DSPy can't build the program. The message has DSPy's reason.
+        NotEnabledError: The program needs a feature that the operator has not switched on.
+
+    """
     try:
         steps = [step_of(m) for m in program.modules]
         single = len(steps) == 1
@@ -74,20 +81,20 @@ def build(program: pb.Program) -> LoadedProgram:
     except Exception as error:
         raise BuildFailedError(f"{type(error).__name__}: {error}") from error
     kind = program.modules[0].type if single else "Pipeline"
-    own = program.signature
+    outputs = wires_of(program.outputs)
     return LoadedProgram(
-        program.id, kind, own.name, tuple(steps), wires_of(program.outputs), program.lm, own, module
+        program.id, kind, program.signature, tuple(steps), outputs, program.lm, module
     )
 
 
 def step_of(module: pb.Module) -> Step:
-    """One step of a program."""
+    """A module of a program as a step."""
     made = module_of(module)
     return Step(module.name, made, wires_of(module.wires), module.lm, Directs(made))
 
 
 def module_of(module: pb.Module) -> dspy.Module:
-    """The DSPy module of one step."""
+    """The DSPy module of a module's definition, with the modules that it wraps."""
     signature = signature_class(module.signature)
     params: dict[str, Any] = orjson.loads(module.params) if module.params else {}
     match module.type:
@@ -104,24 +111,29 @@ def module_of(module: pb.Module) -> dspy.Module:
         case "ReAct":
             return ReAct(signature, module.tools, **params)
         case "ProgramOfThought" | "CodeAct" | "RLM":
-            return coding(module.type, signature, params)
+            return code_module(module.type, signature, params)
         case other:
-            raise ValueError(f"this version has no module {other}")
+            raise ValueError(f"this version of the sidecar has no module {other}")
 
 
 def wires_of(wires: Any) -> tuple[tuple[str, str, str], ...]:
-    """Wires as plain tuples, which are quicker to read than messages."""
+    """Wires as plain tuples, which Python reads faster than messages."""
     return tuple((wire.input, wire.module, wire.field) for wire in wires)
 
 
 class Programs:
-    """The programs held in memory, those used longest ago given up first. The gateway sends them again when asked."""
+    """LRU cache of loaded programs. The gateway sends a program again if it was evicted."""
 
     def __init__(self) -> None:
         self._held: OrderedDict[str, LoadedProgram] = OrderedDict()
 
     def get(self, program_id: str) -> LoadedProgram:
-        """ProgramNotLoadedError where it is not held."""
+        """The program of an id.
+
+        Raises:
+            ProgramNotLoadedError: The cache lacks the program, or the program is stale.
+
+        """
         held = self._held.get(program_id)
         if held is None or held.is_stale:
             raise ProgramNotLoadedError(program_id)
@@ -129,16 +141,22 @@ class Programs:
         return held
 
     def load(self, program: pb.Program) -> LoadedProgram:
-        """Builds a program, unless it is held already: its id names its content."""
+        """Builds a program, unless the cache has it: its id is a hash of its content.
+
+        Raises:
+            BuildFailedError: As of `build`.
+            NotEnabledError: As of `build`.
+
+        """
         held = self._held.get(program.id)
         if held is None or held.is_stale:
             held = build(program)
         self._held[program.id] = held
         self._held.move_to_end(program.id)
-        while len(self._held) > CAPACITY:
+        while len(self._held) > MAX_PROGRAMS:
             self._held.popitem(last=False)
         return held
 
     def all(self) -> list[LoadedProgram]:
-        """Those held, the one used last at the end."""
+        """The loaded programs, the most recently used at the end."""
         return list(self._held.values())

@@ -1,4 +1,4 @@
-"""How BestOfN and Refine tell a good answer from a better one."""
+"""Rewards: the scores by which BestOfN and Refine choose among answers."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -15,74 +15,78 @@ Reward = Callable[[dict[str, Any], dspy.Prediction], float]
 
 
 class Fits:
-    """1 where every output keeps to its type and its constraints, else the share of those that do."""
+    """The share of the outputs that satisfy their types and constraints, from 0 to 1."""
 
     def __init__(self, signature: pb.Signature) -> None:
-        self._checks = {field.name: check_of(field) for field in signature.outputs}
+        self._validators = {field.name: validator_of(field) for field in signature.outputs}
         self.told = (
             "The share of the outputs that keep to their types and constraints: "
-            + ", ".join(f"{field.name}: {words(field)}" for field in signature.outputs)
+            + ", ".join(f"{field.name}: {field_text(field)}" for field in signature.outputs)
         )
+        """What Refine tells the model of the reward."""
 
     def __call__(self, args: dict[str, Any], pred: dspy.Prediction) -> float:
-        """The reward."""
-        return sum(keeps(check, pred.get(name)) for name, check in self._checks.items()) / len(
-            self._checks
-        )
+        """The reward of a prediction."""
+        valid = [is_valid(check, pred.get(name)) for name, check in self._validators.items()]
+        return sum(valid) / len(valid)
 
 
 class Judge:
-    """The score that the program's own model gives an answer, by a rubric of the caller's."""
+    """The score, from 0 to 1, that the program's own model gives an answer by a caller's rubric."""
 
     def __init__(self, signature: pb.Signature, rubric: str) -> None:
         self._outputs = [field.name for field in signature.outputs]
         self._judge = RubricJudge(Grade, rubric)
         self.told = f"How well the answer meets this rubric, from 0 to 1: {rubric}"
+        """What Refine tells the model of the reward."""
 
     def __call__(self, args: dict[str, Any], pred: dspy.Prediction) -> float:
-        """The reward."""
+        """The reward of a prediction."""
         answer = {name: pred.get(name) for name in self._outputs}
         return self._judge(question=args, answer=answer).score
 
 
 def reward_of(signature: pb.Signature, params: dict[str, Any]) -> Fits | Judge:
-    """The reward that parameters name."""
+    """The reward that a module's `reward_fn` names: `judge` or `fits`."""
     if params["reward_fn"] == "judge":
         return Judge(signature, params["rubric"])
     return Fits(signature)
 
 
-def check_of(field: pb.Field) -> pydantic.TypeAdapter[Any]:
-    """Says whether a value keeps to a field. The pattern is matched in linear time, since pydantic's engine is Rust's."""
-    known, pattern = constraints(field), field.constraints.pattern
+def validator_of(field: pb.Field) -> pydantic.TypeAdapter[Any]:
+    """Validates values by a field's type and constraints.
+
+    pydantic matches patterns in linear time, by Rust's engine.
+    """
+    limits, pattern = constraints(field), field.constraints.pattern
     if pattern:
         try:
-            return adapter_of(field, {**known, "pattern": f"^(?:{pattern})$"})
+            return bounded_adapter(field, {**limits, "pattern": f"^(?:{pattern})$"})
         except pydantic_core.SchemaError:
-            # RE2 knows it and Rust's engine does not: the gateway checks it in the end.
+            # Rust's engine lacks some syntax of RE2's. The gateway still checks the final outputs.
             pass
-    return adapter_of(field, known)
+    return bounded_adapter(field, limits)
 
 
-def adapter_of(field: pb.Field, limits: dict[str, Any]) -> pydantic.TypeAdapter[Any]:
-    """Of a field's type within limits."""
+def bounded_adapter(field: pb.Field, limits: dict[str, Any]) -> pydantic.TypeAdapter[Any]:
+    """A TypeAdapter of a field's type with limits, as keyword arguments of pydantic's Field."""
     bounded: Any = Annotated[annotation(field.type), pydantic.Field(**limits)]
     return pydantic.TypeAdapter(bounded)
 
 
-def keeps(check: pydantic.TypeAdapter[Any], value: Any) -> bool:
-    """Whether a value passes a check as it is."""
+def is_valid(validator: pydantic.TypeAdapter[Any], value: Any) -> bool:
+    """Whether a value passes, without conversion."""
     try:
-        check.validate_python(value, strict=True)
+        validator.validate_python(value, strict=True)
     except pydantic.ValidationError:
         return False
     return True
 
 
-def words(field: pb.Field) -> str:
-    """A field's type and constraints as the model may read them."""
-    known = constraints(field)
+def field_text(field: pb.Field) -> str:
+    """A field's type and constraints, for a model to read."""
+    limits = constraints(field)
     if field.constraints.pattern:
-        known["pattern"] = field.constraints.pattern
-    limits = ", ".join(f"{name} {value}" for name, value in known.items())
-    return f"{annotation(field.type)}{f' with {limits}' if limits else ''}"
+        limits["pattern"] = field.constraints.pattern
+    text = ", ".join(f"{name} {value}" for name, value in limits.items())
+    return f"{annotation(field.type)}{f' with {text}' if text else ''}"

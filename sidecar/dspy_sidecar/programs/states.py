@@ -1,4 +1,4 @@
-"""What an optimizer changed in a program: the JSON that DSPy's save() writes and load() reads."""
+"""A program's state, as an optimizer left it: the JSON of DSPy's save() and load()."""
 
 from typing import Any
 
@@ -10,12 +10,13 @@ from dspy_sidecar.faults import BuildFailedError
 
 State = dict[str, Any]
 
-# Of a predictor's state; DSPy would make an attribute of anything else, and so an argument of the model's client.
+# The members of a predictor's state. DSPy makes an attribute of any further member, and so an
+# argument of the model's client.
 KNOWN = {"traces", "train", "demos", "signature", "lm", "fields"}
 
 
 def dump(module: dspy.Module) -> str:
-    """As DSPy's save() writes it, but without the models that were used on the way."""
+    """A module's state as DSPy's save() writes it, without the models of the optimizer's runs."""
     whole = module.dump_state()
     is_one = isinstance(module, dspy.Predict)
     state = (
@@ -28,15 +29,18 @@ def dump(module: dspy.Module) -> str:
 
 
 def load(module: dspy.Module, text: str, name: str) -> None:
-    """Puts a state into a module; BuildFailedError with the predictor and the fault where it is not that module's.
+    """Loads a state into a module.
 
-    Its models are never honoured: they could be any, at any address.
+    The models in the state are ignored: they could be any model, at any address.
 
     Args:
-        module: What the state was saved of.
-        text: The JSON.
-        name: Of the module in its program, where that has no other: it may have been saved as the one attribute of that
-            name. Else "".
+        module: A module of the structure that the state was saved of.
+        text: The state as JSON.
+        name: The module's name if it is its program's only one, else "". The state may have been
+            saved of a program with the module as its attribute of that name.
+
+    Raises:
+        BuildFailedError: The state is not that module's. The message names the predictor.
 
     """
     states = by_predictor(module, read(text), name)
@@ -49,75 +53,84 @@ def load(module: dspy.Module, text: str, name: str) -> None:
 
 
 def read(text: str) -> State:
-    """The JSON of a state, less what it says of versions."""
+    """Parses a state and drops its metadata, which are versions of packages."""
     try:
         state = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise BuildFailedError(f"the state is no JSON: {error}") from error
+        raise BuildFailedError(f"the state must be JSON: {error}") from error
     if not isinstance(state, dict):
-        raise BuildFailedError("the state is no JSON object")
+        raise BuildFailedError("the state must be a JSON object")
     state.pop("metadata", None)
     return state
 
 
 def by_predictor(module: dspy.Module, state: State, name: str) -> State:
-    """The state of each predictor by its path in the module; refuses one that is missing or unknown."""
+    """The state of each predictor by its path in the module; `name` is as in `load`."""
     paths = {path for path, _ in module.named_parameters()}
     if isinstance(module, dspy.Predict):
-        # Alone it has a state without a path of its own, else that of the attribute which it was.
         (path,) = paths
+        # The state of a bare predictor has no path. Saved as an attribute, it has that one's name.
         if "signature" in state and "instructions" in (state["signature"] or ()):
             return {path: state}
         state = {path if key == name else key: part for key, part in state.items()}
-        return complete(state, {path}, told=name)
+        return complete(state, {path}, shown_name=name)
     prefix = f"{name}."
     if name and state.keys() != paths and all(key.startswith(prefix) for key in state):
         state = {key.removeprefix(prefix): part for key, part in state.items()}
     return complete(state, paths)
 
 
-def complete(state: State, paths: set[str], told: str = "") -> State:
-    """The state as it is, where it has a part for each path and no other."""
-    there = f"the program has {', '.join(sorted({told} if told else paths))}"
+def complete(state: State, paths: set[str], shown_name: str = "") -> State:
+    """The same state, if it has a part for each path and no other.
+
+    Args:
+        state: The parts by their paths.
+        paths: The paths of the module's predictors.
+        shown_name: Replaces the path of a single predictor in messages, if not empty.
+
+    """
+    known = ", ".join(sorted({shown_name} if shown_name else paths))
     if missing := sorted(paths - state.keys()):
         raise BuildFailedError(
-            f"the state has nothing for the predictor {told or missing[0]}; {there}"
+            f"the state lacks the predictor {shown_name or missing[0]}; the program has {known}"
         )
     if unknown := sorted(state.keys() - paths):
-        raise BuildFailedError(f"the state has an unknown predictor {unknown[0][:100]}; {there}")
+        raise BuildFailedError(
+            f"unknown predictor {unknown[0][:100]} in the state; expected one of {known}"
+        )
     return state
 
 
 def checked(state: Any, predictor: dspy.Predict, path: str) -> State:
-    """The part of a state that is loaded into one predictor."""
+    """The part of a state that is loaded into one predictor, after a check of its structure."""
 
-    def refuse(why: str) -> BuildFailedError:
-        return BuildFailedError(f"the state of the predictor {path} {why}")
+    def refusal(problem: str) -> BuildFailedError:
+        return BuildFailedError(f"the state of the predictor {path} {problem}")
 
     if not isinstance(state, dict):
-        raise refuse("is no JSON object")
+        raise refusal("must be a JSON object")
     if unknown := sorted(state.keys() - KNOWN):
-        raise refuse(f"has {unknown[0][:100]!r}, which this version of DSPy does not save")
+        raise refusal(f"has {unknown[0][:100]!r}, which this version of DSPy does not save")
     signature, demos = state.get("signature"), state.get("demos", [])
     if not isinstance(signature, dict) or not isinstance(signature.get("instructions"), str):
-        raise refuse("has no signature with instructions")
+        raise refusal("must have a signature with instructions")
     fields = signature.get("fields")
     names = list(predictor.signature.fields)
     if not isinstance(fields, list) or len(fields) != len(names):
         count = len(fields) if isinstance(fields, list) else 0
-        raise refuse(f"has {count} fields, and its signature has {len(names)}: {', '.join(names)}")
+        raise refusal(f"has {count} fields; expected the {len(names)} fields {', '.join(names)}")
     for name, field in zip(names, fields, strict=True):
         if not (
             isinstance(field, dict)
             and all(isinstance(field.get(key), str) for key in ("prefix", "description"))
         ):
-            raise refuse(f"has no prefix and description for the field {name}")
+            raise refusal(f"must have a prefix and a description for the field {name}")
     if not isinstance(demos, list) or not all(isinstance(demo, dict) for demo in demos):
-        raise refuse("has demos that are no JSON objects")
+        raise refusal("must have a list of JSON objects as demos")
     kept = {"fields": state["fields"]} if state.get("fields") else {}
     return {"signature": signature, "demos": demos, "traces": [], "train": [], "lm": None, **kept}
 
 
 def without_run(state: State) -> State:
-    """A predictor's state without what belongs to the run that made it."""
+    """A predictor's state without the model and traces of the run that made it."""
     return {**state, "lm": None, "traces": [], "train": []}

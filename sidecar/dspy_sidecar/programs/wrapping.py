@@ -1,4 +1,7 @@
-"""Modules that run another one several times."""
+"""Modules that run another module several times.
+
+MIPROv2 shows a model the source of Sampling and Comparison: a change there changes its prompts.
+"""
 
 import asyncio
 from typing import Any
@@ -50,13 +53,13 @@ class Sampling(dspy.Module):  # type: ignore[misc]
 
 
 class Faults(dspy.utils.callback.BaseCallback):  # type: ignore[misc]
-    """Keeps the last fault of the modules that ran, which BestOfN and Refine only print."""
+    """Keeps the last exception of a module: BestOfN and Refine only print exceptions."""
 
     def __init__(self) -> None:
         self.last: Exception | None = None
 
     def on_module_end(self, call_id: str, outputs: Any, exception: Exception | None = None) -> None:
-        """DSPy's callback."""
+        """Keeps the exception of a module that failed."""
         self.last = exception or self.last
 
 

@@ -1,1 +1,1 @@
-"""One run, from its request to its record."""
+"""Runs of programs."""

@@ -1,4 +1,4 @@
-"""Runs a program, one DSPy context a call."""
+"""Runs a program, with a DSPy context for each module."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,49 +18,55 @@ from dspy_sidecar.programs.programs import LoadedProgram, Step
 from dspy_sidecar.runs.streaming import Streaming, text_fields
 from dspy_sidecar.scoring.metrics import Metrics
 
-SCORING = "(metrics)"
-"""The step of the requests that metrics make; no module can have that name."""
+METRICS_STEP = "(metrics)"
+"""The step of the metrics' requests to the model; no module can have that name."""
 
-CHUNKS_AHEAD = 16
-"""Of those that nobody has taken yet; what is written further is read when they are."""
+MAX_UNACKNOWLEDGED_CHUNKS = 16
+"""Flow-control window: unacknowledged chunks of a run before its model's stream is paused."""
 
 Values = dict[str, dict[str, Any]]
-"""By module ("" for the program's inputs), then by field."""
+"""Values by module ("" for the program's inputs), then by field."""
 
 
 class Events:
-    """What a run tells while it goes on. Chunks wait for room, so that a slow reader slows the reading of the model's answer.
+    """The events of a run. Chunks are under flow control.
 
     Args:
-        tell: Takes an event at once.
+        tell: Sends an event and does not wait.
 
     """
 
     def __init__(self, tell: Callable[[pb.RunEvent], None]) -> None:
         self.tell = tell
-        self._room = CHUNKS_AHEAD
+        self._room = MAX_UNACKNOWLEDGED_CHUNKS
         self._has_room = asyncio.Event()
 
-    async def send(self, chunk: pb.RunEvent) -> None:
-        """Once there is room."""
+    async def send_chunk(self, chunk: pb.RunEvent) -> None:
+        """Sends a chunk as soon as the flow-control window has room."""
         while self._room <= 0:
             self._has_room.clear()
             await self._has_room.wait()
         self._room -= 1
         self.tell(chunk)
 
-    def taken(self, chunks: int) -> None:
-        """So many of those that were sent."""
+    def acknowledge(self, chunks: int) -> None:
+        """Makes room for as many further chunks, since the gateway has handed those on."""
         self._room += chunks
         self._has_room.set()
 
 
-async def run(program: LoadedProgram, models: Models, asked: pb.Run, events: Events) -> pb.Done:
-    """Tells traces and chunks while it goes on, and gives the outputs."""
+async def run(program: LoadedProgram, models: Models, request: pb.Run, events: Events) -> pb.Done:
+    """Runs a program and gives its outputs; sends traces and chunks meanwhile.
+
+    Raises:
+        OutputUnreadableError: A model's answer can't be parsed as its module's outputs.
+        Exception: Any fault of the models or modules, after an event with the trace so far.
+
+    """
     meter = Meter(on_spent=lambda: events.tell(pb.RunEvent(trace=meter.trace)))
-    streaming = Streaming(events.send, events.tell) if asked.chunks else None
+    streaming = Streaming(events.send_chunk, events.tell) if request.chunks else None
     try:
-        done = await answer(program, models, asked, meter, streaming)
+        done = await outputs_and_scores(program, models, request, meter, streaming)
     except BaseException:
         events.tell(pb.RunEvent(trace=meter.trace))
         raise
@@ -68,47 +74,55 @@ async def run(program: LoadedProgram, models: Models, asked: pb.Run, events: Eve
     return done
 
 
-async def answer(
-    program: LoadedProgram, models: Models, asked: pb.Run, meter: Meter, streaming: Streaming | None
+async def outputs_and_scores(
+    program: LoadedProgram,
+    models: Models,
+    request: pb.Run,
+    meter: Meter,
+    streaming: Streaming | None,
 ) -> pb.Done:
-    """The outputs, with their scores where the run asks for them."""
-    outputs = await steps(program, models, asked, meter, streaming)
+    """The outputs of a run, with their scores if the request has metrics."""
+    outputs = await run_steps(program, models, request, meter, streaming)
     done = pb.Done(outputs=json_of(outputs))
-    if asked.scoring.metrics:
-        done.metric_scores.extend(await scores(program, models, asked, outputs, meter))
+    if request.scoring.metrics:
+        done.metric_scores.extend(await scores(program, models, request, outputs, meter))
     return done
 
 
 async def scores(
-    program: LoadedProgram, models: Models, asked: pb.Run, outputs: dict[str, Any], meter: Meter
+    program: LoadedProgram, models: Models, request: pb.Run, outputs: dict[str, Any], meter: Meter
 ) -> list[float]:
-    """One for each metric of the run."""
-    metrics = Metrics(program.own, asked.scoring.metrics)
-    # The run's own settings are what is tried; a judge must be the same for all that is.
+    """The scores of the outputs, from 0 to 1: one for each metric of the request."""
+    metrics = Metrics(program.signature, request.scoring.metrics)
+    # A judge uses the program's model, not the run's, so that runs with different models compare.
     lm, adapter = models.choose(program.lm)
     if metrics.needs_model:
-        meter.begin(SCORING)
+        meter.begin(METRICS_STEP)
     with dspy.context(
         lm=lm, adapter=adapter, usage_tracker=meter, callbacks=[], disable_history=True, trace=None
     ):
-        expected = orjson.loads(asked.scoring.expected or b"{}")
+        expected = orjson.loads(request.scoring.expected or b"{}")
         try:
-            verdicts = await metrics.acall(orjson.loads(asked.inputs), expected, outputs)
+            verdicts = await metrics.acall(orjson.loads(request.inputs), expected, outputs)
         finally:
             if metrics.needs_model:
                 meter.end(None)
     return [verdict.score for verdict in verdicts]
 
 
-async def steps(
-    program: LoadedProgram, models: Models, asked: pb.Run, meter: Meter, streaming: Streaming | None
+async def run_steps(
+    program: LoadedProgram,
+    models: Models,
+    request: pb.Run,
+    meter: Meter,
+    streaming: Streaming | None,
 ) -> dict[str, Any]:
-    """Runs each module on what it is wired to, and gives the program's outputs."""
-    values: Values = {"": orjson.loads(asked.inputs)}
+    """Runs the modules in order, and gives the program's outputs by name."""
+    values: Values = {"": orjson.loads(request.inputs)}
     callbacks = [streaming] if streaming else []
     for step in program.steps:
-        lm, adapter = models.choose(program.lm, step.lm, asked.lm)
-        # Nothing of a caller's may stay behind: no history, no trace.
+        lm, adapter = models.choose(program.lm, step.lm, request.lm)
+        # No values of a caller may stay in memory after the run: no history, no trace.
         with dspy.context(
             lm=lm,
             adapter=adapter,
@@ -131,7 +145,10 @@ async def steps(
 async def outputs_of(
     step: Step, direct: Direct | None, values: Values, meter: Meter
 ) -> dict[str, Any]:
-    """What one module makes of its inputs."""
+    """Runs one module on the values that it is wired to, and gives its outputs by name.
+
+    `direct` is the module's fast path; without one, or if it gives None, DSPy runs the module.
+    """
     inputs = {name: values[module][field] for name, module, field in step.wires}
     try:
         outputs = await direct.answer(inputs, meter) if direct else None

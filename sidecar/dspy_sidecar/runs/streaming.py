@@ -1,4 +1,4 @@
-"""Text fields as the model writes them."""
+"""Streams text fields while the model writes them."""
 
 import html
 import re
@@ -11,7 +11,7 @@ from dspy.utils.callback import BaseCallback
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 Fields = dict[str, str]
-"""What there is of each field so far; what comes later only adds to it."""
+"""The text of each field so far; later text only adds to it."""
 
 HEADER_BEGIN = "[[ ## "
 HEADER = re.compile(r"\[\[ ## (\w+) ## \]\]")
@@ -19,62 +19,69 @@ ELEMENT = re.compile(r"<(\w+)>(.*?)(</\1>|\Z)", re.DOTALL)
 
 
 class Streaming(BaseCallback):  # type: ignore[misc]
-    """Hands on what the model writes of a module's text fields: as DSPy's stream of the pieces, as its callback of each beginning.
+    """Sends a module's text fields as chunks, while the model writes them.
 
-    What is handed on of a field, since the last reset, adds up to its value.
+    DSPy takes it as its stream, for the pieces of an answer, and as a callback, for the beginning
+    of each request. The chunks of a field since the last reset add up to the field's value.
 
     Args:
-        send: Waits while the reader is slow, and so does the reading of the model's answer.
-        tell: Does not wait; for what is rare.
+        send_chunk: Waits while the flow-control window is full; this pauses the model's stream.
+        tell: Sends an event and does not wait; for resets.
 
     """
 
     def __init__(
         self,
-        send: Callable[[pb.RunEvent], Awaitable[None]],
+        send_chunk: Callable[[pb.RunEvent], Awaitable[None]],
         tell: Callable[[pb.RunEvent], None],
     ) -> None:
-        self._put = send
+        self._send_chunk = send_chunk
         self._tell = tell
         self._read: Callable[[str], Fields] = chat_fields
         self.begin("", [])
 
     def begin(self, module: str, fields: list[str]) -> None:
-        """A module begins, with these text fields among its outputs."""
+        """Begins a module; `fields` are its outputs that are texts."""
         self._module = module
         self._fields = fields
         self._attempt = 0
-        self._is_ours = True
-        self._forget()
+        self._makes_outputs = True
+        self._clear()
 
     async def end(self, outputs: dict[str, Any]) -> None:
-        """The module has ended: sends what was not sent, all of it where the model's answer came in one piece."""
+        """Ends the module and sends what its fields still lack.
+
+        That is all of them if the model's answer came in one piece.
+        """
         texts = {name: outputs[name] for name in self._fields if isinstance(outputs.get(name), str)}
         if not all(text.startswith(self._sent.get(name, "")) for name, text in texts.items()):
-            self._begin_again()
+            self._reset()
         await self._send_new(texts)
 
     def on_adapter_format_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
-        """DSPy is about to write a prompt: its answer will be in this adapter's format."""
+        """Notes the adapter of the next request, whose format the answer will have."""
         self._read = reader_of(instance)
-        # DSPy tells it once more for each adapter that this one derives from; the last time names the arguments.
+        # DSPy calls this once more for each base class of the adapter; the last call has the
+        # arguments by name.
         if "signature" not in inputs:
             return
-        # A module may ask the model something of its own in between: advice, a judgement.
-        self._is_ours = all(name in inputs["signature"].output_fields for name in self._fields)
+        # Some modules also ask the model for other things than their outputs, as Refine for advice.
+        self._makes_outputs = all(
+            name in inputs["signature"].output_fields for name in self._fields
+        )
 
     def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
-        """DSPy is about to ask the model; the second time in a module, it begins again."""
-        if not self._is_ours:
+        """Resets the fields if this is not the module's first request for its outputs."""
+        if not self._makes_outputs:
             return
         if self._attempt > 0:
-            self._begin_again()
+            self._reset()
         self._attempt += 1
 
     async def send(self, chunk: Any) -> None:
-        """DSPy's own method of a stream: a piece of the model's answer."""
+        """Takes a piece of the model's answer from DSPy."""
         text = chunk.choices[0].delta.content
-        if text and self._is_ours:
+        if text and self._makes_outputs:
             self._text += text
             await self._send_new(
                 {
@@ -89,37 +96,37 @@ class Streaming(BaseCallback):  # type: ignore[misc]
             new = text[len(self._sent.get(name, "")) :]
             if new:
                 self._sent[name] = text
-                await self._put(
+                await self._send_chunk(
                     pb.RunEvent(chunk=pb.Chunk(module=self._module, field=name, text=new))
                 )
 
-    def _begin_again(self) -> None:
-        self._forget()
+    def _reset(self) -> None:
+        self._clear()
         self._tell(pb.RunEvent(reset=pb.Reset(module=self._module, attempt=self._attempt + 1)))
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._text = ""
         self._sent: Fields = {}
 
 
 def text_fields(module: dspy.Module) -> list[str]:
-    """The outputs of a module that are texts."""
+    """The names of a module's outputs that are texts."""
     fields: dict[str, Any] = {}
-    # A module that asks the model for more than its outputs says which part of it makes them.
+    # A module with several predictors names the part that makes its outputs: `answering`.
     for predictor in getattr(module, "answering", module).predictors():
         fields.update(predictor.signature.output_fields)
     return [name for name, field in fields.items() if field.annotation is str]
 
 
 def reader_of(adapter: Any) -> Callable[[str], Fields]:
-    """Reads the beginning of an answer in an adapter's format."""
+    """The function that parses an incomplete answer in an adapter's format."""
     if isinstance(adapter, dspy.JSONAdapter):
         return json_fields
     return xml_fields if isinstance(adapter, dspy.XMLAdapter) else chat_fields
 
 
 def chat_fields(text: str) -> Fields:
-    """Fields under headers. A last line that may become a header is not read yet."""
+    """Fields under ChatAdapter's headers; skips a last line that may become a header."""
     lines = text.splitlines()
     if lines and text.endswith(lines[-1]) and may_be_header(lines[-1].strip()):
         lines.pop()
@@ -128,7 +135,7 @@ def chat_fields(text: str) -> Fields:
     for line in lines:
         if header := HEADER.match(line.strip()):
             current = []
-            # As DSPy does: the first of a name counts.
+            # The first field of a name counts, as in DSPy.
             fields.setdefault(header.group(1), current)
             current.append(line[header.end() :].strip())
         else:
@@ -137,14 +144,14 @@ def chat_fields(text: str) -> Fields:
 
 
 def may_be_header(line: str) -> bool:
-    """Whether more text could make a header of a line."""
+    """Whether a line could still become a header."""
     return bool(line) and (
         HEADER_BEGIN.startswith(line) or (line.startswith(HEADER_BEGIN) and "]]" not in line)
     )
 
 
 def json_fields(text: str) -> Fields:
-    """Members of the first JSON object, its last text as far as it goes."""
+    """The texts among the members of the first JSON object; the last may be incomplete."""
     begin = text.find("{")
     if begin < 0:
         return {}
@@ -156,7 +163,7 @@ def json_fields(text: str) -> Fields:
 
 
 def xml_fields(text: str) -> Fields:
-    """Elements, the last one up to where markup may begin."""
+    """XML elements; the last one without an end that may be the beginning of markup."""
     fields: Fields = {}
     for element in ELEMENT.finditer(text):
         name, content, end = element.groups()

@@ -1,1 +1,1 @@
-"""How good an answer is."""
+"""Scores of answers."""

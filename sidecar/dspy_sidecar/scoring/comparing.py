@@ -1,4 +1,4 @@
-"""How near a value is to the one that was expected, from 0 to 1."""
+"""Comparisons of an output with its expected value; each gives a score from 0 to 1."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -10,42 +10,44 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 Params = dict[str, Any]
 Comparison = Callable[[Any, Any, pb.Type, Params], float]
-RELATIVE_TOLERANCE = 1e-6
+"""Takes the output, the expected value, the field's type and the metric's parameters."""
+
+DEFAULT_RELATIVE_TOLERANCE = 1e-6
 
 
 def exact_match(got: Any, expected: Any, tree: pb.Type, params: Params) -> float:
-    """Whether both are the same, texts in them compared as DSPy does."""
+    """1 if both values are equal, with texts in them normalized as DSPy does."""
     return float(canonical(got, tree) == canonical(expected, tree))
 
 
 def contains(got: Any, expected: Any, tree: pb.Type, params: Params) -> float:
-    """Whether one text has the other in it, as whole words."""
+    """1 if the output contains the expected text as whole words."""
     if got is None or expected is None:
         return float(got is expected)
     return float(f" {normalized(expected)} " in f" {normalized(got)} ")
 
 
 def token_f1(got: Any, expected: Any, tree: pb.Type, params: Params) -> float:
-    """The words that two texts have in common."""
+    """The F1 score over the words of two texts."""
     if got is None or expected is None:
         return float(got is expected)
-    # DSPy has 0 for two texts without words.
+    # DSPy gives 0 for two equal texts without words.
     return 1.0 if normalized(got) == normalized(expected) else float(f1_score(got, expected))
 
 
 def numeric(got: Any, expected: Any, tree: pb.Type, params: Params) -> float:
-    """Whether two numbers are near enough."""
+    """1 if two numbers differ by no more than the larger of both tolerances."""
     if got is None or expected is None:
         return float(got is expected)
-    relative = params.get("relative_tolerance", RELATIVE_TOLERANCE) * abs(expected)
+    relative = params.get("relative_tolerance", DEFAULT_RELATIVE_TOLERANCE) * abs(expected)
     return float(abs(got - expected) <= max(params.get("tolerance", 0.0), relative))
 
 
 def list_f1(got: Any, expected: Any, tree: pb.Type, params: Params) -> float:
-    """The elements that two lists have in common, in any order."""
+    """The F1 score over the elements of two lists, in any order."""
     if got is None or expected is None:
         return float(got is expected)
-    element = bare(tree).list.element
+    element = without_optional(tree).list.element
     one, other = (
         Counter(canonical(value, element) for value in values) for values in (got, expected)
     )
@@ -64,29 +66,32 @@ COMPARISONS: dict[str, Comparison] = {
 
 
 def canonical(value: Any, tree: pb.Type) -> str:
-    """A text that two values share where they are the same."""
-    return orjson.dumps(plain(value, bare(tree)), option=orjson.OPT_SORT_KEYS).decode()
+    """A text that is the same for equal values of a type."""
+    normal = normal_form(value, without_optional(tree))
+    return orjson.dumps(normal, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def plain(value: Any, tree: pb.Type) -> Any:
-    """A value of a type, as JSON that two equal ones share."""
+def normal_form(value: Any, tree: pb.Type) -> Any:
+    """A value with its texts normalized, its dict keys as texts and its numbers as floats."""
     match tree.WhichOneof("kind"):
         case "list" if isinstance(value, list):
-            return [plain(element, bare(tree.list.element)) for element in value]
+            element = without_optional(tree.list.element)
+            return [normal_form(each, element) for each in value]
         case "dict" if isinstance(value, dict):
-            # What was expected came as JSON, where every key is a text.
-            return {str(key): plain(part, bare(tree.dict.value)) for key, part in value.items()}
+            # The expected value came as JSON, which has texts alone as keys.
+            kind = without_optional(tree.dict.value)
+            return {str(key): normal_form(part, kind) for key, part in value.items()}
         case "scalar" if isinstance(value, str):
             return normalized(value)
-    # 1 and 1.0 are the same number; true is none.
+    # 1 equals 1.0, and True does not.
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def normalized(text: str) -> str:
-    """As DSPy has it; but nothing of "+" and "the" would be left, and they are not the same."""
+    """A text as DSPy normalizes it, or lower-cased if nothing would be left of it, as of "+"."""
     return str(normalize_text(text)) or text.strip().lower()
 
 
-def bare(tree: pb.Type) -> pb.Type:
-    """The type that an optional one is of."""
-    return bare(tree.optional.of) if tree.HasField("optional") else tree
+def without_optional(tree: pb.Type) -> pb.Type:
+    """The type inside Optional, at any depth; else the type itself."""
+    return without_optional(tree.optional.of) if tree.HasField("optional") else tree

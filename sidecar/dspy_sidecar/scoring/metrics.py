@@ -1,4 +1,4 @@
-"""What the metrics of a request say of an answer, for a score and for an optimizer to learn from."""
+"""The metrics of a request: scores of an answer, and feedback that optimizers learn from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,26 +16,34 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Verdict:
-    """A score from 0 to 1, and why it is not higher."""
+    """What a metric gives an answer."""
 
     score: float
+    """From 0 to 1."""
     feedback: str
+    """Why the score is not higher, for a model to read."""
 
 
 class Metric(Protocol):
-    """Looks at an answer, at what it was asked and what was expected. What was expected may lack what it does not look at."""
+    """Scores an answer.
+
+    `expected` may lack the outputs that the metric does not look at.
+    """
 
     needs_model: bool
 
     def __call__(self, inputs: Values, expected: Values, outputs: Values) -> Verdict:
-        """Its verdict."""
+        """Scores an answer, each argument by field name."""
 
     async def acall(self, inputs: Values, expected: Values, outputs: Values) -> Verdict:
-        """The same on an event loop."""
+        """Scores an answer without blocking the event loop."""
 
 
-class Comparing:
-    """Holds one output against what was expected; the mean over every one that was expected where none is named."""
+class ComparisonMetric:
+    """Compares one output with its expected value.
+
+    If the metric names no output, the score is the mean over all outputs with an expected value.
+    """
 
     needs_model = False
 
@@ -45,35 +53,32 @@ class Comparing:
         self._fields = {field.name: field.type for field in fields_of(signature, metric)}
 
     def __call__(self, inputs: Values, expected: Values, outputs: Values) -> Verdict:
-        """As a metric's."""
-        looked = [
-            self._look(name, expected[name], outputs.get(name))
+        """Scores an answer."""
+        verdicts = [
+            self._compare_field(name, expected[name], outputs.get(name))
             for name in self._fields
             if name in expected
         ]
-        score = sum(one.score for one in looked) / len(looked) if looked else 0.0
-        return Verdict(score, "\n".join(one.feedback for one in looked))
+        score = sum(verdict.score for verdict in verdicts) / len(verdicts) if verdicts else 0.0
+        return Verdict(score, "\n".join(verdict.feedback for verdict in verdicts))
 
     async def acall(self, inputs: Values, expected: Values, outputs: Values) -> Verdict:
-        """As a metric's."""
+        """Scores an answer."""
         return self(inputs, expected, outputs)
 
-    def _look(self, name: str, expected: Any, got: Any) -> Verdict:
+    def _compare_field(self, name: str, expected: Any, got: Any) -> Verdict:
         try:
             score = self._compare(got, expected, self._fields[name], self._params)
         except (TypeError, AttributeError, OverflowError):
-            # The model's answer is of another type, or no number that there is room for.
+            # The model's answer is of another type, or a number that no float can hold.
             score = 0.0
-        said = (
-            f"{name} is right."
-            if score == 1
-            else f"{name}: expected {told(expected)}, got {told(got)}."
-        )
-        return Verdict(score, said)
+        if score == 1:
+            return Verdict(score, f"{name} is right.")
+        return Verdict(score, f"{name}: expected {json_text(expected)}, got {json_text(got)}.")
 
 
 class JudgeMetric:
-    """Has a model judge one output by a rubric, or the whole answer if the metric names no output."""
+    """Has a model judge one output by a rubric, or the whole answer if no output is named."""
 
     needs_model = True
 
@@ -82,11 +87,11 @@ class JudgeMetric:
         self._judge = RubricJudge(ReasonedGrade, params_of(metric)["rubric"])
 
     def __call__(self, inputs: Values, expected: Values, outputs: Values) -> Verdict:
-        """As a metric's."""
+        """Scores an answer."""
         return verdict_of(self._judge(**self._shown(inputs, expected, outputs)))
 
     async def acall(self, inputs: Values, expected: Values, outputs: Values) -> Verdict:
-        """As a metric's."""
+        """Scores an answer."""
         return verdict_of(await self._judge.acall(**self._shown(inputs, expected, outputs)))
 
     def _shown(self, inputs: Values, expected: Values, outputs: Values) -> dict[str, Values]:
@@ -103,10 +108,10 @@ def verdict_of(judgement: Judgement) -> Verdict:
 
 
 class Metrics:
-    """Those of a request, as one."""
+    """All metrics of a request."""
 
     def __init__(self, signature: pb.Signature, metrics: Sequence[pb.Metric]) -> None:
-        kinds = [JudgeMetric if metric.name == "judge" else Comparing for metric in metrics]
+        kinds = [JudgeMetric if metric.name == "judge" else ComparisonMetric for metric in metrics]
         self._metrics: list[Metric] = [
             kind(signature, metric) for kind, metric in zip(kinds, metrics, strict=True)
         ]
@@ -114,15 +119,15 @@ class Metrics:
         self.needs_model = any(metric.needs_model for metric in self._metrics)
 
     def __call__(self, inputs: Values, expected: Values, outputs: Values) -> list[Verdict]:
-        """One verdict for each."""
+        """Scores an answer: one verdict for each metric, in the request's order."""
         return [metric(inputs, expected, outputs) for metric in self._metrics]
 
     async def acall(self, inputs: Values, expected: Values, outputs: Values) -> list[Verdict]:
-        """The same on an event loop."""
+        """Scores an answer without blocking the event loop."""
         return [await metric.acall(inputs, expected, outputs) for metric in self._metrics]
 
     def mean(self, verdicts: list[Verdict]) -> Verdict:
-        """Their weighted mean, and all that they say."""
+        """The weighted mean of the verdicts, with the feedback of all of them."""
         scored = zip(verdicts, self._weights, strict=True)
         score = sum(verdict.score * weight for verdict, weight in scored) / sum(self._weights)
         return Verdict(
@@ -132,7 +137,7 @@ class Metrics:
 
 
 def fields_of(signature: pb.Signature, metric: pb.Metric) -> list[pb.Field]:
-    """The outputs that a metric looks at."""
+    """The outputs that a metric looks at: the one that it names, or all."""
     return [field for field in signature.outputs if metric.field in ("", field.name)]
 
 
@@ -141,6 +146,6 @@ def params_of(metric: pb.Metric) -> Values:
     return orjson.loads(metric.params) if metric.params else {}
 
 
-def told(value: Any) -> str:
+def json_text(value: Any) -> str:
     """A value as JSON, for a model to read."""
     return json_of(value).decode()

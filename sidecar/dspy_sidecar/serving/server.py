@@ -113,7 +113,7 @@ async def warm(
 
     A provider's model costs money: it is left alone. Tools are there from the first run on, where their servers are.
     """
-    await toolbox().settled()
+    await toolbox().wait_for_servers()
     if embedded is None:
         return
     await asyncio.to_thread(embedded.wait)

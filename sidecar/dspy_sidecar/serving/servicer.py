@@ -47,7 +47,7 @@ class Servicer(pb_grpc.SidecarServiceServicer):
             workers=self._settings.workers,
             boot_id=self._boot_id,
             tools=[pb.Tool(name=tool.name, description=tool.desc) for tool in toolbox().all()],
-            tool_servers_away=toolbox().away(),
+            tool_servers_away=toolbox().unreachable(),
         )
 
     async def LoadProgram(
@@ -98,7 +98,7 @@ class Servicer(pb_grpc.SidecarServiceServicer):
     ) -> pb.ListProgramsResponse:
         """The programs that are held."""
         held = [
-            pb.LoadedProgram(id=p.id, type=p.type, signature=p.signature)
+            pb.LoadedProgram(id=p.id, type=p.type, signature=p.signature.name)
             for p in self._programs.all()
         ]
         return pb.ListProgramsResponse(programs=held)

@@ -71,7 +71,7 @@ class Session:
                 del self._runs[number]
                 task.cancel()
             else:
-                events.taken(command.taken)
+                events.acknowledge(command.taken)
 
     def _start(self, number: int, asked: pb.Run) -> None:
         def tell(event: pb.RunEvent) -> None:

@@ -1,4 +1,4 @@
-"""The operator's MCP servers, as the file that SIGRUN_MCP_SERVERS names has them."""
+"""The operator's MCP servers, from the JSON file that SIGRUN_MCP_SERVERS names."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,10 @@ from dspy_sidecar.settings import SettingsError
 
 
 class Stdio(pydantic.BaseModel):
-    """A server that is started as a process. It gets the PATH, HOME and the like, and of our other variables none."""
+    """A server that the sidecar starts as a process.
+
+    The process gets `env`, PATH, HOME and the like, and none of the sidecar's other variables.
+    """
 
     command: str
     args: list[str] = []
@@ -21,7 +24,7 @@ class Stdio(pydantic.BaseModel):
 
 
 class Http(pydantic.BaseModel):
-    """A server at an address: streamable HTTP, or the older SSE where its type says so."""
+    """A server at an address: streamable HTTP, or the older SSE if its type says so."""
 
     url: str
     headers: dict[str, str] = {}
@@ -33,28 +36,31 @@ ServerName = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_-]{
 
 
 class File(pydantic.BaseModel):
-    """The form that MCP clients share."""
+    """The file's format, which MCP clients share."""
 
-    # The names are the form's.
+    # The format's own name.
     mcpServers: dict[ServerName, Stdio | Http]
 
 
 def read_servers(environ: Mapping[str, str]) -> dict[str, Stdio | Http]:
-    """The servers by name; none where no file is named. SettingsError, without the file's values, where it can't be read."""
-    named = environ.get("SIGRUN_MCP_SERVERS")
-    if not named:
+    """The enabled servers by name; none if the variable is not set.
+
+    Raises:
+        SettingsError: The file can't be read. The message holds none of the file's values.
+
+    """
+    path = environ.get("SIGRUN_MCP_SERVERS")
+    if not path:
         return {}
     try:
-        read = File.model_validate(json.loads(Path(named).read_text()))
+        file = File.model_validate(json.loads(Path(path).read_text()))
     except OSError as error:
-        raise SettingsError(
-            f"SIGRUN_MCP_SERVERS: {named} can't be read: {error.strerror}"
-        ) from None
+        raise SettingsError(f"SIGRUN_MCP_SERVERS: {path} can't be read: {error.strerror}") from None
     except pydantic.ValidationError as error:
-        wrong = "; ".join(
+        problems = "; ".join(
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
         )
-        raise SettingsError(f"SIGRUN_MCP_SERVERS: {named}: {wrong}") from None
+        raise SettingsError(f"SIGRUN_MCP_SERVERS: {path}: {problems}") from None
     except ValueError:
-        raise SettingsError(f"SIGRUN_MCP_SERVERS: {named} is not JSON") from None
-    return {name: server for name, server in read.mcpServers.items() if not server.disabled}
+        raise SettingsError(f"SIGRUN_MCP_SERVERS: {path} is not JSON") from None
+    return {name: server for name, server in file.mcpServers.items() if not server.disabled}

@@ -1,4 +1,4 @@
-"""One MCP server of the operator's: connected to for as long as this process lives, and its tools called."""
+"""The connection to one MCP server of the operator's, with its tools."""
 
 import asyncio
 import time
@@ -13,100 +13,105 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult, Tool
 
 CONNECT_S = 60.0
-"""A command may have to fetch itself before it is there."""
+"""Time-out of connecting; a server's command may download its package first."""
 LIST_S = 10.0
 CALL_S = 60.0
 RELIST_S = 30.0
-"""How often the tools are listed again, which is also how a server's end is found where no call finds it before."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 30.0
-MOST_CHARACTERS = 20_000
-"""Of a tool's answer. The model reads it again in every further step, and it stands on the record."""
+"""Period of listing the tools. Listing also finds a server that died between calls."""
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.2, 30.0
+MAX_CHARACTERS = 20_000
+"""Maximum length of a tool's answer, which the model reads again in every further step."""
 
 
 class ToolError(Exception):
-    """A tool's call failed, in words for the model: nothing of this machine's."""
+    """A tool's call failed. The model reads the message, which tells nothing of this machine."""
 
 
 class ToolServer:
-    """Lists and calls a server's tools. All of it runs on one event loop, the toolbox's."""
+    """Lists and calls a server's tools, on the toolbox's event loop alone."""
 
-    def __init__(self, name: str, where: Stdio | Http, call_s: float = CALL_S) -> None:
+    def __init__(self, name: str, server: Stdio | Http, call_s: float = CALL_S) -> None:
         self.name = name
         self.listed: tuple[Tool, ...] = ()
-        """As it listed them last, also while it is away."""
+        """The tools that the server listed last; kept while the server is unreachable."""
         self.was_listed = False
-        self.is_here = False
-        self._where = where
+        self.is_reachable = False
+        self._server = server
         self._call_s = call_s
         self._client: Client | None = None
-        # Its going is told once, until it has come again.
-        self._is_news = True
-        # In doubt, it is listed again at once.
-        self._doubt = asyncio.Event()
+        # One warning for each loss of the connection, whatever number of attempts fail.
+        self._warns = True
+        # Makes the tools be listed at once instead of after RELIST_S.
+        self._relist = asyncio.Event()
 
-    async def keep(self, tried: asyncio.Event) -> None:
-        """Connects, again and ever more slowly where it is away; tells when it was tried once. Ends when it is cancelled."""
+    async def stay_connected(self, tried: asyncio.Event) -> None:
+        """Connects, and reconnects with growing pauses, until it is cancelled.
+
+        Args:
+            tried: Set after the first attempt, whether or not it succeeded.
+
+        """
         pause = FIRST_PAUSE_S
         while True:
             began = time.monotonic()
             try:
-                await self._stay(tried)
+                await self._hold_connection(tried)
             except Exception as error:
-                self._tell_away(error)
+                self._log_loss(error)
             finally:
-                self.is_here, self._client = False, None
+                self.is_reachable, self._client = False, None
                 tried.set()
             pause = (
                 FIRST_PAUSE_S
                 if time.monotonic() - began > RELIST_S
-                else min(pause * 2, LONGEST_PAUSE_S)
+                else min(pause * 2, MAX_PAUSE_S)
             )
             await asyncio.sleep(pause)
 
-    async def _stay(self, tried: asyncio.Event) -> None:
+    async def _hold_connection(self, tried: asyncio.Event) -> None:
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(CONNECT_S):
                 client = await self._connect(stack)
                 await self._list(client)
-            self._is_news = True
+            self._warns = True
             logger.info(
                 "an MCP server is here",
                 extra={"fields": {"server": self.name, "tools": len(self.listed)}},
             )
             while True:
-                self._client, self.is_here = client, True
+                self._client, self.is_reachable = client, True
                 tried.set()
-                self._doubt.clear()
+                self._relist.clear()
                 try:
-                    await asyncio.wait_for(self._doubt.wait(), RELIST_S)
+                    await asyncio.wait_for(self._relist.wait(), RELIST_S)
                 except TimeoutError:
                     pass
                 async with asyncio.timeout(LIST_S):
                     await self._list(client)
 
     async def _connect(self, stack: AsyncExitStack) -> "Client":
-        # Imported where there is a server at all: it takes half a second.
+        # Imported here since the import takes half a second, which only tools need.
         from mcp import Client, StdioServerParameters
         from mcp.client.sse import sse_client
         from mcp.client.streamable_http import streamable_http_client
         from mcp.shared._httpx_utils import create_mcp_http_client
 
-        where: Any
-        match self._where:
+        transport: Any
+        match self._server:
             case Stdio(command=command, args=args, env=env, cwd=cwd):
-                where = StdioServerParameters(command=command, args=args, env=env, cwd=cwd)
+                transport = StdioServerParameters(command=command, args=args, env=env, cwd=cwd)
             case Http(type="sse", url=url, headers=headers):
-                where = sse_client(url, headers=headers)
+                transport = sse_client(url, headers=headers)
             case Http(url=url, headers=headers):
                 http = await stack.enter_async_context(create_mcp_http_client(headers=headers))
-                where = streamable_http_client(url, http_client=http)
+                transport = streamable_http_client(url, http_client=http)
         return await stack.enter_async_context(
-            Client(where, message_handler=self._hear, cache=None)
+            Client(transport, message_handler=self._on_message, cache=None)
         )
 
-    async def _hear(self, message: Any) -> None:
+    async def _on_message(self, message: Any) -> None:
         if getattr(message, "method", "") == "notifications/tools/list_changed":
-            self._doubt.set()
+            self._relist.set()
 
     async def _list(self, client: "Client") -> None:
         tools: list[Tool] = []
@@ -122,7 +127,12 @@ class ToolServer:
         self.was_listed = True
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> str:
-        """What a tool answers, as text; ToolError where it fails or takes too long."""
+        """Calls a tool and gives its answer as text.
+
+        Raises:
+            ToolError: The server is unreachable, the tool failed, or it took longer than `call_s`.
+
+        """
         client = self._client
         if client is None:
             raise ToolError(f"the tool's server {self.name} can't be reached right now")
@@ -132,7 +142,7 @@ class ToolServer:
         except TimeoutError:
             raise ToolError(f"the tool did not answer within {self._call_s:g} s") from None
         except Exception as error:
-            self._suspect(error)
+            self._on_call_failed(error)
             raise ToolError(
                 f"the tool's call failed: {bounded(str(getattr(error, 'message', error)))}"
             ) from error
@@ -141,19 +151,19 @@ class ToolServer:
             raise ToolError(text)
         return text
 
-    def _suspect(self, error: Exception) -> None:
-        """Has it listed again at once; away until then, where the error is not the server's own word."""
+    def _on_call_failed(self, error: Exception) -> None:
+        """Lists the tools at once; the server is unreachable until then, unless it sent the error."""
         from mcp import MCPError
         from mcp.types import CONNECTION_CLOSED
 
         if not isinstance(error, MCPError) or error.code == CONNECTION_CLOSED:
-            self.is_here, self._client = False, None
-        self._doubt.set()
+            self.is_reachable, self._client = False, None
+        self._relist.set()
 
-    def _tell_away(self, error: Exception) -> None:
-        level = logger.warning if self._is_news else logger.debug
-        self._is_news = False
-        # An error's own words may hold the address, or what stands in it.
+    def _log_loss(self, error: Exception) -> None:
+        level = logger.warning if self._warns else logger.debug
+        self._warns = False
+        # An error's message may hold the server's address, with secrets in it.
         level(
             "an MCP server is away",
             extra={"fields": {"server": self.name, "error": name_of(error)}},
@@ -161,7 +171,7 @@ class ToolServer:
 
 
 def name_of(error: BaseException) -> str:
-    """The class of an error, or of the first one in a group."""
+    """The name of an error's class; for a group, of its first error's."""
     return (
         name_of(error.exceptions[0])
         if isinstance(error, BaseExceptionGroup)
@@ -170,13 +180,13 @@ def name_of(error: BaseException) -> str:
 
 
 def text_of(result: "CallToolResult") -> str:
-    """A result as the model reads it; of what is no text, its type."""
+    """A result as the model reads it: its texts, and the types of its other parts."""
     parts = [part.text if part.type == "text" else f"[{part.type}]" for part in result.content]
     return bounded("\n".join(parts))
 
 
 def bounded(text: str) -> str:
-    """A text that is not longer than MOST_CHARACTERS, with a word where it was cut."""
-    if len(text) <= MOST_CHARACTERS:
+    """A text of at most MAX_CHARACTERS, with a note if the rest was cut off."""
+    if len(text) <= MAX_CHARACTERS:
         return text
-    return f"{text[:MOST_CHARACTERS]}\n[cut here: {len(text)} characters in all]"
+    return f"{text[:MAX_CHARACTERS]}\n[cut here: {len(text)} characters in all]"

@@ -1,4 +1,4 @@
-"""The tools of the operator's MCP servers, as DSPy's."""
+"""The tools of the operator's MCP servers as DSPy tools."""
 
 import asyncio
 import functools
@@ -17,22 +17,25 @@ from dspy_sidecar.tools.tool_server import CALL_S, ToolServer
 
 T = TypeVar("T")
 
-FIRST_TRY_S = 5.0
-"""How long the start waits for servers that don't answer."""
+MAX_START_S = 5.0
+"""Maximum time that the sidecar's start waits for servers, in seconds."""
 
 
 class Tool(dspy.Tool):  # type: ignore[misc]
-    """DSPy's, but that what goes wrong is its answer, in a sentence: ReAct would show a traceback, to the model and on the record."""
+    """DSPy's tool; an error becomes the tool's answer, in one sentence.
+
+    ReAct would show the model a traceback, and put it on record.
+    """
 
     async def acall(self, **kwargs: Any) -> Any:
-        """As DSPy's."""
+        """Calls the tool on the event loop."""
         try:
             return await super().acall(**kwargs)
         except Exception as error:
             return f"Error: {error}"
 
     def __call__(self, **kwargs: Any) -> Any:
-        """As DSPy's, in a thread: of a run that can be cancelled, or of an optimizer."""
+        """Calls the tool from a thread: a run's, which can be cancelled, or an optimizer's."""
         bridge = BRIDGE.get()
         return (
             bridge.wait_for(self.acall(**kwargs)) if bridge else asyncio.run(self.acall(**kwargs))
@@ -40,11 +43,11 @@ class Tool(dspy.Tool):  # type: ignore[misc]
 
 
 class Toolbox:
-    """The servers, connected to on an event loop of their own, so that any thread and any loop may call their tools."""
+    """All servers, on an event loop of their own: every thread and loop may call their tools."""
 
     def __init__(self, servers: dict[str, Stdio | Http], call_s: float = CALL_S) -> None:
         self._loop = asyncio.new_event_loop()
-        self._servers = {name: ToolServer(name, where, call_s) for name, where in servers.items()}
+        self._servers = {name: ToolServer(name, server, call_s) for name, server in servers.items()}
         self._tried = {name: asyncio.Event() for name in servers}
         self._made: dict[str, tuple[Any, Tool]] = {}
         if servers:
@@ -52,56 +55,61 @@ class Toolbox:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._kept = [
-            self._loop.create_task(s.keep(self._tried[s.name])) for s in self._servers.values()
+        self._connections = [
+            self._loop.create_task(server.stay_connected(self._tried[server.name]))
+            for server in self._servers.values()
         ]
         self._loop.run_forever()
 
-    async def settled(self) -> None:
-        """Returns once every server was tried, or has taken too long."""
+    async def wait_for_servers(self) -> None:
+        """Waits for the first attempt to reach each server, at most MAX_START_S seconds."""
         if not self._servers:
             return
 
         async def all_tried() -> None:
             await asyncio.wait(
                 [asyncio.create_task(tried.wait()) for tried in self._tried.values()],
-                timeout=FIRST_TRY_S,
+                timeout=MAX_START_S,
             )
 
-        await self._there(all_tried())
+        await self._on_servers_loop(all_tried())
 
     async def close(self) -> None:
-        """Ends the servers' processes and sessions."""
+        """Ends the servers' processes and connections."""
         if not self._servers:
             return
 
         async def end() -> None:
-            for kept in self._kept:
-                kept.cancel()
-            await asyncio.wait(self._kept)
+            for connection in self._connections:
+                connection.cancel()
+            await asyncio.wait(self._connections)
 
-        await self._there(end())
+        await self._on_servers_loop(end())
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     def all(self) -> list[Tool]:
-        """Every tool that its server listed last."""
+        """Every tool of every server, as listed last."""
         return [
-            self.find(f"{s.name}.{listed.name}")
-            for s in self._servers.values()
-            for listed in s.listed
+            self.find(f"{server.name}.{listed.name}")
+            for server in self._servers.values()
+            for listed in server.listed
         ]
 
-    def away(self) -> list[str]:
-        """The servers that can't be reached."""
-        return [server.name for server in self._servers.values() if not server.is_here]
+    def unreachable(self) -> list[str]:
+        """The names of the servers that can't be reached."""
+        return [server.name for server in self._servers.values() if not server.is_reachable]
 
     def find(self, name: str) -> Tool:
-        """The tool named server.tool: the same object for as long as its server lists it the same.
+        """The tool named server.tool: the same object as long as its server lists it unchanged.
 
-        One of a server that was never reached is known by name alone. BuildFailedError where there is none.
+        While a server has not been reached yet, each of its tools exists, without a description.
+
+        Raises:
+            BuildFailedError: The server is unknown, or does not list the tool.
+
         """
-        of, _, short = name.partition(".")
-        server = self._servers.get(of)
+        server_name, _, short = name.partition(".")
+        server = self._servers.get(server_name)
         listed = (
             next((tool for tool in server.listed if tool.name == short), None) if server else None
         )
@@ -109,7 +117,8 @@ class Toolbox:
             known = ", ".join(
                 f"{s.name}.{tool.name}" for s in self._servers.values() for tool in s.listed
             )
-            raise BuildFailedError(f"there is no tool {name}; there is {known or 'none'}")
+            expected = f"expected one of {known}" if known else "there are no tools"
+            raise BuildFailedError(f"unknown tool {name}; {expected}")
         made = self._made.get(name)
         if made is None or made[0] != listed:
             made = self._made[name] = (listed, self._make(server, name, short, listed))
@@ -117,7 +126,7 @@ class Toolbox:
 
     def _make(self, server: ToolServer, name: str, short: str, listed: Any) -> Tool:
         async def call(**arguments: Any) -> str:
-            return await self._there(server.call(short, arguments))
+            return await self._on_servers_loop(server.call(short, arguments))
 
         args, arg_types, arg_desc = convert_input_schema_to_tool_args(
             listed.input_schema if listed else {}
@@ -134,14 +143,14 @@ class Toolbox:
             arg_desc=arg_desc,
         )
 
-    async def _there(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Runs it on the servers' loop; cancelled here, it is cancelled there."""
+    async def _on_servers_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Runs a coroutine on the servers' loop; cancelling the caller cancels it there."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
 
 
 @functools.cache
 def toolbox() -> Toolbox:
-    """The process's own. One that was forked has none of its parent's sessions and makes new ones."""
+    """The process's toolbox. A forked process connects anew, without its parent's connections."""
     return Toolbox(read_servers(os.environ))
 
 

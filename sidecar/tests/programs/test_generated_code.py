@@ -21,14 +21,14 @@ from dspy_sidecar.faults import NotEnabledError
 from dspy_sidecar.interpreter import interpreter as interpreter_module
 from dspy_sidecar.interpreter.interpreter import (
     FOLDER,
-    MOST_CHARACTERS,
+    MAX_CHARACTERS,
     PYODIDE,
     RUNNER,
     Interpreter,
     killed_at_the_end,
 )
 from dspy_sidecar.programs.annotations import signature_class
-from dspy_sidecar.programs.generated_code import coding
+from dspy_sidecar.programs.generated_code import code_module
 
 MODULES = ["ProgramOfThought", "CodeAct", "RLM"]
 WHAT = {"question": "Six times seven?"}
@@ -44,7 +44,7 @@ async def enabled(model):
 
 
 def interpreters() -> list[str]:
-    """The interpreters of this clone's that are there."""
+    """The process ids of the interpreters of this checkout."""
 
     def line(pid: str) -> str:
         try:
@@ -65,7 +65,7 @@ async def are_gone() -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_program_of_thought_answers_by_what_its_code_gives(enabled, model):
+async def test_program_of_thought_answers_by_its_codes_result(enabled, model):
     model.script(CODE, ANSWER)
     end = await done(enabled.run(asked(capital("ProgramOfThought"), **WHAT)))
     assert json.loads(end.outputs) == {"answer": "42"}
@@ -75,7 +75,9 @@ async def test_program_of_thought_answers_by_what_its_code_gives(enabled, model)
     assert interpreters() == []
 
 
-async def test_code_that_fails_is_written_again_and_ends_as_a_fault_where_all_does(enabled, model):
+async def test_failed_code_is_written_again_and_fails_the_run_if_every_attempt_fails(
+    enabled, model
+):
     wrong = {"reasoning": "hm", "generated_code": "1 / 0"}
     model.script(wrong, CODE, ANSWER)
     made = capital("ProgramOfThought")
@@ -99,7 +101,7 @@ async def test_code_act_runs_code_in_turns(enabled, model):
     assert "42" in json.loads(end.trace.steps[0].outputs)["trajectory"]["code_output_1"]
 
 
-async def test_rlm_explores_its_inputs_by_code_that_asks_the_model_again(enabled, model):
+async def test_rlm_explores_its_inputs_by_code_that_asks_the_model(enabled, model):
     look = {
         "reasoning": "I look",
         "code": '```python\nsaid = llm_query("Say 42")\nprint(len(question), said)\n```',
@@ -114,7 +116,7 @@ async def test_rlm_explores_its_inputs_by_code_that_asks_the_model_again(enabled
     assert end.trace.token_usage.lm_calls == 3
 
 
-async def test_what_is_streamed_is_the_answer_and_not_the_code(enabled, model):
+async def test_the_chunks_hold_the_answer_and_not_the_code(enabled, model):
     model.script(CODE, ANSWER)
     request = asked(capital("ProgramOfThought"), **WHAT)
     request.chunks = True
@@ -122,7 +124,7 @@ async def test_what_is_streamed_is_the_answer_and_not_the_code(enabled, model):
     assert chunk_texts(events) == ANSWER
 
 
-async def test_code_without_an_end_ends_with_its_run(enabled, model):
+async def test_endless_code_ends_with_its_run(enabled, model):
     model.script(ENDLESS)
     call = enabled.run(asked(capital("ProgramOfThought"), **WHAT))
     reading = asyncio.ensure_future(done(call))
@@ -135,9 +137,7 @@ async def test_code_without_an_end_ends_with_its_run(enabled, model):
     await are_gone()
 
 
-async def test_a_run_that_waits_for_a_free_interpreter_can_be_cancelled_and_others_go_on(
-    enabled, model
-):
+async def test_a_run_that_waits_for_an_interpreter_can_be_cancelled_alone(enabled, model):
     model.script(ENDLESS)
     calls = [enabled.run(asked(capital("ProgramOfThought"), **WHAT)) for _ in range(6)]
     reading = [asyncio.ensure_future(done(call)) for call in calls]
@@ -166,12 +166,13 @@ OUTSIDE = {
 }
 
 
-def test_code_reaches_nothing_outside():
+def test_code_has_no_access_to_network_files_environment_or_processes():
     with killed_at_the_end():
         made = Interpreter()
         for what, reach in OUTSIDE.items():
             said = made.execute(
-                f"import js\ntry:\n    {reach}\nexcept BaseException as e:\n    print(e)\nelse:\n    print('reached')"
+                f"import js\ntry:\n    {reach}\nexcept BaseException as e:\n    print(e)\n"
+                "else:\n    print('reached')"
             )
             assert re.search(r"Requires \w+ access to", said), (what, said)
         assert (
@@ -180,18 +181,21 @@ def test_code_reaches_nothing_outside():
         )
 
 
-def test_code_is_bounded_in_memory_and_in_what_it_prints():
+def test_code_has_limits_of_memory_and_printed_text():
     with killed_at_the_end():
         made = Interpreter()
         with pytest.raises(CodeInterpreterError, match="MemoryError"):
             made.execute("x = bytearray(1 << 30)")
         assert made.execute("print('as before')").strip() == "as before"
         with pytest.raises(CodeInterpreterError, match="has printed more than"):
-            made.execute(f"print('x' * {MOST_CHARACTERS})")
+            made.execute(f"print('x' * {MAX_CHARACTERS})")
 
 
-def test_an_interpreter_ends_with_the_process_that_has_started_it():
-    code = "from dspy_sidecar.interpreter.interpreter import Interpreter; Interpreter().execute('while True: pass')"
+def test_an_interpreter_ends_with_its_parent_process():
+    code = (
+        "from dspy_sidecar.interpreter.interpreter import Interpreter; "
+        "Interpreter().execute('while True: pass')"
+    )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=SIDECAR)
     until = time.monotonic() + 30
     while not interpreters() and time.monotonic() < until:
@@ -204,7 +208,7 @@ def test_an_interpreter_ends_with_the_process_that_has_started_it():
     assert interpreters() == []
 
 
-def test_everything_that_dspys_runner_imports_is_installed_here():
+def test_every_import_of_dspys_runner_is_installed():
     imported = set(re.findall(r'^import .* from "([^"]+)"', RUNNER.read_text(), re.MULTILINE))
     assert imported == set(json.loads((FOLDER / "imports.json").read_text())["imports"])
     version = json.loads((FOLDER / "package.json").read_text())["dependencies"]["pyodide"]
@@ -212,12 +216,12 @@ def test_everything_that_dspys_runner_imports_is_installed_here():
 
 
 @pytest.mark.parametrize("kind", MODULES)
-async def test_they_are_not_enabled_until_they_are_switched_on(sidecar, kind):
+async def test_refuses_modules_that_run_code_until_they_are_switched_on(sidecar, kind):
     _, reason, _, message, _ = await failure(sidecar.run(asked(capital(kind), **WHAT)))
     assert reason == "NOT_ENABLED"
     assert (
-        message
-        == f"{kind} runs code that the model writes: the operator has not switched it on (SIGRUN_GENERATED_CODE)"
+        message == f"{kind} runs code that the model writes: "
+        "the operator has not switched that on (SIGRUN_GENERATED_CODE=on)"
     )
 
 
@@ -225,14 +229,16 @@ async def test_they_are_not_enabled_until_they_are_switched_on(sidecar, kind):
     ("what", "value", "says"),
     [("deno", lambda: None, "Deno is"), ("PYODIDE", FOLDER / "x", "Pyodide is")],
 )
-def test_they_are_not_enabled_where_the_interpreter_is_missing(monkeypatch, what, value, says):
+def test_refuses_modules_that_run_code_if_the_interpreter_is_missing(
+    monkeypatch, what, value, says
+):
     monkeypatch.setenv("SIGRUN_GENERATED_CODE", "on")
     monkeypatch.setattr(interpreter_module, what, value)
     with pytest.raises(NotEnabledError, match=f"{says} missing"):
-        coding("RLM", signature_class(signature({"q": STR}, {"a": STR})), {})
+        code_module("RLM", signature_class(signature({"q": STR}, {"a": STR})), {})
 
 
-def test_their_state_is_dspys_own(monkeypatch):
+def test_the_state_of_modules_that_run_code_is_dspys_own(monkeypatch):
     monkeypatch.setenv("SIGRUN_GENERATED_CODE", "on")
     over = signature_class(signature({"question": STR}, {"answer": STR}))
     own = {
@@ -241,7 +247,7 @@ def test_their_state_is_dspys_own(monkeypatch):
         "RLM": dspy.RLM(over),
     }
     for kind in MODULES:
-        made = coding(kind, over, {})
+        made = code_module(kind, over, {})
         assert set(made.dump_state()) == set(own[kind].dump_state())
         made.load_state(own[kind].dump_state())
 
@@ -262,11 +268,11 @@ def test_the_catalogues_parameters_are_dspys_own():
 
 
 @pytest.mark.parametrize("kind", [*MODULES, "ReAct"])
-def test_every_field_that_a_module_has_itself_is_in_the_catalogue(monkeypatch, kind):
-    """Fields of their own predictors, beside those of the signature, are names that no field may have."""
+def test_the_catalogue_reserves_every_field_of_a_modules_own_predictors(monkeypatch, kind):
+    """No field of a signature may have the name of a field of a module's own predictors."""
     monkeypatch.setenv("SIGRUN_GENERATED_CODE", "on")
     over = signature_class(signature({"question": STR}, {"answer": STR}))
-    made = dspy.ReAct(over, []) if kind == "ReAct" else coding(kind, over, {})
+    made = dspy.ReAct(over, []) if kind == "ReAct" else code_module(kind, over, {})
     fields = {name for predictor in made.predictors() for name in predictor.signature.fields}
     text = (SIDECAR.parent / "src/domain/catalogue/modules.ts").read_text()
     entry = text[text.index(f'name: "{kind}"') :]

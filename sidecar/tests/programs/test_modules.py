@@ -21,7 +21,7 @@ async def test_best_of_n_takes_the_first_answer_that_reaches_the_threshold(sidec
     assert [request["temperature"] for request in model.requests[-2:]] == [1.0, 1.0]
 
 
-async def test_best_of_n_takes_the_best_where_none_reaches_it(sidecar, model):
+async def test_best_of_n_takes_the_best_answer_if_none_reaches_the_threshold(sidecar, model):
     model.script({"answer": "one"}, {"answer": "two"}, {"answer": "three"})
     end = await done(sidecar.run(asked(wrapped("BestOfN", "Predict", FITS), **QUESTION)))
     assert json.loads(end.outputs) == {"answer": "one"}
@@ -51,7 +51,7 @@ async def test_refine_runs_again_with_advice(sidecar, model):
     assert "hint" in str(again["messages"])
 
 
-async def test_attempts_that_all_fail_end_with_the_last_ones_reason(sidecar, model):
+async def test_a_run_whose_attempts_all_fail_has_the_last_attempts_reason(sidecar, model):
     model.script((401, {"message": "no"}, {}))
     _, reason, *_ = await failure(
         sidecar.run(asked(wrapped("BestOfN", "Predict", FITS), **QUESTION))
@@ -64,7 +64,7 @@ async def test_attempts_that_all_fail_end_with_the_last_ones_reason(sidecar, mod
     assert reason == "OUTPUT_INVALID"
 
 
-async def test_a_failed_attempt_is_one_of_many_also_in_the_next_run(sidecar, model):
+async def test_failed_attempts_of_one_run_do_not_count_in_the_next(sidecar, model):
     made = wrapped("BestOfN", "Predict", FITS)
     for _ in range(6):
         model.script("nothing to read", "nothing to read", {"answer": "Paris"})
@@ -88,7 +88,7 @@ async def test_multi_chain_comparison_compares_lines_of_reasoning(sidecar, model
 @pytest.mark.parametrize(
     ("kind", "inner", "params"), [("Refine", "Predict", FITS), ("BestOfN", "ChainOfThought", FITS)]
 )
-async def test_what_is_streamed_of_attempts_adds_up_to_the_one_taken(
+async def test_the_chunks_of_several_attempts_add_up_to_the_chosen_answer(
     sidecar, model, kind, inner, params
 ):
     first, third = ({"reasoning": text, "answer": text} for text in ("first", "third"))
@@ -104,7 +104,7 @@ async def test_what_is_streamed_of_attempts_adds_up_to_the_one_taken(
 
 
 @pytest.mark.parametrize("kind", ["BestOfN", "MultiChainComparison"])
-async def test_cancelling_reaches_the_models_request_and_the_thread_ends(sidecar, model, kind):
+async def test_cancelling_a_run_cancels_its_request_and_ends_its_thread(sidecar, model, kind):
     model.script(None)
     given_up = model.given_up
     before = len(model.requests)
@@ -124,7 +124,7 @@ async def test_cancelling_reaches_the_models_request_and_the_thread_ends(sidecar
     assert len(model.requests) <= before + 3
 
 
-async def test_many_run_at_once(sidecar, model):
+async def test_a_hundred_runs_in_threads_work_in_parallel(sidecar, model):
     model.script({"answer": "Paris"})
     made = wrapped("BestOfN", "Predict", FITS)
     ends = await asyncio.gather(*(done(sidecar.run(asked(made, **QUESTION))) for _ in range(100)))

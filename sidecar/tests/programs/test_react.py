@@ -65,7 +65,7 @@ def step(tool: str, **args) -> dict:
 ANSWER = {"reasoning": "the tool says so", "answer": "Yes, rain."}
 
 
-async def test_the_handshake_has_the_tools_and_the_servers_that_are_away(armed):
+async def test_the_handshake_lists_tools_and_unreachable_servers(armed):
     info = await armed.GetInfo(pb.GetInfoRequest())
     assert {tool.name: tool.description for tool in info.tools}[
         "weather.forecast"
@@ -73,7 +73,7 @@ async def test_the_handshake_has_the_tools_and_the_servers_that_are_away(armed):
     assert list(info.tool_servers_away) == ["gone"]
 
 
-async def test_react_calls_tools_until_it_is_done_and_its_trajectory_is_the_steps(armed, model):
+async def test_react_calls_tools_until_it_finishes_and_records_its_trajectory(armed, model):
     model.script(step("weather.forecast", city="Oslo", days=3), step("finish"), ANSWER)
     end = await done(armed.run(asked(acting("weather.forecast"), **WHERE)))
     assert json.loads(end.outputs) == {"answer": "Yes, rain."}
@@ -87,7 +87,7 @@ async def test_react_calls_tools_until_it_is_done_and_its_trajectory_is_the_step
     assert "What the weather will be." in str(model.requests[-2]["messages"])
 
 
-async def test_what_a_tool_or_the_model_does_wrong_is_told_to_the_model(armed, model):
+async def test_the_model_is_told_of_a_tools_errors_and_its_own(armed, model):
     wrong = [
         step("weather.broken"),
         step("gone.x"),
@@ -107,9 +107,7 @@ async def test_what_a_tool_or_the_model_does_wrong_is_told_to_the_model(armed, m
     assert "Traceback" not in str(trajectory)
 
 
-async def test_a_server_that_dies_in_the_middle_is_told_to_the_model_and_back_for_the_next_run(
-    armed, model
-):
+async def test_the_model_is_told_that_a_server_died_and_the_next_run_reaches_it_again(armed, model):
     made = acting("weather.crash", "weather.forecast")
     model.script(step("weather.crash"), step("finish"), ANSWER)
     end = await done(armed.run(asked(made, **WHERE)))
@@ -120,7 +118,7 @@ async def test_a_server_that_dies_in_the_middle_is_told_to_the_model_and_back_fo
     assert "Oslo: rain" in end.trace.steps[0].outputs.decode()
 
 
-async def test_it_ends_after_max_iters(armed, model):
+async def test_react_ends_after_max_iters(armed, model):
     looping = step("weather.forecast", city="Oslo")
     model.script(looping, looping, ANSWER)
     end = await done(armed.run(asked(acting("weather.forecast", max_iters=2), **WHERE)))
@@ -144,7 +142,7 @@ async def test_cancelling_a_run_cancels_the_call_of_the_tool(armed, model, folde
         await reading
 
 
-async def test_a_run_that_fails_has_its_tokens(armed, model):
+async def test_a_failed_run_reports_its_tokens(armed, model):
     model.script(step("weather.forecast", city="Oslo"), (401, {"message": "no"}, {}))
     _, reason, *_, traces = await failure(armed.run(asked(acting("weather.forecast"), **WHERE)))
     assert reason == "LM_AUTH_FAILED"
@@ -152,7 +150,7 @@ async def test_a_run_that_fails_has_its_tokens(armed, model):
     assert traces[-1].token_usage.output_tokens == 12
 
 
-async def test_what_is_streamed_adds_up_to_the_outputs(armed, model):
+async def test_the_chunks_of_react_add_up_to_its_outputs(armed, model):
     model.script(step("weather.forecast", city="Oslo"), step("finish"), ANSWER)
     request = asked(acting("weather.forecast"), **WHERE)
     request.chunks = True
@@ -163,13 +161,13 @@ async def test_what_is_streamed_adds_up_to_the_outputs(armed, model):
     assert json.loads(end.outputs) == {"answer": "Yes, rain."}
 
 
-async def test_a_tool_that_is_not_there_is_no_program(armed):
+async def test_refuses_an_unknown_tool_and_lists_the_known_ones(armed):
     _, reason, _, message, _ = await failure(armed.run(asked(acting("weather.nope"), **WHERE)))
     assert reason == "BUILD_FAILED"
-    assert message.startswith("there is no tool weather.nope; there is weather.forecast")
+    assert message.startswith("unknown tool weather.nope; expected one of weather.forecast")
 
 
-async def test_its_state_is_what_dspys_own_saves_and_loads(armed, model, monkeypatch):
+async def test_reacts_state_has_the_form_of_dspys_own(armed, model, monkeypatch):
     own = dspy.ReAct(signature_class(CAPITAL), [forecast_tool()], 5)
     own.extract.predict.demos = [
         dspy.Example(**WHERE, trajectory="x", reasoning="y", answer="A demo's answer.")
@@ -192,10 +190,10 @@ def forecast_tool() -> dspy.Tool:
     return dspy.Tool(lambda city: city, name="weather.forecast", args={"city": {"type": "string"}})
 
 
-async def test_it_runs_in_a_thread_too_as_optimizers_do(model, monkeypatch):
+async def test_react_also_runs_in_an_optimizers_thread(model, monkeypatch):
     box = tools.Toolbox({"weather": Stdio(command=sys.executable, args=[SERVER, "stdio"])})
     async with asyncio.timeout(60):
-        while box.away():
+        while box.unreachable():
             await asyncio.sleep(0.05)
     monkeypatch.setattr(react, "toolbox", lambda: box)
     monkeypatch.setenv("OPENAI_API_KEY", "test")
@@ -212,7 +210,7 @@ async def test_it_runs_in_a_thread_too_as_optimizers_do(model, monkeypatch):
     assert made.trajectory["observation_0"] == "Oslo: rain for 1 day(s)"
 
 
-async def test_a_program_is_built_anew_once_a_server_lists_its_tool(model, tmp_path):
+async def test_a_program_is_built_again_when_a_server_lists_its_tool(model, tmp_path):
     """The server is a script that is there only later."""
     later = tmp_path / "later.py"
     server = {"command": sys.executable, "args": [str(later), "stdio"]}

@@ -47,7 +47,7 @@ REPLY = {"reasoning": "I know.", "draft": "a draft", "answer": "Paris"}
 
 
 async def optimized(program: dspy.Module, model) -> dspy.Module:
-    """What a notebook makes of it: demos that the program made, others that were given, instructions and a prefix."""
+    """The program with bootstrapped and labeled demos, new instructions and a new prefix."""
     optimizer = dspy.BootstrapFewShot(
         metric=lambda *_: True, max_bootstrapped_demos=1, max_labeled_demos=2
     )
@@ -66,9 +66,7 @@ async def optimized(program: dspy.Module, model) -> dspy.Module:
 
 
 @pytest.mark.parametrize("kind", PROGRAMS)
-async def test_what_dspy_optimized_and_saved_is_served_with_the_same_prompts(
-    sidecar, model, tmp_path, kind
-):
+async def test_a_state_saved_by_dspy_is_served_with_dspys_prompts(sidecar, model, tmp_path, kind):
     notebooks, ours = PROGRAMS[kind]
     model.script(REPLY)
     program = await optimized(notebooks(), model)
@@ -81,7 +79,7 @@ async def test_what_dspy_optimized_and_saved_is_served_with_the_same_prompts(
 
 
 @pytest.mark.parametrize("kind", PROGRAMS)
-async def test_what_is_served_is_saved_as_dspy_loads_it(sidecar, model, tmp_path, kind):
+async def test_a_served_program_is_saved_in_a_form_that_dspy_loads(sidecar, model, tmp_path, kind):
     notebooks, ours = PROGRAMS[kind]
     model.script(REPLY)
     made = ours()
@@ -95,7 +93,7 @@ async def test_what_is_served_is_saved_as_dspy_loads_it(sidecar, model, tmp_path
     assert saved_state(bare, tmp_path) == states.dump(held.module)
 
 
-async def test_a_model_in_a_state_is_never_asked(sidecar, model, tmp_path):
+async def test_the_models_in_a_state_are_never_asked(sidecar, model, tmp_path):
     model.script(REPLY)
     program = dspy.Predict("question -> answer")
     program.set_lm(dspy.LM("openai/costly", temperature=0.9, api_base="http://127.0.0.1:1/v1"))
@@ -113,7 +111,7 @@ async def test_a_model_in_a_state_is_never_asked(sidecar, model, tmp_path):
 
 
 def changed(kind: str, change) -> pb.Program:
-    """A program with a state of its own that is changed."""
+    """A program with a changed copy of its own state."""
     made = pipeline() if kind == "pipeline" else capital(kind)
     state = json.loads(states.dump(build(made).module))
     changed = change(state)
@@ -132,25 +130,29 @@ def put(state: dict, path: str, value) -> None:
 
 
 WRONG = [
-    ("Predict", lambda s: ["x"], "the state is no JSON object"),
+    ("Predict", lambda s: ["x"], "the state must be a JSON object"),
     (
         "ChainOfThought",
         lambda s: put(s, "predict", None),
-        "has nothing for the predictor predict; the program has predict",
+        "lacks the predictor predict; the program has predict",
     ),
     (
         "ChainOfThought",
         lambda s: put(s, "other", {}),
-        "has an unknown predictor other; the program has predict",
+        "unknown predictor other in the state; expected one of predict",
     ),
-    ("Predict", lambda s: {"other": s}, "has nothing for the predictor only; the program has only"),
-    ("Predict", lambda s: {"only": s, "second": s}, "has an unknown predictor second"),
+    ("Predict", lambda s: {"other": s}, "lacks the predictor only; the program has only"),
+    (
+        "Predict",
+        lambda s: {"only": s, "second": s},
+        "unknown predictor second in the state; expected one of only",
+    ),
     (
         "pipeline",
         lambda s: put(s, "say", None),
-        "has nothing for the predictor say; the program has say, think.predict",
+        "lacks the predictor say; the program has say, think.predict",
     ),
-    ("pipeline", lambda s: put(s, "say", [1]), "the predictor say is no JSON object"),
+    ("pipeline", lambda s: put(s, "say", [1]), "the predictor say must be a JSON object"),
     (
         "pipeline",
         lambda s: put(s, "say/config", {"api_base": "http://x"}),
@@ -165,43 +167,45 @@ WRONG = [
     (
         "pipeline",
         lambda s: put(s, "say/signature", None),
-        "the predictor say has no signature with instructions",
+        "the predictor say must have a signature with instructions",
     ),
     (
         "pipeline",
         lambda s: put(s, "say/signature/instructions", 7),
-        "the predictor say has no signature with instructions",
+        "the predictor say must have a signature with instructions",
     ),
     (
         "pipeline",
         lambda s: put(s, "say/signature/fields", []),
-        "has 0 fields, and its signature has 2: draft, answer",
+        "has 0 fields; expected the 2 fields draft, answer",
     ),
     (
         "pipeline",
         lambda s: s["say"]["signature"]["fields"].pop(),
-        "has 1 fields, and its signature has 2",
+        "has 1 fields; expected the 2 fields draft, answer",
     ),
     (
         "pipeline",
         lambda s: put(s, "say/signature/fields/1/prefix", None),
-        "no prefix and description for the field answer",
+        "must have a prefix and a description for the field answer",
     ),
     (
         "pipeline",
         lambda s: put(s, "think.predict/demos", ["x"]),
-        "the predictor think.predict has demos that are no JSON",
+        "the predictor think.predict must have a list of JSON objects as demos",
     ),
     (
         "pipeline",
         lambda s: put(s, "think.predict/demos", {}),
-        "the predictor think.predict has demos that are no JSON",
+        "the predictor think.predict must have a list of JSON objects as demos",
     ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "change", "why"), WRONG)
-async def test_a_state_of_another_program_is_refused_by_the_predictor(sidecar, kind, change, why):
+async def test_refuses_a_state_of_another_program_and_names_the_predictor(
+    sidecar, kind, change, why
+):
     def keep(state):
         done = change(state)
         return (
@@ -215,8 +219,8 @@ async def test_a_state_of_another_program_is_refused_by_the_predictor(sidecar, k
     assert why in await refusal(sidecar, made)
 
 
-async def test_what_is_no_json_is_refused(sidecar):
-    assert "the state is no JSON: " in await refusal(
+async def test_refuses_a_state_that_is_not_json(sidecar):
+    assert "the state must be JSON: " in await refusal(
         sidecar, capital(compiled_state="\x80\x04pickle")
     )
 

@@ -21,14 +21,14 @@ async def test_a_run_gives_outputs_steps_tokens_and_the_model(sidecar, model):
     assert [step.module for step in end.trace.steps] == ["only"]
 
 
-async def test_chain_of_thought_has_its_reasoning_in_the_step_alone(sidecar, model):
+async def test_chain_of_thought_has_its_reasoning_in_its_step_alone(sidecar, model):
     model.script({"reasoning": "known", "answer": "Paris"})
     end = await done(sidecar.run(asked(capital("ChainOfThought"), **QUESTION)))
     assert json.loads(end.outputs) == {"answer": "Paris"}
     assert json.loads(end.trace.steps[0].outputs) == {"reasoning": "known", "answer": "Paris"}
 
 
-async def test_a_program_that_is_not_held_says_so_and_is_held_once_it_was_sent(sidecar, model):
+async def test_an_unknown_program_is_refused_by_id_and_known_after_it_was_loaded(sidecar, model):
     model.script({"answer": "Paris"})
     made = capital()
     by_id = pb.Run(program_id=made.id, inputs=json.dumps(QUESTION).encode())
@@ -40,14 +40,14 @@ async def test_a_program_that_is_not_held_says_so_and_is_held_once_it_was_sent(s
     assert (made.id, "Predict", "Test") in [(p.id, p.type, p.signature) for p in held.programs]
 
 
-async def test_a_program_that_dspy_cannot_build_is_build_failed(sidecar):
+async def test_refuses_a_program_that_dspy_can_not_build(sidecar):
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await sidecar.LoadProgram(pb.LoadProgramRequest(program=capital("NoSuchModule")))
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "NoSuchModule" in raised.value.details()
 
 
-async def test_a_pipeline_hands_fields_on_by_its_wires(sidecar, model):
+async def test_a_pipelines_modules_get_their_inputs_by_its_wires(sidecar, model):
     first = pb.Module(
         name="translate", type="Predict", signature=signature({"question": STR}, {"english": STR})
     )
@@ -132,7 +132,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("name", ERRORS)
-async def test_what_the_provider_says_has_a_reason_and_a_code_of_its_own(sidecar, model, name):
+async def test_each_fault_of_the_provider_has_its_reason_and_code(sidecar, model, name):
     reply, reason, code = ERRORS[name]
     model.script(reply)
     got_code, got_reason, _, message, _ = await failure(sidecar.run(asked(capital(), **QUESTION)))
@@ -140,9 +140,7 @@ async def test_what_the_provider_says_has_a_reason_and_a_code_of_its_own(sidecar
     assert "sk-secret" not in message and "France" not in message
 
 
-async def test_an_answer_that_cannot_be_read_is_output_invalid_with_what_the_model_said(
-    sidecar, model
-):
+async def test_an_unreadable_answer_is_output_invalid_and_on_record(sidecar, model):
     model.script("I would rather not.")
     code, reason, _, message, traces = await failure(sidecar.run(asked(capital(), **QUESTION)))
     assert (code, reason) == (grpc.StatusCode.INTERNAL, "OUTPUT_INVALID")
@@ -151,13 +149,13 @@ async def test_an_answer_that_cannot_be_read_is_output_invalid_with_what_the_mod
     assert "rather not" not in message
 
 
-async def test_a_model_that_is_not_allowed_is_not_configured(sidecar):
+async def test_a_model_that_is_not_allowed_is_lm_not_configured(sidecar):
     made = capital(lm=pb.LmSettings(model="openai/forbidden"))
     _, reason, *_ = await failure(sidecar.run(asked(made, **QUESTION)))
     assert reason == "LM_NOT_CONFIGURED"
 
 
-async def test_settings_of_the_call_go_over_the_programs(sidecar, model):
+async def test_a_runs_settings_override_the_programs(sidecar, model):
     model.script({"answer": "Paris"})
     made = capital(lm=pb.LmSettings(temperature=0.1, max_tokens=50))
     await done(
@@ -181,7 +179,7 @@ async def test_cancelling_a_run_cancels_the_request_to_the_model(sidecar, model)
         await asyncio.sleep(0.01)
 
 
-async def test_fifty_runs_at_once_do_not_mix(sidecar, model):
+async def test_fifty_parallel_runs_do_not_mix(sidecar, model):
     model.script({"answer": "Paris"})
     before = len(model.requests)
     made = capital()

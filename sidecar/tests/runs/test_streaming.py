@@ -10,7 +10,10 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from dspy_sidecar.models.adapters import ChatAdapter, JSONAdapter, SmallModelAdapter, XMLAdapter
 from dspy_sidecar.runs.streaming import Streaming, chat_fields, json_fields, xml_fields
 
-ANSWER = 'Paris, on the Seine.\n\nIt has [[brackets]], # signs and "quotes" <b>&amp;</b>.\n[ not a header'
+ANSWER = (
+    "Paris, on the Seine.\n\n"
+    'It has [[brackets]], # signs and "quotes" <b>&amp;</b>.\n[ not a header'
+)
 
 
 def with_chunks(made: pb.Program, lm: pb.LmSettings | None = None) -> pb.Run:
@@ -35,7 +38,7 @@ async def test_the_chunks_of_a_text_field_add_up_to_its_value_however_the_answer
 
 
 @pytest.mark.parametrize("piece", [1, 7, 10_000])
-async def test_the_same_in_json_and_in_xml(sidecar, model, piece):
+async def test_the_chunks_add_up_in_json_and_in_xml_too(sidecar, model, piece):
     model.piece = piece
     text = 'Paris, "on" the Seine.\nÉté 😀 \\'
     model.script(json.dumps({"answer": text}))
@@ -50,7 +53,7 @@ async def test_the_same_in_json_and_in_xml(sidecar, model, piece):
     assert json.loads(done.outputs) == chunk_texts(events)
 
 
-async def test_a_module_that_is_asked_again_is_reset(sidecar, model):
+async def test_a_second_request_of_a_module_resets_its_chunks(sidecar, model):
     model.piece = 7
     model.script("[[ ## answr ## ]]\nnothing to read here", json.dumps({"answer": "Paris"}))
     events, done = await streamed(sidecar.run(with_chunks(capital())))
@@ -59,14 +62,14 @@ async def test_a_module_that_is_asked_again_is_reset(sidecar, model):
     assert [(reset.module, reset.attempt) for reset in resets] == [("only", 2)]
 
 
-async def test_only_text_fields_come_in_chunks(sidecar, model):
+async def test_only_text_fields_are_sent_as_chunks(sidecar, model):
     sig = signature({"question": STR}, {"count": pb.Type(scalar=pb.SCALAR_INT), "answer": STR})
     model.script({"count": 3, "answer": "Paris"})
     events, _ = await streamed(sidecar.run(with_chunks(program(sig))))
     assert chunk_texts(events) == {"answer": "Paris"}
 
 
-async def test_a_cached_answer_comes_in_chunks_too(sidecar, model):
+async def test_a_cached_answer_is_sent_as_chunks_too(sidecar, model):
     model.script({"answer": "Paris"})
     request = with_chunks(capital(), pb.LmSettings(cache=True, temperature=0.25))
     asked_before = len(model.requests)
@@ -79,10 +82,10 @@ async def test_a_cached_answer_comes_in_chunks_too(sidecar, model):
 
 
 @pytest.mark.parametrize("adapter", [ChatAdapter, JSONAdapter, XMLAdapter, SmallModelAdapter])
-def test_what_dspy_tells_of_a_prompt_is_understood_of_each_adapter(adapter, caplog):
+def test_every_adapters_callback_selects_its_parser(adapter, caplog):
     log = logging.getLogger("dspy.utils.callback")
     log.addHandler(caplog.handler)
-    streaming = Streaming(send=None, tell=None)
+    streaming = Streaming(send_chunk=None, tell=None)
     streaming.begin("only", ["answer"])
     try:
         with dspy.context(callbacks=[streaming]):
@@ -100,7 +103,7 @@ def test_what_dspy_tells_of_a_prompt_is_understood_of_each_adapter(adapter, capl
         (xml_fields, "<x>1</x><answer>a &lt; b &amp; c</answer>", "a < b & c"),
     ],
 )
-def test_what_is_read_so_far_only_grows(read, text, field):
+def test_the_text_of_an_incomplete_answer_only_grows(read, text, field):
     so_far = ""
     for end in range(len(text) + 1):
         now = read(text[:end]).get("answer", "")

@@ -27,7 +27,7 @@ def holders(word: str) -> list[str]:
     return found
 
 
-async def test_nothing_keeps_what_callers_sent_once_a_run_has_ended(model, monkeypatch):
+async def test_no_value_of_a_caller_stays_in_memory_after_a_run(model, monkeypatch):
     """In this process, where it can be looked for."""
     monkeypatch.setenv("OPENAI_API_KEY", "test")
     # Tests of DSPy as it comes leave theirs.
@@ -41,7 +41,7 @@ async def test_nothing_keeps_what_callers_sent_once_a_run_has_ended(model, monke
             request: pb.Run = asked(pb.Program(), question=f"{word} {number}")
             request.chunks = chunks
             events = Events(lambda event: None)
-            events.taken(1_000_000)
+            events.acknowledge(1_000_000)
             done = await run(program, models, request, events)
             assert json.loads(done.outputs) == {"answer": word}
     del request, events, done

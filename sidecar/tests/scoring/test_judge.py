@@ -74,7 +74,7 @@ async def test_the_rewards_prompt_asks_for_a_score_alone(sidecar, model):
     ],
     ids=["integer keys", "beyond 64 bits"],
 )
-async def test_the_reward_judges_answers_that_json_has_no_form_for(
+async def test_a_reward_judges_answers_that_json_has_no_form_for(
     sidecar, model, output, answer, shown
 ):
     model.script({"answer": answer}, {"score": 1})
@@ -83,7 +83,7 @@ async def test_the_reward_judges_answers_that_json_has_no_form_for(
     assert json.loads(end.outputs) == {"answer": answer}
 
 
-async def test_the_reward_takes_a_score_that_is_no_number_for_a_failed_attempt(sidecar, model):
+async def test_a_reward_takes_nan_for_a_failed_attempt(sidecar, model):
     model.script({"answer": "Lyon"}, {"score": "NaN"}, {"answer": "Paris"}, {"score": 0.5})
     end = await done(sidecar.run(asked(judged(), **QUESTION)))
     assert json.loads(end.outputs) == {"answer": "Paris"}

@@ -68,7 +68,7 @@ def score(name: str, tree: pb.Type, got, expected, **params) -> float:
         ("list_f1", STRS, 7, ["x"], 0),
     ],
 )
-def test_values_are_scored(name, tree, got, expected, is_scored):
+def test_each_comparison_scores_its_examples(name, tree, got, expected, is_scored):
     assert score(name, tree, got, expected) == is_scored
 
 
@@ -102,7 +102,7 @@ def test_a_metric_without_a_field_is_the_mean_over_what_was_expected():
     assert whole.feedback == 'a is right.\nb: expected "y", got "z".'
 
 
-def test_several_metrics_are_a_weighted_mean_that_says_all():
+def test_several_metrics_give_a_weighted_mean_with_all_feedback():
     sig = signature({"q": STR}, {"a": STR, "n": INT})
     metrics = Metrics(sig, [metric("exact_match", "a", weight=3), metric("numeric", "n", weight=1)])
     mean = metrics.mean(metrics({}, {"a": "x", "n": 1}, {"a": "x", "n": 2}))
@@ -117,7 +117,7 @@ def scored(made: pb.Program, expected: dict, *metrics: pb.Metric, **inputs) -> p
     return request
 
 
-async def test_a_run_is_scored_where_that_is_asked_for(sidecar, model):
+async def test_a_run_with_metrics_has_a_score_for_each(sidecar, model):
     model.script({"answer": "Paris, France", "people": 2})
     made = program(signature({"question": STR}, {"answer": STR, "people": INT}))
     metrics = [
@@ -132,7 +132,7 @@ async def test_a_run_is_scored_where_that_is_asked_for(sidecar, model):
     assert end.trace.token_usage.lm_calls == 1
 
 
-async def test_a_judge_is_asked_by_the_rubric_and_its_tokens_count(sidecar, model):
+async def test_a_judges_prompt_has_the_rubric_and_its_tokens_count(sidecar, model):
     model.script({"answer": "Paris"}, {"reason": "It is right.", "score": 0.75})
     request = scored(
         capital(), {"answer": "Lyon"}, metric("judge", rubric="It is a city."), question="Where?"
@@ -149,7 +149,7 @@ async def test_a_judge_is_asked_by_the_rubric_and_its_tokens_count(sidecar, mode
         assert part in prompt
 
 
-async def test_a_judge_is_the_programs_own_model_whatever_the_run_is_tried_with(sidecar, model):
+async def test_a_judge_asks_the_programs_model_and_not_the_runs(sidecar, model):
     model.script({"answer": "Paris"}, {"reason": "", "score": 1.5})
     request = scored(capital(), {}, metric("judge", rubric="x"), question="Where?")
     request.lm.model = "openai/other"
@@ -158,7 +158,7 @@ async def test_a_judge_is_the_programs_own_model_whatever_the_run_is_tried_with(
     assert [asked["model"] for asked in model.requests[-2:]] == ["other", "scripted"]
 
 
-async def test_a_judge_that_fails_fails_the_run_with_its_reason(sidecar, model):
+async def test_a_failed_judge_fails_the_run_with_its_reason(sidecar, model):
     request = scored(capital(), {}, metric("judge", rubric="x"), question="Where?")
     model.script({"answer": "Paris"}, (401, {"message": "no"}, {}))
     _, reason, *_, seen = await failure(sidecar.run(request))

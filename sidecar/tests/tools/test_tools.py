@@ -12,7 +12,7 @@ import pytest
 from dspy_sidecar.faults import BuildFailedError
 from dspy_sidecar.settings import SettingsError
 from dspy_sidecar.tools.mcp_servers import Http, Stdio, read_servers
-from dspy_sidecar.tools.tool_server import MOST_CHARACTERS
+from dspy_sidecar.tools.tool_server import MAX_CHARACTERS
 from dspy_sidecar.tools.tools import Toolbox
 
 SERVER = str(Path(__file__).parents[1] / "mcp_server.py")
@@ -42,10 +42,10 @@ def listening(kind: str, port: int):
 @asynccontextmanager
 async def tools_of(servers: dict[str, Stdio | Http], call_s: float = 10):
     toolbox = Toolbox(servers, call_s)
-    await toolbox.settled()
+    await toolbox.wait_for_servers()
     # On a machine that is busy a process may take longer to start than the sidecar waits for it.
     async with asyncio.timeout(60):
-        while any(isinstance(servers[name], Stdio) for name in toolbox.away()):
+        while any(isinstance(servers[name], Stdio) for name in toolbox.unreachable()):
             await asyncio.sleep(0.05)
     try:
         yield toolbox
@@ -55,11 +55,11 @@ async def tools_of(servers: dict[str, Stdio | Http], call_s: float = 10):
 
 async def is_here(toolbox: Toolbox) -> None:
     async with asyncio.timeout(30):
-        while toolbox.away():
+        while toolbox.unreachable():
             await asyncio.sleep(0.05)
 
 
-async def test_the_tools_of_a_server_that_is_a_process_are_listed_and_called():
+async def test_lists_and_calls_the_tools_of_a_server_process():
     async with tools_of({"weather": stdio()}) as toolbox:
         assert [tool.name for tool in toolbox.all()][:2] == ["weather.forecast", "weather.slow"]
         forecast = toolbox.find("weather.forecast")
@@ -69,7 +69,7 @@ async def test_the_tools_of_a_server_that_is_a_process_are_listed_and_called():
 
 
 @pytest.mark.parametrize(("kind", "path"), [("streamable-http", "mcp"), ("sse", "sse")])
-async def test_the_tools_of_a_server_at_an_address_are_listed_and_called(kind, path):
+async def test_lists_and_calls_the_tools_of_a_server_at_an_address(kind, path):
     port = free_port()
     with listening(kind, port):
         server = Http(
@@ -83,13 +83,13 @@ async def test_the_tools_of_a_server_at_an_address_are_listed_and_called(kind, p
             )
 
 
-async def test_a_tool_is_called_from_a_thread_too_as_optimizers_do():
+async def test_an_optimizers_thread_calls_a_tool():
     async with tools_of({"weather": stdio()}) as toolbox:
         forecast = toolbox.find("weather.forecast")
         assert await asyncio.to_thread(lambda: forecast(city="Oslo")) == "Oslo: rain for 1 day(s)"
 
 
-async def test_what_goes_wrong_is_the_answer_of_the_call_in_a_sentence():
+async def test_an_error_of_a_call_is_its_answer_in_one_sentence():
     async with tools_of({"weather": stdio()}) as toolbox:
         answers = [
             await toolbox.find("weather.broken").acall(),
@@ -106,11 +106,11 @@ async def test_what_goes_wrong_is_the_answer_of_the_call_in_a_sentence():
 async def test_a_long_answer_is_cut():
     async with tools_of({"weather": stdio()}) as toolbox:
         answer = await toolbox.find("weather.long").acall()
-        assert len(answer) < MOST_CHARACTERS + 100
+        assert len(answer) < MAX_CHARACTERS + 100
         assert answer.endswith("[cut here: 1000000 characters in all]")
 
 
-async def test_a_call_that_takes_too_long_ends_and_is_cancelled_at_the_server(tmp_path):
+async def test_a_call_that_times_out_is_cancelled_at_the_server(tmp_path):
     async with tools_of({"weather": stdio(MCP_TEST_DIR=str(tmp_path))}, call_s=0.3) as toolbox:
         assert (
             await toolbox.find("weather.slow").acall()
@@ -134,7 +134,7 @@ async def test_a_cancelled_call_is_cancelled_at_the_server(tmp_path):
             await call
 
 
-async def test_a_server_that_dies_in_a_call_is_an_error_and_comes_back():
+async def test_a_server_that_dies_in_a_call_is_connected_again():
     async with tools_of({"weather": stdio()}) as toolbox:
         forecast = toolbox.find("weather.forecast")
         assert (await toolbox.find("weather.crash").acall()).startswith(
@@ -147,10 +147,10 @@ async def test_a_server_that_dies_in_a_call_is_an_error_and_comes_back():
         assert toolbox.find("weather.forecast") is forecast
 
 
-async def test_a_server_that_is_away_is_tried_again_until_it_is_there():
+async def test_an_unreachable_server_is_retried_until_it_answers():
     port = free_port()
     async with tools_of({"weather": Http(url=f"http://127.0.0.1:{port}/mcp")}) as toolbox:
-        assert toolbox.away() == ["weather"]
+        assert toolbox.unreachable() == ["weather"]
         unknown = toolbox.find("weather.forecast")
         assert (
             await unknown.acall(city="Oslo")
@@ -165,16 +165,16 @@ async def test_a_server_that_is_away_is_tried_again_until_it_is_there():
             assert await unknown.acall(city="Oslo") == "Oslo: rain for 1 day(s)"
 
 
-async def test_a_tool_that_no_server_has_names_those_there_are():
+async def test_refuses_an_unknown_tool_and_lists_the_known_ones():
     async with tools_of({"weather": stdio()}) as toolbox:
         for name in ("weather.nope", "news.today", "forecast"):
             with pytest.raises(
-                BuildFailedError, match=rf"no tool {name}; there is weather\.forecast"
+                BuildFailedError, match=rf"unknown tool {name}; expected one of weather\.forecast"
             ):
                 toolbox.find(name)
 
 
-async def test_a_server_gets_the_variables_of_its_own_and_none_of_ours(monkeypatch):
+async def test_a_server_gets_its_own_variables_and_none_of_the_sidecars(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     async with tools_of({"weather": stdio(OWN="1")}) as toolbox:
         names = (await toolbox.find("weather.environment").acall()).split()
@@ -198,7 +198,7 @@ async def test_closing_ends_the_servers_process():
     assert processes() == []
 
 
-def test_the_file_is_in_the_form_that_clients_share(tmp_path):
+def test_reads_the_format_that_mcp_clients_share(tmp_path):
     file = tmp_path / "mcp.json"
     servers = {
         "files": {"command": "mcp-files", "args": ["/srv"], "env": {"A": "b"}},
@@ -228,7 +228,7 @@ def test_the_file_is_in_the_form_that_clients_share(tmp_path):
         ('{"mcpServers": {"a": {"url": 1, "headers": {"k": "secret"}}}}', "mcpServers.a"),
     ],
 )
-def test_a_file_that_is_wrong_is_told_without_its_values(tmp_path, text, says):
+def test_the_message_for_an_invalid_file_holds_none_of_its_values(tmp_path, text, says):
     file = tmp_path / "mcp.json"
     if text is not None:
         file.write_text(text)
@@ -238,7 +238,7 @@ def test_a_file_that_is_wrong_is_told_without_its_values(tmp_path, text, says):
     assert "secret" not in str(raised.value)
 
 
-def test_the_sidecar_does_not_start_on_a_file_that_is_wrong(tmp_path):
+def test_the_sidecar_does_not_start_with_an_invalid_file(tmp_path):
     command = [sys.executable, "-m", "dspy_sidecar", "--listen", f"unix:{tmp_path}/s.sock"]
     env = {**os.environ, "SIGRUN_LM": "openai/x", "SIGRUN_MCP_SERVERS": f"{tmp_path}/nowhere.json"}
     ended = subprocess.run(

@@ -49,7 +49,7 @@ type Deps = {
   allowedModels: readonly string[];
 };
 
-/** Scores a program on examples: gives each result when it is ready, then the summary. Recorded as an evaluation. */
+/** Scores a program on examples: gives each result as it is ready, then the summary. */
 export function createEvaluate({ programs, evaluations, sidecar, schemas, log, allowedModels }: Deps) {
   return async function* evaluate(
     project: string,
@@ -113,14 +113,14 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
   }
 
   function check(
-    { dataset, metrics: asked, lm, concurrency }: EvaluateRequest,
+    { dataset, metrics: requestedMetrics, lm, concurrency }: EvaluateRequest,
     { definition: { signature } }: Revision,
   ) {
     const v = createViolations();
     checkLm(lm, { allowedModels }, v.at("lm"));
     if (dataset.length === 0) v.add("dataset", "is empty", "missing");
     checkConcurrency(concurrency, v.at("concurrency"));
-    const metrics = readMetrics(asked, signature, v);
+    const metrics = readMetrics(requestedMetrics, signature, v);
     const examples = readExamples(dataset, signature, schemas.of(signature), metrics, v.at("dataset"));
     v.throwIfAny("REQUEST_INVALID");
     return { dataset: examples, metrics };

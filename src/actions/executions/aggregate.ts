@@ -9,7 +9,7 @@ import type { ExecutionStore } from "../../store/executions/executions.ts";
 /** Maximum size of the numbers of one aggregate in a message. */
 const numbersBytes = 160;
 
-/** Aggregates the executions that match: one aggregate per group, or a single one without groups. */
+/** Aggregates the matching executions: one aggregate per group, or one without groups. */
 export function createAggregateExecutions({ executions }: { executions: ExecutionStore }) {
   return async (
     project: string,

@@ -46,7 +46,7 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
     await check(project, request);
     const { items, concurrency } = request;
     const { timeoutMs } = caller;
-    // Items that had not started at the caller's deadline have no record; the status of the call shows it.
+    // Items that had not started at the deadline have no record; the call ends with its status.
     yield* runPool(items.length, concurrency || defaultConcurrency, caller.signal, (index, signal) =>
       runItem(project, request, index, { signal, timeoutMs }),
     );
@@ -78,9 +78,16 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(new DeadlineExceeded()), timeoutMs);
     try {
-      const asked = { programId, revision, lm, inputs, requestId, ...annotationsOver(request.labels, item) };
+      const runRequest = {
+        programId,
+        revision,
+        lm,
+        inputs,
+        requestId,
+        ...annotationsOver(request.labels, item),
+      };
       const limits = { timeoutMs, signal: AbortSignal.any([signal, deadline.signal]), onRecord: () => {} };
-      return { index, execution: await run(project, "batch", asked, limits) };
+      return { index, execution: await run(project, "batch", runRequest, limits) };
     } catch (error) {
       return { index, error };
     } finally {

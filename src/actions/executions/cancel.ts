@@ -17,7 +17,7 @@ type Deps = {
   notices: Notices;
 };
 
-/** Time that the running gateway has to end the run. After that this gateway ends the record itself. */
+/** Time-out for the running gateway. After that this gateway ends the record itself. */
 const timeoutMs = 3_000;
 const pollMs = 25;
 const repeatMs = 500;
@@ -44,9 +44,9 @@ export function createCancel({ executions, changes, inFlight, notices }: Deps) {
     };
     // An external run has no process to stop: changing its record is enough.
     return (
-      (await changes.change(project, id, from, end, "elsewhere")) ??
+      (await changes.change(project, id, from, end, "external")) ??
       (await waitForEnd(project, id)) ??
-      (await changes.change(project, id, from, end, "anybody's")) ??
+      (await changes.change(project, id, from, end, "any")) ??
       (await cancelledRecord(project, id))
     );
   };
@@ -62,7 +62,10 @@ export function createCancel({ executions, changes, inFlight, notices }: Deps) {
     return id;
   }
 
-  /** Notifies the running gateway repeatedly, since the run may be just about to start there. Undefined if the run did not end in time. */
+  /**
+   * Notifies the running gateway repeatedly, since the run may be just about to start there.
+   * Undefined if the run did not end in time.
+   */
   async function waitForEnd(project: string, id: string): Promise<Execution | undefined> {
     const startedAt = performance.now();
     let notifiedAt = Number.NEGATIVE_INFINITY;

@@ -30,7 +30,7 @@ type Deps = {
 const maxErrorMessage = 10_000;
 const maxModel = 200;
 
-/** Records runs that happen outside this server: the caller reports each step, and no model is called. */
+/** Records runs that happen outside this server: the caller reports each step. */
 export function createExternalRuns({ programs, executions, changes, schemas }: Deps) {
   async function record(
     project: string,
@@ -40,7 +40,7 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
     const key = requestKey(status === "pending" ? "create" : "start", request.requestId, request);
     const { execution } = await once(
       key,
-      (known) => executions.findByRequest(project, known),
+      (requestIdKey) => executions.findByRequest(project, requestIdKey),
       () => insert(project, request, status, key),
     );
     return execution;
@@ -82,7 +82,7 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
   ): Promise<Execution> {
     checkUuid(id, "id");
     const { from, to } = executionStep(event);
-    const execution = await changes.change(project, id, from, { ...changed, status: to }, "elsewhere");
+    const execution = await changes.change(project, id, from, { ...changed, status: to }, "external");
     if (execution) return execution;
     const { status } = await executions.get(project, id);
     if (from.includes(status))

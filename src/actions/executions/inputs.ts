@@ -3,7 +3,7 @@ import type { SchemaCache } from "../../domain/signature/schema.ts";
 import type { Signature } from "../../domain/signature/signature.ts";
 import { createViolations } from "../../domain/violations.ts";
 
-/** The inputs, coerced to the types of the signature; throws with the path of each invalid value. */
+/** Coerces the inputs to the signature's types; throws with the path of each invalid value. */
 export function checkInputs(schemas: SchemaCache, signature: Signature, inputs: Values): Values {
   const checked = schemas.of(signature).inputs.validate(inputs);
   if (checked.ok) return checked.values;

@@ -6,8 +6,8 @@ import { type List, list } from "../list.ts";
 
 /** Lists executions; inputs, outputs and steps only if `withValues`. */
 export function createListExecutions({ executions }: { executions: ExecutionStore }) {
-  return (project: string, asked: AskedList, withValues: boolean): Promise<List<Execution>> =>
-    list(asked, executionFields, ["executions", project], {
+  return (project: string, request: AskedList, withValues: boolean): Promise<List<Execution>> =>
+    list(request, executionFields, ["executions", project], {
       find: (listing) => executions.find(project, listing, withValues),
       count: (listing) => executions.count(project, listing),
     });

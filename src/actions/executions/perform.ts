@@ -33,7 +33,7 @@ type Deps = {
   log: Logger;
 };
 
-/** Runs the program in the sidecar, checks its outputs, records the end of the run, and gives the record. */
+/** Runs a program in the sidecar, checks the outputs, records the end, and gives the record. */
 export function createPerform({
   sidecar,
   recorder,
@@ -60,7 +60,7 @@ export function createPerform({
     return { ...endedRecord(start, end), ...(retryAfterMs !== undefined && { retryAfterMs }) };
   };
 
-  /** A failure here does not fail the run, which is already on record: the next run writes the status. */
+  /** A failure here does not fail the run, which is on record: the next run tries again. */
   async function updateBuildStatus(
     project: string,
     { programId, number, status }: Revision,

@@ -5,7 +5,7 @@ import { weigh } from "../../domain/query/size.ts";
 export type ProgramRevision = { readonly program: Program; readonly revision: Revision };
 
 export type ProgramCache = {
-  /** The entry of a request for a program by key (UUID or handle) and revision number. It may be stale. */
+  /** The entry for a program's key (UUID or handle) and revision number. It may be stale. */
   get(project: string, key: string, number: number): ProgramRevision | undefined;
   set(project: string, key: string, number: number, value: ProgramRevision): void;
   /** Deletes all entries of a program, whatever their keys and numbers. */

@@ -26,7 +26,7 @@ export function endOf(start: RunStart, outcome: Outcome, durationMs: number): Ru
   };
 }
 
-/** The record of a run that was just recorded as running. Built from the same values, which saves reading it back. */
+/** The record of a run that has just started, from the values written: saves reading it back. */
 export function runningRecord(start: RunStart): Execution {
   return {
     id: start.id,

@@ -7,12 +7,15 @@ import type { Notices } from "../../store/notifications/notices.ts";
 import type { InFlightRuns } from "./in-flight.ts";
 import type { RunCaller } from "./run-request.ts";
 
-/** Waits for the end of the run that has this request_id and gives its record; undefined if there is none. */
+/** Waits for the run that has this request_id and gives its record; undefined if there is none. */
 export type Replay = (project: string, key: RequestKey, caller: RunCaller) => Promise<Execution | undefined>;
 
 type Deps = { executions: ExecutionStore; inFlight: InFlightRuns<Execution>; notices: Notices };
 
-/** Heartbeat: a waiting gateway notifies the running one every `repeatMs`; a notification is trusted for `believedMs`. */
+/**
+ * Heartbeat: a waiting gateway notifies the running one every `repeatMs`; a notification is trusted
+ * for `believedMs`.
+ */
 const repeatMs = 1_000;
 const believedMs = 5_000;
 

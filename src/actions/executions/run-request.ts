@@ -19,7 +19,7 @@ export type RunCaller = {
   /** Aborts with a fault as its reason when the caller leaves or its deadline passes. */
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-  /** Called once, as soon as the run is on record. A repeated request_id gets the record as it is then. */
+  /** Called once, as soon as the run is on record; for a repeated request_id, with its record. */
   onRecord(execution: Execution): void;
   /** Gets what the model writes; the model's stream is paused until the promise resolves. */
   readonly onChunk?: (event: ChunkEvent) => Promise<void>;

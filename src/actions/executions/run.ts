@@ -3,7 +3,6 @@ import { annotationsOf, checkAnnotations } from "../../domain/annotations.ts";
 import type { Execution } from "../../domain/execution.ts";
 import { Invalid, SidecarUnavailable } from "../../domain/faults.ts";
 import { checkLm } from "../../domain/program/lm.ts";
-import type { LmSettings } from "../../domain/program/program.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
 import { createViolations } from "../../domain/violations.ts";
@@ -53,39 +52,38 @@ export function createRun({
   defaultModel,
 }: Deps): Run {
   return async function run(project, method, request, caller) {
-    // The key covers the request alone, so that a repeated call gets its run even if the program has changed since.
+    // The key covers the request alone, so that a repeated call gets its run even if the program
+    // has changed since.
     const key = requestKey(method, request.requestId, request);
     const earlier = key && (await replay(project, key, caller));
     if (earlier) return earlier;
 
-    const { lm } = request;
     const v = createViolations();
     checkAnnotations(request, v);
-    checkLm(lm, { allowedModels }, v.at("lm"));
+    checkLm(request.lm, { allowedModels }, v.at("lm"));
     v.throwIfAny("REQUEST_INVALID");
     const recorded =
-      (await startFromCache(project, request, lm, key)) ?? (await startFromStore(project, request, lm, key));
+      (await startFromCache(project, request, key)) ?? (await startFromStore(project, request, key));
     // Another call recorded the same request_id first, or the program has just changed.
     if (!recorded) return run(project, method, request, caller);
     const { start } = recorded;
     caller.onRecord(runningRecord(start));
     const { timeoutMs, onChunk } = caller;
     return inFlight.start(start.id, caller.signal, (signal) =>
-      perform({ ...recorded, lm, onChunk }, { signal, timeoutMs }),
+      perform({ ...recorded, lm: request.lm, onChunk }, { signal, timeoutMs }),
     );
   };
 
-  /** Reads no program; the recorder writes nothing if the cached revision is not current any more. */
+  /** Reads no program; the recorder writes nothing if the cached revision is no longer current. */
   async function startFromCache(
     project: string,
     request: RunRequest,
-    lm: LmSettings,
     key: RequestKey | null,
   ): Promise<RecordedRun | undefined> {
     const cached = programCache.get(project, request.programId, request.revision);
     if (!cached) return undefined;
     try {
-      return await recordStart(project, request, lm, key, cached);
+      return await recordStart(project, request, key, cached);
     } catch (error) {
       // A newer revision may accept the same inputs.
       if (error instanceof Invalid) return undefined;
@@ -96,19 +94,17 @@ export function createRun({
   async function startFromStore(
     project: string,
     request: RunRequest,
-    lm: LmSettings,
     key: RequestKey | null,
   ): Promise<RecordedRun | undefined> {
     const found = await programs.getRevision(project, request.programId, request.revision);
     programCache.set(project, request.programId, request.revision, found);
-    return recordStart(project, request, lm, key, found);
+    return recordStart(project, request, key, found);
   }
 
   /** Commits the run as running; undefined if the recorder wrote nothing. */
   async function recordStart(
     project: string,
     request: RunRequest,
-    lm: LmSettings,
     key: RequestKey | null,
     { program, revision }: ProgramRevision,
   ): Promise<RecordedRun | undefined> {
@@ -123,7 +119,7 @@ export function createRun({
       isCurrent: request.revision === 0,
       inputs,
       ...annotationsOf(request),
-      model: lm.model || revision.definition.lm.model || defaultModel,
+      model: request.lm.model || revision.definition.lm.model || defaultModel,
       request: key,
       startedAt: new Date(),
     };

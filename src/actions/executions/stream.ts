@@ -10,7 +10,7 @@ export type StreamEvent =
   | ChunkEvent
   | { readonly kind: "done"; readonly execution: Execution };
 
-/** Runs a program: gives chunks while the model writes them, then the record of the run, however it ended. */
+/** Gives chunks while the model writes them, then the record of the run, however it ended. */
 export function createStream({ run }: { run: Run }) {
   return async function* stream(
     project: string,
@@ -20,7 +20,7 @@ export function createStream({ run }: { run: Run }) {
     const events = createChunkQueue<StreamEvent>();
     const stopped = new AbortController();
     const signal = AbortSignal.any([caller.signal, stopped.signal]);
-    // A caller that left takes no more chunks. Without this the run would stay paused for its other waiters.
+    // A caller that left takes no more chunks, and must not pause the run of the other waiters.
     signal.addEventListener("abort", events.cancel, { once: true });
     const result = run(project, "stream", request, {
       timeoutMs: caller.timeoutMs,

@@ -19,7 +19,10 @@ export type WatchEvent = { readonly resumeToken: string } & (
 type Deps = { changeLog: ChangeLog; notices: Notices };
 
 export type Watch = {
-  /** Every change of the executions that match, until the signal aborts. Reads no further changes before the caller takes these. */
+  /**
+   * Every change of the executions that match, until the signal aborts. Reads no further changes
+   * before the caller takes these.
+   */
   watch(
     project: string,
     request: WatchRequest,

@@ -18,7 +18,7 @@ type Deps = {
   log: Logger;
 };
 
-/** Added to the time budget, which the sidecar keeps by itself: this deadline is for a sidecar that hangs. */
+/** Added to the time budget: the sidecar keeps the budget itself, unless it hangs. */
 const slackMs = 120_000;
 /** Faults that end an attempt, but not its optimization. */
 const retryable: readonly string[] = ["SIDECAR_UNAVAILABLE", "STORE_UNAVAILABLE", "INTERRUPTED"];
@@ -71,9 +71,12 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
       const tokenUsage = addTokens(earlier, event.tokenUsage);
       if (event.kind === "result") return complete(current, { ...event, tokenUsage });
       const { kind: _, ...progress } = event;
-      // A failed write is made up for by the next progress. `false` means that the optimization was cancelled or deleted,
-      // or that another attempt took it over.
-      if ((await ifStoreAvailable(() => attempts.note(current, { ...progress, tokenUsage }))) === false)
+      // A failed write is made up for by the next progress. `false` means that the optimization was
+      // cancelled or deleted, or that another attempt took it over.
+      if (
+        (await ifStoreAvailable(() => attempts.recordProgress(current, { ...progress, tokenUsage }))) ===
+        false
+      )
         end.abort(new Cancelled());
       announce(current);
     }

@@ -5,8 +5,8 @@ import type { OptimizationStore } from "../../store/optimizations/optimizations.
 import { type List, list } from "../list.ts";
 
 export function createListOptimizations({ optimizations }: { optimizations: OptimizationStore }) {
-  return (project: string, asked: AskedList): Promise<List<Optimization>> =>
-    list(asked, optimizationFields, ["optimizations", project], {
+  return (project: string, request: AskedList): Promise<List<Optimization>> =>
+    list(request, optimizationFields, ["optimizations", project], {
       find: (listing) => optimizations.find(project, listing),
       count: (listing) => optimizations.count(project, listing),
     });

@@ -5,11 +5,11 @@ import type { Violations } from "../../domain/violations.ts";
 
 /** The requested metrics; without any, exact_match over all outputs. */
 export function readMetrics(
-  asked: readonly Metric[],
+  requested: readonly Metric[],
   { outputs }: Signature,
   v: Violations,
 ): readonly Metric[] {
-  if (asked.length === 0) return [{ name: "exact_match", field: "", params: {}, weight: 1 }];
-  checkMetrics(asked, outputs, v.at("metrics"));
-  return asked;
+  if (requested.length === 0) return [{ name: "exact_match", field: "", params: {}, weight: 1 }];
+  checkMetrics(requested, outputs, v.at("metrics"));
+  return requested;
 }

@@ -8,7 +8,10 @@ import { createWatchers, heartbeatMs } from "../watchers.ts";
 type Deps = { optimizations: OptimizationStore; notices: Notices };
 
 export type WatchOptimization = {
-  /** The record now and after each change until the optimization ends; "heartbeat" after 10 s without an event. */
+  /**
+   * The record now and after each change until the optimization ends; "heartbeat" after 10 s
+   * without an event.
+   */
   watch(project: string, id: string, signal: AbortSignal): AsyncGenerator<Optimization | "heartbeat">;
   /** Ends all watches of this gateway. */
   stop(): void;

@@ -6,7 +6,7 @@ import type { RevisionStore } from "../../store/programs/revisions.ts";
 
 export type Build = (project: string, revision: Revision, limits: CallLimits) => Promise<void>;
 
-/** Builds a revision in the sidecar. Sets its status to ready, or to error with DSPy's reason, which it throws. */
+/** Builds a revision in the sidecar. Sets its status to ready, or to error, and then throws. */
 export function createBuild({ revisions, sidecar }: { revisions: RevisionStore; sidecar: Sidecar }): Build {
   return async (project, { programId, number, dspyProgramId, definition }, limits) => {
     const refusal = await sidecar.load(dspyProgramId, definition, limits).then(

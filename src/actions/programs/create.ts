@@ -20,40 +20,43 @@ type Deps = {
 
 const handleAttempts = 50;
 
-/** Registers a program: finds or creates its signature, checks its wiring, and makes revision 1, a draft. */
+/** Registers a program: finds or creates its signature, checks its wiring, makes revision 1. */
 export function createCreateProgram({ programs, signatures, capabilitiesFor }: Deps) {
   return async function createProgram(
     project: string,
-    asked: CallerProgram,
+    callerProgram: CallerProgram,
     requestId: string,
     validateOnly: boolean,
   ): Promise<Program> {
-    const request = requestKey("create program", requestId, asked);
+    const requestIdKey = requestKey("create program", requestId, callerProgram);
     const { program } = await once(
-      request,
+      requestIdKey,
       ({ id }) => programs.findByRequest(project, id),
       async () => {
-        const draft = await define(project, asked);
+        const draft = await define(project, callerProgram);
         return validateOnly
           ? { program: unwritten(draft) }
-          : register(project, draft, request, asked.handle !== "");
+          : register(project, draft, requestIdKey, callerProgram.handle !== "");
       },
     );
     return program;
   };
 
-  /** Records a program. If a derived handle is taken, tries the handle with a number. Undefined if the request_id is taken. */
+  /**
+   * Records a program. If a derived handle is taken, tries the handle with a number. Undefined if
+   * the request_id is taken.
+   */
   async function register(
     project: string,
     draft: Omit<ProgramDraft, "request">,
-    request: RequestKey | null,
+    requestIdKey: RequestKey | null,
     isHandleChosen: boolean,
   ): Promise<{ program: Program } | undefined> {
     const base = draft.handle;
     for (let attempt = 1; attempt <= handleAttempts; attempt++) {
       const handle =
         attempt === 1 ? base : `${base.slice(0, 55)}-${attempt < 10 ? attempt : uuidv7().slice(-6)}`;
-      const result = await programs.create(project, { ...draft, handle, request });
+      const result = await programs.create(project, { ...draft, handle, request: requestIdKey });
       if (result === "created") return { program: await programs.get(project, draft.id) };
       if (result === "request_id taken") return undefined;
       if (isHandleChosen)
@@ -65,14 +68,18 @@ export function createCreateProgram({ programs, signatures, capabilitiesFor }: D
   }
 
   /** Collects the violations of all parts before it throws. */
-  async function define(project: string, asked: CallerProgram): Promise<Omit<ProgramDraft, "request">> {
-    const { name, description, labels, handle, modules, lm } = asked;
+  async function define(
+    project: string,
+    callerProgram: CallerProgram,
+  ): Promise<Omit<ProgramDraft, "request">> {
+    const { name, description, labels, handle, modules, lm } = callerProgram;
     const v = createViolations();
-    checkTextParts(asked, v.at("program"));
+    checkTextParts(callerProgram, v.at("program"));
     if (handle !== "") checkHandle(handle, v.at("program", "handle"));
-    const signature = await v.try(() => signatureOf(signatures, project, asked));
-    const offer = await capabilitiesFor(modules);
-    const pipeline = signature && v.try(() => definePipeline(signature, modules, lm, offer, "program"));
+    const signature = await v.try(() => signatureOf(signatures, project, callerProgram));
+    const capabilities = await capabilitiesFor(modules);
+    const pipeline =
+      signature && v.try(() => definePipeline(signature, modules, lm, capabilities, "program"));
     if (!signature || !pipeline || v.count > 0) throw v.fault("PROGRAM_INVALID");
     const definition: Definition = { signature, ...pipeline, compiledState: "" };
     return {

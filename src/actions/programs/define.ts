@@ -44,9 +44,9 @@ function checkText(text: string, maxLength: number, v: Violations): void {
 export async function signatureOf(
   signatures: SignatureStore,
   project: string,
-  asked: CallerProgram,
+  callerProgram: CallerProgram,
 ): Promise<Signature> {
-  const { signatureId, signature } = asked;
+  const { signatureId, signature } = callerProgram;
   const refuse = (field: string, description: string, reason: string) =>
     Invalid.at("PROGRAM_INVALID", field, description, reason);
   if (signatureId !== "" && !isUuid(signatureId))

@@ -21,7 +21,7 @@ export type ImportRequest = {
 
 type Deps = { programs: ProgramStore; revisions: RevisionStore; changes: ProgramChanges; sidecar: Sidecar };
 
-/** Makes a revision of a state that DSPy saved elsewhere, once DSPy here has loaded it into this program. */
+/** Makes a revision from a state that DSPy saved, once the sidecar has loaded that state. */
 export function createImportState({ programs, revisions, changes, sidecar }: Deps) {
   const findRevisionRequest = createFindRevisionRequest({ programs, revisions });
 
@@ -33,20 +33,20 @@ export function createImportState({ programs, revisions, changes, sidecar }: Dep
     const { programId: key, compiledState, requestId } = request;
     const fault = textFault(compiledState);
     if (fault) throw refusal(fault, "text");
-    const requested = requestKey("import", requestId, { key, compiledState });
+    const requestIdKey = requestKey("import", requestId, { key, compiledState });
     const { program } = await once(
-      requested,
-      (known) => findRevisionRequest(project, known),
-      () => addRevision(project, request, requested, limits),
+      requestIdKey,
+      (idKey) => findRevisionRequest(project, idKey),
+      () => addRevision(project, request, requestIdKey, limits),
     );
     return program;
   };
 
-  /** Undefined if the program got another revision while DSPy loaded the state, or the request_id is taken. */
+  /** Undefined if another revision was made meanwhile, or if the request_id is taken. */
   async function addRevision(
     project: string,
     { programId, compiledState, etag }: ImportRequest,
-    request: RequestKey | null,
+    requestIdKey: RequestKey | null,
     limits: CallLimits,
   ): Promise<{ program: Program } | undefined> {
     const { id, newest } = await programs.get(project, programId);
@@ -67,7 +67,7 @@ export function createImportState({ programs, revisions, changes, sidecar }: Dep
         dspyProgramId: imported,
         score: null,
       } as const;
-      return { revision, ...(request && { request }) };
+      return { revision, ...(requestIdKey && { request: requestIdKey }) };
     });
     return program?.newest.dspyProgramId === imported ? { program } : undefined;
   }

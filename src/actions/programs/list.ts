@@ -15,16 +15,19 @@ type Deps = { programs: ProgramStore; performances: PerformanceStore };
 /** A program, with its performance metrics if wanted. */
 export type ProgramOfList = ListedProgram & { readonly performance?: Performance };
 
-/** Lists programs, each with its newest executions, at most 100. `isWhole` adds the compiled state and the performance metrics. */
+/**
+ * Lists programs, each with its newest executions, at most 100. `isWhole` adds the compiled state
+ * and the performance metrics.
+ */
 export function createListPrograms({ programs, performances }: Deps) {
   return async (
     project: string,
-    asked: AskedList & { latest: number; isWhole: boolean },
+    request: AskedList & { latest: number; isWhole: boolean },
   ): Promise<List<ProgramOfList>> => {
-    const { latest, isWhole } = asked;
+    const { latest, isWhole } = request;
     if (latest < 0)
       throw Invalid.at("REQUEST_INVALID", "latest_executions_count", "must not be negative", "range");
-    const page = await list<ListedProgram>(asked, programFields, ["programs", project], {
+    const page = await list<ListedProgram>(request, programFields, ["programs", project], {
       find: (listing) =>
         programs.find(project, listing, { withState: isWhole, latest: Math.min(latest, maxLatest) }),
       count: (listing) => programs.count(project, listing),

@@ -24,7 +24,7 @@ export function createRevisions({ programs, revisions, changes }: Deps) {
     key: string,
     number: number,
     etag: string,
-    request: RequestKey | null,
+    requestIdKey: RequestKey | null,
   ): Promise<{ program: Program } | undefined> {
     const program = await changes.change(project, key, etag, async ({ handle, newest }, revisionOf) => {
       if (number === newest.number)
@@ -43,7 +43,7 @@ export function createRevisions({ programs, revisions, changes }: Deps) {
         errorReason,
         errorMessage,
       } as const;
-      return { revision, ...(request && { request }) };
+      return { revision, ...(requestIdKey && { request: requestIdKey }) };
     });
     return program && { program };
   }
@@ -54,28 +54,28 @@ export function createRevisions({ programs, revisions, changes }: Deps) {
       (await programs.getRevision(project, key, number)).revision,
 
     /** Each without compiled_state. */
-    async listRevisions(project: string, key: string, asked: AskedList): Promise<List<Revision>> {
+    async listRevisions(project: string, key: string, request: AskedList): Promise<List<Revision>> {
       const { id } = await programs.get(project, key);
       const source = {
         find: (listing: Listing) => revisions.find(project, id, listing),
         count: (listing: Listing) => revisions.count(project, id, listing),
         bytesOf: (revision: Revision) => weigh(revision) + weighTexts(shownSignatures(revision.definition)),
       };
-      return list(asked, revisionFields, ["revisions", project, id], source, "number");
+      return list(request, revisionFields, ["revisions", project, id], source, "number");
     },
 
     /** Makes a new revision with the content and status of an earlier one. */
     async rollbackProgram(
       project: string,
-      asked: { programId: string; revision: number; etag: string; requestId: string },
+      request: { programId: string; revision: number; etag: string; requestId: string },
     ): Promise<Program> {
-      const { programId: key, revision: number, etag, requestId } = asked;
+      const { programId: key, revision: number, etag, requestId } = request;
       if (number === 0) throw Invalid.at("REQUEST_INVALID", "revision", "is missing", "missing");
-      const request = requestKey("rollback", requestId, { key, number });
+      const requestIdKey = requestKey("rollback", requestId, { key, number });
       const { program } = await once(
-        request,
-        (known) => findRevisionRequest(project, known),
-        () => copyToNewest(project, key, number, etag, request),
+        requestIdKey,
+        (idKey) => findRevisionRequest(project, idKey),
+        () => copyToNewest(project, key, number, etag, requestIdKey),
       );
       return program;
     },

@@ -22,7 +22,7 @@ export type ProgramUpdate = {
   /** UUID or handle. */
   readonly id: string;
   readonly etag: string;
-  readonly asked: CallerProgram;
+  readonly program: CallerProgram;
   /** Empty: the parts that are set. */
   readonly mask: readonly string[];
   readonly validateOnly: boolean;
@@ -39,29 +39,31 @@ type Deps = {
 export function createUpdateProgram({ programs, changes, signatures, capabilitiesFor }: Deps) {
   return async function updateProgram(
     project: string,
-    { id, etag, asked, mask, validateOnly }: ProgramUpdate,
+    { id, etag, program: callerProgram, mask, validateOnly }: ProgramUpdate,
   ): Promise<Program> {
-    const parts = partsOf(asked, mask);
+    const parts = partsOf(callerProgram, mask);
     const has = (part: Part) => parts.includes(part);
     const textParts = {
-      ...(has("name") && { name: asked.name }),
-      ...(has("description") && { description: asked.description }),
-      ...(has("labels") && { labels: asked.labels }),
+      ...(has("name") && { name: callerProgram.name }),
+      ...(has("description") && { description: callerProgram.description }),
+      ...(has("labels") && { labels: callerProgram.labels }),
     };
     const v = createViolations("program");
     checkTextParts(textParts, v);
     v.throwIfAny("PROGRAM_INVALID");
     // Asked before the row is locked. Modules that do not change were checked when they were set.
-    const offer = await capabilitiesFor(has("modules") ? asked.modules : []);
+    const capabilities = await capabilitiesFor(has("modules") ? callerProgram.modules : []);
     const signature =
-      has("signature") || has("signature_id") ? await signatureOf(signatures, project, asked) : undefined;
+      has("signature") || has("signature_id")
+        ? await signatureOf(signatures, project, callerProgram)
+        : undefined;
 
     function decide(program: Program): ProgramChange | undefined {
-      if (asked.handle !== "" && asked.handle !== program.handle)
+      if (callerProgram.handle !== "" && callerProgram.handle !== program.handle)
         throw refusal("program.handle", "can't be changed");
       const revision =
         signature || has("modules") || has("lm")
-          ? revise(program.newest, asked, has, offer, signature)
+          ? revise(program.newest, callerProgram, has, capabilities, signature)
           : undefined;
       const isChanged =
         revision ||
@@ -79,15 +81,15 @@ export function createUpdateProgram({ programs, changes, signatures, capabilitie
   /** The new revision; undefined if it would equal the newest one. */
   function revise(
     newest: Revision,
-    asked: CallerProgram,
+    callerProgram: CallerProgram,
     has: (part: Part) => boolean,
-    offer: Offer,
+    capabilities: Offer,
     newSignature?: Signature,
   ): RevisionDraft | undefined {
     const signature = newSignature ?? newest.definition.signature;
-    const drafts = has("modules") ? asked.modules : redraftModules(newest.definition);
-    const lm = has("lm") ? asked.lm : newest.definition.lm;
-    const pipeline = definePipeline(signature, drafts, lm, offer, "program");
+    const drafts = has("modules") ? callerProgram.modules : redraftModules(newest.definition);
+    const lm = has("lm") ? callerProgram.lm : newest.definition.lm;
+    const pipeline = definePipeline(signature, drafts, lm, capabilities, "program");
     // A compiled state fits only its signature and modules. The model may change.
     const isSameProgram =
       canonicalJson([signature, pipeline.modules]) ===
@@ -110,7 +112,7 @@ export function createUpdateProgram({ programs, changes, signatures, capabilitie
 }
 
 /** The parts that the mask names; without a mask, the parts that are set. */
-function partsOf(asked: CallerProgram, mask: readonly string[]): readonly Part[] {
+function partsOf(callerProgram: CallerProgram, mask: readonly string[]): readonly Part[] {
   const v = createViolations("update_mask.paths");
   for (const [index, path] of mask.entries())
     if (path !== "*" && !updatable.includes(path as Part)) {
@@ -121,13 +123,13 @@ function partsOf(asked: CallerProgram, mask: readonly string[]): readonly Part[]
   if (mask.includes("*")) return updatable;
   if (mask.length > 0) return mask as readonly Part[];
   const isSet: Record<Part, boolean> = {
-    name: asked.name !== "",
-    description: asked.description !== "",
-    labels: Object.keys(asked.labels).length > 0,
-    signature: asked.signature !== undefined,
-    signature_id: asked.signatureId !== "",
-    modules: asked.modules.length > 0,
-    lm: Object.keys(asked.lm).length > 0,
+    name: callerProgram.name !== "",
+    description: callerProgram.description !== "",
+    labels: Object.keys(callerProgram.labels).length > 0,
+    signature: callerProgram.signature !== undefined,
+    signature_id: callerProgram.signatureId !== "",
+    modules: callerProgram.modules.length > 0,
+    lm: Object.keys(callerProgram.lm).length > 0,
   };
   return updatable.filter((part) => isSet[part]);
 }

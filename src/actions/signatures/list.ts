@@ -5,8 +5,8 @@ import type { SignatureStore, StoredSignature } from "../../store/programs/signa
 import { type List, list } from "../list.ts";
 
 export function createListSignatures({ signatures }: { signatures: SignatureStore }) {
-  return (project: string, asked: AskedList): Promise<List<StoredSignature>> =>
-    list(asked, signatureFields, ["signatures", project], {
+  return (project: string, request: AskedList): Promise<List<StoredSignature>> =>
+    list(request, signatureFields, ["signatures", project], {
       find: (listing) => signatures.find(project, listing),
       count: (listing) => signatures.count(project, listing),
       bytesOf: (signature) => weigh(signature) + weighTexts([signature]),

@@ -23,7 +23,7 @@ const statuses = {
 } as const;
 
 type Message = MessageInitShape<typeof ExecutionSchema>;
-/** Every field of the message but for its values: one that executionMessage forgets does not compile. */
+/** All fields but the values. A field that executionMessage forgets does not compile. */
 type Basic = {
   [Name in Exclude<keyof ExecutionMessage, `$${string}` | keyof ReturnType<typeof fullViewOf>>]:
     | Message[Name]

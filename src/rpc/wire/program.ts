@@ -157,7 +157,7 @@ export function revisionMessage(
   };
 }
 
-/** A module as a caller would write it: leaves out the program's own signature and empty settings. */
+/** A module as a caller would write it, without the program's own signature and empty settings. */
 function moduleMessage(module: Module, programSignature: Signature): MessageInitShape<typeof ModuleSchema> {
   const { name, type, signature, params, lm, modules, tools = [] } = module;
   return {

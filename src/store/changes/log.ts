@@ -5,47 +5,53 @@ import type { Condition } from "../../domain/query/condition.ts";
 import { type Cursor, cursorFault } from "../../domain/query/cursor.ts";
 import { type Database, sqlStateOf } from "../database.ts";
 import { type ExecutionRow, executionOf } from "../executions/row.ts";
-import { askRows } from "../query/query.ts";
+import { selectRows } from "../query/query.ts";
 import { Binds } from "../query/where.ts";
 import { changesSql, forgetChangesSql, forgetMarksSql } from "./sql.ts";
 
-/** A change, and the cursor of who has seen it: the execution as it was then, or the id of one that was deleted. */
+/**
+ * A change with the cursor right after it: the execution as it was then, or the id of a deleted
+ * one.
+ */
 export type Change = { readonly cursor: Cursor } & (
   | { readonly execution: Execution }
   | { readonly deletedId: string }
 );
 
-/** What comes after a cursor. */
+/** The changes after a cursor. */
 export type Changes = {
   readonly changes: readonly Change[];
-  /** Behind all that was looked at, whether it met the condition or not. */
+  /** The cursor after all changes that were read, whether they met the condition or not. */
   readonly next: Cursor;
-  /** False while more is known to be there. */
+  /** False if more changes are known to follow. */
   readonly isAll: boolean;
-  /** What followed the cursor is forgotten; next is behind all that there is. */
+  /** True if changes after the cursor were forgotten; `next` is then after all changes. */
   readonly isForgotten: boolean;
 };
 
 export type ChangeLog = {
-  /** Behind all that was committed so far. */
+  /** The cursor after all that is committed. */
   now(): Promise<Cursor>;
-  /** Some of the changes that follow and meet the condition, in their order: a bounded number of them, and of bytes. */
+  /**
+   * The next changes that meet the condition, in order; their number and their size are bounded.
+   */
   read(project: string, cursor: Cursor, where: Condition | null, withValues: boolean): Promise<Changes>;
-  /** Marks how far the log goes now. */
+  /** Marks the current end of the log. */
   mark(): Promise<void>;
-  /** Forgets some of what was there at the last mark of so long ago; gives how many changes that were. */
+  /** Forgets some changes from before the last mark of that age. Returns how many it forgot. */
   forget(olderThanMs: number): Promise<number>;
 };
 
-/** Changes looked at in one step, and forgotten in one. */
-const batchSize = 200;
+/** Maximum number of changes that one step reads. */
+const readSize = 200;
+/** Maximum number of changes that one step forgets. */
 const forgetSize = 5_000;
-/** Watchers that read at a time, of however many there are. */
-const readers = 2;
+/** Maximum number of watchers that read at the same time. */
+const maxReaders = 2;
 
 /** Reads and prunes the log that PostgreSQL's triggers write. */
 export function createChangeLog(database: Database): ChangeLog {
-  const inLine = pLimit(readers);
+  const limit = pLimit(maxReaders);
   const run = <Found extends object>(sql: string, bind: unknown[] = []) =>
     database.use(() => database.sequelize.query<Found>(sql, { bind, type: QueryTypes.SELECT }));
 
@@ -57,11 +63,11 @@ export function createChangeLog(database: Database): ChangeLog {
 
     async read(project, cursor, where, withValues) {
       const binds = new Binds();
-      const sql = changesSql(binds, { project, cursor, where, withValues, limit: batchSize });
+      const sql = changesSql(binds, { project, cursor, where, withValues, limit: readSize });
       try {
-        return changesOf(await inLine(() => askRows<ChangeRow>(database, sql, binds)), cursor);
+        return changesOf(await limit(() => selectRows<ChangeRow>(database, sql, binds)), cursor);
       } catch (error) {
-        // A cursor that somebody else wrote.
+        // The cursor is not one of ours.
         if (sqlStateOf(error)?.startsWith("22")) throw cursorFault();
         throw error;
       }
@@ -73,7 +79,7 @@ export function createChangeLog(database: Database): ChangeLog {
 
     async forget(olderThanMs) {
       await run(forgetMarksSql);
-      // Committed before the first change is deleted, so that whoever misses one sees why.
+      // Committed before the first change is deleted, so that a watcher that misses one learns why.
       await run(
         "UPDATE change_marks SET is_forgotten = true WHERE NOT is_forgotten AND taken_at <= now() - $1 * interval '1 millisecond'",
         [olderThanMs],
@@ -83,18 +89,18 @@ export function createChangeLog(database: Database): ChangeLog {
   };
 }
 
-/** A row for each change that was looked at, or one where none was; with the execution where it met the condition. */
+/** A row of changesSql. */
 type ChangeRow = Partial<ExecutionRow> & {
   until: string;
   now: string;
   is_forgotten: boolean;
   number: string | null;
   is_deleted: boolean;
-  looked_at: string;
+  read_rows: string;
 };
 
 function changesOf(rows: readonly ChangeRow[], { since }: Cursor): Changes {
-  const [{ until, now, looked_at, is_forgotten: isForgotten }] = rows as [ChangeRow];
+  const [{ until, now, read_rows, is_forgotten: isForgotten }] = rows as [ChangeRow];
   if (isForgotten) return { changes: [], next: from(now), isAll: true, isForgotten };
   const changes = rows
     .filter(({ id }) => id)
@@ -105,8 +111,8 @@ function changesOf(rows: readonly ChangeRow[], { since }: Cursor): Changes {
         : { cursor, execution: executionOf(row as ExecutionRow) };
     });
   const last = rows.at(-1)?.number ?? null;
-  // Fewer rows than were looked at: the others would have been too many bytes.
-  const isDone = last === null || (rows.length === Number(looked_at) && rows.length < batchSize);
+  // Fewer rows than were read: the rest would exceed the maximum size.
+  const isDone = last === null || (rows.length === Number(read_rows) && rows.length < readSize);
   return {
     changes,
     next: isDone ? from(until) : { since, until, number: last },

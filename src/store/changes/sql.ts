@@ -4,7 +4,7 @@ import { queryableExecutions } from "../executions/columns.ts";
 import { executionColumnList, executionSelect, valueBytes } from "../executions/row.ts";
 import { type Binds, whereSql } from "../query/where.ts";
 
-export type Reading = {
+export type ChangeQuery = {
   readonly project: string;
   readonly cursor: Cursor;
   readonly where: Condition | null;
@@ -12,12 +12,13 @@ export type Reading = {
   readonly limit: number;
 };
 
-/** What the values of one step weigh at most, but for the first. */
+/** Maximum size of the values of one step, in bytes; a first value may be larger. */
 const stepBytes = 2 ** 20;
 
 /**
- * Columns that the log holds as they were after the change. What else an update changes is read from the execution
- * as it is now, so an annotation of which watchers must see every value needs a column in the log.
+ * Columns that the log holds as they were after the change. What else an update changes is read
+ * from the execution as it is now, so an annotation of which watchers must see every value needs a
+ * column in the log.
  */
 const changed: Readonly<Record<string, string>> = {
   status: "coalesce(look.status, found.status)",
@@ -26,7 +27,10 @@ const changed: Readonly<Record<string, string>> = {
   started_at: "CASE WHEN look.status = 'pending' THEN NULL ELSE found.started_at END",
 };
 
-/** The columns of an execution as they were right after a change: what is written at its end was not there before. */
+/**
+ * The columns of an execution as they were after a change: those written at its end were empty
+ * before.
+ */
 const columnsThen = executionColumnList.map(({ name, before }) => {
   const then =
     before === undefined
@@ -35,18 +39,24 @@ const columnsThen = executionColumnList.map(({ name, before }) => {
   return `${changed[name] ?? then} AS ${name}`;
 });
 
-/** A change that a snapshot shows and an earlier one does not; numbers alone would leave out what is committed late. */
+/**
+ * SQL that is true for a change that the snapshot `until` shows and `since` does not. Numbers alone
+ * would miss a change that is committed after one with a higher number.
+ */
 const isNew = (xid: string, since: string, until: string) =>
   `${xid} >= pg_snapshot_xmin(${since}) AND ${xid} < pg_snapshot_xmax(${until})
    AND NOT pg_visible_in_snapshot(${xid}, ${since}) AND pg_visible_in_snapshot(${xid}, ${until})`;
 
-/** True where the first snapshot shows all that the other one does. */
+/** SQL that is true if the snapshot `since` shows all that the snapshot `mark` shows. */
 const covers = (since: string, mark: string) =>
   `pg_snapshot_xmax(${since}) >= pg_snapshot_xmax(${mark})
    AND NOT EXISTS (SELECT FROM pg_snapshot_xip(${since}) AS xip WHERE pg_visible_in_snapshot(xip, ${mark}))`;
 
-/** A row for each change looked at, or one where there is none; executions that meet the condition are in theirs, as they were then. */
-export function changesSql(binds: Binds, { project, cursor, where, withValues, limit }: Reading): string {
+/**
+ * SQL that returns a row for every change it read, or one row if there was none. A row holds the
+ * execution as it was after the change, if that met the condition.
+ */
+export function changesSql(binds: Binds, { project, cursor, where, withValues, limit }: ChangeQuery): string {
   const $project = binds.add(project, "uuid");
   const $since = binds.add(cursor.since, "pg_snapshot");
   const $until = binds.add(cursor.until, "pg_snapshot");
@@ -54,15 +64,15 @@ export function changesSql(binds: Binds, { project, cursor, where, withValues, l
   const matches = whereSql(where, queryableExecutions.columns, binds);
   const mayMatch = whereSql(withoutValues(where), queryableExecutions.columns, binds);
   return `
-    WITH asked AS MATERIALIZED (
+    WITH query AS MATERIALIZED (
       SELECT ${$since} AS since, pg_current_snapshot() AS now, coalesce(${$until}, (
         SELECT snapshot FROM change_marks WHERE pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(${$since}) ORDER BY pg_snapshot_xmax(snapshot) LIMIT 1
       ), pg_current_snapshot()) AS until
     ), looked AS MATERIALIZED (
-      SELECT change.* FROM asked JOIN execution_changes AS change ON ${isNew("xid", "since", "until")}
+      SELECT change.* FROM query JOIN execution_changes AS change ON ${isNew("xid", "since", "until")}
       WHERE project_id = ${$project} AND number > ${$number} ORDER BY number LIMIT ${limit}
     ), found AS (
-      SELECT look.number, look.status IS NULL AS is_deleted, count(*) OVER () AS looked_at, execution.*, coalesce(
+      SELECT look.number, look.status IS NULL AS is_deleted, count(*) OVER () AS read_rows, execution.*, coalesce(
         sum(${withValues ? `coalesce(${valueBytes("execution")}, 0)` : "0"}) OVER (ORDER BY look.number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0
       ) AS bytes_before
       FROM looked AS look LEFT JOIN LATERAL (
@@ -78,10 +88,13 @@ export function changesSql(binds: Binds, { project, cursor, where, withValues, l
       pg_snapshot_xmax(since) > pg_snapshot_xmax(now) OR EXISTS (
         SELECT FROM change_marks AS mark WHERE is_forgotten AND NOT (${covers("since", "mark.snapshot")})
       ) AS is_forgotten
-    FROM asked LEFT JOIN found ON bytes_before < ${stepBytes} ORDER BY number`;
+    FROM query LEFT JOIN found ON bytes_before < ${stepBytes} ORDER BY number`;
 }
 
-/** What is left to ask of an execution that was deleted: its values are gone, so whatever looks into them may have been so. */
+/**
+ * The condition for executions that were deleted. Their values are gone, so a comparison of values
+ * may have been true and is left out.
+ */
 function withoutValues(condition: Condition | null): Condition | null {
   if (condition === null) return null;
   switch (condition.op) {
@@ -112,7 +125,8 @@ function readsValues(condition: Condition): boolean {
   }
 }
 
-// Only the last of those that are forgotten says anything. What comes from the future is another cluster's, from before a restore.
+// Deletes all forgotten marks but the last, which covers the others, and marks of the future, which
+// a cluster wrote from whose backup this one was restored.
 export const forgetMarksSql = `
   DELETE FROM change_marks WHERE pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot())
     OR is_forgotten AND pg_snapshot_xmax(snapshot) < (

@@ -1,7 +1,7 @@
 import { type Aggregate, type Grouping, mostGroups } from "../../domain/query/aggregate.ts";
 import type { Condition } from "../../domain/query/condition.ts";
 import type { Database } from "../database.ts";
-import { askRows, keyOf } from "../query/query.ts";
+import { keyOf, selectRows } from "../query/query.ts";
 import { Binds, type Columns, columnOf, whereSql } from "../query/where.ts";
 import { queryableExecutions } from "./columns.ts";
 
@@ -16,7 +16,7 @@ const groupColumns: Columns = {
   day: utc("day", "YYYY-MM-DD"),
 };
 
-/** bigint and numeric come as texts. */
+/** bigint and numeric columns come as strings. */
 type AggregateRow = { group: string[] } & Record<
   | "count"
   | "completed"
@@ -29,7 +29,10 @@ type AggregateRow = { group: string[] } & Record<
   string
 > & { average: number; percentiles: [number, number, number] | null };
 
-/** Sums up the executions that meet a condition by one statement, in the order of the groups; one more than may be where there are too many. */
+/**
+ * Aggregates the executions that meet a condition, in the order of their groups. Returns one
+ * aggregate more than the maximum if there are too many groups.
+ */
 export async function aggregateExecutions(
   database: Database,
   project: string,
@@ -52,7 +55,7 @@ export async function aggregateExecutions(
       coalesce(sum(cached_tokens), 0) AS cached_tokens, coalesce(sum(lm_calls), 0) AS lm_calls
     ${matching} ${keys.length > 0 ? `GROUP BY ${places} ORDER BY ${places} LIMIT ${mostGroups + 1}` : ""}`;
   const sql = `SELECT *, ARRAY[${names.map((name) => `${name}::text`).join(", ")}]::text[] AS group FROM (${groups}) AS groups`;
-  const rows = await askRows<AggregateRow>(database, sql, binds);
+  const rows = await selectRows<AggregateRow>(database, sql, binds);
   return rows.map((row) => aggregateOf(row, groupings));
 }
 

@@ -10,8 +10,8 @@ import type { Announce } from "../notifications/announcer.ts";
 import { tokenColumnsOf } from "../token-columns.ts";
 import { type ExecutionRows, executionOf } from "./row.ts";
 
-/** A run that goes on elsewhere: no gateway's, so under no lease. */
-export type ElsewhereRow = Annotations & {
+/** A run outside sigrun. No gateway runs it, so it is under no lease. */
+export type ExternalRun = Annotations & {
   readonly id: string;
   readonly programId: string;
   readonly revision: number;
@@ -21,7 +21,7 @@ export type ElsewhereRow = Annotations & {
   readonly startedAt: Date | null;
 };
 
-/** What changes with a step of a run's way. */
+/** What a step of a run's lifecycle changes. */
 export type ExecutionChanges = {
   readonly status: ExecutionStatus;
   readonly startedAt?: Date;
@@ -35,29 +35,39 @@ export type ExecutionChanges = {
 };
 
 export type ExecutionChangeStore = {
-  /** Writes a run that goes on elsewhere. False where its request_id stands on record already: then nothing was written. */
-  insert(project: string, row: ElsewhereRow): Promise<boolean>;
-  /** Changes a run that has one of these statuses; undefined where there is none such. "elsewhere": only one that no gateway runs. */
+  /**
+   * Inserts a run outside sigrun. Returns false and writes nothing if its request_id is on record.
+   */
+  insert(project: string, row: ExternalRun): Promise<boolean>;
+  /**
+   * Changes a run that has one of the statuses in `from`; undefined if it has another status or
+   * does not exist. Scope "external" leaves alone runs that a gateway runs.
+   */
   change(
     project: string,
     id: string,
     from: readonly ExecutionStatus[],
     changes: ExecutionChanges,
-    whose: "elsewhere" | "anybody's",
+    scope: "external" | "any",
   ): Promise<Execution | undefined>;
   /** Replaces annotations. Throws EtagMismatch if an etag is given and is not the record's. */
   annotate(project: string, id: string, etag: string, changed: Partial<Annotations>): Promise<Execution>;
-  /** Deletes the record of a run that has ended; StatusConflict where it has not. */
+  /** Deletes the record of a run that has ended. Throws StatusConflict if it has not. */
   remove(project: string, id: string): Promise<void>;
-  /** Deletes some of those of all projects that were recorded before a time and have ended; gives how many. */
-  removeOld(before: Date): Promise<number>;
+  /**
+   * Deletes some runs, of all projects, that were recorded before a time and have ended. Returns
+   * how many it deleted.
+   */
+  removeBefore(before: Date): Promise<number>;
 };
 
-/** Deleted in one step of each project, so that a step takes milliseconds. */
+/**
+ * Maximum number of rows of each project that one step deletes, so that a step takes milliseconds.
+ */
 const removeSize = 500;
 
-// Past what somebody else holds at the moment: it is there the next time.
-const removeOldSql = `
+// Skips rows that another transaction has locked; the next step deletes them.
+const removeBeforeSql = `
   DELETE FROM executions WHERE (project_id, id) IN (
     SELECT project_id, old.id FROM (SELECT DISTINCT project_id FROM programs) AS project CROSS JOIN LATERAL (
       SELECT id FROM executions WHERE project_id = project.project_id AND id < $1 AND completed_at IS NOT NULL
@@ -65,7 +75,10 @@ const removeOldSql = `
     ) AS old
   ) RETURNING id`;
 
-/** Changes the records of runs; those that a gateway runs are written by recorder.ts. */
+/**
+ * Changes the records of runs. The start and the end of a gateway's runs are written by
+ * recorder.ts.
+ */
 export function createExecutionChanges(
   database: Database,
   Row: ExecutionRows,
@@ -90,7 +103,7 @@ export function createExecutionChanges(
         }
       }),
 
-    change: (project, id, from, { durationMs, tokenUsage, ...changes }, whose) =>
+    change: (project, id, from, { durationMs, tokenUsage, ...changes }, scope) =>
       database.use(async () => {
         const [, [row]] = await Row.update(
           {
@@ -103,7 +116,7 @@ export function createExecutionChanges(
               projectId: project,
               id,
               status: { [Op.in]: [...from] },
-              ...(whose === "elsewhere" && { runnerId: null }),
+              ...(scope === "external" && { runnerId: null }),
             },
             returning: true,
           },
@@ -137,11 +150,11 @@ export function createExecutionChanges(
         throw new StatusConflict(`can't delete execution ${id}: it is ${row.status}; cancel it first`);
       }),
 
-    removeOld: (before) =>
+    removeBefore: (before) =>
       database.use(async () => {
         const bind = [firstId(before.toISOString())];
         return (
-          await database.sequelize.query<{ id: string }>(removeOldSql, { bind, type: QueryTypes.SELECT })
+          await database.sequelize.query<{ id: string }>(removeBeforeSql, { bind, type: QueryTypes.SELECT })
         ).length;
       }),
   };

@@ -4,7 +4,7 @@ import { noTime, noUuid } from "../query/where.ts";
 import type { ExecutionRow } from "./row.ts";
 
 const steps = "steps::jsonb";
-const duration = { sql: "duration_ms", least: "-1" };
+const duration = { sql: "duration_ms", nullSortsAs: "-1" };
 
 /** What callers may query of executions. */
 export const queryableExecutions: Queryable = {
@@ -15,7 +15,7 @@ export const queryableExecutions: Queryable = {
     "steps.module": { sql: steps, within: ["module"] },
     "steps.outputs": { sql: steps, within: ["outputs"] },
     "steps.raw_answer": { sql: steps, within: ["rawAnswer"] },
-    request_id: { sql: "request_id", least: noUuid },
+    request_id: { sql: "request_id", nullSortsAs: noUuid },
     duration_ms: duration,
     duration_seconds: duration,
     "token_usage.input_tokens": { sql: "input_tokens" },
@@ -23,8 +23,8 @@ export const queryableExecutions: Queryable = {
     "token_usage.total_tokens": { sql: "(input_tokens + output_tokens)" },
     "token_usage.cached_tokens": { sql: "cached_tokens" },
     "token_usage.lm_calls": { sql: "lm_calls" },
-    started_at: { sql: "started_at", least: noTime },
-    completed_at: { sql: "completed_at", least: noTime },
-    created_at: { sql: "created_at", madeWith: "id" },
+    started_at: { sql: "started_at", nullSortsAs: noTime },
+    completed_at: { sql: "completed_at", nullSortsAs: noTime },
+    created_at: { sql: "created_at", orderedLike: "id" },
   }),
 };

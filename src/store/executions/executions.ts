@@ -13,16 +13,19 @@ import { type ExecutionRow, type ExecutionRows, executionOf, executionSelect, va
 
 export type ExecutionStore = {
   get(project: string, id: string): Promise<Execution>;
-  /** The run that stands under a request_id, with the hash of what was asked; null where there is none. */
+  /** The run on record under a request_id, with the request's hash; null if there is none. */
   findByRequest(
     project: string,
     request: Omit<RequestKey, "hash">,
   ): Promise<{ execution: Execution; hash: string } | null>;
-  /** The newest run under a request_id, of any method, that has not ended; else the newest; undefined where there is none. */
+  /**
+   * The newest run under a request_id, of any method, that has not ended. If all have ended, the
+   * newest; undefined if there is none.
+   */
   findRunning(project: string, requestId: string): Promise<string | undefined>;
   find(project: string, listing: Listing, withValues: boolean): Promise<Found<Execution>[]>;
   count(project: string, listing: Listing): Promise<number>;
-  /** One more than may be answered where there are too many groups. */
+  /** Returns maxGroups + 1 aggregates if there are more groups than maxGroups. */
   aggregate(
     project: string,
     where: Condition | null,

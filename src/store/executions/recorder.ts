@@ -9,25 +9,31 @@ import { deleteSql, endRow, insertSql, startRow, updateSql } from "./statements.
 
 export type Recorder = {
   /**
-   * Commits the run as running. False where its request_id stands on record already, where the program is gone, or where its callers get
-   * another revision by now: then nothing was written.
+   * Commits the run as running. Returns false and writes nothing if its request_id is on record,
+   * if the program is gone, or if `isCurrent` is set and the program's current revision changed.
    */
   start(run: RunStart): Promise<boolean>;
-  /** Commits how the run ended. False where the record had ended before: then it stands as it was. */
+  /**
+   * Commits how the run ended. Returns false and changes nothing if the record had ended before.
+   */
   end(run: RunEnd): Promise<boolean>;
-  /** Resolves once nothing waits to be recorded any more. */
+  /** Resolves when every start and end is recorded. */
   idle(): Promise<void>;
 };
 
-/** Rows that share a commit at most. A row waits for the commit before its own, never for a timer. */
-const batchLimit = 200;
-/** How long a caller waits for a database that is away before it is told; what it waited for is recorded later all the same. */
-const patienceMs = 10_000;
+/**
+ * Maximum number of rows in a commit. A row waits for the commit before its own, never for a timer.
+ */
+const maxBatch = 200;
+/**
+ * After this time without a database the caller is told UNAVAILABLE. The record is written anyway.
+ */
+const callerWaitMs = 10_000;
 const foreignKeyState = "23503";
 
 type Deps = { runnerId: string; announce: Announce; log: Logger };
 
-/** Records runs for one gateway process, many in a commit. */
+/** Records the runs of one gateway process. Runs that start or end together share a commit. */
 export function createRecorder(database: Database, { runnerId, announce, log }: Deps): Recorder {
   const write = async (statement: { sql: string; name?: string }, rows: readonly object[]) => {
     const written = await database.rows<{ id: string }>(statement, [storableJson(rows), runnerId]);
@@ -37,25 +43,25 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
     const ids = await write({ sql: insertSql, name: "begin runs" }, runs.map(startRow));
     announceAll(runs);
     return runs.map(({ id }) => ids.has(id));
-  }, batchLimit);
+  }, maxBatch);
   const update = createBatch<RunEnd, boolean>(async (ends) => {
     const ids = await write({ sql: updateSql, name: "end runs" }, ends.map(endRow));
     announceAll(ends);
     return ends.map(({ id }) => ids.has(id));
-  }, batchLimit);
+  }, maxBatch);
 
   const announceAll = (rows: readonly { project: string }[]) => {
     for (const project of new Set(rows.map((row) => row.project))) announce(project);
   };
 
-  const owed = new Set<Promise<unknown>>();
+  const pending = new Set<Promise<unknown>>();
 
-  /** Until it is done: this gateway holds a lease, so nobody else would ever end the run. */
+  /** Retries without end: no other gateway ends the run while this one renews its lease. */
   function persist<T>(execution: string, work: () => Promise<T>): Promise<T> {
     const done = retryUntilStoreAvailable(work, () =>
       log.warn({ execution }, "the database is away; this run's record is written as soon as it is back"),
-    ).finally(() => owed.delete(done));
-    owed.add(done);
+    ).finally(() => pending.delete(done));
+    pending.add(done);
     done.catch(() => {});
     return done;
   }
@@ -65,8 +71,9 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
       try {
         return await insert(run);
       } catch (error) {
-        // A commit that broke off may have been made; the caller is told that nothing ran, so nothing may stay.
         if (sqlStateOf(error) === foreignKeyState) throw new NotFound("program", run.programId);
+        // The commit may have been made before the connection broke. The caller learns that nothing
+        // ran, so a row that was inserted is deleted.
         if (error instanceof StoreUnavailable)
           persist(run.id, () => write({ sql: deleteSql }, [{ project_id: run.project, id: run.id }]));
         throw error;
@@ -75,19 +82,22 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
 
     end: (run) =>
       new Promise((resolve, reject) => {
-        const patience = setTimeout(() => reject(new StoreUnavailable()), patienceMs);
+        const timer = setTimeout(() => reject(new StoreUnavailable()), callerWaitMs);
         persist(run.id, () => update(run))
           .then(resolve, reject)
-          .finally(() => clearTimeout(patience));
+          .finally(() => clearTimeout(timer));
       }),
 
     async idle() {
-      while (owed.size > 0) await Promise.allSettled(owed);
+      while (pending.size > 0) await Promise.allSettled(pending);
     },
   };
 }
 
-/** PostgreSQL's jsonb refuses NUL and lone surrogates, which a model may write: they become U+FFFD in what is kept of its words. */
+/**
+ * JSON for PostgreSQL. jsonb refuses NUL and lone surrogates, which models may write: they become
+ * U+FFFD.
+ */
 function storableJson(value: unknown): string {
   const text = JSON.stringify(value);
   if (!/\\u(0000|d[89a-f])/.test(text)) return text;

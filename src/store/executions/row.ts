@@ -5,7 +5,9 @@ import { columnName, defineTable, type SqlType, selectList } from "../table.ts";
 import { type TokenColumns, tokenUsageOf } from "../token-columns.ts";
 import type { RunEnd, RunStart } from "./run.ts";
 
-/** A row of `executions`: the fields of Execution, except for those that columns hold differently. */
+/**
+ * A row of `executions`: the fields of Execution, except for those that columns hold differently.
+ */
 export type ExecutionRow = Omit<Execution, "requestId" | "tokenUsage" | "durationMs" | "retryAfterMs"> &
   TokenColumns & {
     readonly projectId: string;
@@ -32,12 +34,13 @@ type Written = Column &
 
 const atStart = (type: SqlType, start: (run: RunStart) => unknown) => ({ type, start });
 const atEnd = (type: SqlType, before: string, end: (run: RunEnd) => unknown) => ({ type, before, end });
-/** Written by the text of statements.ts, or by PostgreSQL. */
+/** Written by the SQL in statements.ts, or by PostgreSQL itself. */
 const inSql = (type: SqlType) => ({ type, isInSql: true }) as const;
 
 /**
- * Every column, with its type and its values. The recorder's statements, the change log, SELECT lists and
- * Sequelize's model are made from this table. A field of Execution that is missing here does not compile.
+ * Every column, with its type and its values. The recorder's statements, the change log, SELECT
+ * lists and Sequelize's model are made from this table. A field of Execution that is missing here
+ * does not compile.
  */
 export const executionColumns = {
   projectId: { type: "uuid", start: (run: RunStart) => run.project, end: (run: RunEnd) => run.project },
@@ -80,7 +83,7 @@ export const executionColumnList = Object.entries<Column>(executionColumns).map(
 /** The columns that have a value when a run starts; status is always given. */
 type StartName = { [N in Name]: (typeof executionColumns)[N] extends { start: unknown } ? N : never }[Name];
 
-/** A row for Sequelize to insert: of a run outside sigrun. */
+/** A row that Sequelize inserts: a run outside sigrun. */
 export type NewExecutionRow = Pick<ExecutionRow, Exclude<StartName, "model"> | "status">;
 
 export type ExecutionRows = ReturnType<typeof defineExecutionRows>;
@@ -106,11 +109,11 @@ const withoutValues = selectList(
 /** A SELECT list of what executionOf reads, with or without inputs, outputs and steps. */
 export const executionSelect = (withValues: boolean) => (withValues ? allColumns : withoutValues);
 
-/** SQL for the number of bytes of a row's values as text; the row was read by executionSelect. */
+/** SQL for the size of a row's values as text, in bytes; the row was read by executionSelect. */
 export const valueBytes = (row: string) =>
   valueColumns.map((name) => `coalesce(octet_length(${row}.${name}::text), 0)`).join(" + ");
 
-/** The execution of a row that PostgreSQL made JSON of, in which times are texts. */
+/** Reads a row that PostgreSQL returned as JSON, where times are texts. */
 export function executionOfJson(row: ExecutionRow): Execution {
   const dateOf = (time: unknown) => (time === null ? null : new Date(time as string));
   const { startedAt, completedAt, createdAt, updatedAt, ...rest } = executionOf(row);

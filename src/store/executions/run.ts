@@ -9,7 +9,9 @@ export type RunStart = Annotations & {
   readonly id: string;
   readonly programId: string;
   readonly revision: number;
-  /** True if the caller named no revision: the run needs the one that the program's callers get now. */
+  /**
+   * True if the caller named no revision: the run needs the one that the program's callers get now.
+   */
   readonly isCurrent: boolean;
   readonly inputs: Values;
   readonly model: string;

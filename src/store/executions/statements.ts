@@ -2,7 +2,7 @@ import type { SqlType } from "../table.ts";
 import { executionColumnList } from "./row.ts";
 import type { RunEnd, RunStart } from "./run.ts";
 
-/** A column of the rows that a statement takes as JSON. */
+/** A column of the rows that a statement reads from JSON. */
 type Written<Run> = { readonly name: string; readonly type: SqlType; readonly value: (run: Run) => unknown };
 
 const startColumns = executionColumnList.flatMap(({ name, type, start }): Written<RunStart>[] =>
@@ -22,7 +22,7 @@ const rowBy =
     return row;
   };
 
-/** Runs as the statements take them: one parameter, however many runs. */
+/** A run's row in $1, the one parameter that holds all rows of a statement. */
 export const startRow = rowBy(sentAtStart);
 export const endRow = rowBy(endColumns);
 
@@ -30,8 +30,9 @@ const rowsOf = (columns: readonly { readonly name: string; readonly type: SqlTyp
   `jsonb_to_recordset($1::jsonb) AS run (${columns.map(({ name, type }) => `${name} ${type}`).join(", ")})`;
 
 /**
- * Inserts runs of the gateway process $2 and returns the ids of those that were inserted. A run is left out if its
- * request_id is on record, if its program is gone, or if it is of the current revision and that has changed.
+ * Inserts runs of the gateway process $2 and returns the ids of the inserted ones. A run is left
+ * out if its request_id is on record, if its program is gone, or if `is_current` is set and the
+ * program's current revision is another one.
  */
 export const insertSql = `
   INSERT INTO executions (${startColumns.map(({ name }) => name).join(", ")}, status, runner_id, updated_at)
@@ -42,17 +43,18 @@ export const insertSql = `
   ON CONFLICT (project_id, request_method, request_id) DO NOTHING
   RETURNING id`;
 
-/** The model stays as it was at the start if the run did not get as far as asking one. */
+/** The model recorded at the start stays if the run ended before it asked a model. */
 const endValues: Readonly<Record<string, string>> = { model: "coalesce(nullif(run.model, ''), e.model)" };
 const assignments = endColumns
   .filter(({ name }) => name !== "project_id" && name !== "id")
   .map(({ name }) => `${name} = ${endValues[name] ?? `run.${name}`}`);
 
 /**
- * Writes the ends of runs that the gateway process $2 still runs, and returns their ids. A run that was swept or
- * cancelled meanwhile stays as it is. Rows are found by their key alone: no index serves the other conditions as
- * written, so the plan stays good as the table grows. The conditions on `run` always hold. They tell the planner that
- * `run` has few rows; without them it would plan, and cache, a scan of the whole table while that is small.
+ * Writes the ends of runs that the gateway process $2 still runs, and returns their ids. A run that
+ * was swept or cancelled meanwhile is not changed. Rows are found by their key alone: no index
+ * serves the other conditions as written, so the cached plan stays good as the table grows. The
+ * conditions on `run` always hold. They tell the planner that `run` has few rows; without them it
+ * would cache a plan that scans the whole table, made while that was small.
  */
 export const updateSql = `
   UPDATE executions AS e

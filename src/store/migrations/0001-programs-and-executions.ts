@@ -1,6 +1,8 @@
 import type { Migration } from "../migrate.ts";
 
-/** Signatures, programs, their revisions, executions, and the leases of the gateways that run them. */
+/**
+ * Signatures, programs, their revisions, executions, and the leases of the gateways that run them.
+ */
 export const up: Migration = async (run) => {
   await run(`
     CREATE TABLE signatures (
@@ -8,7 +10,7 @@ export const up: Migration = async (run) => {
       id uuid NOT NULL,
       name text NOT NULL,
       instructions text NOT NULL,
-      -- json, not jsonb: the order of keys in a default value is the caller's.
+      -- json, not jsonb, keeps the order of keys in a caller's default value.
       inputs json NOT NULL,
       outputs json NOT NULL,
       content_hash text NOT NULL,
@@ -49,7 +51,7 @@ export const up: Migration = async (run) => {
       modules json NOT NULL,
       outputs json NOT NULL,
       lm json NOT NULL,
-      -- text: what DSPy wrote, to the byte.
+      -- text keeps what DSPy wrote, byte for byte.
       compiled_state text NOT NULL DEFAULT '',
       dspy_program_id text NOT NULL,
       score double precision,
@@ -63,7 +65,7 @@ export const up: Migration = async (run) => {
       CHECK ((status = 'error') = (error_reason <> ''))
     )`);
   await run("CREATE INDEX ON program_revisions (project_id, signature_id)");
-  // Deferred, since a program and its first revision name each other.
+  // Deferred, because a program and its first revision refer to each other.
   await run(`
     ALTER TABLE programs
       ADD FOREIGN KEY (project_id, id, newest_revision) REFERENCES program_revisions (project_id, program_id, number) DEFERRABLE INITIALLY DEFERRED,
@@ -88,11 +90,11 @@ export const up: Migration = async (run) => {
       lm_calls bigint NOT NULL DEFAULT 0,
       model text NOT NULL DEFAULT '',
       labels jsonb NOT NULL DEFAULT '{}',
-      -- A request_id is a method's own.
+      -- A request_id belongs to one method.
       request_method text,
       request_id uuid,
       request_hash text,
-      -- The gateway process that runs it; none where it runs elsewhere.
+      -- The gateway process that runs it; null for a run outside sigrun.
       runner_id uuid,
       started_at timestamptz,
       completed_at timestamptz,
@@ -110,6 +112,7 @@ export const up: Migration = async (run) => {
     )`);
   await run("CREATE INDEX executions_of_program ON executions (project_id, program_id, id DESC)");
   await run("CREATE INDEX executions_running ON executions (runner_id) WHERE status = 'running'");
-  // A gateway that runs executions renews its lease; what a lapsed one left running is swept. Not a caller's, so of no project.
+  // A gateway renews its lease while it runs executions. After the lease has expired, the runs are
+  // swept. Leases belong to no project, because no caller sees them.
   await run("CREATE TABLE leases (runner_id uuid PRIMARY KEY, expires_at timestamptz NOT NULL)");
 };

@@ -1,6 +1,6 @@
 import type { Migration } from "../migrate.ts";
 
-/** Request ids of what makes a revision: the revision is their row. */
+/** The request_id of a call that makes a revision is stored in the revision's row. */
 export const up: Migration = async (run) => {
   await run(`
     ALTER TABLE program_revisions
@@ -9,7 +9,7 @@ export const up: Migration = async (run) => {
       ADD COLUMN request_hash text,
       ADD UNIQUE (project_id, request_method, request_id),
       ADD CHECK ((request_id IS NULL) = (request_hash IS NULL) AND (request_id IS NULL) = (request_method IS NULL))`);
-  // To cancel by request_id, whatever the method.
+  // Serves CancelExecution by request_id, of any method.
   await run(
     "CREATE INDEX executions_by_request ON executions (project_id, request_id) WHERE request_id IS NOT NULL",
   );

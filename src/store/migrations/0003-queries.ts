@@ -1,8 +1,9 @@
 import type { Migration } from "../migrate.ts";
 
-/** What makes questions about executions quick. */
+/** Indexes for queries of executions. */
 export const up: Migration = async (run) => {
-  // Made from the id, a UUIDv7, so that the id's order is this one's, and its index serves both.
+  // created_at is made from the id, a UUIDv7, so that both have one order and the id's index serves
+  // both.
   await run(`
     ALTER TABLE executions
       DROP COLUMN created_at,
@@ -12,7 +13,7 @@ export const up: Migration = async (run) => {
   await run(
     "CREATE INDEX executions_by_error ON executions (project_id, error_reason, id DESC) WHERE error_reason <> ''",
   );
-  // As store/query/where.ts writes it.
+  // The same expression as in store/query/where.ts.
   await run("CREATE INDEX executions_by_duration ON executions (project_id, coalesce(duration_ms, -1), id)");
   await run("CREATE INDEX executions_by_label ON executions USING gin (labels jsonb_path_ops)");
   await run(

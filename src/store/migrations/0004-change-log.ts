@@ -1,22 +1,24 @@
 import type { Migration } from "../migrate.ts";
 
-/** The log of what changes about executions, for those who watch them. */
+/** The log of changes of executions, for WatchExecutions. */
 export const up: Migration = async (run) => {
   await run(`
     CREATE TABLE execution_changes (
-      -- Who watches asks by transaction: numbers are given in another order than they are committed in.
+      -- Watchers read by transaction, because numbers are not committed in their order.
       xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
       number bigint GENERATED ALWAYS AS IDENTITY,
       project_id uuid NOT NULL,
       execution_id uuid NOT NULL,
-      -- As they were then; what else there is stands in the execution. No status: it was deleted, and this is what was left.
+      -- Status and labels after the change; the rest is in the execution. A null status says that
+      -- it was deleted; remains holds its last row.
       status text,
       labels jsonb NOT NULL,
       changed_at timestamptz NOT NULL,
       remains jsonb CHECK ((remains IS NULL) = (status IS NOT NULL)),
       PRIMARY KEY (xid, number)
     )`);
-  // Of all projects: what was committed at some time. The log is read from mark to mark, and forgotten up to one.
+  // A mark is a snapshot of all projects. The log is read from mark to mark, and forgotten up to a
+  // mark.
   await run(`
     CREATE TABLE change_marks (
       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

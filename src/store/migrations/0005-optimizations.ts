@@ -1,6 +1,6 @@
 import type { Migration } from "../migrate.ts";
 
-/** Optimizations, the revisions that they make, and evaluations. */
+/** Optimizations, their link from revisions, and evaluations. */
 export const up: Migration = async (run) => {
   const createdWithId = `timestamptz NOT NULL GENERATED ALWAYS AS
     (to_timestamp((('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)::double precision)) STORED`;
@@ -19,15 +19,15 @@ export const up: Migration = async (run) => {
       keep_worse boolean NOT NULL,
       lms json NOT NULL,
       labels jsonb NOT NULL,
-      -- json, not jsonb: the order of keys in a value is the caller's.
+      -- json, not jsonb, keeps the order of keys in a caller's value.
       trainset json NOT NULL,
       valset json NOT NULL,
       trainset_size integer NOT NULL CHECK (trainset_size > 0),
       valset_size integer NOT NULL CHECK (valset_size > 0),
       status text NOT NULL CHECK (status IN ('pending', 'running', 'completed', 'failed', 'cancelled')),
-      -- Counts those who took it up, and is their fence: whoever writes says which one it is.
+      -- Counts attempts and is their fence: every write names its attempt.
       attempt integer NOT NULL DEFAULT 0,
-      -- Attempts that did not die but were given to the next gateway.
+      -- Attempts that did not die but were handed to another gateway.
       handed_over integer NOT NULL DEFAULT 0 CHECK (handed_over <= attempt),
       phase text NOT NULL DEFAULT '',
       message text NOT NULL DEFAULT '',
@@ -60,7 +60,7 @@ export const up: Migration = async (run) => {
     )`);
   await run("CREATE INDEX optimizations_of_program ON optimizations (project_id, program_id, id DESC)");
   await run("CREATE INDEX optimizations_by_status ON optimizations (project_id, status, id DESC)");
-  // No foreign key: a revision may outlive the record of what made it.
+  // No foreign key: a revision may outlive the record of its optimization.
   await run("ALTER TABLE program_revisions ADD COLUMN optimization_id uuid");
   await run(`
     CREATE TABLE evaluations (
@@ -70,11 +70,11 @@ export const up: Migration = async (run) => {
       revision integer NOT NULL,
       metrics json NOT NULL,
       status text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'cancelled')),
-      -- How many there are to score, and how many were.
+      -- Number of examples to score, then of those that were scored.
       examples integer NOT NULL CHECK (examples > 0),
       scored integer NOT NULL DEFAULT 0 CHECK (scored <= examples),
       failures integer NOT NULL DEFAULT 0 CHECK (failures <= scored),
-      -- Of those that were scored.
+      -- Mean over the examples that were scored.
       score double precision,
       metric_scores json NOT NULL DEFAULT '{}',
       error_reason text NOT NULL DEFAULT '',

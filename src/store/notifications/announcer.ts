@@ -1,30 +1,35 @@
 import type { Notices } from "./notices.ts";
 
-/** Tells all gateways that executions of a project have changed: the first time soon, then now and then. */
+/** Notifies all gateways that executions of a project have changed. */
 export type Announce = (project: string) => void;
 
-/** After what the run itself has to do next. */
-const soonMs = 1;
-/** Each NOTIFY takes a lock of the whole cluster's, so not every commit has one. */
-const restMs = 100;
+/** Delay of the first notice, so that the run's own next step comes first. */
+const delayMs = 1;
+/**
+ * Minimum time between two notices of a project: every NOTIFY takes a lock of the whole cluster.
+ */
+const minIntervalMs = 100;
 
-/** Outside of any transaction, and nobody waits for it: whoever misses it looks again by itself. */
+/**
+ * Sends notices outside of transactions, and no commit waits for one. A gateway that misses a
+ * notice sees the change at its next poll.
+ */
 export function createAnnouncer(notices: Pick<Notices, "send">): Announce {
-  /** Those that were told of a moment ago, or are about to be, and whether there is news since. */
-  const hasNews = new Map<string, boolean>();
+  /** Projects with a notice now or soon; true if executions changed since their last notice. */
+  const hasChanged = new Map<string, boolean>();
 
-  function tell(project: string): void {
-    if (!hasNews.get(project)) {
-      hasNews.delete(project);
+  function notify(project: string): void {
+    if (!hasChanged.get(project)) {
+      hasChanged.delete(project);
       return;
     }
-    hasNews.set(project, false);
+    hasChanged.set(project, false);
     notices.send({ kind: "change", project, id: "" }).catch(() => {});
-    setTimeout(() => tell(project), restMs).unref();
+    setTimeout(() => notify(project), minIntervalMs).unref();
   }
 
   return (project) => {
-    if (!hasNews.has(project)) setTimeout(() => tell(project), soonMs).unref();
-    hasNews.set(project, true);
+    if (!hasChanged.has(project)) setTimeout(() => notify(project), delayMs).unref();
+    hasChanged.set(project, true);
   };
 }

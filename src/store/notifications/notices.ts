@@ -3,9 +3,12 @@ import pg from "pg";
 import type { Logger } from "../../telemetry.ts";
 import type { Database } from "../database.ts";
 
-/** What one gateway tells the others. */
+/** A message of one gateway to all. */
 export type Notice = {
-  /** End the run; or: somebody here waits for it; or: executions have changed, whichever; or: that optimization has. */
+  /**
+   * "cancel": end the run. "wait": a caller of this gateway waits for the run. "change": executions
+   * of the project have changed. "optimization": the optimization has changed.
+   */
   readonly kind: "cancel" | "wait" | "change" | "optimization";
   readonly project: string;
   readonly id: string;
@@ -13,7 +16,10 @@ export type Notice = {
 
 export type Notices = {
   send(notice: Notice): Promise<void>;
-  /** Calls the listener with what any gateway sends, this one too. What is sent while the connection is away is lost: whoever sends asks again. */
+  /**
+   * Calls the listener with notices of all gateways, this one included. Notices that are sent while
+   * the connection is away are lost, so senders repeat them and listeners poll too.
+   */
   listen(listener: (notice: Notice) => void): void;
   close(): Promise<void>;
 };
@@ -21,41 +27,41 @@ export type Notices = {
 const channel = "sigrun";
 const retryMs = 1_000;
 
-/** PostgreSQL's LISTEN and NOTIFY, on a connection of its own beside the pool. */
+/** Notices by PostgreSQL's LISTEN and NOTIFY, on a connection that is not of the pool. */
 export function createNotices(
   database: Database,
   { url, schema, log }: { url: string; schema: string; log: Logger },
 ): Notices {
   const listeners: ((notice: Notice) => void)[] = [];
   let client: pg.Client | undefined;
-  let closed = false;
+  let isClosed = false;
   let listening: Promise<void> | undefined;
 
   async function keepListening(): Promise<void> {
-    while (!closed) {
+    while (!isClosed) {
       const current = new pg.Client({ connectionString: url, application_name: "sigrun", keepAlive: true });
       client = current;
       const lost = new Promise<void>((resolve) => {
         current.on("error", () => resolve());
         current.on("end", () => resolve());
       });
-      current.on("notification", ({ payload = "" }) => hear(payload));
+      current.on("notification", ({ payload = "" }) => receive(payload));
       try {
-        // Whoever ends a client while it connects is told so by the event alone: pg never settles the promise.
+        // If the client is ended while it connects, pg never settles the promise of connect.
         await Promise.race([current.connect().then(() => current.query(`LISTEN ${channel}`)), lost]);
         await lost;
       } catch (error) {
-        log.debug({ err: error }, "the connection for notices could not be made; trying again");
+        log.debug({ err: error }, "no connection for notices; retrying");
       }
       await current.end().catch(() => {});
-      if (!closed) await sleep(retryMs);
+      if (!isClosed) await sleep(retryMs);
     }
   }
 
-  /** Gateways on other schemas of the same database hear it too. */
-  function hear(payload: string): void {
-    const { schema: from, ...notice } = JSON.parse(payload) as Notice & { schema: string };
-    if (from === schema) for (const listener of listeners) listener(notice);
+  /** Gateways on other schemas of the same database share the channel. */
+  function receive(payload: string): void {
+    const { schema: sender, ...notice } = JSON.parse(payload) as Notice & { schema: string };
+    if (sender === schema) for (const listener of listeners) listener(notice);
   }
 
   return {
@@ -68,7 +74,7 @@ export function createNotices(
       listening ??= keepListening();
     },
     async close() {
-      closed = true;
+      isClosed = true;
       await client?.end().catch(() => {});
       await listening;
     },

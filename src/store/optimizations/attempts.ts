@@ -9,7 +9,10 @@ import type { RevisionDraft } from "../programs/revisions.ts";
 import { tokenColumnsOf } from "../token-columns.ts";
 import { type OptimizationRow, type OptimizationRows, optimizationOf } from "./row.ts";
 
-/** An optimization in the hands of one gateway. Its attempt is the fence: who comes after it has a higher one. */
+/**
+ * An optimization that a gateway works on. `attempt` is the fence: a later gateway has a higher
+ * number.
+ */
 export type Attempt = Optimization &
   OptimizationTask & { readonly project: string; readonly handedOver: number };
 
@@ -20,18 +23,21 @@ export type AttemptEnd = {
   readonly message: string;
 };
 
-/** Whatever an attempt writes is written only while it is the last one: false or undefined where it no longer is. */
+/**
+ * Writes of an attempt. They return false or undefined, and write nothing, if a later attempt
+ * exists.
+ */
 export type AttemptStore = {
-  /** Takes up an optimization that has not ended; undefined where it has, or is gone. */
+  /** Starts an attempt at an optimization; undefined if it has ended or is gone. */
   begin(project: string, id: string): Promise<Attempt | undefined>;
-  note(
+  recordProgress(
     attempt: Attempt,
     progress: Progress & { readonly baselineScore: number | null; readonly tokenUsage: TokenUsage },
   ): Promise<boolean>;
-  /** Gives it to whichever gateway comes next. */
+  /** Leaves the optimization to another gateway. */
   handOver(attempt: Attempt): Promise<boolean>;
   fail(attempt: Attempt, fault: Fault): Promise<boolean>;
-  /** Records the end and makes the revision, if any, in one transaction. */
+  /** Records the end and adds the revision, if there is one, in one transaction. */
   complete(
     attempt: Attempt,
     end: AttemptEnd,
@@ -39,7 +45,7 @@ export type AttemptStore = {
   ): Promise<Optimization | undefined>;
 };
 
-/** Thrown to roll back what an attempt wrote that is no longer the last one. */
+/** Thrown to roll back the writes of an attempt if a later one exists. */
 class Superseded extends Error {}
 
 export function createAttemptStore(
@@ -47,7 +53,7 @@ export function createAttemptStore(
   Row: OptimizationRows,
   changes: ProgramChanges,
 ): AttemptStore {
-  const mine = ({ project, id, attempt }: Attempt, event: OptimizationEvent) => ({
+  const ifCurrent = ({ project, id, attempt }: Attempt, event: OptimizationEvent) => ({
     where: { projectId: project, id, attempt, status: { [Op.in]: [...optimizationStep(event).from] } },
   });
 
@@ -57,7 +63,9 @@ export function createAttemptStore(
     values: Partial<OptimizationRow>,
   ): Promise<boolean> {
     const { to } = optimizationStep(event);
-    const [written] = await database.use(() => Row.update({ ...values, status: to }, mine(attempt, event)));
+    const [written] = await database.use(() =>
+      Row.update({ ...values, status: to }, ifCurrent(attempt, event)),
+    );
     return written > 0;
   }
 
@@ -77,7 +85,7 @@ export function createAttemptStore(
         return { ...optimizationOf(row), trainset, valset, budget, keepWorse, lms, handedOver, project };
       }),
 
-    note: (attempt, { tokenUsage, ...progress }) =>
+    recordProgress: (attempt, { tokenUsage, ...progress }) =>
       write(attempt, "start", { ...progress, ...tokenColumnsOf(tokenUsage) }),
 
     handOver: (attempt) => write(attempt, "hand over", { handedOver: attempt.handedOver + 1 }),
@@ -89,7 +97,7 @@ export function createAttemptStore(
       const { project, programId } = attempt;
       try {
         return await database.transact(async (transaction) => {
-          // The program's row is locked first, as by whoever deletes it.
+          // Locks the program's row first, as its deletion does, so that the two can't deadlock.
           const revision = draft ? await changes.addRevision(project, programId, draft, transaction) : null;
           const values = {
             ...end,
@@ -101,13 +109,13 @@ export function createAttemptStore(
           };
           const [, [row]] = await Row.update(
             { ...values, status: optimizationStep("complete").to },
-            { ...mine(attempt, "complete"), returning: true, transaction },
+            { ...ifCurrent(attempt, "complete"), returning: true, transaction },
           );
           if (!row) throw new Superseded();
           return optimizationOf(row);
         });
       } catch (error) {
-        // With its program an optimization goes too.
+        // NotFound: the program was deleted, and its optimizations with it.
         if (error instanceof Superseded || error instanceof NotFound) return undefined;
         throw error;
       }

@@ -3,7 +3,7 @@ import type { TokenUsage } from "../../domain/execution.ts";
 import type { Metric } from "../../domain/optimization/optimization.ts";
 import type { Database } from "../database.ts";
 
-/** An evaluation that is about to begin. */
+/** An evaluation that is about to start. */
 export type EvaluationDraft = {
   readonly id: string;
   readonly programId: string;
@@ -12,7 +12,7 @@ export type EvaluationDraft = {
   readonly examples: number;
 };
 
-/** What an evaluation came to, also where it was broken off. */
+/** How an evaluation ended, whether it scored all examples or not. */
 export type EvaluationEnd = {
   readonly status: "completed" | "failed" | "cancelled";
   readonly errorReason: string;
@@ -28,7 +28,7 @@ export type EvaluationStore = {
   end(project: string, id: string, end: EvaluationEnd): Promise<void>;
 };
 
-/** Records evaluations; those of a gateway that died are swept with its runs. */
+/** Records evaluations. The sweep of leases.ts ends those of a gateway that died. */
 export function createEvaluationStore(database: Database, runnerId: string): EvaluationStore {
   const run = async (sql: string, bind: unknown[]) => {
     await database.use(() => database.sequelize.query(sql, { bind, type: QueryTypes.SELECT }));

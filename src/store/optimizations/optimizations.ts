@@ -11,7 +11,7 @@ import { queryableOptimizations } from "./columns.ts";
 import type { Queue } from "./queue.ts";
 import { type OptimizationRow, type OptimizationRows, optimizationOf, optimizationSelect } from "./row.ts";
 
-/** An optimization that is to be recorded. */
+/** An optimization that is not recorded yet. */
 export type OptimizationDraft = Pick<
   Optimization,
   "id" | "programId" | "baseRevision" | "optimizer" | "metrics" | "config" | "seed" | "labels"
@@ -19,21 +19,29 @@ export type OptimizationDraft = Pick<
   OptimizationTask & { readonly request: RequestKey | null };
 
 export type OptimizationStore = {
-  /** Records it and has it done, both or neither. False where its request_id stands on record already: then nothing was written. */
+  /**
+   * Records an optimization and enqueues its job in one transaction. Returns false and writes
+   * nothing if its request_id is on record.
+   */
   create(project: string, draft: OptimizationDraft): Promise<boolean>;
   get(project: string, id: string): Promise<Optimization>;
-  /** The one that stands under a request_id, with the hash of what was asked; null where there is none. */
+  /**
+   * The optimization on record under a request_id, with the request's hash; null if there is none.
+   */
   findByRequest(
     project: string,
     requestId: string,
   ): Promise<{ optimization: Optimization; hash: string } | null>;
   find(project: string, listing: Listing): Promise<Found<Optimization>[]>;
   count(project: string, listing: Listing): Promise<number>;
-  /** Ends one that has not ended; undefined where it has. Whoever works on it finds that it no longer may. */
+  /**
+   * Cancels an optimization; undefined if it has ended. The gateway that works on it finds out at
+   * its next write.
+   */
   cancel(project: string, id: string): Promise<Optimization | undefined>;
 };
 
-/** Records optimizations and reads their records; what becomes of one that is taken up is written by attempts.ts. */
+/** Records, reads and cancels optimizations. The work on them is recorded by attempts.ts. */
 export function createOptimizationStore(
   database: Database,
   Row: OptimizationRows,

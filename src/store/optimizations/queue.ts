@@ -3,34 +3,44 @@ import { QueryTypes, type Transaction } from "sequelize";
 import type { Logger } from "../../telemetry.ts";
 import type { Database } from "../database.ts";
 
-/** What is to be done without a caller. */
+/** An optimization to work on. */
 export type Job = { readonly project: string; readonly id: string };
 
 export type Queue = {
-  /** Has a job done that takes no longer than that, once the transaction is committed. */
-  enqueue(job: Job, longestMs: number, transaction: Transaction): Promise<void>;
-  /** Does jobs as they come, at least once each; one that throws comes again, here or on another gateway. The signal says that it has been given to somebody else. */
+  /** Enqueues a job in the caller's transaction. Another gateway may take it again after maxMs. */
+  enqueue(job: Job, maxMs: number, transaction: Transaction): Promise<void>;
+  /**
+   * Handles every job at least once. A job whose handler throws is retried, on any gateway. The
+   * signal aborts if the job was given to another gateway.
+   */
   work(handle: (job: Job, signal: AbortSignal) => Promise<void>): Promise<void>;
-  /** Takes no further jobs; resolves when those under way have ended. */
+  /** Takes no further jobs, and resolves when those in flight have ended. */
   stop(): Promise<void>;
 };
 
 const queueName = "optimizations";
-/** At a time, in one gateway. */
+/** Maximum number of jobs that one gateway handles at the same time. */
 const concurrency = 2;
 const pollS = 1;
-/** A gateway that dies is missed after 10 s, and that is looked for every 5 s: its jobs are taken up within 20 s. */
-const heartbeatS = 10;
-const refreshS = 2;
+/**
+ * A gateway counts as dead after 10 s without a heartbeat. pg-boss checks every 5 s, so that other
+ * gateways take its jobs within 20 s.
+ */
+const heartbeatTimeoutS = 10;
+const heartbeatIntervalS = 2;
 const superviseS = 5;
-/** The work itself counts its attempts; here a job comes again as long as the sidecar is away. */
-const retries = 100_000;
+/**
+ * In effect no maximum: attempts are counted on the record, and a job waits while the sidecar is
+ * away.
+ */
+const maxRetries = 100_000;
+/** Time for setup and records, on top of the work's own maximum. */
 const slackS = 600;
 const stopMs = 10_000;
-/** While the database is away there are several errors a second. */
-const tellMs = 10_000;
+/** Minimum time between two warnings: without a database there are several errors a second. */
+const warnIntervalMs = 10_000;
 
-/** pg-boss, in a PostgreSQL schema of its own beside the tables. */
+/** Opens pg-boss's queue, whose tables are in a PostgreSQL schema of their own. */
 export async function openQueue(
   database: Database,
   options: { url: string; schema: string; log: Logger },
@@ -45,27 +55,24 @@ export async function openQueue(
     superviseIntervalSeconds: superviseS,
     monitorIntervalSeconds: superviseS,
   });
-  let told = Number.NEGATIVE_INFINITY;
+  let warnedAt = Number.NEGATIVE_INFINITY;
   boss.on("error", ({ message }) => {
-    const isDue = performance.now() - told >= tellMs;
-    if (isDue) told = performance.now();
-    log[isDue ? "warn" : "debug"](
-      { why: message },
-      "the job queue has trouble with the database; trying again",
-    );
+    const isDue = performance.now() - warnedAt >= warnIntervalMs;
+    if (isDue) warnedAt = performance.now();
+    log[isDue ? "warn" : "debug"]({ why: message }, "the job queue can't reach the database; retrying");
   });
-  boss.on("warning", (warning) => log.debug({ warning }, "the job queue warns"));
+  boss.on("warning", (warning) => log.debug({ warning }, "a warning of the job queue"));
   await boss.start();
   await boss.createQueue(queueName, {
-    heartbeatSeconds: heartbeatS,
-    retryLimit: retries,
+    heartbeatSeconds: heartbeatTimeoutS,
+    retryLimit: maxRetries,
     retryDelay: 1,
     deleteAfterSeconds: 3_600,
     retentionSeconds: 30 * 86_400,
   });
 
   return {
-    async enqueue(job, longestMs, transaction) {
+    async enqueue(job, maxMs, transaction) {
       const executeSql = async (text: string, values: unknown[] = []) => {
         const rows = await database.sequelize.query(text, {
           transaction,
@@ -76,7 +83,7 @@ export async function openQueue(
       };
       await boss.send(queueName, job, {
         db: { executeSql },
-        expireInSeconds: Math.ceil(longestMs / 1000) + slackS,
+        expireInSeconds: Math.ceil(maxMs / 1000) + slackS,
       });
     },
 
@@ -85,7 +92,7 @@ export async function openQueue(
         batchSize: 1,
         localConcurrency: concurrency,
         pollingIntervalSeconds: pollS,
-        heartbeatRefreshSeconds: refreshS,
+        heartbeatRefreshSeconds: heartbeatIntervalS,
       };
       await boss.work<Job>(queueName, options, async (jobs) => {
         for (const { data, signal } of jobs) await handle(data, signal);

@@ -3,7 +3,7 @@ import type { Optimization, OptimizationTask } from "../../domain/optimization/o
 import { type ColumnTypes, defineTable, selectList } from "../table.ts";
 import { type TokenColumns, tokenUsageOf } from "../token-columns.ts";
 
-/** A row of `optimizations`: the record, the task, and what the store keeps for itself. */
+/** A row of `optimizations`: the record, the task, and columns that only the store uses. */
 export type OptimizationRow = Omit<Optimization, "seed" | "tokenUsage" | "requestId"> &
   OptimizationTask &
   TokenColumns & {
@@ -16,7 +16,7 @@ export type OptimizationRow = Omit<Optimization, "seed" | "tokenUsage" | "reques
     readonly seed: string;
   };
 
-/** What a new row must have; PostgreSQL gives the other columns a value. */
+/** Columns that a new row must have. PostgreSQL gives the others a default. */
 type RequiredName =
   | (
       | "projectId"

@@ -7,35 +7,41 @@ import type { ProgramStore } from "./programs.ts";
 import type { RevisionDraft, RevisionStore } from "./revisions.ts";
 import type { SignatureStore } from "./signatures.ts";
 
-/** What is to be different; what is left out stays. */
+/** What a change sets. Fields that are left out stay as they are. */
 export type ProgramChange = {
   readonly name?: string;
   readonly description?: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** null: none. */
+  /** null: no revision is deployed. */
   readonly deployedRevision?: number | null;
-  /** Becomes the newest. */
+  /** Becomes the newest revision. */
   readonly revision?: RevisionDraft;
   readonly request?: RequestKey;
 };
 
-/** Says what is to change, of a program that nobody else changes meanwhile; undefined for nothing. */
+/** Decides on a change of a program that is locked meanwhile; undefined if nothing changes. */
 export type Decide = (
   program: Program,
   revisionOf: (number: number) => Promise<Revision>,
 ) => Promise<ProgramChange | undefined>;
 
 export type ProgramChanges = {
-  /** Changes a program, one caller after the other; EtagMismatch where the etag, if any, no longer holds. Undefined: its request_id stands already. */
+  /**
+   * Changes a program under a lock on its row. Throws EtagMismatch if an etag is given and is not
+   * the program's. Undefined if the request_id is on record.
+   */
   change(project: string, key: string, etag: string, decide: Decide): Promise<Program | undefined>;
-  /** Makes a revision the newest, in somebody else's transaction; gives its number. */
+  /** Adds a revision in the caller's transaction, as the newest. Returns its number. */
   addRevision(
     project: string,
     key: string,
     revision: RevisionDraft,
     transaction: Transaction,
   ): Promise<number>;
-  /** Deletes a program with its revisions and runs; InUse where it has runs and force is not set. */
+  /**
+   * Deletes a program with its revisions and runs. Throws InUse if it has runs and force is not
+   * set.
+   */
   remove(project: string, key: string, etag: string, force: boolean): Promise<void>;
 };
 
@@ -48,7 +54,7 @@ export function createProgramChanges(
   const run = (sql: string, bind: unknown[], transaction: Transaction) =>
     database.sequelize.query<{ id: string }>(sql, { bind, type: QueryTypes.SELECT, transaction });
 
-  /** Locked first and read after, so that what is read is what the caller before us left. */
+  /** Locks the program, then reads it, so that it reads what the last holder of the lock wrote. */
   async function lock(
     project: string,
     key: string,
@@ -117,7 +123,7 @@ export function createProgramChanges(
     async remove(project, key, etag, force) {
       await database.transact(async (transaction) => {
         const { id } = await lock(project, key, etag, transaction);
-        // A run that begins now waits for this lock, and then finds its revision gone.
+        // A run that starts now waits for this lock, and then finds its revision gone.
         await run(
           "SELECT number AS id FROM program_revisions WHERE project_id = $1 AND program_id = $2 FOR UPDATE",
           [project, id],
@@ -138,5 +144,6 @@ export function createProgramChanges(
 
 const updateSql = `
   UPDATE programs
-  SET name = $3, description = $4, labels = $5::jsonb, newest_revision = $6, deployed_revision = $7, version = version + 1, updated_at = now()
+  SET name = $3, description = $4, labels = $5::jsonb, newest_revision = $6, deployed_revision = $7,
+      version = version + 1, updated_at = now()
   WHERE project_id = $1 AND id = $2`;

@@ -14,7 +14,7 @@ export const queryablePrograms: Queryable = {
     description: { sql: "p.description" },
     status: { sql: "(CASE WHEN p.deployed_revision IS NULL THEN r.status ELSE 'deployed' END)" },
     revision: { sql: "p.newest_revision" },
-    deployed_revision: { sql: "p.deployed_revision", least: "0" },
+    deployed_revision: { sql: "p.deployed_revision", nullSortsAs: "0" },
     signature_id: { sql: "r.signature_id" },
     dspy_program_id: { sql: "r.dspy_program_id" },
     labels: { sql: "p.labels" },

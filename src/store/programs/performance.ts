@@ -3,16 +3,16 @@ import { type Performance, performanceWindow } from "../../domain/program/perfor
 import type { Database } from "../database.ts";
 
 export type PerformanceStore = {
-  /** By program; all of them by one statement. */
+  /** The performance of programs by their ids, read by one statement. */
   of(project: string, programIds: readonly string[]): Promise<ReadonlyMap<string, Performance>>;
 };
 
-export function createPerformanceStore({ sequelize, ask }: Database): PerformanceStore {
+export function createPerformanceStore({ sequelize, slowRead }: Database): PerformanceStore {
   return {
     async of(project, programIds) {
       if (programIds.length === 0) return new Map();
       const bind = [project, programIds];
-      const rows = await ask(() =>
+      const rows = await slowRead(() =>
         sequelize.query<PerformanceColumns>(sql, { bind, type: QueryTypes.SELECT }),
       );
       return new Map(rows.map((row) => [row.id, performanceOf(row)]));
@@ -33,7 +33,8 @@ const sql = `
     SELECT count(*)::integer AS count, count(*) FILTER (WHERE status = 'completed')::integer AS completed,
            coalesce(avg(duration_ms), 0)::double precision AS average_ms,
            percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY duration_ms) AS percentiles,
-           coalesce(sum(input_tokens), 0)::double precision AS input_tokens, coalesce(sum(output_tokens), 0)::double precision AS output_tokens,
+           coalesce(sum(input_tokens), 0)::double precision AS input_tokens,
+           coalesce(sum(output_tokens), 0)::double precision AS output_tokens,
            coalesce(sum(lm_calls), 0)::double precision AS lm_calls
     FROM (
       SELECT status, duration_ms, input_tokens, output_tokens, lm_calls FROM executions

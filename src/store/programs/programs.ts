@@ -27,19 +27,29 @@ export type ProgramDraft = Pick<Program, "id" | "handle" | "name" | "description
 export type ListedProgram = { readonly program: Program; readonly latest: readonly Execution[] };
 
 export type ProgramStore = {
-  /** Writes the program, its signature and revision 1, unless the handle or the request_id is taken. */
+  /**
+   * Writes the program, its signature and revision 1, unless the handle or the request_id is taken.
+   */
   create(project: string, draft: ProgramDraft): Promise<"created" | "handle taken" | "request_id taken">;
   /** `key` is a UUID or a handle. */
   get(project: string, key: string, transaction?: Transaction): Promise<Program>;
-  /** The program that was made under a request_id, with the request's hash; null if there is none. */
+  /**
+   * The program that was made under a request_id, with the request's hash; null if there is none.
+   */
   findByRequest(project: string, requestId: string): Promise<{ program: Program; hash: string } | null>;
-  /** A program and one of its revisions; number 0 is the deployed revision, or the newest if none is deployed. */
+  /**
+   * A program and one of its revisions; number 0 is the deployed revision, or the newest if none is
+   * deployed.
+   */
   getRevision(
     project: string,
     key: string,
     number: number,
   ): Promise<{ program: Program; revision: Revision }>;
-  /** Programs, each with up to `latest` of its newest executions; compiled_state is empty unless withState. */
+  /**
+   * Programs, each with up to `latest` of its newest executions; compiled_state is empty unless
+   * withState.
+   */
   find(
     project: string,
     listing: Listing,
@@ -147,7 +157,10 @@ export function createProgramStore(database: Database, { signatures, revisions }
 
 const selectSql = `SELECT ${programSelect(true)} FROM ${programFrom}`;
 
-/** The newest executions of every program on a page, read by one join instead of a query for each program. */
+/**
+ * The newest executions of every program on a page, read by one join instead of a query for each
+ * program.
+ */
 function latestExecutions(count: number) {
   const join = (binds: Binds) => `
     LEFT JOIN LATERAL (

@@ -36,7 +36,10 @@ export type RevisionStore = {
     request?: RequestKey,
   ): Promise<void>;
   get(project: string, programId: string, number: number, transaction?: Transaction): Promise<Revision>;
-  /** The program whose revision was made under a request_id, with the request's hash; null if there is none. */
+  /**
+   * The program whose revision was made under a request_id, with the request's hash; null if there
+   * is none.
+   */
   findByRequest(
     project: string,
     request: Omit<RequestKey, "hash">,
@@ -45,8 +48,8 @@ export type RevisionStore = {
   find(project: string, programId: string, listing: Listing): Promise<Found<Revision>[]>;
   count(project: string, programId: string, listing: Listing): Promise<number>;
   /**
-   * Records whether DSPy could build the revision: `failure` is "" if it could, else DSPy's message. Does nothing if
-   * the lifecycle forbids the change of status.
+   * Records whether DSPy could build the revision: `failure` is "" if it could, else DSPy's
+   * message. Does nothing if the lifecycle forbids the change of status.
    */
   setBuilt(project: string, programId: string, number: number, failure: string): Promise<void>;
 };

@@ -36,7 +36,10 @@ const columns: ColumnTypes<SignatureRow> = {
 
 export type SignatureStore = {
   get(project: string, key: { id: string } | { name: string }): Promise<StoredSignature>;
-  /** Returns the stored signature of the same name. Throws AlreadyExists if its content is different. */
+  /**
+   * Returns the stored signature of the same name. Throws AlreadyExists if its content is
+   * different.
+   */
   findOrCreate(project: string, signature: Signature, transaction?: Transaction): Promise<StoredSignature>;
   /** Throws InUse while a revision uses the signature. */
   remove(project: string, id: string): Promise<void>;
@@ -67,7 +70,8 @@ export function createSignatureStore(database: Database): SignatureStore {
         const inTransaction = transaction ? { transaction } : {};
         const row = { projectId: project, id: uuidv7(), name, instructions, inputs, outputs, contentHash };
         for (;;) {
-          // ON CONFLICT DO NOTHING waits until a concurrent creator has committed, so the read after it sees its row.
+          // ON CONFLICT DO NOTHING waits until a concurrent creator has committed, so the read
+          // after it sees its row.
           await Row.bulkCreate([row], { ignoreDuplicates: true, returning: false, ...inTransaction });
           // The lock keeps others from deleting the signature before a revision refers to it.
           const lock = transaction ? { lock: transaction.LOCK.KEY_SHARE } : {};

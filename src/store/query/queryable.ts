@@ -1,7 +1,7 @@
 import { type ColumnName, columnName } from "../table.ts";
 import type { Column, Columns } from "./where.ts";
 
-/** A table, or several joined, that callers may query. The columns project_id and id are among those of `from`. */
+/** A table, or a join of tables, that callers may query. It has the columns project_id and id. */
 export type Queryable = {
   /** What follows FROM. */
   readonly from: string;
@@ -9,14 +9,14 @@ export type Queryable = {
   readonly columns: Columns;
 };
 
-/** The columns of a row that are never null, by their names in SQL: such a column needs no more than its name. */
+/** The SQL names of a row's columns that are never null: their name is all their SQL. */
 type PlainName<Row> = {
   [Name in keyof Row & string]: null extends Row[Name] ? never : ColumnName<Name>;
 }[keyof Row & string];
 
 /**
- * The SQL of every field that callers may query. A field that is a column of the row, never null and of the same name,
- * may be left out of `special`; a field that is neither does not compile.
+ * The SQL of every field that callers may query. `special` may omit a field whose name is that of a
+ * column that is never null. If it omits any other field, the call does not compile.
  */
 export function fieldColumns<Row, Field extends string>(
   fields: Readonly<Record<Field, unknown>>,

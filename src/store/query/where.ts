@@ -2,36 +2,36 @@ import type { Comparison, Condition, Operand } from "../../domain/query/conditio
 import type { Kind, Target } from "../../domain/query/queryable.ts";
 import { firstId, isUuid, lastId } from "../../domain/uuid.ts";
 
-/** What stands for a field in SQL. */
+/** The SQL of a field. */
 export type Column = {
   readonly sql: string;
-  /** The field's place in the JSON of each element, where the column is a list of JSON. */
+  /** If the column is a JSON list: the path of the field inside each element. */
   readonly within?: readonly string[];
-  /** Stands for the least, where the column may be null and rows are sorted by it. */
-  readonly least?: string;
-  /** A UUIDv7 made at the very time that this column has: its order is this one's. */
-  readonly madeWith?: string;
+  /** If the column may be null: the value, lower than all others, by which null is sorted. */
+  readonly nullSortsAs?: string;
+  /** A UUIDv7 column that was made at this column's time, so that both have the same order. */
+  readonly orderedLike?: string;
 };
 
-/** Values of `least`. */
+/** Values for `nullSortsAs`. */
 export const noTime = "'-infinity'::timestamptz";
 export const noUuid = "'00000000-0000-0000-0000-000000000000'::uuid";
 
-/** By the names that the domain has for them. */
+/** The SQL of fields, by their names in the domain. */
 export type Columns = Readonly<Record<string, Column>>;
 
-/** The values of a statement, by their places. Nothing a caller wrote gets into SQL another way. */
+/** The parameters of a statement. A caller's words get into SQL only as parameters. */
 export class Binds {
   readonly values: unknown[] = [];
 
-  /** Gives the value's place, with its type. */
+  /** Returns the placeholder for a value, with its type. */
   add(value: unknown, type: string): string {
     this.values.push(value);
     return `$${this.values.length}::${type}`;
   }
 }
 
-/** A condition as SQL; what is unknown there counts as not so. */
+/** SQL of a condition. NULL counts as false. */
 export function whereSql(condition: Condition | null, columns: Columns, binds: Binds): string {
   if (condition === null) return "TRUE";
   switch (condition.op) {
@@ -49,7 +49,7 @@ export function whereSql(condition: Condition | null, columns: Columns, binds: B
   }
 }
 
-/** The member of JSON that a path names through objects; lists have none. */
+/** SQL of the member that a path through JSON objects names. */
 export function memberSql(
   sql: string,
   path: readonly string[],
@@ -75,7 +75,7 @@ function presentSql(target: Target, columns: Columns, binds: Binds): string {
   if (target.kind === "text") return `${sql} <> ''`;
   if (target.kind === "labels")
     return target.path[0] === undefined ? `${sql} <> '{}'` : `${sql} ? ${binds.add(target.path[0], "text")}`;
-  // What a step holds by itself is text, or an object.
+  // A step's module and raw answer are texts, its outputs an object.
   if (target.kind === "list" && target.path.length === 0)
     return anyMemberSql(column, [], binds, (member) => `${member} NOT IN ('null', '""')`);
   if (target.kind === "list" || (target.kind === "json" && target.path.length > 0))
@@ -101,7 +101,10 @@ function hasSql(target: Target, value: Operand, text: string, columns: Columns, 
   });
 }
 
-/** True where a member that the path names meets a test; the path goes through objects, and through each element of a list. */
+/**
+ * SQL that is true if any member that the path names passes a test. The path also goes through
+ * lists.
+ */
 function anyMemberSql(
   { sql, within = [] }: Column,
   path: readonly string[],
@@ -109,13 +112,14 @@ function anyMemberSql(
   test: (member: string) => string,
 ): string {
   const whole = [...within, ...path];
-  // What callers' JSON begins with is an object, so that one name leads to one member: that is quicker.
+  // Callers' JSON is an object at its top, so one name leads to one member: no need for a slower
+  // path.
   if (whole.length === path.length && path.length === 1) return test(memberSql(sql, path, binds));
   const jsonPath = `$${whole.map((name) => `.${JSON.stringify(name)}`).join("")}`;
   return `EXISTS (SELECT FROM jsonb_path_query(${sql}, ${binds.add(jsonPath, "jsonpath")}) AS member WHERE ${test("member")})`;
 }
 
-/** In any case, whatever the database's own locale. */
+/** SQL of a case-insensitive search that does not depend on the database's locale. */
 function containsSql(sql: string, text: string, binds: Binds): string {
   return `strpos(lower(${sql} COLLATE "und-x-icu"), lower(${binds.add(text, "text")} COLLATE "und-x-icu")) > 0`;
 }
@@ -129,21 +133,23 @@ function compareSql(op: Comparison, target: Target, value: Operand, columns: Col
   if (kind === "labels")
     return `${memberSql(column.sql, path, binds, "->>")} COLLATE "C" ${sign} ${binds.add(value, "text")}`;
   if (kind === "json") return jsonSql(op, sign, column.sql, path, value, binds);
-  // Where nobody has the handle, every row differs from it.
+  // If no program has the handle, every row differs from it.
   if (kind === "program" && !isUuid(String(value)))
     return `${column.sql} ${op === "=" ? "=" : "IS DISTINCT FROM"} (SELECT id FROM programs WHERE project_id = $1 AND handle = ${binds.add(value, "text")})`;
   if (kind === "text" && /[<>]/.test(op))
     return `${column.sql} COLLATE "C" ${sign} ${binds.add(value, "text")}`;
   const $value = binds.add(value, typeOf(kind, value));
-  const plain = `${sortedSql(column)} ${sign} ${$value}`;
-  // Equal to something is there, and may have an index of its own beside the one of the order.
+  const compared = `${sortedSql(column)} ${sign} ${$value}`;
+  // The comparison with the plain column may have an index besides that of the sort key.
   const present =
-    column.least === undefined ? "" : ` AND ${column.sql} ${op === "=" ? `= ${$value}` : "IS NOT NULL"}`;
-  return `(${plain}${present}${column.madeWith === undefined ? "" : madeSql(op, column.madeWith, String(value), binds)})`;
+    column.nullSortsAs === undefined
+      ? ""
+      : ` AND ${column.sql} ${op === "=" ? `= ${$value}` : "IS NOT NULL"}`;
+  return `(${compared}${present}${column.orderedLike === undefined ? "" : sameOnIdSql(op, column.orderedLike, String(value), binds)})`;
 }
 
-/** True of the same rows as a comparison of the time that the id was made with; the id has an index. */
-function madeSql(op: Comparison, id: string, time: string, binds: Binds): string {
+/** The same comparison on the id that has the time's order, so that the id's index serves it. */
+function sameOnIdSql(op: Comparison, id: string, time: string, binds: Binds): string {
   const from =
     op === ">" || op === ">=" || op === "=" ? ` AND ${id} >= ${binds.add(firstId(time), "uuid")}` : "";
   const to =
@@ -160,7 +166,7 @@ function jsonSql(
   binds: Binds,
 ): string {
   const json = JSON.stringify(value);
-  // An index serves containment alone.
+  // The index on JSON serves only containment.
   if (op === "=")
     return `${sql} @> ${binds.add(`${path.map((name) => `{${JSON.stringify(name)}:`).join("")}${json}${"}".repeat(path.length)}`, "jsonb")}`;
   const member = memberSql(sql, path, binds);
@@ -170,7 +176,10 @@ function jsonSql(
   return `(jsonb_typeof(${member}) = 'number' AND ${member} ${sign} ${binds.add(json, "jsonb")})`;
 }
 
-/** The type of a value that a column is compared to: as the column's own where it can be, since an index has that. */
+/**
+ * The SQL type of a value in a comparison: the column's own if possible, so that an index serves
+ * it.
+ */
 function typeOf(kind: Kind, value: Operand): string {
   if (kind === "uuid" || kind === "program") return "uuid";
   if (kind === "time") return "timestamptz";
@@ -180,7 +189,7 @@ function typeOf(kind: Kind, value: Operand): string {
   return "text";
 }
 
-/** A column as it is sorted by: never null. */
-export function sortedSql({ sql, least }: Column): string {
-  return least === undefined ? sql : `coalesce(${sql}, ${least})`;
+/** SQL of a column's sort key, which is never null. */
+export function sortedSql({ sql, nullSortsAs }: Column): string {
+  return nullSortsAs === undefined ? sql : `coalesce(${sql}, ${nullSortsAs})`;
 }

@@ -168,7 +168,7 @@ test("a slow reader pauses the model's stream", async (t) => {
   await once(call, "response");
   // The call takes the first script, so no other script may be queued before it.
   await until(() => model.sent() > before);
-  // Other runs serve as the clock: after a few of them the buffers on the way are full, and nothing more is sent.
+  // Other runs serve as the clock: after a few of them all buffers are full, and nothing is sent.
   const someRuns = async () => {
     for (let n = 0; n < 15; n++) await gateway.programs.executeProgram({ programId, inputs });
     return model.sent() - before;

@@ -40,7 +40,7 @@ test("a watch that resumes from any event, on any gateway, gets exactly the even
       resumeToken: changes[from]?.resumeToken ?? "",
     });
     await until(() => again.seen().length >= 79 - from);
-    // The changes of one execution have an order; changes of two executions that commit at once have none.
+    // Changes of one execution are ordered; changes of two that commit at once are not.
     t.deepEqual(byExecution(again.seen()), byExecution(all.slice(from + 1)));
     again.leave();
   }

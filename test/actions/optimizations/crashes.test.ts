@@ -158,7 +158,7 @@ test("the database refuses all writes of an attempt after the next attempt has s
     optimizationId: id,
   } as const;
   const end = { baselineScore: 0, score: 1, tokenUsage, message: "" };
-  t.false(await store.attempts.note(first, progress));
+  t.false(await store.attempts.recordProgress(first, progress));
   t.is(await store.attempts.complete(first, end, draft), undefined);
   t.false(await store.attempts.handOver(first));
   t.is((await gateway.programs.getProgram({ id: programId })).program?.revision, 1);

@@ -79,7 +79,7 @@ test("a result that is not better makes no revision, unless keep_worse is set", 
 
 test("a watch gives every step to the end", async (t) => {
   const { gateway, model, programId } = t.context;
-  // A quick optimization may end before the watch reads its phases, and then only the last one is seen.
+  // A quick optimization may end before the watch reads its phases: then only the last is seen.
   let sawBaseline = () => {};
   const after = new Promise<void>((resolve) => {
     sawBaseline = resolve;

@@ -343,7 +343,7 @@ test("a program that is deleted while runs start leaves no unfinished record", a
 test("a program that DSPy can't build has status error with the reason, and an update repairs it", async (t) => {
   const { one, url } = t.context;
   const { id } = await ready(t);
-  // Written by SQL, as another version might have: DSPy builds every program that this gateway accepts.
+  // Written by SQL, since DSPy builds every program that this gateway accepts.
   const wrong =
     "UPDATE program_revisions SET modules = replace(modules::text, 'Predict', 'Gone')::json, dspy_program_id = 'p_gone' WHERE program_id = $1";
   await runSql(url, schema, wrong, [id]);

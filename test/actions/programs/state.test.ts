@@ -18,7 +18,7 @@ test.beforeEach(async ({ context }) => {
   context.programId = await createMoods(context.gateway, `Moods ${++count}`);
 });
 
-/** What DSPy's save() writes for a Predict over "text -> mood", with a demo and a model that is not allowed. */
+/** What DSPy's save() writes for "text -> mood", with a demo and a model that is not allowed. */
 const saved = (mood: string) =>
   JSON.stringify({
     traces: [],

@@ -5,7 +5,7 @@ import type { Metric } from "../../../src/domain/optimization/optimization.ts";
 
 const metric = (name: string, field = ""): Metric => ({ name, field, params: {}, weight: 1 });
 
-/** What each of these metrics' scores stands under, where the first gave 0, the second 1, and so on. */
+/** The names under which the metrics' scores stand; the first metric scored 0, the second 1, ... */
 function named(...metrics: Metric[]): Readonly<Record<string, number>> {
   const result = {
     index: 0,

@@ -71,7 +71,7 @@ for (const [name, transport] of Object.entries(transports)) {
   });
 }
 
-/** Sends bytes as they are, and gives what came back as text: status line, headers, trailers and body. */
+/** Sends raw bytes, and returns the answer as text: status line, headers, trailers and body. */
 async function post(
   url: string,
   contentType: string,

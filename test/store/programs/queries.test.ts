@@ -41,7 +41,8 @@ test.before(async (t) => {
   await runSql(
     filled.url,
     schema,
-    `UPDATE program_revisions SET status = one#>>'{revision,status}', score = (one#>>'{revision,score}')::double precision, ${errorSql("one#>>'{revision,status}'", "one#>>'{revision,message}'")}
+    `UPDATE program_revisions SET status = one#>>'{revision,status}', score = (one#>>'{revision,score}')::double precision,
+       ${errorSql("one#>>'{revision,status}'", "one#>>'{revision,message}'")}
      FROM jsonb_array_elements($1::jsonb) AS one JOIN programs ON handle = one->>'handle' WHERE program_id = id`,
     [JSON.stringify(programs)],
   );

@@ -42,35 +42,36 @@ export type GetInfoResponse = Message<"sigrun.sidecar.v1.GetInfoResponse"> & {
   defaultModel: string;
 
   /**
-   * Further models that programs may name, the default one among them.
+   * provider/model of each model that programs may name, the default model first.
    *
    * @generated from field: repeated string allowed_models = 3;
    */
   allowedModels: string[];
 
   /**
-   * How many processes serve, this one among them, each at an address of its own. Each holds its own programs.
+   * Number of workers, each at an address of its own and with a cache of its own.
    *
    * @generated from field: uint32 workers = 4;
    */
   workers: number;
 
   /**
-   * New each time the process starts.
+   * Random; new at each start of the process.
    *
    * @generated from field: string boot_id = 5;
    */
   bootId: string;
 
   /**
-   * Of the operator's MCP servers, as they listed them last. Asked again where they matter: servers come and go.
+   * Tools of the operator's MCP servers, as the servers listed them last.
    *
    * @generated from field: repeated sigrun.sidecar.v1.Tool tools = 6;
    */
   tools: Tool[];
 
   /**
-   * MCP servers that can't be reached right now; tools that they listed earlier are among those above.
+   * Names of the MCP servers that can't be reached; `tools` still has the tools that they listed
+   * before.
    *
    * @generated from field: repeated string tool_servers_away = 7;
    */
@@ -109,7 +110,7 @@ export const ToolSchema: GenMessage<Tool> = /*@__PURE__*/
   messageDesc(file_sigrun_sidecar_v1_sidecar_service, 2);
 
 /**
- * A type of design decision 1: one tree, made by the gateway's parser.
+ * The type of a field as a tree, made by the gateway's parser.
  *
  * @generated from message sigrun.sidecar.v1.Type
  */
@@ -304,7 +305,7 @@ export type Constraints = Message<"sigrun.sidecar.v1.Constraints"> & {
   pattern: string;
 
   /**
-   * Further keyword arguments of DSPy's field, a JSON object; empty for none.
+   * Further keyword arguments of DSPy's field as a JSON object; empty for none.
    *
    * @generated from field: bytes other = 8;
    */
@@ -355,7 +356,7 @@ export const SignatureSchema: GenMessage<Signature> = /*@__PURE__*/
  */
 export type LmSettings = Message<"sigrun.sidecar.v1.LmSettings"> & {
   /**
-   * provider/model; the default one where empty.
+   * provider/model; empty for the default model.
    *
    * @generated from field: string model = 1;
    */
@@ -372,14 +373,14 @@ export type LmSettings = Message<"sigrun.sidecar.v1.LmSettings"> & {
   maxTokens?: number | undefined;
 
   /**
-   * A JSON object of allow-listed sampling settings; empty for none.
+   * Allow-listed sampling settings as a JSON object; empty for none.
    *
    * @generated from field: bytes params = 4;
    */
   params: Uint8Array;
 
   /**
-   * ChatAdapter, JSONAdapter, XMLAdapter; the model's best where empty.
+   * ChatAdapter, JSONAdapter or XMLAdapter; empty for the one that suits the model.
    *
    * @generated from field: string adapter = 5;
    */
@@ -408,7 +409,7 @@ export type Module = Message<"sigrun.sidecar.v1.Module"> & {
   name: string;
 
   /**
-   * Predict, ChainOfThought, ...
+   * The DSPy class: Predict, ChainOfThought, ...
    *
    * @generated from field: string type = 2;
    */
@@ -420,7 +421,7 @@ export type Module = Message<"sigrun.sidecar.v1.Module"> & {
   signature?: Signature | undefined;
 
   /**
-   * A JSON object of the module's own parameters; empty for none.
+   * The module's parameters as a JSON object; empty for none.
    *
    * @generated from field: bytes params = 4;
    */
@@ -432,21 +433,21 @@ export type Module = Message<"sigrun.sidecar.v1.Module"> & {
   lm?: LmSettings | undefined;
 
   /**
-   * For each input of the module's signature, where it comes from.
+   * The source of each input of the module's signature.
    *
    * @generated from field: repeated sigrun.sidecar.v1.Wire wires = 6;
    */
   wires: Wire[];
 
   /**
-   * What a module that wraps another wraps (BestOfN, Refine).
+   * The module that this one wraps, for BestOfN, Refine and MultiChainComparison.
    *
    * @generated from field: repeated sigrun.sidecar.v1.Module modules = 7;
    */
   modules: Module[];
 
   /**
-   * Names of tools, for ReAct.
+   * The names of ReAct's tools, each as server.tool.
    *
    * @generated from field: repeated string tools = 8;
    */
@@ -461,7 +462,8 @@ export const ModuleSchema: GenMessage<Module> = /*@__PURE__*/
   messageDesc(file_sigrun_sidecar_v1_sidecar_service, 12);
 
 /**
- * input takes the output field of an earlier module, or the program's input of that name where module is empty.
+ * The source of an input: an output field of an earlier module, or a field of the program's inputs
+ * if `module` is empty.
  *
  * @generated from message sigrun.sidecar.v1.Wire
  */
@@ -490,27 +492,27 @@ export const WireSchema: GenMessage<Wire> = /*@__PURE__*/
   messageDesc(file_sigrun_sidecar_v1_sidecar_service, 13);
 
 /**
- * One revision, all of it.
+ * A revision of a program, whole.
  *
  * @generated from message sigrun.sidecar.v1.Program
  */
 export type Program = Message<"sigrun.sidecar.v1.Program"> & {
   /**
-   * dspy_program_id: a hash of everything below.
+   * dspy_program_id: a hash of all other fields.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * The program's own inputs and outputs.
+   * The program's inputs and outputs.
    *
    * @generated from field: sigrun.sidecar.v1.Signature signature = 2;
    */
   signature?: Signature | undefined;
 
   /**
-   * In the order they run; never empty.
+   * The modules in the order in which they run; at least one.
    *
    * @generated from field: repeated sigrun.sidecar.v1.Module modules = 3;
    */
@@ -522,14 +524,14 @@ export type Program = Message<"sigrun.sidecar.v1.Program"> & {
   lm?: LmSettings | undefined;
 
   /**
-   * What DSPy's save() writes; empty where nothing was optimized.
+   * The state as DSPy's save() writes it; empty if the program was never optimized.
    *
    * @generated from field: string compiled_state = 5;
    */
   compiledState: string;
 
   /**
-   * For each output of the signature, the module that makes it.
+   * The source of each output of the signature.
    *
    * @generated from field: repeated sigrun.sidecar.v1.Wire outputs = 6;
    */
@@ -565,7 +567,7 @@ export const LoadProgramRequestSchema: GenMessage<LoadProgramRequest> = /*@__PUR
  */
 export type LoadProgramResponse = Message<"sigrun.sidecar.v1.LoadProgramResponse"> & {
   /**
-   * The DSPy class: Predict, ChainOfThought, Pipeline.
+   * The DSPy class: Predict, ChainOfThought, ...; Pipeline for several modules.
    *
    * @generated from field: string type = 1;
    */
@@ -580,7 +582,7 @@ export const LoadProgramResponseSchema: GenMessage<LoadProgramResponse> = /*@__P
   messageDesc(file_sigrun_sidecar_v1_sidecar_service, 16);
 
 /**
- * What came up meanwhile goes together.
+ * Commands that became ready together travel in one message.
  *
  * @generated from message sigrun.sidecar.v1.RunProgramsRequest
  */
@@ -603,7 +605,7 @@ export const RunProgramsRequestSchema: GenMessage<RunProgramsRequest> = /*@__PUR
  */
 export type RunCommand = Message<"sigrun.sidecar.v1.RunCommand"> & {
   /**
-   * Chosen by the gateway, and never again on this call.
+   * The run's number; the gateway uses each number once in a call.
    *
    * @generated from field: uint32 run = 1;
    */
@@ -620,7 +622,7 @@ export type RunCommand = Message<"sigrun.sidecar.v1.RunCommand"> & {
     case: "start";
   } | {
     /**
-     * Cancels the request to the model. Nothing more is told of the run.
+     * Cancels the run and its request to the model. No further event of the run follows.
      *
      * @generated from field: sigrun.sidecar.v1.Cancel cancel = 3;
      */
@@ -628,7 +630,8 @@ export type RunCommand = Message<"sigrun.sidecar.v1.RunCommand"> & {
     case: "cancel";
   } | {
     /**
-     * So many further chunks were handed on. The model's answer is not read while 16 wait for that.
+     * Acknowledges as many further chunks. The sidecar pauses the model's stream while 16 are
+     * unacknowledged.
      *
      * @generated from field: uint32 taken = 4;
      */
@@ -662,42 +665,42 @@ export const CancelSchema: GenMessage<Cancel> = /*@__PURE__*/
  */
 export type Run = Message<"sigrun.sidecar.v1.Run"> & {
   /**
-   * One that is held; PROGRAM_NOT_LOADED where it is not.
+   * A cached program; PROGRAM_NOT_LOADED if the cache lacks it.
    *
    * @generated from field: string program_id = 1;
    */
   programId: string;
 
   /**
-   * Sent after PROGRAM_NOT_LOADED: loaded and held, then run.
+   * The program to build, cache and run; sent after PROGRAM_NOT_LOADED.
    *
    * @generated from field: sigrun.sidecar.v1.Program program = 2;
    */
   program?: Program | undefined;
 
   /**
-   * A JSON object by input name, as validation left it.
+   * The validated inputs as a JSON object by name.
    *
    * @generated from field: bytes inputs = 3;
    */
   inputs: Uint8Array;
 
   /**
-   * Over the program's and the modules' own settings.
+   * Overrides the program's and the modules' own settings.
    *
    * @generated from field: sigrun.sidecar.v1.LmSettings lm = 4;
    */
   lm?: LmSettings | undefined;
 
   /**
-   * Text fields as they are written.
+   * Whether to send text fields as chunks, while the model writes them.
    *
    * @generated from field: bool chunks = 5;
    */
   chunks: boolean;
 
   /**
-   * Where the outputs are to be held against what was expected.
+   * Set if metrics are to score the outputs.
    *
    * @generated from field: sigrun.sidecar.v1.Scoring scoring = 6;
    */
@@ -716,7 +719,7 @@ export const RunSchema: GenMessage<Run> = /*@__PURE__*/
  */
 export type Scoring = Message<"sigrun.sidecar.v1.Scoring"> & {
   /**
-   * A JSON object by output name; may lack what no metric looks at.
+   * The expected outputs as a JSON object by name; may lack outputs that no metric looks at.
    *
    * @generated from field: bytes expected = 1;
    */
@@ -747,21 +750,21 @@ export type Metric = Message<"sigrun.sidecar.v1.Metric"> & {
   name: string;
 
   /**
-   * The output it looks at; the mean over every one where empty.
+   * The output that the metric looks at; empty for the mean over all outputs.
    *
    * @generated from field: string field = 2;
    */
   field: string;
 
   /**
-   * A JSON object of the metric's own parameters; empty for none.
+   * The metric's parameters as a JSON object; empty for none.
    *
    * @generated from field: bytes params = 3;
    */
   params: Uint8Array;
 
   /**
-   * Its share of the score; above 0.
+   * The metric's weight in the mean of several; above 0.
    *
    * @generated from field: double weight = 4;
    */
@@ -776,7 +779,7 @@ export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
   messageDesc(file_sigrun_sidecar_v1_sidecar_service, 22);
 
 /**
- * What came up meanwhile goes together.
+ * Events that became ready together travel in one message.
  *
  * @generated from message sigrun.sidecar.v1.RunProgramsResponse
  */
@@ -808,7 +811,8 @@ export type RunEvent = Message<"sigrun.sidecar.v1.RunEvent"> & {
    */
   event: {
     /**
-     * So far; sent before each further request to the model, and before a failure. Replaces the one before.
+     * The trace so far; replaces the previous one. Sent before each further request to the model
+     * and before a failure.
      *
      * @generated from field: sigrun.sidecar.v1.Trace trace = 2;
      */
@@ -828,7 +832,7 @@ export type RunEvent = Message<"sigrun.sidecar.v1.RunEvent"> & {
     case: "reset";
   } | {
     /**
-     * The last one, or
+     * The last event of a run that succeeded.
      *
      * @generated from field: sigrun.sidecar.v1.Done done = 5;
      */
@@ -836,7 +840,7 @@ export type RunEvent = Message<"sigrun.sidecar.v1.RunEvent"> & {
     case: "done";
   } | {
     /**
-     * the last one.
+     * The last event of a run that failed.
      *
      * @generated from field: sigrun.sidecar.v1.Failure failure = 6;
      */
@@ -853,20 +857,20 @@ export const RunEventSchema: GenMessage<RunEvent> = /*@__PURE__*/
   messageDesc(file_sigrun_sidecar_v1_sidecar_service, 24);
 
 /**
- * What would be a call's error.
+ * The fault of a run, with the parts of a gRPC call's error.
  *
  * @generated from message sigrun.sidecar.v1.Failure
  */
 export type Failure = Message<"sigrun.sidecar.v1.Failure"> & {
   /**
-   * Of google.rpc.Code.
+   * A value of google.rpc.Code.
    *
    * @generated from field: int32 code = 1;
    */
   code: number;
 
   /**
-   * As in ErrorInfo; empty for what gRPC itself would say.
+   * The reason of ErrorInfo; empty for faults that have none, as of gRPC itself.
    *
    * @generated from field: string reason = 2;
    */
@@ -878,7 +882,7 @@ export type Failure = Message<"sigrun.sidecar.v1.Failure"> & {
   message: string;
 
   /**
-   * As in RetryInfo.
+   * The delay of RetryInfo, in seconds.
    *
    * @generated from field: optional double retry_after_s = 4;
    */
@@ -907,7 +911,7 @@ export type Trace = Message<"sigrun.sidecar.v1.Trace"> & {
   tokenUsage?: TokenUsage | undefined;
 
   /**
-   * provider/model that answered.
+   * provider/model of the model that answered.
    *
    * @generated from field: string model = 3;
    */
@@ -931,14 +935,14 @@ export type Step = Message<"sigrun.sidecar.v1.Step"> & {
   module: string;
 
   /**
-   * A JSON object; empty where the module made nothing.
+   * The module's outputs as a JSON object by name; empty if it failed.
    *
    * @generated from field: bytes outputs = 2;
    */
   outputs: Uint8Array;
 
   /**
-   * What the model wrote last; the gateway keeps it where it does not fit.
+   * The model's last answer. The gateway records it if the outputs do not fit their types.
    *
    * @generated from field: string raw_answer = 3;
    */
@@ -1048,7 +1052,7 @@ export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
  */
 export type Done = Message<"sigrun.sidecar.v1.Done"> & {
   /**
-   * A JSON object by output name, as DSPy parsed it; the gateway checks it.
+   * The outputs as a JSON object by name, as DSPy parsed them; the gateway validates them.
    *
    * @generated from field: bytes outputs = 1;
    */
@@ -1060,7 +1064,7 @@ export type Done = Message<"sigrun.sidecar.v1.Done"> & {
   trace?: Trace | undefined;
 
   /**
-   * From 0 to 1, one for each metric that was asked for.
+   * A score from 0 to 1 for each metric of the request, in its order.
    *
    * @generated from field: repeated double metric_scores = 3;
    */
@@ -1079,14 +1083,14 @@ export const DoneSchema: GenMessage<Done> = /*@__PURE__*/
  */
 export type Example = Message<"sigrun.sidecar.v1.Example"> & {
   /**
-   * JSON objects by field name, as validation left them.
+   * The validated inputs as a JSON object by name.
    *
    * @generated from field: bytes inputs = 1;
    */
   inputs: Uint8Array;
 
   /**
-   * May lack what no metric looks at.
+   * The expected outputs as a JSON object by name; may lack outputs that no metric looks at.
    *
    * @generated from field: bytes outputs = 2;
    */
@@ -1105,7 +1109,7 @@ export const ExampleSchema: GenMessage<Example> = /*@__PURE__*/
  */
 export type OptimizeProgramRequest = Message<"sigrun.sidecar.v1.OptimizeProgramRequest"> & {
   /**
-   * Names the folder in which an optimizer that can go on after a crash keeps what it has.
+   * Names the folder from which GEPA resumes after a crash.
    *
    * @generated from field: string optimization_id = 1;
    */
@@ -1117,35 +1121,35 @@ export type OptimizeProgramRequest = Message<"sigrun.sidecar.v1.OptimizeProgramR
   program?: Program | undefined;
 
   /**
-   * MIPROv2, GEPA, ...
+   * The DSPy class: MIPROv2, GEPA, ...
    *
    * @generated from field: string optimizer = 3;
    */
   optimizer: string;
 
   /**
-   * A JSON object of the optimizer's own arguments, as the gateway checked them; defaults are not filled in.
+   * The optimizer's checked arguments as a JSON object, without defaults.
    *
    * @generated from field: bytes config = 4;
    */
   config: Uint8Array;
 
   /**
-   * Never empty.
+   * At least one.
    *
    * @generated from field: repeated sigrun.sidecar.v1.Metric metrics = 5;
    */
   metrics: Metric[];
 
   /**
-   * What the optimizer sees.
+   * The examples that the optimizer sees.
    *
    * @generated from field: repeated sigrun.sidecar.v1.Example trainset = 6;
    */
   trainset: Example[];
 
   /**
-   * What the scores before and after are of; the optimizer never sees it.
+   * The examples of the scores before and after; the optimizer never sees them.
    *
    * @generated from field: repeated sigrun.sidecar.v1.Example valset = 7;
    */
@@ -1162,7 +1166,8 @@ export type OptimizeProgramRequest = Message<"sigrun.sidecar.v1.OptimizeProgramR
   budget?: Budget | undefined;
 
   /**
-   * By role: teacher, prompt, task, reflection, judge. Over the program's own settings.
+   * Models by role: teacher, prompt, task, reflection, judge. Each overrides the program's own
+   * settings.
    *
    * @generated from field: map<string, sigrun.sidecar.v1.LmSettings> lms = 10;
    */
@@ -1177,7 +1182,7 @@ export const OptimizeProgramRequestSchema: GenMessage<OptimizeProgramRequest> = 
   messageDesc(file_sigrun_sidecar_v1_sidecar_service, 33);
 
 /**
- * What is left to be spent; 0 for no bound.
+ * The rest of an optimization's budget; 0 for no limit.
  *
  * @generated from message sigrun.sidecar.v1.Budget
  */
@@ -1216,7 +1221,7 @@ export type OptimizeProgramResponse = Message<"sigrun.sidecar.v1.OptimizeProgram
    */
   event: {
     /**
-     * Where it stands; at least one a second, also where nothing changed.
+     * The progress, sent at least once a second even if nothing has changed.
      *
      * @generated from field: sigrun.sidecar.v1.OptimizationProgress progress = 1;
      */
@@ -1224,7 +1229,7 @@ export type OptimizeProgramResponse = Message<"sigrun.sidecar.v1.OptimizeProgram
     case: "progress";
   } | {
     /**
-     * The last one.
+     * The last event.
      *
      * @generated from field: sigrun.sidecar.v1.OptimizationResult result = 2;
      */
@@ -1245,7 +1250,7 @@ export const OptimizeProgramResponseSchema: GenMessage<OptimizeProgramResponse> 
  */
 export type OptimizationProgress = Message<"sigrun.sidecar.v1.OptimizationProgress"> & {
   /**
-   * baseline, bootstrap, propose, search, score
+   * baseline, bootstrap, propose, search or score.
    *
    * @generated from field: string phase = 1;
    */
@@ -1257,28 +1262,28 @@ export type OptimizationProgress = Message<"sigrun.sidecar.v1.OptimizationProgre
   message: string;
 
   /**
-   * Of the whole, from 0 to 1, where it is known.
+   * The finished fraction of the whole, from 0 to 1; absent if unknown.
    *
    * @generated from field: optional double fraction = 3;
    */
   fraction?: number | undefined;
 
   /**
-   * The best that the optimizer has seen on its own examples, from 0 to 1.
+   * The best score on the optimizer's own examples so far, from 0 to 1.
    *
    * @generated from field: optional double best_score = 4;
    */
   bestScore?: number | undefined;
 
   /**
-   * Before, on the valset, from 0 to 1; once it is known.
+   * The score before, on the valset, from 0 to 1; absent until it is known.
    *
    * @generated from field: optional double baseline_score = 5;
    */
   baselineScore?: number | undefined;
 
   /**
-   * So far.
+   * What was spent so far.
    *
    * @generated from field: sigrun.sidecar.v1.TokenUsage token_usage = 6;
    */
@@ -1297,14 +1302,14 @@ export const OptimizationProgressSchema: GenMessage<OptimizationProgress> = /*@_
  */
 export type OptimizationResult = Message<"sigrun.sidecar.v1.OptimizationResult"> & {
   /**
-   * What DSPy's save() writes of the optimized program.
+   * The optimized program's state as DSPy's save() writes it.
    *
    * @generated from field: string compiled_state = 1;
    */
   compiledState: string;
 
   /**
-   * Both on the valset, from 0 to 1.
+   * The scores before and after, on the valset, from 0 to 1.
    *
    * @generated from field: double baseline_score = 2;
    */
@@ -1321,7 +1326,7 @@ export type OptimizationResult = Message<"sigrun.sidecar.v1.OptimizationResult">
   tokenUsage?: TokenUsage | undefined;
 
   /**
-   * What a person may want to know: that a budget ended it, and which.
+   * A remark for people, such as which budget ended the search; empty for none.
    *
    * @generated from field: string message = 5;
    */
@@ -1375,7 +1380,7 @@ export type LoadedProgram = Message<"sigrun.sidecar.v1.LoadedProgram"> & {
   id: string;
 
   /**
-   * The DSPy class: Predict, ChainOfThought, Pipeline.
+   * The DSPy class: Predict, ChainOfThought, ...; Pipeline for several modules.
    *
    * @generated from field: string type = 2;
    */
@@ -1438,17 +1443,18 @@ export const ScalarSchema: GenEnum<Scalar> = /*@__PURE__*/
   enumDesc(file_sigrun_sidecar_v1_sidecar_service, 0);
 
 /**
- * What the gateway asks of the Python process that holds DSPy. Private: both ends ship together, callers never see it.
- * The gateway checks what callers send; the sidecar trusts it. Values travel as JSON bytes (3 to 6 times cheaper than
- * Struct in Python), types as a tree: Python parses no notation.
- * Every error carries a google.rpc.ErrorInfo with domain "sigrun" and, as reason, a sigrun.v1.ErrorReason without its
- * prefix or one of the two that only this wire has: PROGRAM_NOT_LOADED (FAILED_PRECONDITION) and BUILD_FAILED (INVALID_ARGUMENT).
+ * The gateway's calls to the sidecar, the Python process that runs DSPy. Private: both ends ship
+ * together. The gateway checks all input of callers; the sidecar trusts the gateway. Values travel
+ * as JSON bytes, which cost Python 3 to 6 times less than Struct. Types travel as a tree. Every
+ * error carries a google.rpc.ErrorInfo with domain "sigrun". Its reason is a sigrun.v1.ErrorReason
+ * without the prefix, or one of two that only this API has: PROGRAM_NOT_LOADED
+ * (FAILED_PRECONDITION) and BUILD_FAILED (INVALID_ARGUMENT).
  *
  * @generated from service sigrun.sidecar.v1.SidecarService
  */
 export const SidecarService: GenService<{
   /**
-   * The handshake. Answered once the default model is warm; UNAVAILABLE before.
+   * The handshake. UNAVAILABLE until the default model is warm.
    *
    * @generated from rpc sigrun.sidecar.v1.SidecarService.GetInfo
    */
@@ -1458,7 +1464,8 @@ export const SidecarService: GenService<{
     output: typeof GetInfoResponseSchema;
   },
   /**
-   * Builds a program and holds it under its id. BUILD_FAILED with DSPy's reason where it can't be built.
+   * Builds a program and caches it by its id. BUILD_FAILED, with DSPy's reason, if DSPy can't build
+   * it.
    *
    * @generated from rpc sigrun.sidecar.v1.SidecarService.LoadProgram
    */
@@ -1468,8 +1475,9 @@ export const SidecarService: GenService<{
     output: typeof LoadProgramResponseSchema;
   },
   /**
-   * Runs programs, all that a gateway has for this worker, side by side on one call that lives as long as the connection: a call for
-   * each run costs both ends as much as the rest of the run. The end of the call cancels what is under way on it.
+   * Runs all programs of a gateway on this worker, in parallel, on one call that lives as long as
+   * the connection. A call for each run would cost both ends as much as the rest of the run. The
+   * end of the call cancels the runs in flight.
    *
    * @generated from rpc sigrun.sidecar.v1.SidecarService.RunPrograms
    */
@@ -1479,8 +1487,9 @@ export const SidecarService: GenService<{
     output: typeof RunProgramsResponseSchema;
   },
   /**
-   * Optimizes a program in a process of its own, from its scores before to its scores after. Cancelling the call kills that process.
-   * Fails with INTERRUPTED where the process died, with BUDGET_EXCEEDED where the budget did not reach for the scores before.
+   * Optimizes a program in a process of its own, and scores it before and after. Cancelling the
+   * call kills the process. INTERRUPTED if the process dies; BUDGET_EXCEEDED if the budget is too
+   * small for the score before.
    *
    * @generated from rpc sigrun.sidecar.v1.SidecarService.OptimizeProgram
    */
@@ -1490,7 +1499,7 @@ export const SidecarService: GenService<{
     output: typeof OptimizeProgramResponseSchema;
   },
   /**
-   * The programs that are held.
+   * The programs in this worker's cache.
    *
    * @generated from rpc sigrun.sidecar.v1.SidecarService.ListPrograms
    */
