@@ -19,7 +19,7 @@ import {
   Metadata,
 } from "@grpc/grpc-js";
 
-/** When a call must end: at the latest after timeoutMs, or when the signal says so. */
+/** The time-out of a call, and a signal that cancels it. */
 export type CallLimits = { readonly timeoutMs: number; readonly signal?: AbortSignal };
 
 export type Channel = {
@@ -28,30 +28,34 @@ export type Channel = {
     request: MessageInitShape<I>,
     limits: CallLimits,
   ): Promise<MessageShape<O>>;
-  /** Reads no faster than the caller iterates; leaving the iteration cancels the call. */
+  /**
+   * Flow control: reads no faster than the caller iterates. Leaving the iteration cancels the call.
+   */
   stream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,
     request: MessageInitShape<I>,
     limits: CallLimits,
   ): AsyncGenerator<MessageShape<O>>;
-  /** A call that lives until one side ends it; what is written to it is encoded already. */
+  /** A call that lives until one side ends it. The caller writes encoded messages. */
   duplex<I extends DescMessage, O extends DescMessage>(
     method: DescMethodBiDiStreaming<I, O>,
   ): ClientDuplexStream<Uint8Array, MessageShape<O>>;
-  /** Resolves when a connection that stands is lost, or the channel is closed. */
+  /** Resolves when the connection is lost or the channel is closed. */
   disconnected(): Promise<void>;
   close(): void;
 };
 
-const mebibyte = 2 ** 20;
+export const mebibyte = 2 ** 20;
+/** Maximum size of a request, in bytes. The sidecar takes messages of twice that. */
+export const maxRequestBytes = 16 * mebibyte;
 
 /**
- * A grpc-js channel under protobuf-es messages; one for the life of the process. Calls fail at once
- * while nobody listens.
+ * A grpc-js channel for protobuf-es messages, which lives as long as the process. While nothing
+ * listens at the target, calls fail at once.
  */
 export function createChannel(target: string): Channel {
   const client = new Client(target, credentials.createInsecure(), {
-    "grpc.max_send_message_length": 16 * mebibyte,
+    "grpc.max_send_message_length": maxRequestBytes,
     "grpc.max_receive_message_length": 32 * mebibyte,
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { supervise } from "../supervise.ts";
 import type { Logger } from "../telemetry.ts";
 
-/** Longer than the sidecar's own grace, so that it ends by itself. */
-const graceMs = 10_000;
+/** Maximum time to stop: longer than the sidecar's own maximum, so that it is not killed. */
+const stopTimeoutMs = 10_000;
 
 export type SidecarChild = {
   /** A gRPC target for each worker. */
@@ -15,8 +15,8 @@ export type SidecarChild = {
 };
 
 /**
- * Runs the sidecar as a child, each worker on a Unix socket that only we can open; the sockets'
- * names stay over restarts.
+ * Runs the sidecar as a child. Each worker listens on a Unix socket that only this user can open.
+ * The sockets keep their names over restarts.
  */
 export async function startSidecarChild(options: {
   dir: string;
@@ -26,7 +26,7 @@ export async function startSidecarChild(options: {
 }): Promise<SidecarChild> {
   const { dir, workers, mcpServers, log } = options;
   const runDir = await mkdtemp(join(tmpdir(), "sigrun-"));
-  const socket = (end: string) => `unix:${join(runDir, `sidecar${end}.sock`)}`;
+  const socket = (suffix: string) => `unix:${join(runDir, `sidecar${suffix}.sock`)}`;
   const supervised = supervise({
     name: "sidecar",
     log,
@@ -36,25 +36,24 @@ export async function startSidecarChild(options: {
         ["-m", "dspy_sidecar", "--listen", socket(""), "--exit-with-stdin"],
         {
           cwd: dir,
-          // Its folder is not ours, so a file's address must be whole.
+          // Paths in the environment are absolute, because the sidecar has another working folder.
           env: {
             ...process.env,
             SIGRUN_WORKERS: String(workers),
             ...(mcpServers && { SIGRUN_MCP_SERVERS: mcpServers }),
           },
-          // Ctrl-C on the terminal goes to the whole group; the sidecar must outlive the runs that
-          // drain.
+          // A process group of its own: Ctrl-C must not stop the sidecar while runs drain.
           detached: true,
-          // Its stdin ends when we die, however we die, and so does it.
+          // The sidecar stops when its stdin ends, which happens however this process dies.
           stdio: ["pipe", "ignore", "pipe"],
         },
       ),
   });
   return {
-    // As the sidecar names them, after the first one's.
+    // The sidecar derives the names of further sockets from the first one in the same way.
     targets: Array.from({ length: workers }, (_, number) => socket(number === 0 ? "" : `-${number}`)),
     async stop() {
-      await supervised.stop("SIGTERM", graceMs);
+      await supervised.stop("SIGTERM", stopTimeoutMs);
       await rm(runDir, { recursive: true, force: true });
     },
   };

@@ -13,7 +13,7 @@ import type { CallLimits } from "./channel.ts";
 import { lmMessage, metricMessage, programMessage } from "./definition.ts";
 import { faultOf, ProgramNotLoaded } from "./faults.ts";
 import { type OptimizeCall, type OptimizeEvent, optimizeMessage, progressOf } from "./optimize.ts";
-import type { Told } from "./session.ts";
+import type { RunProgress } from "./session.ts";
 import { usageOf } from "./usage.ts";
 import { bytesOf, valuesOf } from "./values.ts";
 import type { SidecarInfo, Worker } from "./worker.ts";
@@ -24,20 +24,20 @@ export type RunCall = {
   readonly definition: Definition;
   readonly inputs: Values;
   readonly lm: LmSettings;
-  /** Where the outputs are to be held against what was expected. */
+  /** If the outputs are to be scored: the expected outputs, and the metrics. */
   readonly scoring?: { readonly expected: Values; readonly metrics: readonly Metric[] };
 };
 
-/** A piece of what the model writes, or that it begins again. */
+/** A piece of the model's text ("chunk"), or notice that the module starts again ("reset"). */
 export type ChunkEvent =
   | { readonly kind: "chunk"; readonly module: string; readonly field: string; readonly text: string }
   | { readonly kind: "reset"; readonly module: string; readonly attempt: number };
 
-/** Who is told of a run while it goes on. */
+/** Callbacks of a run in flight. */
 export type RunListener = {
-  /** What it has done and spent so far. */
+  /** Called with the steps and tokens so far. */
   onTrace(trace: Trace): void;
-  /** Where it is there, the model writes no faster than its promises resolve. */
+  /** Flow control: the model's stream pauses until the promises resolve. */
   readonly onChunk?: ((event: ChunkEvent) => Promise<void>) | undefined;
 };
 
@@ -48,29 +48,31 @@ export type Answer = {
 };
 
 export type Sidecar = {
-  /** What the last handshake said; undefined while the sidecar is away. */
+  /** The answer to the last handshake; undefined while the sidecar is away. */
   info(): SidecarInfo | undefined;
-  /** Builds a program and holds it; BuildFailed where DSPy can't. */
+  /** Builds and caches a program. Throws PROGRAM_INVALID if DSPy can't build it. */
   load(dspyProgramId: string, definition: Definition, limits: CallLimits): Promise<void>;
-  /** Runs a program, and gives it to a worker that does not hold it. */
+  /** Runs a program on a worker, which gets the definition if it does not hold the program. */
   run(call: RunCall, listener: RunListener, limits: CallLimits): Promise<Answer>;
-  /** Optimizes a program in a process of the sidecar's, which ends with the call. */
+  /** Optimizes a program in a sidecar process that ends with the call. */
   optimize(call: OptimizeCall, limits: CallLimits): AsyncGenerator<OptimizeEvent>;
-  /** The tools as its MCP servers stand now. */
+  /** The tools that the MCP servers list now. */
   tools(limits: CallLimits): Promise<Tools>;
   loaded(limits: CallLimits): Promise<readonly { id: string; type: string; signature: string }[]>;
   close(): void;
 };
 
-/** Talks to the sidecar's workers, each at a gRPC target of its own. */
+/** Calls the sidecar's workers, each at a gRPC target of its own. */
 export function createSidecar(options: {
   targets: readonly string[];
   log: Logger;
-  onChange(up: boolean): void;
+  onChange(isAvailable: boolean): void;
 }): Sidecar {
   const workers = createWorkers(options);
 
-  /** A worker that does not hold the program gets it with the next call. */
+  /**
+   * Runs by the program's id; if the worker does not hold the program, again with its definition.
+   */
   async function runOn(
     worker: Worker,
     call: RunCall,
@@ -78,29 +80,29 @@ export function createSidecar(options: {
     limits: CallLimits,
   ): Promise<Answer> {
     const { scoring } = call;
-    const scored = scoring && {
+    const scoringMessage = scoring && {
       scoring: { expected: bytesOf(scoring.expected), metrics: scoring.metrics.map(metricMessage) },
     };
-    const asked = {
+    const request = {
       inputs: bytesOf(call.inputs),
       lm: lmMessage(call.lm),
       chunks: onChunk !== undefined,
-      ...scored,
+      ...scoringMessage,
     };
-    const onTold = ({ case: kind, value }: Told) => {
+    const onEvent = ({ case: kind, value }: RunProgress) => {
       if (kind === "trace") onTrace(traceOf(value));
       else if (kind === "chunk")
         return onChunk?.({ kind, module: value.module, field: value.field, text: value.text });
       else return onChunk?.({ kind, module: value.module, attempt: value.attempt });
     };
     try {
-      return answerOf(await worker.run({ ...asked, programId: call.dspyProgramId }, onTold, limits));
+      return answerOf(await worker.run({ ...request, programId: call.dspyProgramId }, onEvent, limits));
     } catch (error) {
       if (!(error instanceof ProgramNotLoaded)) throw error;
       return answerOf(
         await worker.run(
-          { ...asked, program: programMessage(call.dspyProgramId, call.definition) },
-          onTold,
+          { ...request, program: programMessage(call.dspyProgramId, call.definition) },
+          onEvent,
           limits,
         ),
       );
@@ -127,7 +129,7 @@ export function createSidecar(options: {
     }
   }
 
-  async function asked<T>(answer: Promise<T>, { signal }: CallLimits): Promise<T> {
+  async function withFaults<T>(answer: Promise<T>, { signal }: CallLimits): Promise<T> {
     try {
       return await answer;
     } catch (error) {
@@ -135,17 +137,14 @@ export function createSidecar(options: {
     }
   }
 
-  /**
-   * What each worker says. One that dies meanwhile says nothing, and fails the call only where all
-   * do.
-   */
-  async function each<T>(ask: (worker: Worker) => Promise<T>): Promise<T[]> {
-    const asking = workers.here().map(ask);
-    if (asking.length === 0) throw new SidecarUnavailable();
-    const answers = await Promise.allSettled(asking);
-    const said = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
-    if (said.length === 0) await asking[0];
-    return said;
+  /** Calls every worker. Returns the answers of those that did not die; throws only if all did. */
+  async function callAll<T>(call: (worker: Worker) => Promise<T>): Promise<T[]> {
+    const calls = workers.connected().map(call);
+    if (calls.length === 0) throw new SidecarUnavailable();
+    const results = await Promise.allSettled(calls);
+    const answers = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    if (answers.length === 0) await calls[0];
+    return answers;
   }
 
   return {
@@ -154,7 +153,7 @@ export function createSidecar(options: {
     async load(dspyProgramId, definition, limits) {
       const request = { program: programMessage(dspyProgramId, definition) };
       await workers.call((worker) =>
-        asked(worker.unary(SidecarService.method.loadProgram, request, limits), limits),
+        withFaults(worker.unary(SidecarService.method.loadProgram, request, limits), limits),
       );
     },
 
@@ -178,11 +177,11 @@ export function createSidecar(options: {
     optimize: (call, limits) => workers.stream((worker) => optimizeOn(worker, call, limits)),
 
     async tools(limits) {
-      const infos = await each((worker) =>
-        asked(worker.unary(SidecarService.method.getInfo, {}, limits), limits),
+      const infos = await callAll((worker) =>
+        withFaults(worker.unary(SidecarService.method.getInfo, {}, limits), limits),
       );
-      // Each has sessions of its own: one that has just been started may know less, and a server
-      // that one lacks is away for some runs.
+      // Each worker has sessions of its own. One that has just started may know fewer tools, and a
+      // server that one worker can't reach is away for some runs.
       const tools = new Map(
         infos.flatMap((info) =>
           info.tools.map(({ name, description }) => [name, { name, description }] as const),
@@ -195,10 +194,10 @@ export function createSidecar(options: {
     },
 
     async loaded(limits) {
-      const lists = await each((worker) =>
-        asked(worker.unary(SidecarService.method.listPrograms, {}, limits), limits),
+      const lists = await callAll((worker) =>
+        withFaults(worker.unary(SidecarService.method.listPrograms, {}, limits), limits),
       );
-      // Most programs are held by more than one of them.
+      // Several workers may hold the same program.
       const programs = new Map(
         lists.flatMap(({ programs }) => programs.map((program) => [program.id, program] as const)),
       );
@@ -209,7 +208,10 @@ export function createSidecar(options: {
   };
 }
 
-/** Each worker has a cache of its own: what may be cached is asked of the same one again. */
+/**
+ * The key by which runs that may be cached go to the same worker: each worker has a cache of its
+ * own.
+ */
 function cacheKey({ dspyProgramId, definition, inputs, lm }: RunCall): string | undefined {
   const isCached = [lm, definition.lm, ...definition.modules.map((module) => module.lm)].some(
     ({ cache }) => cache,

@@ -15,7 +15,7 @@ import {
 } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import { bytesOf } from "./values.ts";
 
-/** A revision as the sidecar takes it. */
+/** A program as a message to the sidecar. */
 export function programMessage(id: string, definition: Definition): MessageInitShape<typeof ProgramSchema> {
   return {
     id,
@@ -27,12 +27,12 @@ export function programMessage(id: string, definition: Definition): MessageInitS
   };
 }
 
-/** The settings of a model call, those that are set. */
+/** Settings of a model as a message to the sidecar. */
 export function lmMessage({ params, ...settings }: LmSettings): MessageInitShape<typeof LmSettingsSchema> {
   return { ...settings, params: jsonBytes(params) };
 }
 
-/** A metric as the sidecar takes it. */
+/** A metric as a message to the sidecar. */
 export function metricMessage({ params, ...metric }: Metric): MessageInitShape<typeof MetricSchema> {
   return { ...metric, params: jsonBytes(params) };
 }
@@ -81,7 +81,7 @@ function typeMessage(type: Type): MessageInitShape<typeof TypeSchema> {
   }
 }
 
-/** Empty for none. */
+/** JSON bytes; none for an empty object. */
 function jsonBytes(value: object | undefined): Uint8Array {
   return value === undefined || Object.keys(value).length === 0 ? new Uint8Array() : bytesOf(value);
 }

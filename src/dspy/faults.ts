@@ -12,14 +12,15 @@ import {
 import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import type { Failure } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
+import { maxRequestBytes, mebibyte } from "./channel.ts";
 
 /**
- * Thrown when the sidecar does not hold the program: it was restarted, or is another one. The
- * definition goes along with the next call.
+ * Thrown if the worker does not hold the program: it is another one, or was restarted. The call is
+ * made again with the definition.
  */
 export class ProgramNotLoaded extends Error {}
 
-/** The fault that a failed call to the sidecar stands for. */
+/** The fault of a failed call to the sidecar. */
 export function faultOf(error: unknown, signal: AbortSignal | undefined): Error {
   if (signal?.aborted) return signal.reason instanceof Fault ? signal.reason : new Cancelled();
   const { code, details, metadata } = error as { code?: unknown; details?: unknown; metadata?: unknown };
@@ -29,14 +30,14 @@ export function faultOf(error: unknown, signal: AbortSignal | undefined): Error 
   return faultFor({ code, message, ...readStatus(metadata) }, error);
 }
 
-/** The fault that the end of a run stands for. */
+/** The fault of a failed run. */
 export function faultOfFailure({ code, reason, message, retryAfterS }: Failure): Error {
   return faultFor({ code, reason, message, retryAfterMs: retryAfterS && retryAfterS * 1000 }, undefined);
 }
 
-type Told = { code: number; reason: string; message: string; retryAfterMs: number | undefined };
+type Failed = { code: number; reason: string; message: string; retryAfterMs: number | undefined };
 
-function faultFor({ code, message, reason, retryAfterMs }: Told, cause: unknown): Error {
+function faultFor({ code, message, reason, retryAfterMs }: Failed, cause: unknown): Error {
   if (reason === "PROGRAM_NOT_LOADED") return new ProgramNotLoaded(message);
   if (reason === "BUILD_FAILED")
     return new Fault("PROGRAM_INVALID", `DSPy can't build the program: ${message}`, { cause });
@@ -45,7 +46,7 @@ function faultFor({ code, message, reason, retryAfterMs }: Told, cause: unknown)
       cause,
       ...(retryAfterMs !== undefined && { retryAfterMs }),
     });
-  // Without a reason it is not the sidecar's own word but grpc-js's.
+  // An error without a reason comes from grpc-js and not from the sidecar.
   switch (code) {
     case status.UNAVAILABLE:
       return new SidecarUnavailable(undefined, cause);
@@ -54,15 +55,20 @@ function faultFor({ code, message, reason, retryAfterMs }: Told, cause: unknown)
     case status.CANCELLED:
       return new Cancelled();
     case status.RESOURCE_EXHAUSTED:
-      return new TooLarge("the program and its values are larger than the sidecar takes (16 MiB)");
+      return requestTooLarge();
     default:
       return new Fault("INTERNAL", "the DSPy sidecar failed", { cause });
   }
 }
 
-function readStatus(metadata: Metadata): Pick<Told, "reason" | "retryAfterMs"> {
+export const requestTooLarge = () =>
+  new TooLarge(
+    `the program and its values are larger than ${maxRequestBytes / mebibyte} MiB, the sidecar's maximum`,
+  );
+
+function readStatus(metadata: Metadata): Pick<Failed, "reason" | "retryAfterMs"> {
   const [bytes] = metadata.get("grpc-status-details-bin");
-  const read: Pick<Told, "reason" | "retryAfterMs"> = { reason: "", retryAfterMs: undefined };
+  const read: Pick<Failed, "reason" | "retryAfterMs"> = { reason: "", retryAfterMs: undefined };
   if (!Buffer.isBuffer(bytes)) return read;
   for (const detail of fromBinary(StatusSchema, bytes).details) {
     const info = anyUnpack(detail, ErrorInfoSchema);

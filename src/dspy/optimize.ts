@@ -10,7 +10,7 @@ import { lmMessage, metricMessage, programMessage } from "./definition.ts";
 import { usageOf } from "./usage.ts";
 import { bytesOf } from "./values.ts";
 
-/** All that an optimization needs. */
+/** A call that optimizes a program. */
 export type OptimizeCall = {
   readonly id: string;
   readonly dspyProgramId: string;

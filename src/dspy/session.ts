@@ -1,6 +1,6 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { ClientDuplexStream } from "@grpc/grpc-js";
-import { Cancelled, DeadlineExceeded, Fault, SidecarUnavailable, TooLarge } from "../domain/faults.ts";
+import { Cancelled, DeadlineExceeded, Fault, SidecarUnavailable } from "../domain/faults.ts";
 import {
   type Done,
   type RunCommandSchema,
@@ -10,39 +10,38 @@ import {
   type RunSchema,
   SidecarService,
 } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
-import type { CallLimits, Channel } from "./channel.ts";
-import { faultOfFailure } from "./faults.ts";
+import { type CallLimits, type Channel, maxRequestBytes, mebibyte } from "./channel.ts";
+import { faultOfFailure, requestTooLarge } from "./faults.ts";
 
-/** What is told of a run before its end. */
-export type Told = Extract<RunEvent["event"], { case: "trace" | "chunk" | "reset" }>;
+/** An event of a run before its end. */
+export type RunProgress = Extract<RunEvent["event"], { case: "trace" | "chunk" | "reset" }>;
 
 export type Session = {
   /**
-   * Runs a program. What is told of it comes in order; the model waits while a chunk is waited for.
+   * Runs a program. Events come in order. While the promise for a chunk is pending, flow control
+   * pauses the model's stream.
    */
   run(
-    asked: MessageInitShape<typeof RunSchema>,
-    onTold: (told: Told) => Promise<void> | undefined,
+    request: MessageInitShape<typeof RunSchema>,
+    onEvent: (event: RunProgress) => Promise<void> | undefined,
     limits: CallLimits,
   ): Promise<Done>;
   close(): void;
 };
 
-const mebibyte = 2 ** 20;
-/** Of one command; the sidecar takes twice that in a message. */
-const mostBytes = 16 * mebibyte;
+/** Size at which a message is full: further commands go into the next one. */
 const batchBytes = 4 * mebibyte;
 
 /**
- * The runs on one worker, side by side on one call, which is opened when there is none. What comes
- * up in one turn goes together.
+ * The runs on one worker. All share one call, which is opened if there is none. Commands of one
+ * turn of the event loop share a message.
  */
 export function createSession(channel: Pick<Channel, "duplex">): Session {
   type Run = { take(event: RunEvent["event"]): void; fail(error: Error): void };
   const runs = new Map<number, Run>();
   let call: ClientDuplexStream<Uint8Array, RunProgramsResponse> | undefined;
-  let waiting: Uint8Array[] = [];
-  let last = 0;
+  let unsent: Uint8Array[] = [];
+  let lastNumber = 0;
 
   function open() {
     const opened = channel.duplex(SidecarService.method.runPrograms);
@@ -53,58 +52,58 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
     opened.on("error", (error) => {
       cause = error;
     });
-    // Comes after all that was told, with an error or without.
+    // "end" comes after all events, with an error or without.
     opened.on("end", () => {
       call = undefined;
-      waiting = [];
+      unsent = [];
       for (const run of [...runs.values()]) run.fail(new SidecarUnavailable(undefined, cause));
     });
     return opened;
   }
 
   function send(bytes: Uint8Array): void {
-    if (waiting.push(bytes) === 1) setImmediate(flush);
+    if (unsent.push(bytes) === 1) setImmediate(flush);
   }
 
   function flush(): void {
-    if (waiting.length === 0) return;
-    const to = call ?? open();
-    call = to;
+    if (unsent.length === 0) return;
+    const current = call ?? open();
+    call = current;
     let batch: Uint8Array[] = [];
     let size = 0;
-    for (const bytes of waiting) {
+    for (const bytes of unsent) {
       if (size > 0 && size + bytes.length > batchBytes) {
-        to.write(Buffer.concat(batch));
+        current.write(Buffer.concat(batch));
         batch = [];
         size = 0;
       }
       batch.push(bytes);
       size += bytes.length;
     }
-    waiting = [];
-    // Messages one after the other are one message, whose commands are those of all.
-    to.write(Buffer.concat(batch));
+    unsent = [];
+    // Concatenated messages are one message, which has the commands of all.
+    current.write(Buffer.concat(batch));
   }
 
   return {
-    run: (asked, onTold, { timeoutMs, signal }) =>
+    run: (request, onEvent, { timeoutMs, signal }) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(reasonOf(signal));
-        last = (last + 1) >>> 0;
-        const number = last;
-        const start = encode(number, { case: "start", value: asked });
-        if (start.length > mostBytes)
-          throw new TooLarge("the program and its values are larger than the sidecar takes (16 MiB)");
+        lastNumber = (lastNumber + 1) >>> 0;
+        const number = lastNumber;
+        const start = encode(number, { case: "start", value: request });
+        if (start.length > maxRequestBytes) throw requestTooLarge();
 
         const timer = setTimeout(() => giveUp(new DeadlineExceeded()), timeoutMs);
-        const leave = () => giveUp(reasonOf(signal as AbortSignal));
-        signal?.addEventListener("abort", leave, { once: true });
-        let handedOn: Promise<void> | undefined;
+        const onAbort = () => giveUp(reasonOf(signal as AbortSignal));
+        signal?.addEventListener("abort", onAbort, { once: true });
+        /** Resolves when all chunks so far are taken. */
+        let taken: Promise<void> | undefined;
 
         function settle(): void {
           runs.delete(number);
           clearTimeout(timer);
-          signal?.removeEventListener("abort", leave);
+          signal?.removeEventListener("abort", onAbort);
         }
         function fail(error: Error): void {
           settle();
@@ -114,8 +113,8 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
           if (runs.has(number)) send(encode(number, { case: "cancel", value: {} }));
           fail(error);
         }
-        function after(end: () => void): void {
-          if (handedOn) handedOn.then(end, giveUp);
+        function afterChunks(end: () => void): void {
+          if (taken) taken.then(end, giveUp);
           else end();
         }
 
@@ -124,21 +123,21 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
           take(event) {
             if (event.case === "done") {
               const done = event.value;
-              after(() => {
+              afterChunks(() => {
                 settle();
                 resolve(done);
               });
             } else if (event.case === "failure") {
               const fault = faultOfFailure(event.value);
-              after(() => fail(fault));
+              afterChunks(() => fail(fault));
             } else if (event.case === "chunk" || event.case === "reset") {
-              handedOn = (handedOn ?? Promise.resolve()).then(() => onTold(event));
+              taken = (taken ?? Promise.resolve()).then(() => onEvent(event));
               if (event.case === "chunk")
-                handedOn = handedOn
+                taken = taken
                   .then(() => runs.has(number) && send(encode(number, { case: "taken", value: 1 })))
                   .then(() => {});
-              handedOn.catch(giveUp);
-            } else if (event.case === "trace") onTold(event);
+              taken.catch(giveUp);
+            } else if (event.case === "trace") onEvent(event);
           },
         });
         send(start);

@@ -1,7 +1,7 @@
 import type { TokenUsage } from "../domain/execution.ts";
 import type { TokenUsage as TokenUsageMessage } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 
-/** What was spent, by the sidecar's word. */
+/** Reads the sidecar's token usage. */
 export function usageOf(usage: TokenUsageMessage | undefined): TokenUsage {
   return {
     inputTokens: Number(usage?.inputTokens ?? 0),

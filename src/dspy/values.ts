@@ -3,9 +3,9 @@ import type { Values } from "../domain/execution.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Values as the private wire has them. */
+/** Values as JSON bytes, the form that they have on the private wire. */
 export const bytesOf = (values: object): Uint8Array<ArrayBuffer> => encoder.encode(JSON.stringify(values));
 
-/** null where there are none. */
+/** Reads values; null for no bytes. */
 export const valuesOf = (bytes: Uint8Array): Values | null =>
   bytes.length === 0 ? null : JSON.parse(decoder.decode(bytes));

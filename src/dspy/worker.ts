@@ -3,7 +3,7 @@ import type { Logger } from "../telemetry.ts";
 import { type Channel, createChannel } from "./channel.ts";
 import { createSession, type Session } from "./session.ts";
 
-/** What the sidecar said of itself in the handshake. */
+/** What the sidecar says of itself in the handshake. */
 export type SidecarInfo = {
   readonly dspyVersion: string;
   readonly defaultModel: string;
@@ -12,20 +12,22 @@ export type SidecarInfo = {
   readonly bootId: string;
 };
 
-/** One of the sidecar's processes. */
+/** A connection to one of the sidecar's worker processes. */
 export type Worker = Pick<Channel, "unary" | "stream" | "close"> &
   Pick<Session, "run"> & {
     readonly target: string;
-    /** What its last handshake said; undefined while it is away. */
+    /** The answer to the last handshake; undefined while the worker is not connected. */
     info(): SidecarInfo | undefined;
-    /** How many calls it has now. */
+    /** The number of calls in flight. */
     busy(): number;
   };
 
 const handshakeTimeoutMs = 2_000;
 const handshakeRetryMs = 100;
 
-/** Talks to the worker at a gRPC target, and keeps shaking hands with it whenever it was away. */
+/**
+ * Connects to the worker at a gRPC target, and makes a new handshake after each lost connection.
+ */
 export function createWorker({
   target,
   log,
@@ -39,28 +41,31 @@ export function createWorker({
   const session = createSession(channel);
   let info: SidecarInfo | undefined;
   let busy = 0;
-  let closed = false;
+  let isClosed = false;
 
-  async function keepInTouch(): Promise<void> {
-    while (!closed) {
+  async function keepConnected(): Promise<void> {
+    while (!isClosed) {
       try {
         info = await channel.unary(SidecarService.method.getInfo, {}, { timeoutMs: handshakeTimeoutMs });
-        log.info({ target, dspy: info.dspyVersion, model: info.defaultModel }, "a sidecar worker is here");
+        log.info(
+          { target, dspy: info.dspyVersion, model: info.defaultModel },
+          "a sidecar worker is connected",
+        );
         onChange();
         await channel.disconnected();
         info = undefined;
-        if (closed) return;
+        if (isClosed) return;
         log.warn({ target }, "a sidecar worker is away");
         onChange();
       } catch (error) {
-        log.debug({ target, err: error }, "no handshake with the sidecar worker yet");
+        log.debug({ target, err: error }, "no handshake with a sidecar worker; retrying");
         await new Promise((resolve) => setTimeout(resolve, handshakeRetryMs));
       }
     }
   }
-  keepInTouch();
+  keepConnected();
 
-  async function counted<T>(call: () => Promise<T>): Promise<T> {
+  async function countCall<T>(call: () => Promise<T>): Promise<T> {
     busy++;
     try {
       return await call();
@@ -74,8 +79,8 @@ export function createWorker({
     info: () => info,
     busy: () => busy,
 
-    unary: (method, request, limits) => counted(() => channel.unary(method, request, limits)),
-    run: (asked, onTold, limits) => counted(() => session.run(asked, onTold, limits)),
+    unary: (method, request, limits) => countCall(() => channel.unary(method, request, limits)),
+    run: (request, onEvent, limits) => countCall(() => session.run(request, onEvent, limits)),
 
     async *stream(method, request, limits) {
       busy++;
@@ -87,7 +92,7 @@ export function createWorker({
     },
 
     close() {
-      closed = true;
+      isClosed = true;
       session.close();
       channel.close();
     },

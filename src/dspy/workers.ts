@@ -5,114 +5,112 @@ import { createWorker, type SidecarInfo, type Worker } from "./worker.ts";
 
 export type Workers = {
   /**
-   * What one of those that are here said of itself, and how many of them are here; undefined while
-   * all are away.
+   * What a connected worker said of itself, with the number of connected workers; undefined if none
+   * is.
    */
   info(): SidecarInfo | undefined;
-  /** Those that are here. */
-  here(): readonly Worker[];
+  /** The connected workers. */
+  connected(): readonly Worker[];
   /**
-   * Asks one of them, and another where that one is lost before anything was handed on, which the
-   * attempt says. SidecarUnavailable where none is here. Calls with one key go to the same worker
-   * while it is here.
+   * Runs `attempt` on the least busy worker. If that worker dies before `attempt` calls
+   * `handsOn()`, retries once on another. Throws SidecarUnavailable if no worker is connected.
+   * Calls with the same key go to the same worker while it is connected.
    */
   call<T>(attempt: (worker: Worker, handsOn: () => void) => Promise<T>, key?: string): Promise<T>;
-  /** The same; what the attempt yields was handed on. */
+  /** The same for a stream, which is handed on with the first item that `attempt` yields. */
   stream<T>(attempt: (worker: Worker) => AsyncGenerator<T>): AsyncGenerator<T>;
   close(): void;
 };
 
 /**
- * The sidecar's workers, over which calls are balanced, and not connections: each call goes to the
- * one that has the fewest.
+ * The sidecar's workers. Each call goes to the least busy one: balancing connections would not do
+ * that.
  */
 export function createWorkers(options: {
   targets: readonly string[];
   log: Logger;
-  onChange(up: boolean): void;
+  onChange(isAvailable: boolean): void;
 }): Workers {
   const { targets, log, onChange } = options;
-  let up = false;
+  let isAvailable = false;
 
   function onWorkerChange(): void {
-    const now = here().length > 0;
-    if (now === up) return;
-    up = now;
-    if (!up) log.warn("the sidecar is away");
-    const there = here()[0]?.info()?.workers ?? 0;
-    if (there > targets.length)
-      log.warn({ workers: there, targets }, "the sidecar has workers that SIGRUN_SIDECAR does not name");
-    onChange(up);
+    const isNow = connected().length > 0;
+    if (isNow === isAvailable) return;
+    isAvailable = isNow;
+    if (!isAvailable) log.warn("the sidecar is away");
+    const started = connected()[0]?.info()?.workers ?? 0;
+    if (started > targets.length)
+      log.warn({ workers: started, targets }, "the sidecar has workers that SIGRUN_SIDECAR does not name");
+    onChange(isAvailable);
   }
 
   const workers = targets.map((target) => createWorker({ target, log, onChange: onWorkerChange }));
-  const here = () => workers.filter((worker) => worker.info());
+  const connected = () => workers.filter((worker) => worker.info());
 
-  function pick(tried: ReadonlySet<Worker>): Worker | undefined {
-    const left = here().filter((worker) => !tried.has(worker));
-    // Of those that have the fewest the first: whoever ran a moment ago has all at hand.
-    const least = Math.min(...left.map((worker) => worker.busy()));
-    return left.find((worker) => worker.busy() === least);
+  function leastBusy(tried: ReadonlySet<Worker>): Worker | undefined {
+    const left = connected().filter((worker) => !tried.has(worker));
+    const fewest = Math.min(...left.map((worker) => worker.busy()));
+    // The first of them: it was probably used last, so that its caches are warm.
+    return left.find((worker) => worker.busy() === fewest);
   }
 
   /**
-   * The next worker after a fault, or the fault again: once, since it may be the call that ends
-   * workers.
+   * The worker for a retry, or throws the fault. There is only one retry, because the call itself
+   * may be what kills workers.
    */
-  function afterFault(error: unknown, tried: ReadonlySet<Worker>): Worker {
+  function workerForRetry(error: unknown, tried: ReadonlySet<Worker>): Worker {
     const isLost = error instanceof Fault && error.reason === "SIDECAR_UNAVAILABLE";
-    const next = isLost && tried.size === 1 ? pick(tried) : undefined;
+    const next = isLost && tried.size === 1 ? leastBusy(tried) : undefined;
     if (!next) throw error;
     return next;
   }
 
-  function first(key?: string): Worker {
-    const own =
+  function workerFor(key?: string): Worker {
+    const assigned =
       key === undefined ? undefined : workers[hash("sha1", key, "buffer").readUInt32LE() % workers.length];
-    const worker = own?.info() ? own : pick(new Set());
+    const worker = assigned?.info() ? assigned : leastBusy(new Set());
     if (!worker) throw new SidecarUnavailable();
     return worker;
   }
 
   return {
     info() {
-      const infos = here().map((worker) => worker.info() as SidecarInfo);
+      const infos = connected().map((worker) => worker.info() as SidecarInfo);
       return infos[0] && { ...infos[0], workers: infos.length };
     },
 
-    here,
+    connected,
 
     async call(attempt, key) {
       const tried = new Set<Worker>();
-      let begun = false;
+      let isHandedOn = false;
       const handsOn = () => {
-        begun = true;
+        isHandedOn = true;
       };
-      for (let worker = first(key); ; ) {
+      for (let worker = workerFor(key); ; ) {
         try {
           return await attempt(worker, handsOn);
         } catch (error) {
-          // What was handed on can't be taken back, nor can a caller's own fault be made good
-          // elsewhere.
-          if (begun) throw error;
-          worker = afterFault(error, tried.add(worker));
+          if (isHandedOn) throw error;
+          worker = workerForRetry(error, tried.add(worker));
         }
       }
     },
 
     async *stream(attempt) {
       const tried = new Set<Worker>();
-      for (let worker = first(); ; ) {
-        let begun = false;
+      for (let worker = workerFor(); ; ) {
+        let isHandedOn = false;
         try {
           for await (const event of attempt(worker)) {
-            begun = true;
+            isHandedOn = true;
             yield event;
           }
           return;
         } catch (error) {
-          if (begun) throw error;
-          worker = afterFault(error, tried.add(worker));
+          if (isHandedOn) throw error;
+          worker = workerForRetry(error, tried.add(worker));
         }
       }
     },

@@ -28,20 +28,20 @@ const childrenOf = (pid: number): number[] =>
 
 const isSidecar = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("dspy_sidecar");
 
-/** The processes that serve, below the one that keeps them alive. */
+/** The pids of the worker processes, which are children of the sidecar's parent process. */
 function workersOf(gateway: Gateway): number[] {
   const parent = childrenOf(gateway.process.pid ?? 0).find(isSidecar);
   return parent === undefined ? [] : childrenOf(parent);
 }
 
-/** How often a worker has come, so far. */
-const arrivals = (gateway: Gateway) => gateway.log().split("a sidecar worker is here").length - 1;
+/** How often a worker has connected so far. */
+const connections = (gateway: Gateway) => gateway.log().split("a sidecar worker is connected").length - 1;
 
-const workersHere = async ({ admin }: Gateway) => (await admin.getServerInfo({})).sidecarWorkers;
+const connectedWorkers = async ({ admin }: Gateway) => (await admin.getServerInfo({})).sidecarWorkers;
 
-test("a worker that dies fails no call, since the others take its calls, and another takes its place", async (t) => {
+test("if a worker dies, the others take its calls, no call fails, and the worker is replaced", async (t) => {
   const { gateway, model } = await startScripted(t, { SIGRUN_WORKERS: "3" });
-  await until(async () => (await workersHere(gateway)) === 3);
+  await until(async () => (await connectedWorkers(gateway)) === 3);
   let answer = () => {};
   model.script({ ...paris, after: new Promise<void>((resolve) => (answer = resolve)) });
   const programId = await create(gateway);
@@ -50,13 +50,13 @@ test("a worker that dies fails no call, since the others take its calls, and ano
 
   const [first = 0, ...others] = workersOf(gateway);
   process.kill(first, "SIGKILL");
-  // Its three calls are made again on the others.
+  // Its three calls are retried on the others.
   await until(() => model.requests.length === 12);
   answer();
   for (const { outputs } of await Promise.all(calls)) t.deepEqual(outputs, { answer: "Paris" });
 
-  await until(() => arrivals(gateway) === 4);
-  t.is(await workersHere(gateway), 3);
+  await until(() => connections(gateway) === 4);
+  t.is(await connectedWorkers(gateway), 3);
   const now = workersOf(gateway);
   t.is(now.length, 3);
   t.deepEqual(
@@ -65,9 +65,9 @@ test("a worker that dies fails no call, since the others take its calls, and ano
   );
 });
 
-test("while workers die one after another, every call is answered", async (t) => {
+test("answers every call while workers die one after another", async (t) => {
   const { gateway, model } = await startScripted(t, { SIGRUN_WORKERS: "2" });
-  await until(async () => (await workersHere(gateway)) === 2);
+  await until(async () => (await connectedWorkers(gateway)) === 2);
   model.script(paris);
   const programId = await create(gateway);
   let done = 0;
@@ -83,14 +83,14 @@ test("while workers die one after another, every call is answered", async (t) =>
     const before = done;
     await until(() => done > before + 10 || fault);
     process.kill(workersOf(gateway)[round % 2] ?? 0, "SIGKILL");
-    await until(() => arrivals(gateway) === 3 + round);
+    await until(() => connections(gateway) === 3 + round);
   }
   dying = false;
   await callers;
   t.is(fault, undefined);
 });
 
-test("calls go to the worker that has the fewest, and from one that is lost to one other", async (t) => {
+test("calls go to the least busy worker, and are retried once if it dies", async (t) => {
   const model = await startModel();
   t.teardown(model.close);
   Object.assign(process.env, {
@@ -103,50 +103,49 @@ test("calls go to the worker that has the fewest, and from one that is lost to o
   t.teardown(child.stop);
   const workers = createWorkers({ targets: child.targets, log, onChange: () => {} });
   t.teardown(workers.close);
-  await until(() => workers.here().length === 3);
+  await until(() => workers.connected().length === 3);
   t.is(workers.info()?.workers, 3);
 
   model.script({ hang: true });
   const end = new AbortController();
-  const ask = {
+  const request = {
     inputs: Buffer.from("{}"),
     program: { id: "p", signature: {}, modules: [{ name: "m", type: "Predict", signature: one() }] },
   };
   const limits = { timeoutMs: 30_000, signal: end.signal };
   const runs = Array.from({ length: 9 }, () =>
-    workers.call((worker) => worker.run(ask, () => undefined, limits)),
+    workers.call((worker) => worker.run(request, () => undefined, limits)),
   );
   await until(() => model.requests.length === 9);
   t.deepEqual(
-    workers.here().map((worker) => worker.busy()),
+    workers.connected().map((worker) => worker.busy()),
     [3, 3, 3],
   );
 
-  // What is too large for the wire is refused before it is sent: on it, it would end the others'
-  // runs.
-  const large = { ...ask, inputs: Buffer.alloc(17 * 2 ** 20, " ") };
+  // A request that is too large must not be sent: it would end the call that all runs share.
+  const large = { ...request, inputs: Buffer.alloc(17 * 2 ** 20, " ") };
   await t.throwsAsync(
     workers.call((worker) => worker.run(large, () => undefined, limits)),
     { instanceOf: TooLarge },
   );
   t.is(
-    workers.here().reduce((sum, worker) => sum + worker.busy(), 0),
+    workers.connected().reduce((sum, worker) => sum + worker.busy(), 0),
     9,
   );
   end.abort();
   await Promise.allSettled(runs);
 
-  // It may be the call that ends workers: it gets two of them, and no more.
-  const asked: string[] = [];
+  // The call itself may be what kills workers, so it is tried on two of them and no more.
+  const tried: string[] = [];
   const deadly = async ({ target }: { target: string }) => {
-    asked.push(target);
+    tried.push(target);
     throw new SidecarUnavailable();
   };
   await t.throwsAsync(workers.call(deadly), { instanceOf: SidecarUnavailable });
-  t.is(asked.length, 2);
-  t.is(new Set(asked).size, 2);
+  t.is(tried.length, 2);
+  t.is(new Set(tried).size, 2);
   t.deepEqual(
-    workers.here().map((worker) => worker.busy()),
+    workers.connected().map((worker) => worker.busy()),
     [0, 0, 0],
   );
 });
@@ -156,9 +155,9 @@ const one = () => ({
   outputs: [{ name: "answer", type: { kind: { case: "scalar" as const, value: Scalar.STR } } }],
 });
 
-test("a program that only one worker holds is given to the next one that is asked, and is listed once", async (t) => {
+test("a program is loaded into every worker that runs it, and is listed once", async (t) => {
   const { gateway, model } = await startScripted(t, { SIGRUN_WORKERS: "2" });
-  await until(async () => (await workersHere(gateway)) === 2);
+  await until(async () => (await connectedWorkers(gateway)) === 2);
   model.script(paris);
   const programId = await create(gateway);
   for (let n = 0; n < 4; n++)
@@ -172,7 +171,7 @@ test("a program that only one worker holds is given to the next one that is aske
   );
 });
 
-test("a sidecar that runs elsewhere is reached by a target for each of its workers", async (t) => {
+test("the gateway reaches an external sidecar by one target for each worker", async (t) => {
   const model = await startModel();
   t.teardown(model.close);
   const lm = { SIGRUN_LM: "openai/scripted", SIGRUN_LM_API_BASE: model.url, OPENAI_API_KEY: "test" };
@@ -193,14 +192,14 @@ test("a sidecar that runs elsewhere is reached by a target for each of its worke
     DATABASE_URL: await startPostgres(t),
     SIGRUN_SIDECAR: targets,
   });
-  await until(async () => (await workersHere(gateway)) === 2);
+  await until(async () => (await connectedWorkers(gateway)) === 2);
   model.script(paris);
   t.deepEqual((await gateway.programs.executeProgram({ programId: await create(gateway), inputs })).outputs, {
     answer: "Paris",
   });
 });
 
-/** The first of two ports that nobody has. */
+/** The first of two consecutive free ports. */
 async function twoFreePorts(): Promise<number> {
   const listen = (port: number) =>
     new Promise<number | undefined>((resolve) => {

@@ -3,7 +3,6 @@ import type { Execution, Values } from "../../domain/execution.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
 import type { ChunkEvent } from "../../dspy/client.ts";
 
-/** What a caller wants run. */
 export type RunRequest = Annotations & {
   /** UUID or handle. */
   readonly programId: string;

@@ -10,7 +10,7 @@ type Deps = {
 
 const timeoutMs = 5_000;
 
-/** What the operator lets modules use. Asks the sidecar for tools only if a module names one. */
+/** Gives what modules may use. Asks the sidecar for its tools only if a module names one. */
 export function createCapabilities({ sidecar, ...operator }: Deps) {
   return async function capabilitiesFor(drafts: readonly ModuleDraft[]): Promise<Offer> {
     const needsTools = drafts.some(({ tools, modules }) =>

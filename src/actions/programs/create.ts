@@ -35,7 +35,7 @@ export function createCreateProgram({ programs, signatures, capabilitiesFor }: D
       async () => {
         const draft = await define(project, callerProgram);
         return validateOnly
-          ? { program: unwritten(draft) }
+          ? { program: preview(draft) }
           : register(project, draft, requestIdKey, callerProgram.handle !== "");
       },
     );
@@ -100,7 +100,7 @@ export function createCreateProgram({ programs, signatures, capabilitiesFor }: D
 }
 
 /** The answer to validate_only: the program as it would be created. */
-function unwritten({ revision, ...program }: Omit<ProgramDraft, "request">): Program {
+function preview({ revision, ...program }: Omit<ProgramDraft, "request">): Program {
   const now = new Date();
   const newest = {
     optimizationId: null,

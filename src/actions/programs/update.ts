@@ -73,7 +73,7 @@ export function createUpdateProgram({ programs, changes, signatures, capabilitie
       return isChanged ? { ...textParts, ...(revision && { revision }) } : undefined;
     }
 
-    if (validateOnly) return unwritten(await programs.get(project, id), etag, decide);
+    if (validateOnly) return preview(await programs.get(project, id), etag, decide);
     const changed = await changes.change(project, id, etag, async (program) => decide(program));
     return changed ?? programs.get(project, id);
   };
@@ -138,7 +138,7 @@ const refusal = (field: string, description: string) =>
   Invalid.at("PROGRAM_INVALID", field, description, "conflict");
 
 /** The answer to validate_only: the program as it would be after the update. */
-function unwritten(
+function preview(
   program: Program,
   etag: string,
   decide: (program: Program) => ProgramChange | undefined,

@@ -15,6 +15,7 @@ import { endStreamFromJson, errorFromJsonBytes } from "@connectrpc/connect/proto
 import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerParse } from "@connectrpc/connect/protocol-grpc-web";
 import type { Logger } from "../../telemetry.ts";
+import { maxTimeoutMs } from "../caller.ts";
 import { arrived, connectErrorOf, faultOf } from "../faults.ts";
 
 const refusal = createContextKey<ConnectError | undefined>(undefined);
@@ -84,13 +85,11 @@ function errorIn(
   return errorFromJsonBytes(bytes, undefined, new ConnectError("unreadable", Code.Unknown));
 }
 
-const longestMs = 3_600_000;
-
 /** A caller's deadline holds up to an hour; Connect would refuse a longer one, and Node's timers take one of 25 days for none. */
 function clampTimeout(header: Headers): void {
   const connect = header.get("connect-timeout-ms");
-  if (connect && Number(connect) > longestMs) header.set("connect-timeout-ms", String(longestMs));
+  if (connect && Number(connect) > maxTimeoutMs) header.set("connect-timeout-ms", String(maxTimeoutMs));
   const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(header.get("grpc-timeout") ?? "") ?? [];
   const units: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1_000 };
-  if (digits && Number(digits) * (units[unit ?? ""] ?? 0) > longestMs) header.set("grpc-timeout", "1H");
+  if (digits && Number(digits) * (units[unit ?? ""] ?? 0) > maxTimeoutMs) header.set("grpc-timeout", "1H");
 }

@@ -10,7 +10,7 @@ type Context = { one: Gateway; two: Gateway; model: ScriptedModel };
 const test = anyTest as TestFn<Context>;
 const file = shared(test);
 test.before(async (t) => {
-  const schema = { SIGRUN_DATABASE_SCHEMA: "recalled" };
+  const schema = { SIGRUN_DATABASE_SCHEMA: "stale_programs" };
   const { gateway, model, env } = await startScripted(file, schema);
   model.script({ fields: { answer: "here", place: "there" } });
   t.context = { one: gateway, two: await startGateway(file, { ...env, ...schema }), model };
