@@ -5,7 +5,7 @@ from typing import Any
 import dspy
 from dspy.utils.exceptions import AdapterParseError
 
-from dspy_sidecar.models import small_model_adapter
+from dspy_sidecar.models import markers, small_model_adapter
 from dspy_sidecar.models.http import type_adapters
 from dspy_sidecar.models.memo import Memoized, MemoizedFormat
 
@@ -61,3 +61,4 @@ class SmallModelAdapter(MemoizedFormat, small_model_adapter.SmallModelAdapter):
 
 
 type_adapters.install()
+markers.install()

@@ -10,7 +10,6 @@ from typing import Any
 
 import dspy
 from dspy._vendor.lm15.providers.base import HttpResponse
-from dspy.adapters.types.base_type import CUSTOM_TYPE_START_IDENTIFIER
 from dspy.clients import execution
 from dspy.clients.call_result import CallResult
 from dspy.utils.exceptions import AdapterParseError
@@ -103,8 +102,6 @@ class Direct:
         content = self._adapter.format_user_message_content(
             self._signature, inputs, main_request=True
         )
-        if CUSTOM_TYPE_START_IDENTIFIER in content:
-            return None
         try:
             body = self._template.saying(content)
         except TypeError:

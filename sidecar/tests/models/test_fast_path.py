@@ -214,7 +214,9 @@ async def test_what_else_dspy_does_at_a_run_goes_through_dspy(models, settings):
     assert not is_direct(build(capital()), models, pb.LmSettings(**settings))
 
 
-async def test_what_dspy_would_change_in_a_run_goes_through_dspy(model, models, monkeypatch):
+async def test_text_that_holds_dspys_public_markers_is_asked_as_dspy_asks_any_text(
+    model, models, monkeypatch
+):
     made = build(capital())
     model.script(PARIS)
     for text in ["<<CUSTOM-TYPE-START-IDENTIFIER>>[1]<<CUSTOM-TYPE-END-IDENTIFIER>>", "plain"]:
