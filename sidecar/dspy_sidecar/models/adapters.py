@@ -8,6 +8,7 @@ from dspy.utils.exceptions import AdapterParseError
 from dspy_sidecar.models import markers, small_model_adapter
 from dspy_sidecar.models.http import type_adapters
 from dspy_sidecar.models.memo import Memoized, MemoizedFormat
+from dspy_sidecar.models.reading.answer_reading import Reads, ReadsInThread
 
 
 class AsksAgain:
@@ -25,7 +26,7 @@ class AsksAgain:
         except AdapterParseError as error:
             if not may_ask_again(error):
                 raise
-            return dspy.JSONAdapter()(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[no-any-return]
+            return JSONAdapter()(lm, lm_kwargs, signature, demos, inputs)
 
     async def acall(
         self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any
@@ -36,7 +37,11 @@ class AsksAgain:
         except AdapterParseError as error:
             if not may_ask_again(error):
                 raise
-            return await dspy.JSONAdapter().acall(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[no-any-return]
+            return await JSONAdapter().acall(lm, lm_kwargs, signature, demos, inputs)
+
+    def _make_json_adapter_fallback(self) -> dspy.JSONAdapter:
+        """As the adapter's own, but of ours."""
+        return JSONAdapter(use_native_function_calling=False)
 
 
 def may_ask_again(error: AdapterParseError) -> bool:
@@ -44,19 +49,21 @@ def may_ask_again(error: AdapterParseError) -> bool:
     return dspy.settings.send_stream is not None and error.adapter_name != "JSONAdapter"
 
 
-class ChatAdapter(Memoized, AsksAgain, dspy.ChatAdapter):  # type: ignore[misc]
+class ChatAdapter(Memoized, AsksAgain, Reads, dspy.ChatAdapter, ReadsInThread):  # type: ignore[misc]
     """Fields under headers."""
 
 
-class JSONAdapter(MemoizedFormat, dspy.JSONAdapter):  # type: ignore[misc]
+class JSONAdapter(MemoizedFormat, Reads, dspy.JSONAdapter, ReadsInThread):  # type: ignore[misc]
     """Fields as members of an object. The name is DSPy's too, since its errors carry it."""
 
 
-class XMLAdapter(Memoized, AsksAgain, dspy.XMLAdapter):  # type: ignore[misc]
+class XMLAdapter(Memoized, AsksAgain, Reads, dspy.XMLAdapter, ReadsInThread):  # type: ignore[misc]
     """Fields as elements."""
 
 
-class SmallModelAdapter(MemoizedFormat, small_model_adapter.SmallModelAdapter):
+class SmallModelAdapter(
+    MemoizedFormat, Reads, small_model_adapter.SmallModelAdapter, ReadsInThread
+):
     """The short prompt."""
 
 

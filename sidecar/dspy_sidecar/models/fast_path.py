@@ -21,6 +21,7 @@ from dspy_sidecar.models.http.engine import MARK, Engine, Template
 from dspy_sidecar.models.http.plain import plain
 from dspy_sidecar.models.http.prompt import Prompt
 from dspy_sidecar.models.meter import Meter
+from dspy_sidecar.models.reading.answer_reading import read
 
 MOST = 4
 """Models and adapters that a predictor keeps its way to, its demos with each; a way is soon made again."""
@@ -110,7 +111,7 @@ class Direct:
         signature, config = self._signature, dict(self._config)
         try:
             if isinstance(output, str) and output:
-                return self._adapter.parse(signature, output)  # type: ignore[no-any-return]
+                return await read(len(output), lambda: self._adapter.parse(signature, output))
             made = self._adapter._call_postprocess(signature, signature, [output], self._lm, config)
             return made[0]  # type: ignore[no-any-return]
         except AdapterParseError:
