@@ -1,21 +1,16 @@
 """Streams text fields while the model writes them."""
 
-import html
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import dspy
-import jiter
 from dspy.utils.callback import BaseCallback
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-Fields = dict[str, str]
-"""The text of each field so far; later text only adds to it."""
+from dspy_sidecar.runs.streamed_text import ChatReader, JsonReader, Reader, XmlReader
 
-HEADER_BEGIN = "[[ ## "
-HEADER = re.compile(r"\[\[ ## (\w+) ## \]\]")
-ELEMENT = re.compile(r"<(\w+)>(.*?)(</\1>|\Z)", re.DOTALL)
+PIECE = 16_384
+"""Characters of an answer that are read without a look at other runs."""
 
 
 class Streaming(BaseCallback):  # type: ignore[misc]
@@ -37,7 +32,9 @@ class Streaming(BaseCallback):  # type: ignore[misc]
     ) -> None:
         self._send_chunk = send_chunk
         self._tell = tell
-        self._read: Callable[[str], Fields] = chat_fields
+        self._format: type[Reader] = ChatReader
+        self._reader: Reader | None = None
+        self._sent: dict[str, list[str]] = {}
         self.begin("", [])
 
     def begin(self, module: str, fields: list[str]) -> None:
@@ -54,13 +51,16 @@ class Streaming(BaseCallback):  # type: ignore[misc]
         That is all of them if the model's answer came in one piece.
         """
         texts = {name: outputs[name] for name in self._fields if isinstance(outputs.get(name), str)}
-        if not all(text.startswith(self._sent.get(name, "")) for name, text in texts.items()):
+        sent = {name: "".join(self._sent.get(name, [])) for name in texts}
+        if not all(text.startswith(sent[name]) for name, text in texts.items()):
             self._reset()
-        await self._send_new(texts)
+            sent = dict.fromkeys(texts, "")
+        for name, text in texts.items():
+            await self._send(name, text[len(sent[name]) :])
 
     def on_adapter_format_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """Notes the adapter of the next request, whose format the answer will have."""
-        self._read = reader_of(instance)
+        self._format = format_of(instance)
         # DSPy calls this once more for each base class of the adapter; the last call has the
         # arguments by name.
         if "signature" not in inputs:
@@ -81,32 +81,27 @@ class Streaming(BaseCallback):  # type: ignore[misc]
     async def send(self, chunk: Any) -> None:
         """Takes a piece of the model's answer from DSPy."""
         text = chunk.choices[0].delta.content
-        if text and self._makes_outputs:
-            self._text += text
-            await self._send_new(
-                {
-                    name: text
-                    for name, text in self._read(self._text).items()
-                    if name in self._fields
-                }
-            )
+        if not text or not self._makes_outputs:
+            return
+        if self._reader is None:
+            self._reader = self._format()
+        for begin in range(0, len(text), PIECE):
+            for name, new in self._reader.feed(text[begin : begin + PIECE]):
+                if name in self._fields:
+                    await self._send(name, new)
 
-    async def _send_new(self, texts: Fields) -> None:
-        for name, text in texts.items():
-            new = text[len(self._sent.get(name, "")) :]
-            if new:
-                self._sent[name] = text
-                await self._send_chunk(
-                    pb.RunEvent(chunk=pb.Chunk(module=self._module, field=name, text=new))
-                )
+    async def _send(self, name: str, new: str) -> None:
+        if new:
+            self._sent.setdefault(name, []).append(new)
+            await self._send_chunk(pb.RunEvent(chunk=pb.Chunk(module=self._module, field=name, text=new)))
 
     def _reset(self) -> None:
         self._clear()
         self._tell(pb.RunEvent(reset=pb.Reset(module=self._module, attempt=self._attempt + 1)))
 
     def _clear(self) -> None:
-        self._text = ""
-        self._sent: Fields = {}
+        self._reader = None
+        self._sent = {}
 
 
 def text_fields(module: dspy.Module) -> list[str]:
@@ -118,55 +113,8 @@ def text_fields(module: dspy.Module) -> list[str]:
     return [name for name, field in fields.items() if field.annotation is str]
 
 
-def reader_of(adapter: Any) -> Callable[[str], Fields]:
-    """The function that parses an incomplete answer in an adapter's format."""
+def format_of(adapter: Any) -> type[Reader]:
+    """What reads an answer in an adapter's format."""
     if isinstance(adapter, dspy.JSONAdapter):
-        return json_fields
-    return xml_fields if isinstance(adapter, dspy.XMLAdapter) else chat_fields
-
-
-def chat_fields(text: str) -> Fields:
-    """Fields under ChatAdapter's headers; skips a last line that may become a header."""
-    lines = text.splitlines()
-    if lines and text.endswith(lines[-1]) and may_be_header(lines[-1].strip()):
-        lines.pop()
-    fields: dict[str, list[str]] = {}
-    current: list[str] = []
-    for line in lines:
-        if header := HEADER.match(line.strip()):
-            current = []
-            # The first field of a name counts, as in DSPy.
-            fields.setdefault(header.group(1), current)
-            current.append(line[header.end() :].strip())
-        else:
-            current.append(line)
-    return {name: "\n".join(lines).strip() for name, lines in fields.items()}
-
-
-def may_be_header(line: str) -> bool:
-    """Whether a line could still become a header."""
-    return bool(line) and (
-        HEADER_BEGIN.startswith(line) or (line.startswith(HEADER_BEGIN) and "]]" not in line)
-    )
-
-
-def json_fields(text: str) -> Fields:
-    """The texts among the members of the first JSON object; the last may be incomplete."""
-    begin = text.find("{")
-    if begin < 0:
-        return {}
-    try:
-        read = jiter.from_json(text[begin:].encode(), partial_mode="trailing-strings")
-    except ValueError:
-        return {}
-    return {name: value for name, value in read.items() if isinstance(value, str)}
-
-
-def xml_fields(text: str) -> Fields:
-    """XML elements; the last one without an end that may be the beginning of markup."""
-    fields: Fields = {}
-    for element in ELEMENT.finditer(text):
-        name, content, end = element.groups()
-        whole = content if end else re.sub(r"[<&][^<&;]*\Z", "", content)
-        fields.setdefault(name, html.unescape(whole).strip())
-    return fields
+        return JsonReader
+    return XmlReader if isinstance(adapter, dspy.XMLAdapter) else ChatReader

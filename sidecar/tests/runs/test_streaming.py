@@ -1,5 +1,7 @@
+import html
 import json
 import logging
+import random
 
 import dspy
 import pytest
@@ -8,7 +10,8 @@ from programs import QUESTION, STR, asked, capital, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.models.adapters import ChatAdapter, JSONAdapter, SmallModelAdapter, XMLAdapter
-from dspy_sidecar.runs.streaming import Streaming, chat_fields, json_fields, xml_fields
+from dspy_sidecar.runs.streamed_text import ChatReader, JsonReader, XmlReader
+from dspy_sidecar.runs.streaming import Streaming
 
 ANSWER = (
     "Paris, on the Seine.\n\n"
@@ -96,17 +99,94 @@ def test_every_adapters_callback_selects_its_parser(adapter, caplog):
 
 
 @pytest.mark.parametrize(
-    ("read", "text", "field"),
+    ("reader", "text", "field"),
     [
-        (chat_fields, f"[[ ## answer ## ]] {ANSWER}\n[[ ## completed ## ]]", ANSWER),
-        (json_fields, "Sure! " + json.dumps({"answer": ANSWER, "x": [1]}), ANSWER),
-        (xml_fields, "<x>1</x><answer>a &lt; b &amp; c</answer>", "a < b & c"),
+        (ChatReader, f"[[ ## answer ## ]] {ANSWER}\n[[ ## completed ## ]]", ANSWER),
+        (JsonReader, "Sure! " + json.dumps({"answer": ANSWER, "x": [1]}), ANSWER),
+        (XmlReader, "<x>1</x><answer>a &lt; b &amp; c</answer>", "a < b & c"),
     ],
 )
-def test_the_text_of_an_incomplete_answer_only_grows(read, text, field):
-    so_far = ""
-    for end in range(len(text) + 1):
-        now = read(text[:end]).get("answer", "")
-        assert now.startswith(so_far), (so_far, now)
-        so_far = now
-    assert so_far == field
+def test_what_is_read_of_an_answer_adds_up_however_it_is_cut(reader, text, field):
+    for piece in (1, 2, 5, len(text)):
+        assert read(reader(), text, piece)["answer"] == field
+
+
+def read(reader, text: str, piece: int) -> dict[str, str]:
+    """What the pieces of an answer add up to."""
+    fields: dict[str, str] = {}
+    for begin in range(0, len(text), piece):
+        for name, new in reader.feed(text[begin : begin + piece]):
+            fields[name] = fields.get(name, "") + new
+    return fields
+
+
+def test_headers_are_understood_as_dspy_understands_them():
+    adapter = dspy.ChatAdapter()
+    signature = dspy.Signature("question -> y, note")
+    random_ = random.Random(0)
+    parts = [
+        "[[ ## y ## ]]",
+        "[[ ## note ## ]]",
+        "[[ ## ",
+        "[[",
+        "]]",
+        " ",
+        "\n",
+        "\r",
+        "\r\n",
+        "\u2028",
+        "word",
+        "y",
+        " ## ]]",
+        "\t",
+    ]
+    for _ in range(3_000):
+        text = (
+            "[[ ## note ## ]]\nn\n"
+            + "".join(random_.choices(parts, k=random_.randrange(12)))
+            + "\n[[ ## y ## ]]\n"
+        )
+        expected = {name: value for name, value in adapter.parse(signature, text).items() if value}
+        for piece in (1, 3, 100):
+            found = read(ChatReader(), text, piece)
+            assert {name: found[name] for name in found if name in ("y", "note")} == expected, (
+                text,
+                piece,
+            )
+
+
+def test_texts_in_json_and_in_xml_are_those_of_the_answer():
+    random_ = random.Random(0)
+    parts = [
+        '"',
+        "\\",
+        "\n",
+        "é",
+        "😀",
+        "<b>",
+        "</y>",
+        "&",
+        "&amp;",
+        "&x",
+        "a;",
+        "{",
+        "]",
+        ",",
+        ":",
+        " ",
+        "word",
+        "\u2028",
+    ]
+    for _ in range(1_000):
+        y, note = ("".join(random_.choices(parts, k=random_.randrange(9))) for _ in "12")
+        fields = {name: value for name, value in (("y", y), ("note", note)) if value}
+        nested = {"a": [y, {"b": note}], "c": 1.5}
+        whole = json.dumps({"y": y, "x": nested, "note": note}, ensure_ascii=random_.random() < 0.5)
+        xml = "".join(
+            f"<{name}>{html.escape(value, quote=False)}</{name}>\n"
+            for name, value in fields.items()
+        )
+        for piece in (1, 3, 200):
+            assert read(JsonReader(), f"So: {whole} and {{", piece) == fields
+            stripped = {name: value.strip() for name, value in fields.items() if value.strip()}
+            assert read(XmlReader(), xml, piece) == stripped
