@@ -4,7 +4,16 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "dspy_sidecar"
 FLOORS = [
-    ["settings", "log", "faults", "json_values", "threads", "cores"],
+    [
+        "settings",
+        "log",
+        "faults",
+        "json_values",
+        "threads",
+        "cores",
+        "parent_process",
+        "long_texts",
+    ],
     ["models.http", "interpreter", "tools", "scoring"],
     ["models"],
     ["programs"],

@@ -15,13 +15,13 @@ from dspy.clients.call_result import CallResult
 from dspy.utils.exceptions import AdapterParseError
 
 from dspy_sidecar.log import logger
+from dspy_sidecar.long_texts import in_thread_if_long
 from dspy_sidecar.models.adapters import ChatAdapter, XMLAdapter
 from dspy_sidecar.models.cached_lm import LM, SETTINGS, accounted, attempts, planned
 from dspy_sidecar.models.http.engine import MARK, Engine, Template
 from dspy_sidecar.models.http.plain import plain
 from dspy_sidecar.models.http.prompt import Prompt
 from dspy_sidecar.models.meter import Meter
-from dspy_sidecar.models.reading.answer_reading import read
 
 MOST = 4
 """Models and adapters that a predictor keeps its way to, its demos with each; a way is soon made again."""
@@ -111,7 +111,9 @@ class Direct:
         signature, config = self._signature, dict(self._config)
         try:
             if isinstance(output, str) and output:
-                return await read(len(output), lambda: self._adapter.parse(signature, output))
+                return await in_thread_if_long(
+                    len(output), lambda: self._adapter.parse(signature, output)
+                )
             made = self._adapter._call_postprocess(signature, signature, [output], self._lm, config)
             return made[0]  # type: ignore[no-any-return]
         except AdapterParseError:

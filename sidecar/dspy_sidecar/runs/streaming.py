@@ -93,7 +93,9 @@ class Streaming(BaseCallback):  # type: ignore[misc]
     async def _send(self, name: str, new: str) -> None:
         if new:
             self._sent.setdefault(name, []).append(new)
-            await self._send_chunk(pb.RunEvent(chunk=pb.Chunk(module=self._module, field=name, text=new)))
+            await self._send_chunk(
+                pb.RunEvent(chunk=pb.Chunk(module=self._module, field=name, text=new))
+            )
 
     def _reset(self) -> None:
         self._clear()

@@ -8,7 +8,7 @@ import orjson
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.json_values import json_of
-from dspy_sidecar.models.reading.answer_reading import read
+from dspy_sidecar.long_texts import in_thread_if_long
 from dspy_sidecar.scoring.comparing import COMPARISONS
 from dspy_sidecar.scoring.judge import Judgement, ReasonedGrade, RubricJudge
 
@@ -66,7 +66,7 @@ class ComparisonMetric:
     async def acall(self, inputs: Values, expected: Values, outputs: Values) -> Verdict:
         """Scores an answer."""
         length = len(json_of(expected)) + len(json_of(outputs))
-        return await read(length, lambda: self(inputs, expected, outputs))
+        return await in_thread_if_long(length, lambda: self(inputs, expected, outputs))
 
     def _compare_field(self, name: str, expected: Any, got: Any) -> Verdict:
         try:

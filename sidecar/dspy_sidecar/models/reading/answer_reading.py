@@ -1,21 +1,15 @@
 """The way from a model's text to a signature's values: in a thread if the text is long, and never with another fault than DSPy's."""
 
-import asyncio
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import dspy
 from dspy.clients._deprecation import adapter_message_call
 from dspy.clients.capabilities import with_capability_planning
 from dspy.utils.exceptions import AdapterParseError
 
+from dspy_sidecar.long_texts import in_thread_if_long
 from dspy_sidecar.models.meter import text_of
 from dspy_sidecar.models.reading import json_reading, xml_reading
-
-T = TypeVar("T")
-
-LONG = 4_096
-"""Characters. What is read of a longer text may take so long that other runs would wait."""
 
 
 class Reads:
@@ -45,14 +39,9 @@ class ReadsInThread(dspy.Adapter):  # type: ignore[misc]
         with adapter_message_call(lm, messages):
             outputs = await lm.acall(messages=messages, **lm_kwargs)
         length = sum(len(text_of(output)) for output in outputs)
-        return await read(
+        return await in_thread_if_long(
             length, lambda: self._call_postprocess(render, signature, outputs, lm, lm_kwargs)
         )
-
-
-async def read(length: int, reading: Callable[[], T]) -> T:
-    """What a reading of so many characters gives."""
-    return await asyncio.to_thread(reading) if length > LONG else reading()
 
 
 json_reading.install()
