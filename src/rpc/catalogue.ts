@@ -1,10 +1,10 @@
 import { fromJson, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
+import { metrics } from "../domain/catalogue/metrics.ts";
 import type { CatalogueEntry } from "../domain/catalogue/modules.ts";
 import { optimizers } from "../domain/catalogue/optimizers.ts";
 import type { Parameter } from "../domain/catalogue/parameter.ts";
-import { metrics } from "../domain/optimization/metrics.ts";
 import type { Tools } from "../domain/program/capabilities.ts";
 import type { CallLimits } from "../dspy/channel.ts";
 import type {

@@ -102,6 +102,12 @@ def test_a_metric_without_a_field_is_the_mean_over_what_was_expected():
     assert whole.feedback == 'a is right.\nb: expected "y", got "z".'
 
 
+def test_a_metric_without_any_expected_output_is_an_error_and_no_score():
+    metrics = Metrics(signature({"q": STR}, {"a": STR}), [metric("exact_match")])
+    with pytest.raises(ValueError, match="no expected output"):
+        metrics({}, {}, {"a": "x"})
+
+
 def test_several_metrics_give_a_weighted_mean_with_all_feedback():
     sig = signature({"q": STR}, {"a": STR, "n": INT})
     metrics = Metrics(sig, [metric("exact_match", "a", weight=3), metric("numeric", "n", weight=1)])

@@ -1,10 +1,11 @@
 import { v7 as uuidv7 } from "uuid";
-import type { LmRole } from "../../domain/catalogue/optimizers.ts";
+import { findMetric } from "../../domain/catalogue/metrics.ts";
+import { checkConfig, type LmRole } from "../../domain/catalogue/optimizer.ts";
+import { findOptimizer } from "../../domain/catalogue/optimizers.ts";
 import type { Values } from "../../domain/execution.ts";
 import { SidecarUnavailable } from "../../domain/faults.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { programStep } from "../../domain/lifecycle.ts";
-import { checkConfig, findOptimizer } from "../../domain/optimization/config.ts";
 import { readExamples } from "../../domain/optimization/examples.ts";
 import {
   type Budget,
@@ -130,13 +131,13 @@ export function createStartOptimization({
     const budget = readBudget(request.budget, v.at("budget"));
     const name = request.optimizer || "BootstrapFewShot";
     const optimizer = findOptimizer(name, v.at("optimizer"));
-    if (optimizer && trainset.length > 0 && trainset.length < optimizer.leastTrainset)
+    if (optimizer && trainset.length > 0 && trainset.length < optimizer.minTrainset)
       v.add(
         "dataset",
-        `leaves ${trainset.length} examples for the trainset; ${name} needs at least ${optimizer.leastTrainset}`,
+        `leaves ${trainset.length} examples for the trainset; ${name} needs at least ${optimizer.minTrainset}`,
         "length",
       );
-    if (optimizer) checkConfig(optimizer, request.config, trainset.length, v.at("config"));
+    if (optimizer) checkConfig(optimizer, request.config, { trainset: trainset.length }, v.at("config"));
     checkLms(request.lms, optimizer?.lms ?? [], metrics, v.at("lms"));
     v.throwIfAny("REQUEST_INVALID");
     return {
@@ -161,10 +162,8 @@ export function createStartOptimization({
     metrics: readonly Metric[],
     v: Violations,
   ): void {
-    const roles: string[] = [
-      ...ofOptimizer,
-      ...(metrics.some(({ name }) => name === "judge") ? ["judge"] : []),
-    ];
+    const ofMetrics = metrics.flatMap(({ name }) => findMetric(name)?.lms ?? []);
+    const roles: readonly string[] = [...new Set([...ofOptimizer, ...ofMetrics])];
     const expected =
       roles.length === 0 ? "this optimization takes no lms" : `expected one of ${roles.join(", ")}`;
     for (const [role, lm] of Object.entries(lms))

@@ -1,4 +1,6 @@
+import type { Json } from "../json.ts";
 import { parseType, type Type } from "../signature/type.ts";
+import type { Violations } from "../violations.ts";
 import type { Parameter } from "./parameter.ts";
 
 export type CatalogueEntry = {
@@ -15,9 +17,13 @@ export type CatalogueEntry = {
   readonly adds: readonly string[];
   /** Whether it calls tools that a program names. */
   readonly takesTools: boolean;
-  /** Whether it runs code that the model writes, which the operator must switch on. */
+  /** Whether it runs code that the model writes, which the operator must enable. */
   readonly runsCode: boolean;
+  /** Checks which parameters go together; called with their defaults set. */
+  readonly checkParams?: (params: Params, v: Violations) => void;
 };
+
+type Params = { readonly [name: string]: Json };
 
 const plain = {
   parameters: [],
@@ -62,6 +68,14 @@ const attempts: readonly Parameter[] = [
   },
 ];
 
+/** The rubric and the judge need each other. */
+function checkRubric({ reward_fn: reward, rubric }: Params, v: Violations): void {
+  if (reward === "judge" && (rubric ?? "") === "")
+    v.add("rubric", "is missing; reward_fn judge needs the criteria by which it scores an answer", "missing");
+  if (reward !== "judge" && rubric !== undefined)
+    v.add("rubric", "must be left out unless reward_fn is judge", "unknown");
+}
+
 const chains: readonly Parameter[] = [
   { name: "M", type: "int", description: "Lines of reasoning.", defaultValue: 3, min: 2, max: mostChains },
   {
@@ -98,6 +112,7 @@ export const modules: readonly CatalogueEntry[] = [
     description:
       "Runs the module that it wraps up to N times, at temperature 1, and takes the first answer that reaches the threshold, else the best.",
     parameters: attempts,
+    checkParams: checkRubric,
     wraps: ["Predict", "ChainOfThought"],
   },
   {
@@ -105,6 +120,7 @@ export const modules: readonly CatalogueEntry[] = [
     name: "Refine",
     description: "As BestOfN, and each further attempt gets the model's own advice on the one before.",
     parameters: attempts,
+    checkParams: checkRubric,
     wraps: ["Predict", "ChainOfThought"],
     adds: ["hint_"],
   },

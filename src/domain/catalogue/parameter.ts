@@ -9,33 +9,57 @@ export type Parameter = {
   readonly name: string;
   readonly type: string;
   readonly description: string;
+  /** True if a caller must set it, and to more than "". */
+  readonly isRequired?: boolean;
   readonly defaultValue?: Json;
   readonly min?: number;
   readonly max?: number;
+  /** Checks a value in place of `type`, if the notation has no such type. */
+  readonly check?: (value: Json, v: Violations) => void;
 };
 
-/** Checks parameters against the table of those there are. They are not coerced: what is sent is what is meant. */
+/** Checks parameters against the table of known ones. Values are not coerced: "2" is not a number. */
 export function checkParameters(
   params: { readonly [name: string]: Json },
   known: readonly Parameter[],
   v: Violations,
 ): void {
-  const names = known.map(({ name }) => name);
-  const unknown =
-    names.length === 0 ? "is not known; there are none" : `is not known; there is ${names.join(", ")}`;
+  const names = known.map(({ name }) => name).join(", ");
+  const unknown = names === "" ? "unknown parameter; expected none" : `unknown parameter; expected ${names}`;
   for (const [name, value] of Object.entries(params)) {
     if (v.isFull) return;
     const parameter = known.find((candidate) => candidate.name === name);
-    if (!parameter) {
-      v.add(name, unknown, "unknown");
-      continue;
-    }
-    const checked = compileSchema([fieldOf(parameter)]).validate({ [name]: value });
-    if (!checked.ok) v.take(checked.violations);
-    else if (canonicalJson(checked.values[name]) !== canonicalJson(value))
-      v.add(name, `must be of type ${parameter.type}`, "type");
+    if (parameter?.check) parameter.check(value, v.at(name));
+    else if (parameter) checkValue(parameter, value, v);
+    else v.add(name, unknown, "unknown");
   }
+  for (const { name, description, isRequired } of known)
+    if (isRequired && (params[name] ?? "") === "")
+      v.add(name, `is missing; expected ${sentencePart(description)}`, "missing");
 }
+
+function checkValue(parameter: Parameter, value: Json, v: Violations): void {
+  const { name, type } = parameter;
+  const checked = compileSchema([fieldOf(parameter)]).validate({ [name]: value });
+  if (!checked.ok) v.take(checked.violations);
+  else if (canonicalJson(checked.values[name]) !== canonicalJson(value))
+    v.add(name, `must be of type ${type}`, "type");
+}
+
+/** The parameters, with the defaults of those that are not set. */
+export function withDefaults(
+  params: { readonly [name: string]: Json },
+  known: readonly Parameter[],
+): { readonly [name: string]: Json } {
+  const defaults = known.flatMap(({ name, defaultValue }) =>
+    defaultValue === undefined ? [] : [[name, defaultValue] as const],
+  );
+  return { ...Object.fromEntries(defaults), ...params };
+}
+
+/** "The share." as a part of another sentence: "the share". */
+const sentencePart = (description: string) =>
+  description.charAt(0).toLowerCase() + description.slice(1).replace(/\.$/, "");
 
 function fieldOf({ name, type, min, max }: Parameter): Field {
   return {

@@ -1,7 +1,9 @@
+import { findMetric } from "../catalogue/metrics.ts";
 import type { Json } from "../json.ts";
 import { compileSchema, type Schema, type SignatureSchemas } from "../signature/schema.ts";
 import type { Signature } from "../signature/signature.ts";
 import type { Violations } from "../violations.ts";
+import { scoredOutputs } from "./metrics.ts";
 import type { Example, Metric } from "./optimization.ts";
 
 /** Coerces examples and checks them against a signature: all inputs, and of the outputs those that a metric looks at. */
@@ -37,10 +39,9 @@ export function readExamples(
   return read;
 }
 
-/** A judge needs no answer to hold another against. */
+/** The outputs that an example must have, since a metric compares them with the program's. */
 function neededOutputs({ outputs }: Signature, metrics: readonly Metric[]): string[] {
-  const compared = metrics.filter(({ name }) => name !== "judge");
-  return outputs
-    .map(({ name }) => name)
-    .filter((name) => compared.some(({ field }) => field === "" || field === name));
+  const comparing = metrics.filter(({ name }) => findMetric(name)?.needsExpected);
+  const needed = comparing.flatMap((metric) => scoredOutputs(metric, outputs));
+  return [...new Set(needed.map(({ name }) => name))];
 }

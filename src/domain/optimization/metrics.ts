@@ -1,87 +1,17 @@
-import type { LmRole } from "../catalogue/optimizers.ts";
-import { checkParameters, type Parameter } from "../catalogue/parameter.ts";
+import { findMetric, metrics } from "../catalogue/metrics.ts";
+import { checkParameters } from "../catalogue/parameter.ts";
 import type { Field } from "../signature/signature.ts";
-import { formatType, type Type } from "../signature/type.ts";
+import { formatType } from "../signature/type.ts";
 import type { Violations } from "../violations.ts";
 import type { Metric } from "./optimization.ts";
 
-export type MetricEntry = {
-  readonly name: string;
-  readonly description: string;
-  readonly parameters: readonly Parameter[];
-  readonly refused: "";
-  /** Whether it can look at an output of that type. */
-  readonly fits: (type: Type) => boolean;
-  /** The models of its own that a caller may choose. */
-  readonly lms: readonly LmRole[];
-};
+const maxMetrics = 20;
+/** Keeps sums and products of weights finite. */
+const maxWeight = 1e9;
 
-const mostMetrics = 20;
-/** Sums and products of weights stay numbers. */
-const mostWeight = 1e9;
-const bare = (type: Type): Type => (type.kind === "optional" ? bare(type.of) : type);
-const kinds =
-  (...names: readonly Type["kind"][]) =>
-  (type: Type) =>
-    names.includes(bare(type).kind);
-const plain = { parameters: [], refused: "", lms: [] } as const;
-
-/** The metrics there are. Texts are compared as DSPy does: in small letters, without punctuation, articles and further blanks. */
-export const metrics: readonly MetricEntry[] = [
-  {
-    ...plain,
-    name: "exact_match",
-    description: "1 where the answer is what was expected, texts in it compared as DSPy does, else 0.",
-    fits: () => true,
-  },
-  {
-    ...plain,
-    name: "contains",
-    description: "1 where the answer has in it what was expected, as whole words, else 0.",
-    fits: kinds("str", "literal"),
-  },
-  {
-    ...plain,
-    name: "token_f1",
-    description: "How many words the answer and what was expected have in common, as F1.",
-    fits: kinds("str", "literal"),
-  },
-  {
-    ...plain,
-    name: "numeric",
-    description:
-      "1 where the answer is no further from what was expected than the larger one of its tolerances, else 0.",
-    parameters: [
-      { name: "tolerance", type: "float", description: "As a difference.", defaultValue: 0, min: 0 },
-      {
-        name: "relative_tolerance",
-        type: "float",
-        description: "As a share of what was expected.",
-        defaultValue: 1e-6,
-        min: 0,
-      },
-    ],
-    fits: kinds("int", "float"),
-  },
-  {
-    ...plain,
-    name: "list_f1",
-    description: "How many elements the answer and what was expected have in common, in any order, as F1.",
-    fits: kinds("list"),
-  },
-  {
-    ...plain,
-    name: "judge",
-    description: "What a model says of the answer, by a rubric of the caller's.",
-    parameters: [{ name: "rubric", type: "str", description: "What the judge holds an answer against." }],
-    fits: () => true,
-    lms: ["judge"],
-  },
-];
-
-/** Checks metrics over those outputs. None at all is not wrong. */
+/** Checks metrics over the outputs of a signature. No metric at all is no violation. */
 export function checkMetrics(asked: readonly Metric[], outputs: readonly Field[], v: Violations): void {
-  if (asked.length > mostMetrics) v.addHere(`has more than ${mostMetrics} metrics`, "length");
+  if (asked.length > maxMetrics) v.addHere(`must have at most ${maxMetrics} metrics`, "length");
   else for (const [index, metric] of asked.entries()) checkMetric(metric, outputs, v.at(index));
 }
 
@@ -90,25 +20,30 @@ function checkMetric(
   outputs: readonly Field[],
   v: Violations,
 ): void {
-  if (!(weight > 0 && weight <= mostWeight))
-    v.add("weight", `must be above 0, and at most ${mostWeight}`, "range");
-  const entry = metrics.find((candidate) => candidate.name === name);
+  if (!(weight > 0 && weight <= maxWeight))
+    v.add("weight", `must be above 0 and at most ${maxWeight}`, "range");
+  const entry = findMetric(name);
   if (!entry) {
-    const known = metrics.map((one) => one.name).join(", ");
-    v.add("name", `is no metric; there is ${known}`, name === "" ? "missing" : "unknown");
+    const expected = metrics.map((one) => one.name).join(", ");
+    const reason = name === "" ? "missing" : "unknown";
+    v.add("name", `unknown metric ${JSON.stringify(name)}; expected one of ${expected}`, reason);
     return;
   }
   checkParameters(params, entry.parameters, v.at("params"));
-  if (name === "judge" && !params.rubric)
-    v.at("params").add("rubric", "is missing: say what the judge holds an answer against", "missing");
-  const looked = field === "" ? outputs : outputs.filter((output) => output.name === field);
-  if (looked.length === 0)
-    v.add("field", `is no output; there is ${outputs.map((output) => output.name).join(", ")}`, "unknown");
-  const unfit = looked.find(({ type }) => !entry.fits(type));
-  if (unfit)
-    v.add(
-      "field",
-      `can't be looked at by ${name}: ${unfit.name} is of type ${formatType(unfit.type)}`,
-      "type",
-    );
+  const scored = scoredOutputs({ field }, outputs);
+  const unfit = scored.find(({ type }) => !entry.fits(type));
+  if (scored.length === 0) {
+    const expected = outputs.map((output) => output.name).join(", ");
+    v.add("field", `unknown output ${JSON.stringify(field)}; expected one of ${expected}`, "unknown");
+  } else if (unfit) {
+    const fitting = outputs.filter(({ type }) => entry.fits(type)).map((output) => output.name);
+    const expected = fitting.length === 0 ? "no output fits it" : `expected one of ${fitting.join(", ")}`;
+    v.add("field", `${name} can't score ${unfit.name}, a ${formatType(unfit.type)}; ${expected}`, "type");
+  }
 }
+
+/** The outputs that a metric scores: the one that it names, else all. */
+export const scoredOutputs = (
+  { field }: Pick<Metric, "field">,
+  outputs: readonly Field[],
+): readonly Field[] => (field === "" ? outputs : outputs.filter(({ name }) => name === field));

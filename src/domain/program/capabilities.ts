@@ -36,7 +36,8 @@ export function checkTools(
 ): void {
   if (named.length === 0) return;
   if (!entry?.takesTools) {
-    v.addHere("are for ReAct", "unknown");
+    const names = modules.filter(({ takesTools }) => takesTools).map(({ name }) => name);
+    v.addHere(`must be left out unless the module is ${names.join(" or ")}`, "unknown");
     return;
   }
   const there = known?.tools.map(({ name }) => name) ?? [];

@@ -1,5 +1,5 @@
 import { type CatalogueEntry, modules as catalogue } from "../catalogue/modules.ts";
-import { checkParameters } from "../catalogue/parameter.ts";
+import { checkParameters, withDefaults } from "../catalogue/parameter.ts";
 import { defineSignature } from "../signature/define.ts";
 import { isKeyword } from "../signature/fields.ts";
 import type { Signature } from "../signature/signature.ts";
@@ -8,7 +8,7 @@ import { assertEnabled, checkTools, type Offer, offeredModules } from "./capabil
 import { checkLm } from "./lm.ts";
 import type { Definition, LmSettings, Module, ModuleDraft } from "./program.ts";
 import { type Wired, wireInputs, wireOutputs } from "./wiring.ts";
-import { checkReward, defineWrapped, withDefaults } from "./wrapping.ts";
+import { defineWrapped } from "./wrapping.ts";
 
 const mostModules = 50;
 const names = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
@@ -103,8 +103,9 @@ function checkDraft(
   if (!entry)
     v.add("type", `is no module; there is ${known.join(", ")}`, draft.type === "" ? "missing" : "unknown");
   else {
-    checkParameters(draft.params, entry.parameters, v.at("params"));
-    checkReward(draft.params, v.at("params"));
+    const place = v.at("params");
+    checkParameters(draft.params, entry.parameters, place);
+    entry.checkParams?.(withDefaults(draft.params, entry.parameters), place);
   }
   checkLm(draft.lm, offer, v.at("lm"));
   checkTools(draft.tools, entry, offer, v.at("tools"));

@@ -1,12 +1,9 @@
 import { type CatalogueEntry, modules as catalogue } from "../catalogue/modules.ts";
-import { checkParameters, type Parameter } from "../catalogue/parameter.ts";
-import type { Json } from "../json.ts";
+import { checkParameters } from "../catalogue/parameter.ts";
 import { defineSignature } from "../signature/define.ts";
 import { type Signature, signatureHash } from "../signature/signature.ts";
 import type { Violations } from "../violations.ts";
 import type { Module, ModuleDraft } from "./program.ts";
-
-type Params = { readonly [name: string]: Json };
 
 /** The module that a module wraps: as the caller writes it, else the usual one; over the signature of the one that wraps it. */
 export function defineWrapped(
@@ -57,19 +54,4 @@ function checkInner(inner: ModuleDraft, own: Signature, v: Violations): void {
   const defined = signature && v.at("signature").try(() => defineSignature(signature, ""));
   if (defined && signatureHash(defined) !== signatureHash(own))
     v.add("signature", "must be the one of the module that wraps this one", "conflict");
-}
-
-/** The parameters with the defaults of those that were left out. */
-export function withDefaults(params: Params, known: readonly Parameter[]): Params {
-  const defaults = known.flatMap(({ name, defaultValue }) =>
-    defaultValue === undefined ? [] : [[name, defaultValue] as const],
-  );
-  return { ...Object.fromEntries(defaults), ...params };
-}
-
-/** A rubric and its judge go together. */
-export function checkReward({ reward_fn: reward, rubric }: Params, v: Violations): void {
-  if (reward === "judge" && !rubric)
-    v.add("rubric", "is missing: say what the judge holds an answer against", "missing");
-  if (reward !== "judge" && rubric !== undefined) v.add("rubric", "is for reward_fn judge", "unknown");
 }

@@ -1,6 +1,7 @@
 import test from "ava";
+import { metrics } from "../../../src/domain/catalogue/metrics.ts";
 import type { Json } from "../../../src/domain/json.ts";
-import { checkMetrics, metrics } from "../../../src/domain/optimization/metrics.ts";
+import { checkMetrics } from "../../../src/domain/optimization/metrics.ts";
 import type { Metric } from "../../../src/domain/optimization/optimization.ts";
 import type { Field } from "../../../src/domain/signature/signature.ts";
 import { parseType } from "../../../src/domain/signature/type.ts";

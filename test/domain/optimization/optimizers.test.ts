@@ -1,13 +1,13 @@
 import test from "ava";
-import { type OptimizerEntry, optimizers } from "../../../src/domain/catalogue/optimizers.ts";
+import { checkConfig, type OptimizerEntry } from "../../../src/domain/catalogue/optimizer.ts";
+import { optimizers } from "../../../src/domain/catalogue/optimizers.ts";
 import type { Json } from "../../../src/domain/json.ts";
-import { checkConfig } from "../../../src/domain/optimization/config.ts";
 import { parseType } from "../../../src/domain/signature/type.ts";
 import { found } from "../_refused.ts";
 
 const find = (name: string) => optimizers.find((entry) => entry.name === name) as OptimizerEntry;
 const faults = (name: string, config: Record<string, Json>, trainsetSize = 50) =>
-  found((v) => checkConfig(find(name), config, trainsetSize, v.at("config")));
+  found((v) => checkConfig(find(name), config, { trainset: trainsetSize }, v.at("config")));
 const together = (optimizers: Json, strategy: Json = "p", more = {}) => ({ optimizers, strategy, ...more });
 
 for (const { name, parameters, refused } of optimizers)
