@@ -127,8 +127,8 @@ async function initialize(bin: string, dir: string, log: Logger, stopping?: Abor
  * PostgreSQL refuses to run as root. If this process is root, PostgreSQL runs as nobody in a user
  * namespace, where its files still belong to root, so that it can read below folders that only root
  * may enter. On Linux it gets SIGINT when this process dies. setpriv comes after unshare, because a
- * change of credentials clears that signal. No signal comes if this process died before setpriv ran,
- * so a shell compares the parent.
+ * change of credentials clears that signal. No signal comes if this process died before setpriv
+ * ran, so a shell compares the parent.
  */
 function spawnAsOrdinaryUser(command: string, args: string[], options: SpawnOptions) {
   const asNobody =

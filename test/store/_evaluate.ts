@@ -4,12 +4,12 @@ import type { Term } from "../../src/domain/query/order.ts";
 import type { Target } from "../../src/domain/query/queryable.ts";
 
 /**
- * A row by the names of its fields; null where it lacks one. Times are ISO texts, so that their
- * order is that of texts.
+ * A row by the names of its fields; null for a field without a value. Times are ISO texts, whose
+ * order as texts is their order in time.
  */
 export type Fields = Readonly<Record<string, Json>>;
 
-/** Whether a row meets a condition, as docs/queries.md has it, without a database. */
+/** Whether a row meets a condition, by the rules of docs/queries.md and without a database. */
 export function meets(condition: Condition | null, row: Fields): boolean {
   if (condition === null) return true;
   switch (condition.op) {
@@ -41,7 +41,7 @@ export function meets(condition: Condition | null, row: Fields): boolean {
   return { "<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0 }[condition.op];
 }
 
-/** How two rows stand to each other in an order. */
+/** Compares two rows by an order. */
 export function compareRows(order: readonly Term[], a: Fields, b: Fields): number {
   for (const { target, isDescending } of order) {
     const found = compareValues(keyAt(target, a), keyAt(target, b));
@@ -50,7 +50,7 @@ export function compareRows(order: readonly Term[], a: Fields, b: Fields): numbe
   return 0;
 }
 
-/** What a row is sorted and grouped by: a label that it lacks is as one that says nothing. */
+/** The value by which a row is sorted and grouped. A label that the row lacks counts as "". */
 export function keyAt(target: Target, row: Fields): Json {
   return valueAt(target, row) ?? (target.kind === "labels" ? "" : null);
 }
@@ -64,7 +64,7 @@ function valueAt({ field, kind, path }: Target, row: Fields): Json {
   );
 }
 
-/** All that a path leads to, through lists too; of null none. */
+/** All values that a path leads to, also through lists, without null. */
 function valuesAt(target: Target, row: Fields): Json[] {
   const { field, kind, path } = target;
   const [list, member] = field.split(".") as [string, string];
@@ -80,7 +80,7 @@ function valuesAt(target: Target, row: Fields): Json[] {
   return values.filter((value) => value !== null);
 }
 
-/** A list's elements have members too, but not what is a list in it. */
+/** The members of an object, or of the objects in a list; a list inside a list has none. */
 function membersOf(value: Json, name: string): Json[] {
   const objects = Array.isArray(value) ? value : [value];
   return objects.flatMap((one) => (isObject(one) && Object.hasOwn(one, name) ? [one[name] as Json] : []));
@@ -98,7 +98,7 @@ function has({ path, kind }: Target, value: Json, wanted: Operand, text: string)
   return isObject(value) ? Object.hasOwn(value, text) : value === wanted;
 }
 
-/** null, then texts by their characters' numbers, then numbers. */
+/** Orders null first, then texts by their bytes, then numbers. */
 function compareValues(a: Json, b: Json): number {
   if (typeof a !== typeof b) return rank(a) - rank(b);
   return a === null || b === null ? 0 : compare(a as string | number, b as string | number);

@@ -79,7 +79,7 @@ function compared(
   return fc.tuple(field, sign, value).map((parts) => parts.join(" "));
 }
 
-/** Filters made of such comparisons. */
+/** Filters that combine these comparisons. */
 function filtersOf(comparison: fc.Arbitrary<string>): fc.Arbitrary<string> {
   return fc.letrec<{ filter: string }>((tie) => ({
     filter: fc.oneof(
@@ -140,7 +140,7 @@ const revisionComparison = fc.oneof(
   fc.constantFrom("score", "error_message", "origin").map((field) => `${field}:*`),
 );
 
-/** Filters that are sound, of every kind of field of a noun. */
+/** Valid filters, over every kind of field. */
 export const filter = filtersOf(comparison);
 export const programFilter = filtersOf(programComparison);
 export const revisionFilter = filtersOf(revisionComparison);

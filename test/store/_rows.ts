@@ -7,7 +7,7 @@ import { runSql } from "../_database.ts";
 import { startPostgres, type Teardown } from "../_gateway.ts";
 import type { Fields } from "./_evaluate.ts";
 
-// Few values, so that filters find some.
+// Only a few values, so that filters often match.
 export const texts = [
   "",
   "rain",
@@ -58,7 +58,7 @@ export const times = [
 ];
 export const labelKeys = ["team", "a.b", "x-y"];
 
-/** A run's row by the names of its columns, and what callers may ask of it beside. */
+/** An execution's row by the names of its columns, with the fields that callers may query. */
 function row(programs: readonly string[]) {
   const time = fc.constantFrom(...times);
   return fc
@@ -105,10 +105,12 @@ function row(programs: readonly string[]) {
 
 export const project = "00000000-0000-0000-0000-000000000000";
 
-/** A store and the executions in it. */
+/** A store, and the rows of the executions in it. */
 export type Filled = { readonly url: string; readonly store: Store; readonly rows: readonly Fields[] };
 
-/** Opens a store with so many executions of some programs, the same each time. */
+/**
+ * Opens a store with `count` executions of programs with these handles. They are always the same.
+ */
 export async function fill(
   t: Teardown,
   { schema, handles, count }: { schema: string; handles: string[]; count: number },
@@ -145,7 +147,7 @@ async function createProgram(store: Store, handle: string): Promise<string> {
   return id;
 }
 
-// $1 is a list of such rows, $2 their project.
+// $1 is a list of rows, $2 their project.
 const insertSql = `
   INSERT INTO executions (project_id, id, program_id, revision, status, inputs, outputs, steps, error_reason, error_message, model, labels,
     input_tokens, output_tokens, started_at, completed_at, duration_ms, updated_at)

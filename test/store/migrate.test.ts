@@ -1,6 +1,7 @@
 import test from "ava";
 import { QueryTypes } from "sequelize";
 import { NotFound } from "../../src/domain/faults.ts";
+import { origins } from "../../src/domain/program/revision.ts";
 import { openStore, type Store } from "../../src/store/store.ts";
 import { createLogger } from "../../src/telemetry.ts";
 import { shared, startPostgres } from "../_gateway.ts";
@@ -11,6 +12,7 @@ test.before(async () => {
   url = await startPostgres(file);
 });
 
+/** A gateway's store. */
 const open = (schema: string) => openStore({ url, schema, pool: 2, log: createLogger("error") });
 
 function columns({ database }: Store, schema: string) {
@@ -20,17 +22,17 @@ function columns({ database }: Store, schema: string) {
   return database.sequelize.query<Column>(sql, { bind: [schema], type: QueryTypes.SELECT });
 }
 
-test("several gateways that start at once migrate once, and all go on", async (t) => {
+test("gateways that start at the same time migrate once, and all start", async (t) => {
   const stores = await Promise.all(Array.from({ length: 6 }, () => open("at_once")));
   for (const store of stores) {
-    await t.throwsAsync(store.programs.get("00000000-0000-0000-0000-000000000000", "nobodys"), {
+    await t.throwsAsync(store.programs.get("00000000-0000-0000-0000-000000000000", "no-program"), {
       instanceOf: NotFound,
     });
     await store.close();
   }
 });
 
-test("every table has its project, never null; but for the gateways' own", async (t) => {
+test("every row belongs to a project, except in three tables that no caller sees", async (t) => {
   const store = await open("projects");
   const found = await columns(store, "projects");
   const tables = new Set(found.map(({ table_name }) => table_name));
@@ -42,5 +44,17 @@ test("every table has its project, never null; but for the gateways' own", async
     "leases",
     "migrations",
   ]);
+  await store.close();
+});
+
+test("the database allows exactly the origins of revisions that the domain lists", async (t) => {
+  const store = await open("origins");
+  const [check] = await store.database.sequelize.query<{ definition: string }>(
+    `SELECT pg_get_constraintdef(oid) AS definition FROM pg_constraint
+     WHERE conname = 'program_revisions_origin_check' AND connamespace = 'origins'::regnamespace`,
+    { type: QueryTypes.SELECT },
+  );
+  const allowed = [...(check?.definition ?? "").matchAll(/'(\w+)'/g)].map(([, origin]) => origin);
+  t.deepEqual(allowed.sort(), [...origins].sort());
   await store.close();
 });

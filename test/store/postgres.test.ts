@@ -6,7 +6,7 @@ import pg from "pg";
 import { pino } from "pino";
 import { startEmbeddedPostgres } from "../../src/store/postgres.ts";
 
-test("the embedded PostgreSQL puts nothing into the log when it starts, nor what a connection is told anyway", async (t) => {
+test("the embedded PostgreSQL logs neither its start nor errors that it returns to connections", async (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), "sigrun-test-"));
   t.teardown(() => rmSync(dataDir, { recursive: true, force: true }));
   const lines: string[] = [];
@@ -16,7 +16,7 @@ test("the embedded PostgreSQL puts nothing into the log when it starts, nor what
   await client.connect();
   await t.throwsAsync(client.query("SELECT 1 / 0"), { message: "division by zero" });
   await client.end();
-  // It ends when its log was read to the end.
+  // stop() resolves after all of PostgreSQL's log was read.
   await postgres.stop();
   t.deepEqual(lines, []);
 });

@@ -1,48 +1,48 @@
 import test from "ava";
 import { createSharedRead } from "../../src/store/shared-read.ts";
 
-/** Reads that end when they are told to, and know how often they began. */
+/** A shared read whose reads the test ends. `started` lists them. */
 function controlled() {
-  const begun: { key: string; end(value: string): void; fail(error: Error): void }[] = [];
+  const started: { key: string; end(value: string): void; fail(error: Error): void }[] = [];
   const read = createSharedRead(
     (key: string) =>
-      new Promise<string>((resolve, reject) => begun.push({ key, end: resolve, fail: reject })),
+      new Promise<string>((resolve, reject) => started.push({ key, end: resolve, fail: reject })),
   );
   const until = async (count: number) => {
-    while (begun.length < count) await new Promise((resolve) => setImmediate(resolve));
+    while (started.length < count) await new Promise((resolve) => setImmediate(resolve));
   };
-  return { begun, read, until };
+  return { started, read, until };
 }
 
-test("those who ask at once share a read, and those who ask while it is under way share the next", async (t) => {
-  const { begun, read, until } = controlled();
+test("simultaneous calls share a read, and calls during that read share the next one", async (t) => {
+  const { started, read, until } = controlled();
   const first = [read("a"), read("a")];
   await until(1);
   const second = [read("a"), read("a"), read("a")];
   const other = read("b");
   await until(2);
   t.deepEqual(
-    begun.map(({ key }) => key),
+    started.map(({ key }) => key),
     ["a", "b"],
   );
-  begun[0]?.end("old");
+  started[0]?.end("old");
   t.deepEqual(await Promise.all(first), ["old", "old"]);
   await until(3);
-  begun[2]?.end("new");
+  started[2]?.end("new");
   t.deepEqual(await Promise.all(second), ["new", "new", "new"]);
-  begun[1]?.end("other");
+  started[1]?.end("other");
   t.is(await other, "other");
-  t.is(begun.length, 3);
+  t.is(started.length, 3);
 });
 
-test("a read that fails fails for those who share it, and the next is made all the same", async (t) => {
-  const { begun, read, until } = controlled();
+test("a failed read fails for all calls that share it, and does not stop the next read", async (t) => {
+  const { started, read, until } = controlled();
   const first = [read("a"), read("a")];
   await until(1);
   const second = read("a");
-  begun[0]?.fail(new Error("away"));
+  started[0]?.fail(new Error("away"));
   for (const one of first) await t.throwsAsync(one, { message: "away" });
   await until(2);
-  begun[1]?.end("back");
+  started[1]?.end("back");
   t.is(await second, "back");
 });

@@ -1,7 +1,9 @@
 import type { ProgramStatus } from "../lifecycle.ts";
 import type { Definition } from "./program.ts";
 
-export type Origin = "created" | "updated" | "optimized" | "rolled_back" | "imported";
+/** How a revision was made. The database's CHECK lists the same values; a test compares the two. */
+export const origins = ["created", "updated", "optimized", "rolled_back", "imported"] as const;
+export type Origin = (typeof origins)[number];
 
 /** One state of a program; its definition never changes, its status may. */
 export type Revision = {

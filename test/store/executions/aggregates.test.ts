@@ -32,10 +32,10 @@ const filters = [
   "status = COMPLETED OR status = FAILED",
   "duration_ms > 1",
   "labels.team : a",
-  "model = nobodys",
+  "model = unknown",
 ];
 
-/** What a row has under a group's name. */
+/** A row's value of a grouping. */
 function groupOf(name: string, row: Fields): string {
   const createdAt = String(row.created_at);
   if (name === "hour") return `${createdAt.slice(0, 13)}:00:00Z`;
@@ -44,7 +44,7 @@ function groupOf(name: string, row: Fields): string {
   return name === "status" ? String(row.status).toUpperCase() : String(row[name]);
 }
 
-/** As PostgreSQL's percentile_cont: between two values, in proportion. */
+/** Interpolates between two values, like PostgreSQL's percentile_cont. */
 function percentile(sorted: readonly number[], share: number): number {
   const place = share * (sorted.length - 1);
   const [low = 0, high = low] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
@@ -81,15 +81,15 @@ const rounded = (value: unknown) =>
     typeof part === "number" ? Number(part.toPrecision(12)) : part,
   );
 
-test("aggregates are what the rows of each group come to", async (t) => {
+test("aggregates equal those computed in memory, for any grouping and filter", async (t) => {
   const { store, rows } = t.context;
   t.timeout(120_000);
-  const asked = fc.record({
+  const request = fc.record({
     groupBy: fc.uniqueArray(fc.constantFrom(...names), { maxLength: 3 }),
     filter: fc.constantFrom(...filters),
   });
   await fc.assert(
-    fc.asyncProperty(asked, async ({ groupBy, filter }) => {
+    fc.asyncProperty(request, async ({ groupBy, filter }) => {
       const where = readCondition(filter, executionFields);
       const groups = new Map<string, Fields[]>(groupBy.length === 0 ? [["[]", []]] : []);
       for (const row of rows.filter((one) => meets(where, one))) {
@@ -118,7 +118,7 @@ test("aggregates are what the rows of each group come to", async (t) => {
   );
 });
 
-test("more groups than a message holds are refused, by their number or by their size", async (t) => {
+test("refuses groups that do not fit into a message, by their number or their size", async (t) => {
   const { url, store } = await fill(t, { schema: "groups", handles: ["many"], count: 1 });
   await runSql(
     url,

@@ -18,24 +18,24 @@ test.before(async (t) => {
   t.context = await fill(file, { schema: "queries", handles: ["one", "two"], count: 200 });
 });
 
-const asked = { filter: "", orderBy: "", skip: 0, countTotal: false, pageSize: 1_000, pageToken: "" };
+const request = { filter: "", orderBy: "", skip: 0, countTotal: false, pageSize: 1_000, pageToken: "" };
 const idsOf = (rows: readonly { readonly id?: unknown }[]) => rows.map(({ id }) => id);
 
-test("a filter finds the same rows as its evaluation in memory, whatever it is", async (t) => {
+test("every filter finds the same rows as its evaluation in memory", async (t) => {
   const { store, rows } = t.context;
   t.timeout(240_000);
   const byHandle = async (handle: string) =>
-    (await store.programs.get(project, handle).catch(() => null))?.id ?? "nobody's";
+    (await store.programs.get(project, handle).catch(() => null))?.id ?? "no program";
   const handles = new Map(
     await Promise.all(
       ["one", "two", "nobody"].map(async (handle) => [handle, await byHandle(handle)] as const),
     ),
   );
   let found = 0;
-  let asks = 0;
+  let tried = 0;
   await fc.assert(
     fc.asyncProperty(filter, async (text) => {
-      const { listing } = readListing({ ...asked, filter: text }, executionFields, []);
+      const { listing } = readListing({ ...request, filter: text }, executionFields, []);
       const inMemory = withIds(readCondition(text, executionFields), handles);
       const expected = rows
         .filter((one) => meets(inMemory, one))
@@ -49,15 +49,15 @@ test("a filter finds the same rows as its evaluation in memory, whatever it is",
         );
       }
       if (expected.length > 0 && expected.length < rows.length) found++;
-      asks++;
+      tried++;
     }),
     { numRuns: 4_000, seed: 5 },
   );
-  t.log(`${found} of ${asks} filters found some rows and not all`);
-  t.true(found > asks / 3);
+  t.log(`${found} of ${tried} filters found some rows and not all`);
+  t.true(found > tried / 3);
 });
 
-/** A handle in a condition stands for the program's id. */
+/** Replaces handles in a condition by the programs' ids. */
 function withIds<T>(condition: T, handles: ReadonlyMap<string, string>): T {
   return JSON.parse(JSON.stringify(condition), (key, value) =>
     key === "value" ? (handles.get(value) ?? value) : value,
@@ -83,7 +83,7 @@ const orderBy = fc
   .map((terms) => terms.join(", "));
 const distinctOn = fc.uniqueArray(fc.constantFrom(...sortable), { maxLength: 2 });
 
-test("pages in any order hold every row once, as sorting in memory has them", async (t) => {
+test("pages hold every row once, in the same order as in memory, for any order_by and distinct_on", async (t) => {
   const { store, rows } = t.context;
   t.timeout(240_000);
   const page = fc.record({
@@ -94,11 +94,11 @@ test("pages in any order hold every row once, as sorting in memory has them", as
   });
   await fc.assert(
     fc.asyncProperty(page, async ({ skip, ...one }) => {
-      const query = { ...asked, ...one };
+      const query = { ...request, ...one };
       const read: unknown[] = [];
       let pageToken = "";
       do {
-        // Only the first page skips.
+        // skip counts from the first page only.
         const { listing, query: of } = readListing(
           { ...query, pageToken, skip: pageToken === "" ? skip : 0 },
           executionFields,
@@ -126,7 +126,7 @@ test("pages in any order hold every row once, as sorting in memory has them", as
   );
 });
 
-test("programs and the newest executions of each are read by one statement", async (t) => {
+test("one statement reads programs and the newest executions of each", async (t) => {
   const store = await openStore({
     url: t.context.url,
     schema: "queries",
@@ -136,7 +136,7 @@ test("programs and the newest executions of each are read by one statement", asy
   const statements: string[] = [];
   const { options } = store.database.sequelize as unknown as { options: { logging: unknown } };
   options.logging = (sql: string) => statements.push(sql);
-  const { listing } = readListing(asked, programFields, []);
+  const { listing } = readListing(request, programFields, []);
   const found = await store.programs.find(project, listing, { withState: false, latest: 3 });
   await store.close();
   t.deepEqual(

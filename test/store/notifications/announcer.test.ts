@@ -2,7 +2,9 @@ import test from "ava";
 import { createAnnouncer } from "../../../src/store/notifications/announcer.ts";
 import { until } from "../../_wait.ts";
 
-/** Keeps what is sent, and may do something when it is; the first is lost on its way. */
+/**
+ * An announcer that records its notices. The first one fails; `after` runs a callback at the nth.
+ */
 function controlled() {
   const sent: string[] = [];
   const after = new Map<number, () => void>();
@@ -16,16 +18,16 @@ function controlled() {
   return { sent, announce, after, until: (count: number) => until(() => sent.length >= count) };
 }
 
-test("changes at once are told once, soon; those that come while a project rests are told once more, after it", async (t) => {
+test("simultaneous changes share a notice, and changes within the minimum interval share the next one", async (t) => {
   const { sent, announce, after, until } = controlled();
   after.set(1, () => {
     for (const project of ["a", "other", "a"]) announce(project);
   });
   for (const project of ["a", "a", "a"]) announce(project);
-  t.deepEqual(sent, [], "nobody waits for it");
+  t.deepEqual(sent, [], "no call waits for its notice");
   await until(3);
   t.deepEqual(sent, ["a", "other", "a"]);
-  // Two rests of another project are longer than what is left of any before.
+  // Three notices of another project take two intervals, so every earlier interval is over then.
   after.set(4, () => announce("clock"));
   after.set(5, () => announce("clock"));
   announce("clock");

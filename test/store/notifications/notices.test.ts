@@ -5,11 +5,11 @@ import { createNotices } from "../../../src/store/notifications/notices.ts";
 import { createLogger } from "../../../src/telemetry.ts";
 import { until } from "../../_wait.ts";
 
-test("they are closed while their connection is still being made", async (t) => {
-  const callers: Socket[] = [];
-  const silent = createServer((caller) => {
-    caller.on("error", () => {});
-    callers.push(caller);
+test("closes while its connection is still being made, and makes no other", async (t) => {
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => {
+    socket.on("error", () => {});
+    sockets.push(socket);
   });
   await new Promise<void>((listening) => {
     silent.listen(0, "127.0.0.1", listening);
@@ -18,9 +18,9 @@ test("they are closed while their connection is still being made", async (t) => 
   const url = `postgres://nobody@127.0.0.1:${(silent.address() as AddressInfo).port}/postgres`;
   const notices = createNotices({} as Database, { url, schema: "public", log: createLogger("silent") });
   notices.listen(() => {});
-  await until(() => callers.length > 0);
+  await until(() => sockets.length > 0);
   const closed = notices.close();
-  for (const caller of callers) caller.destroy();
+  for (const socket of sockets) socket.destroy();
   await closed;
-  t.is(callers.length, 1, "and none is made after it");
+  t.is(sockets.length, 1, "no further connection is made");
 });
