@@ -3,6 +3,9 @@ import type { Violations } from "./violations.ts";
 /** A value as JSON has it; objects keep every own key, "__proto__" too. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
+/** A number in decimal notation. JavaScript's Number() also takes "0x10" and "". */
+export const decimalNumber = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+
 /** How deep lists and objects may nest, the outermost counted: Python's protobuf refuses 34. */
 export const maxDepth = 32;
 

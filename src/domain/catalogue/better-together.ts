@@ -1,7 +1,7 @@
+import type { Values } from "../execution.ts";
 import type { Json } from "../json.ts";
 import type { Violations } from "../violations.ts";
 import {
-  type Config,
   checkConfig,
   flag,
   float,
@@ -101,7 +101,7 @@ function checkPart(
   else checkNamedPart(part, parts, sizes, v);
 }
 
-function checkNamedPart(part: Config, parts: readonly OptimizerEntry[], sizes: Sizes, v: Violations): void {
+function checkNamedPart(part: Values, parts: readonly OptimizerEntry[], sizes: Sizes, v: Violations): void {
   const { name, config = {}, ...others } = part;
   const [unknown] = Object.keys(others);
   const entry = parts.find((candidate) => candidate.name === name);
@@ -119,6 +119,6 @@ function checkNamedPart(part: Config, parts: readonly OptimizerEntry[], sizes: S
   else checkConfig(entry, config, sizes, v.at("config"));
 }
 
-function isObject(value: Json | undefined): value is { [key: string]: Json } {
+function isObject(value: Json | undefined): value is Values {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

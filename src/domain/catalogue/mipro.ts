@@ -1,6 +1,6 @@
+import type { Values } from "../execution.ts";
 import type { Violations } from "../violations.ts";
 import {
-  type Config,
   effort,
   flag,
   int,
@@ -77,7 +77,7 @@ export const mipro: OptimizerEntry = {
 };
 
 /** Either auto decides how much is tried, or both counts do. Returns whether auto does. */
-function checkCounts(config: Config, v: Violations): boolean {
+function checkCounts(config: Values, v: Violations): boolean {
   const isSet = (name: string) => (config[name] ?? null) !== null;
   const counts = ["num_candidates", "num_trials"];
   const isAuto = config.auto === undefined ? !counts.some(isSet) : config.auto !== null;
@@ -90,7 +90,7 @@ function checkCounts(config: Config, v: Violations): boolean {
   return isAuto;
 }
 
-function checkDemos(config: Config, isAuto: boolean, v: Violations): void {
+function checkDemos(config: Values, isAuto: boolean, v: Violations): void {
   const value = (name: string) => numberOf(config, parameters, name);
   const candidates = isAuto ? Number.POSITIVE_INFINITY : Number(config.num_candidates ?? 0);
   if (value("max_bootstrapped_demos") === 0 && value("max_labeled_demos") > 0 && candidates > 3)
@@ -101,7 +101,7 @@ function checkDemos(config: Config, isAuto: boolean, v: Violations): void {
     );
 }
 
-function checkMinibatch(config: Config, isAuto: boolean, sizes: Sizes, v: Violations): void {
+function checkMinibatch(config: Values, isAuto: boolean, sizes: Sizes, v: Violations): void {
   const held = sizes.valset ?? Math.min(1_000, Math.max(1, Math.floor(sizes.trainset * 0.8)));
   const scored = isAuto ? Math.min(held, autoValsets[String(config.auto ?? "light")] ?? held) : held;
   const isMinibatch = isAuto ? scored > maxWithoutMinibatch : (config.minibatch ?? true) === true;

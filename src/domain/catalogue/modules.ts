@@ -1,4 +1,4 @@
-import type { Json } from "../json.ts";
+import type { Values } from "../execution.ts";
 import { parseType, type Type } from "../signature/type.ts";
 import type { Violations } from "../violations.ts";
 import type { Parameter } from "./parameter.ts";
@@ -20,10 +20,8 @@ export type CatalogueEntry = {
   /** Whether it runs code that the model writes, which the operator must enable. */
   readonly runsCode: boolean;
   /** Checks which parameters go together; called with their defaults set. */
-  readonly checkParams?: (params: Params, v: Violations) => void;
+  readonly checkParams?: (params: Values, v: Violations) => void;
 };
-
-type Params = { readonly [name: string]: Json };
 
 const plain = {
   parameters: [],
@@ -69,7 +67,7 @@ const attempts: readonly Parameter[] = [
 ];
 
 /** The rubric and the judge need each other. */
-function checkRubric({ reward_fn: reward, rubric }: Params, v: Violations): void {
+function checkRubric({ reward_fn: reward, rubric }: Values, v: Violations): void {
   if (reward === "judge" && (rubric ?? "") === "")
     v.add("rubric", "is missing; reward_fn judge needs the criteria by which it scores an answer", "missing");
   if (reward !== "judge" && rubric !== undefined)

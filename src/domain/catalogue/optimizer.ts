@@ -1,11 +1,9 @@
-import type { Json } from "../json.ts";
+import type { Values } from "../execution.ts";
 import type { Violations } from "../violations.ts";
 import { checkParameters, type Parameter } from "./parameter.ts";
 
 /** A model that an optimization may use beside the program's own; "judge" belongs to the metrics. */
 export type LmRole = "teacher" | "prompt" | "task" | "reflection" | "judge";
-
-export type Config = { readonly [name: string]: Json };
 
 /** How many examples an optimizer learns from, and how many it scores on if that number is fixed. */
 export type Sizes = { readonly trainset: number; readonly valset?: number };
@@ -22,21 +20,21 @@ export type OptimizerEntry = {
   /** Minimum number of examples that it needs to learn from. */
   readonly minTrainset: number;
   /** Checks what types and bounds can't say. Called only if the parameters themselves are right. */
-  readonly check?: (config: Config, sizes: Sizes, v: Violations) => void;
+  readonly check?: (config: Values, sizes: Sizes, v: Violations) => void;
 };
 
 /** An entry with nothing but a name and a description. */
 export const plainOptimizer = { parameters: [], refused: "", lms: [], minTrainset: 1 };
 
 /** Checks a config: names, types, bounds, and what the optimizer itself asks for. */
-export function checkConfig(entry: OptimizerEntry, config: Config, sizes: Sizes, v: Violations): void {
+export function checkConfig(entry: OptimizerEntry, config: Values, sizes: Sizes, v: Violations): void {
   const before = v.count;
   checkParameters(config, entry.parameters, v);
   if (v.count === before) entry.check?.(config, sizes, v);
 }
 
 /** The number that a config sets, else the parameter's default. */
-export function numberOf(config: Config, parameters: readonly Parameter[], name: string): number {
+export function numberOf(config: Values, parameters: readonly Parameter[], name: string): number {
   const parameter = parameters.find((candidate) => candidate.name === name);
   return Number(config[name] ?? parameter?.defaultValue);
 }

@@ -1,3 +1,4 @@
+import type { Values } from "../execution.ts";
 import { canonicalJson, type Json } from "../json.ts";
 import { compileSchema } from "../signature/schema.ts";
 import type { Field } from "../signature/signature.ts";
@@ -19,11 +20,7 @@ export type Parameter = {
 };
 
 /** Checks parameters against the table of known ones. Values are not coerced: "2" is not a number. */
-export function checkParameters(
-  params: { readonly [name: string]: Json },
-  known: readonly Parameter[],
-  v: Violations,
-): void {
+export function checkParameters(params: Values, known: readonly Parameter[], v: Violations): void {
   const names = known.map(({ name }) => name).join(", ");
   const unknown = names === "" ? "unknown parameter; expected none" : `unknown parameter; expected ${names}`;
   for (const [name, value] of Object.entries(params)) {
@@ -47,10 +44,7 @@ function checkValue(parameter: Parameter, value: Json, v: Violations): void {
 }
 
 /** The parameters, with the defaults of those that are not set. */
-export function withDefaults(
-  params: { readonly [name: string]: Json },
-  known: readonly Parameter[],
-): { readonly [name: string]: Json } {
+export function withDefaults(params: Values, known: readonly Parameter[]): Values {
   const defaults = known.flatMap(({ name, defaultValue }) =>
     defaultValue === undefined ? [] : [[name, defaultValue] as const],
   );

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { canonicalJson, type Json } from "../json.ts";
+import type { Values } from "../execution.ts";
+import { canonicalJson } from "../json.ts";
 import { isSameSignature, type Signature, type SignatureDraft } from "../signature/signature.ts";
 
 /** The settings of a model call; those left out are the server's. */
@@ -7,7 +8,7 @@ export type LmSettings = {
   readonly model?: string;
   readonly temperature?: number;
   readonly maxTokens?: number;
-  readonly params?: { readonly [name: string]: Json };
+  readonly params?: Values;
   readonly adapter?: string;
   readonly cache?: boolean;
 };
@@ -20,7 +21,7 @@ export type Module = {
   readonly name: string;
   readonly type: string;
   readonly signature: Signature;
-  readonly params: { readonly [name: string]: Json };
+  readonly params: Values;
   readonly lm: LmSettings;
   readonly wires: readonly Wire[];
   /** What it wraps. */
@@ -65,7 +66,7 @@ export type ModuleDraft = {
   readonly type: string;
   /** The program's own where undefined. */
   readonly signature: SignatureDraft | undefined;
-  readonly params: { readonly [name: string]: Json };
+  readonly params: Values;
   readonly lm: LmSettings;
   /** Input name -> "field" or "module.field". */
   readonly inputFrom: readonly (readonly [input: string, from: string])[];

@@ -1,8 +1,10 @@
+import type { Labels } from "../labels.ts";
 import type { ProgramStatus } from "../lifecycle.ts";
 import type { Definition } from "./program.ts";
 
 /** How a revision was made. The database's CHECK lists the same values; a test compares the two. */
 export const origins = ["created", "updated", "optimized", "rolled_back", "imported"] as const;
+
 export type Origin = (typeof origins)[number];
 
 /** One state of a program; its definition never changes, its status may. */
@@ -31,7 +33,7 @@ export type Program = {
   readonly handle: string;
   readonly name: string;
   readonly description: string;
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: Labels;
   readonly deployedRevision: number | null;
   readonly etag: string;
   readonly newest: Revision;

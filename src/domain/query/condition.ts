@@ -1,3 +1,4 @@
+import { decimalNumber } from "../json.ts";
 import { isHandle } from "../program/handle.ts";
 import { isUuid } from "../uuid.ts";
 import { type Comparator, type Filter, filterFault, parseFilter, type Word } from "./filter.ts";
@@ -86,7 +87,7 @@ function expectedOf(kind: Kind): string {
 }
 
 function numberOf(text: string): number | undefined {
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) return undefined;
+  if (!decimalNumber.test(text)) return undefined;
   const number = Number(text);
   return Number.isFinite(number) ? number + 0 : undefined;
 }

@@ -1,4 +1,5 @@
 import { type AnySchema, mixed, ValidationError } from "yup";
+import { decimalNumber } from "../json.ts";
 import { maxViolations, pathTo, pathUnder } from "../violations.ts";
 import { compilePattern } from "./pattern.ts";
 import type { Constraints, Field } from "./signature.ts";
@@ -24,11 +25,11 @@ function typeSchema(type: Type): AnySchema {
     case "int":
       return scalar(
         "a whole number between -(2^53-1) and 2^53-1",
-        (value) => numberOf(value, wholeNumbers),
+        (value) => numberOf(value, wholeNumber),
         Number.isSafeInteger,
       );
     case "float":
-      return scalar("a finite number", (value) => numberOf(value, numbers), Number.isFinite);
+      return scalar("a finite number", (value) => numberOf(value, decimalNumber), Number.isFinite);
     case "bool":
       return scalar("true or false", booleanOf, (value) => typeof value === "boolean");
     case "literal": {
@@ -67,11 +68,10 @@ function scalar(
     .nonNullable(`must be ${what}, not null`);
 }
 
-const wholeNumbers = /^\s*[+-]?\d+\s*$/;
-const numbers = /^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$/;
+const wholeNumber = /^[+-]?\d+$/;
 
 function numberOf(value: unknown, notation: RegExp): unknown {
-  const number = typeof value === "string" && notation.test(value) ? Number(value) : value;
+  const number = typeof value === "string" && notation.test(value.trim()) ? Number(value) : value;
   // -0 is 0 to all whom it meets on the way: JSON in Python, PostgreSQL.
   return number === 0 ? 0 : number;
 }

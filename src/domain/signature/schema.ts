@@ -1,11 +1,10 @@
 import { object, ValidationError } from "yup";
+import type { Values } from "../execution.ts";
 import type { Violation } from "../faults.ts";
 import { checkJson, type Json } from "../json.ts";
 import { createViolations, maxViolations } from "../violations.ts";
 import { fieldSchema } from "./field-schema.ts";
 import { type Field, type Signature, signatureHash } from "./signature.ts";
-
-type Values = { readonly [name: string]: Json };
 
 /** What a value came to: as the program gets it, or all that is wrong with it. */
 export type Checked =

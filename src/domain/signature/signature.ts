@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Values } from "../execution.ts";
 import { canonicalJson, type Json } from "../json.ts";
 import type { Type } from "./type.ts";
 
@@ -12,7 +13,7 @@ export type Constraints = {
   readonly lt?: number;
   readonly pattern?: string;
   /** Told to the model, not checked here. */
-  readonly other?: { readonly [name: string]: Json };
+  readonly other?: Values;
 };
 
 export type Field = {

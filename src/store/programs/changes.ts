@@ -1,5 +1,6 @@
 import { QueryTypes, type Transaction, UniqueConstraintError } from "sequelize";
 import { EtagMismatch, InUse, NotFound } from "../../domain/faults.ts";
+import type { Labels } from "../../domain/labels.ts";
 import type { Program, Revision } from "../../domain/program/revision.ts";
 import type { RequestKey } from "../../domain/request.ts";
 import type { Database } from "../database.ts";
@@ -11,7 +12,7 @@ import type { SignatureStore } from "./signatures.ts";
 export type ProgramChange = {
   readonly name?: string;
   readonly description?: string;
-  readonly labels?: Readonly<Record<string, string>>;
+  readonly labels?: Labels;
   /** null: no revision is deployed. */
   readonly deployedRevision?: number | null;
   /** Becomes the newest revision. */
