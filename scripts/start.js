@@ -9,7 +9,7 @@ const parentCheckMs = 500;
 const crashCode = 70;
 const minPauseMs = 1_000;
 const maxPauseMs = 60_000;
-/** A gateway that lived this long was well, so that the next restart comes after the shortest pause again. */
+/** After a life of this length, the next restart comes after the shortest pause again. */
 const wellMs = 300_000;
 
 try {
@@ -48,7 +48,7 @@ function run() {
 
 function stop(signal) {
   isStopping = true;
-  // Between two gateways there is none to wait for.
+  // In the pause before a restart there is no gateway to wait for.
   if (!gateway || gateway.exitCode !== null || gateway.signalCode !== null) process.exit(0);
   if (signal) gateway.kill(signal);
 }

@@ -1,23 +1,24 @@
 import type { Logger } from "./telemetry.ts";
 
-/** EX_SOFTWARE of sysexits.h: the process ended itself after an error of its own and is to be started again. */
+/** Exit code after an uncaught error, which asks for a restart: EX_SOFTWARE of sysexits.h. */
 export const crashCode = 70;
-/** Longer than a drain takes, since executions have 30 s and the sidecar 10 s more. */
-const usualMaxDrainMs = 60_000;
-/** What is thrown while the gateway drains is mostly one error over and over. */
+/** Longer than a drain, which gives executions 30 s and the sidecar 10 s more. */
+const defaultMaxDrainMs = 60_000;
+/** Errors during the drain are mostly one error, again and again. */
 const maxLogged = 100;
 
 /**
- * An error that nobody caught, thrown or rejected, leaves nobody knows what half done. It is logged, and drain() is called for
- * the first one; the process ends with the crash code at the latest after a minute.
+ * After an error that nobody caught, the state of the process is unknown. Each such error is
+ * logged, and the first one calls drain(). The process ends with the crash code after at most a
+ * minute.
  */
-export function drainOnCrash(log: Logger, drain: () => void, maxDrainMs = usualMaxDrainMs): void {
+export function drainOnCrash(log: Logger, drain: () => void, maxDrainMs = defaultMaxDrainMs): void {
   let thrown = 0;
   const report = (err: unknown, message: string) => {
     try {
       log.fatal({ err }, message);
     } catch {
-      // Nobody reads stderr any more; the drain goes on.
+      // stderr is closed; the drain goes on.
     }
   };
   process.on("uncaughtException", (error) => {

@@ -27,7 +27,7 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 /** Started parts; closed in the reverse order. */
 type Closing = { name: string; close(): Promise<unknown> | unknown }[];
 
-/** Starts everything. When `stopping` aborts it throws soon, and has nothing under way that would start a process later. */
+/** Starts everything. After `stopping` aborts, throws soon, and starts no process later. */
 async function start(config: Config, log: Logger, closing: Closing, stopping: AbortSignal): Promise<string> {
   const onClose = (name: string, close: () => Promise<unknown> | unknown) => closing.unshift({ name, close });
   const unlessStopping = abandoner(stopping);
@@ -108,8 +108,8 @@ async function start(config: Config, log: Logger, closing: Closing, stopping: Ab
 }
 
 /**
- * Waits for work that holds only connections, which end with this process. When `stopping` aborts, the wait
- * ends at once.
+ * Waits for work that holds only connections, which end with this process. When `stopping` aborts,
+ * the wait ends at once.
  */
 function abandoner(stopping: AbortSignal): <T>(work: Promise<T>) => Promise<T> {
   const aborted = new Promise<never>((_, reject) => {
@@ -173,9 +173,9 @@ async function main(): Promise<void> {
   drainOnCrash(log, () => end("an uncaught error; see the log", crashCode));
   process.on("SIGINT", () => obey("Ctrl-C"));
   process.on("SIGTERM", () => obey("SIGTERM"));
-  // npm start holds an IPC channel to this process. If npm start is killed, nobody else stops the gateway.
+  // npm start holds an IPC channel to this process. If npm start is killed, nobody else stops it.
   process.on("disconnect", () => obey("npm start is gone"));
-  // The channel may have ended while this file was loaded. Without a channel, `connected` is undefined.
+  // The channel may have ended while this file loaded; `connected` is undefined without a channel.
   if (process.connected === false) return obey("npm start is gone");
 
   try {

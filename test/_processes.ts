@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** Every living process, on Linux, that has the text in its environment, its command or its working folder: its id and its command. */
+/** On Linux, the id and command of each process with the text in environment, command or folder. */
 export function processesWith(text: string): Map<number, string> {
   const found = new Map<number, string>();
   for (const name of readdirSync("/proc")) {

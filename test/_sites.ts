@@ -8,10 +8,20 @@ export type Site = { readonly id: string; readonly file: string; readonly event:
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** They hold what the others throw, so nothing holds what they throw. */
 const guards = ["src/crash.ts", "src/rpc/server/boundary.ts"];
-const calls =
-  /\b(?<timer>setTimeout|setInterval|setImmediate)\(|\bboundary\.(?<owned>after|every)\(|\.(?<listener>on|once|addListener|addEventListener)\(|\.(?<removal>off|removeListener|removeEventListener)\(/g;
+const calls = new RegExp(
+  [
+    String.raw`\b(?<timer>setTimeout|setInterval|setImmediate)\(`,
+    String.raw`\bboundary\.(?<owned>after|every)\(`,
+    String.raw`\.(?<listener>on|once|addListener|addEventListener)\(`,
+    String.raw`\.(?<removal>off|removeListener|removeEventListener)\(`,
+  ].join("|"),
+  "g",
+);
 
-/** The source with each such function wrapped in __throwAt() of _throw-at.ts, and those that are taken off again found by __wrapped(). */
+/**
+ * Wraps each such function of a source in __throwAt() of _throw-at.ts. A function that is removed
+ * again is looked up by __wrapped().
+ */
 export function instrument(file: string, source: string): { sites: Site[]; text: string } {
   const sites: Site[] = [];
   const edits: { at: number; text: string }[] = [];
@@ -34,7 +44,7 @@ export function instrument(file: string, source: string): { sites: Site[]; text:
     around(work, `__throwAt(${JSON.stringify(id)}, `);
     if ((timer || owned) && given[1]) around(given[1], `__soonAt(${JSON.stringify(id)}, `);
   }
-  // From the end, and of two at one place the one that closes first, so that nothing is moved that is still to be edited.
+  // From the end, so that no edit moves a later one; of two at one place, the closing one first.
   const sorted = edits.sort((a, b) => b.at - a.at);
   const text = sorted.reduce(
     (written, { at, text }) => written.slice(0, at) + text + written.slice(at),
@@ -53,7 +63,10 @@ export function readSites(): Site[] {
     .flatMap((file) => instrument(`src/${file}`, readFileSync(join(root, "src", file), "utf8")).sites);
 }
 
-/** Where each argument of a call begins and ends; from is behind its opening parenthesis. Regular expressions are not told from text. */
+/**
+ * The start and end of each argument of a call; `from` is the place after the opening parenthesis.
+ * Regular expressions are read as plain code.
+ */
 function argumentsAt(source: string, from: number): [number, number][] {
   const found: [number, number][] = [];
   let depth = 0;

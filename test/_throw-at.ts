@@ -1,4 +1,5 @@
-// Preloaded into a gateway by node --import: a test says at which timer or listener of src the next call is to throw.
+// Preloaded into a gateway by node --import. A test names the timer or listener of src that throws
+// at its next call.
 import { EventEmitter } from "node:events";
 import { registerHooks } from "node:module";
 import { relative } from "node:path";

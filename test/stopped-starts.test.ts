@@ -47,7 +47,10 @@ async function killGateway({ token }: Started): Promise<void> {
   process.kill(pid, "SIGKILL");
 }
 
-/** Starts the real thing with nothing set, stops it after a while, or when it is ready, and waits until nothing of it is left. Gives how long it ran. */
+/**
+ * Starts a gateway without settings, stops it after a time or when it is ready, and waits until
+ * none of its processes is left. Returns how long it ran.
+ */
 async function stopAfter(t: ExecutionContext, afterMs: number, way: Way): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "sigrun-test-"));
   const token = basename(folder);

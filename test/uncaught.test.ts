@@ -70,7 +70,7 @@ test.before(async (t) => {
 
 const sites = readSites();
 const socketError = sites.find(({ file, event }) => file === "src/rpc/server/port.ts" && event === "error");
-/** These are of the whole gateway, though they are in src/rpc: the listening socket, the drain, and the caller's signal. */
+/** Sites of the whole gateway in src/rpc: the listening socket, the drain, the caller's signal. */
 const isShared = (site: Site) =>
   site.file === "src/rpc/caller.ts" ||
   (site.file === "src/rpc/server/port.ts" &&
@@ -85,7 +85,7 @@ const isWell = async (url: string) =>
     )
   ).status === 1;
 
-/** Makes calls of all kinds, each on a connection of its own, and asks the model a question; whichever it is that fails. */
+/** Makes calls of all kinds, each on its own connection, and a run; any of them may fail. */
 async function tour(url: string, programId: string, question = "?"): Promise<void> {
   const inputs = { question };
   const { hostname, port } = new URL(url);
@@ -171,7 +171,7 @@ test("whatever a listener or timer of a connection throws is logged, and the gat
   }
 });
 
-/** Has sites throw one after the other in one gateway, which the first one ends; begin() brings about that all of them can. */
+/** Makes sites throw in turn in one gateway, which ends after the first; begin() prepares all. */
 async function throwAll(
   t: ExecutionContext<Shared>,
   at: string[],
@@ -190,7 +190,7 @@ async function throwAll(
   return gateway.log();
 }
 
-/** Calls of all kinds that have been made, and some that are under way, since the model does not answer them. */
+/** Makes calls of all kinds, and leaves some in flight, which the model does not answer. */
 async function makeCalls({
   gateway: { url },
   model,
@@ -302,7 +302,7 @@ test("what throws before the gateway is ready, or while it ends, is logged and d
   }
 
   const inTurn = pLimit(2);
-  // The first three are those of initdb; the others need a folder, but none in which PostgreSQL could start.
+  // The first three sites are initdb's; the others need a folder in which PostgreSQL cannot start.
   const postgres = ofPostgres.map((id, index) => {
     const folder = join(dataDir, String(index));
     if (index >= 3) {

@@ -10,7 +10,7 @@ import { until } from "../../_wait.ts";
 
 const answer: NodeHandler = (_request, response) => void response.end("here");
 
-/** A port that pings its peers often; it says which sockets of theirs it has, and what faults it logged. */
+/** A port that pings its peers often, with its open sockets and the faults that it logged. */
 async function openPort(t: ExecutionContext, { handle = answer, pingMs = 50 } = {}) {
   const faults: Error[] = [];
   const log = { error: ({ err }: { err: Error }) => faults.push(err) } as unknown as Logger;
