@@ -35,22 +35,22 @@ for await (const part of process.stdin) {
 const { messageReceiveLimit } = fromBinary(asked, read.subarray(4)) as unknown as {
   messageReceiveLimit: number;
 };
-const mostBytes = messageReceiveLimit || 2 ** 22;
+const maxBytes = messageReceiveLimit || 2 ** 22;
 
 let calls = 0;
 const log = createLogger("error");
 const boundary = createBoundary(log);
-const unary = createUnaryCalls({ mostBytes, explain: (error) => ConnectError.from(error), boundary, log });
+const unary = createUnaryCalls({ maxBytes, explain: (error) => ConnectError.from(error), boundary, log });
 const adapter = connectNodeAdapter({
-  routes: unary.watch((router) => void router.service(service, conformanceMethods(registry, service))),
-  readMaxBytes: mostBytes,
+  routes: unary.register((router) => void router.service(service, conformanceMethods(registry, service))),
+  readMaxBytes: maxBytes,
 });
 const port = createPort({
   handle: adapter,
-  take: (stream, headers) => {
-    const isTaken = unary.take(stream, headers);
-    if (isTaken) calls += 1;
-    return isTaken;
+  tryAnswer: (stream, headers) => {
+    const isAnswered = unary.tryAnswer(stream, headers);
+    if (isAnswered) calls += 1;
+    return isAnswered;
   },
   boundary,
   log,

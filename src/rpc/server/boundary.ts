@@ -1,35 +1,42 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "../../telemetry.ts";
 
-/** A part of one connection that can be ended alone: a socket, session, stream, request or response. */
+/**
+ * A part of one connection that can be ended alone: a socket, session, stream, request or response.
+ */
 type Owner = { destroy(): unknown };
 
-/** Keeps a fault inside its connection: what a listener or timer throws is logged and destroys the part it belongs to. */
+/**
+ * Keeps an unexpected error inside its connection: the error is logged, and its owner is destroyed.
+ */
 export type Boundary = {
   /**
-   * Holds for every listener of the emitter, those of Node and Connect included. If a server's listener throws, the
-   * connection, session, stream or request that it was given is destroyed.
+   * Covers every listener of the emitter, those of Node and Connect included. If a listener throws,
+   * the emitter is destroyed; if it is a server, the connection, stream or request that the
+   * listener got.
    */
   contain(emitter: EventEmitter): void;
+  /** setTimeout whose callback destroys the owner if it throws. */
   after(owner: Owner, ms: number, work: () => void): NodeJS.Timeout;
+  /** setInterval whose callback destroys the owner if it throws. */
   every(owner: Owner, ms: number, work: () => void): NodeJS.Timeout;
 };
 
 export function createBoundary(log: Logger): Boundary {
-  function end(owner: Owner, err: unknown): void {
-    log.error({ err }, "a connection failed in a way nobody foresaw and was ended");
-    // Node throws later on if a session is destroyed in the turn that made it.
+  function destroy(owner: Owner, err: unknown): void {
+    log.error({ err }, "an unexpected error ended a connection");
+    // Node throws later if a session is destroyed in the turn that created it.
     setImmediate(() => owner.destroy());
   }
 
-  // One function for all emitters, since a closure for each stream would cost more.
+  // One function for all emitters, because a closure for each stream would cost more.
   function emit(this: EventEmitter, name: string | symbol, ...values: unknown[]): boolean {
     try {
       return EventEmitter.prototype.emit.call(this, name, ...values);
     } catch (error) {
       const owner = [this, ...values].find(isOwner);
       if (!owner) throw error;
-      end(owner, error);
+      destroy(owner, error);
       return true;
     }
   }
@@ -38,7 +45,7 @@ export function createBoundary(log: Logger): Boundary {
     try {
       work();
     } catch (error) {
-      end(owner, error);
+      destroy(owner, error);
     }
   }
 

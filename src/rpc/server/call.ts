@@ -4,24 +4,26 @@ import { type ContextValues, createContextValues, type HandlerContext } from "@c
 import { Cancelled, DeadlineExceeded } from "../../domain/faults.ts";
 import type { Boundary } from "./boundary.ts";
 
-/** A call by gRPC over HTTP/2, as its implementation sees it and as its answer needs it. */
+/**
+ * A unary gRPC call over HTTP/2: the context of its implementation, and the headers of its answer.
+ */
 export type Call = {
   readonly context: HandlerContext;
-  /** To be called before the answer is sent. */
+  /** Aborts the context's signal. Must be called before the answer is sent. */
   end(): void;
-  headers(isGzip: boolean): OutgoingHttpHeaders;
-  /** Undefined where none were set. */
-  trailers(): Headers | undefined;
+  responseHeaders(isGzip: boolean): OutgoingHttpHeaders;
+  /** Undefined if the implementation set none. */
+  responseTrailers(): Headers | undefined;
 };
 
-/** One reason for all: an error of its own for each call would cost more than reading a row. */
-const ended = new Cancelled();
+/** Shared by all calls, because the stack trace of a new error costs more than reading a row. */
+const callEnded = new Cancelled();
 
-/** Makes what a method may ask of its call only when it asks: most ask for little. */
+/** Creates each part of the context on first use, because most methods use few of them. */
 export function createCall(
   method: DescMethod,
   stream: ServerHttp2Stream,
-  sent: IncomingHttpHeaders,
+  headers: IncomingHttpHeaders,
   timeoutMs: number | undefined,
   boundary: Boundary,
 ): Call {
@@ -34,7 +36,7 @@ export function createCall(
   let controller: AbortController | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  function end(reason: Error = ended): void {
+  function end(reason: Error = callEnded): void {
     clearTimeout(timer);
     controller?.abort(reason);
   }
@@ -46,7 +48,7 @@ export function createCall(
       service: method.parent,
       protocolName: "grpc",
       requestMethod: "POST",
-      url: `http://${sent[":authority"]}${sent[":path"]}`,
+      url: `http://${headers[":authority"]}${headers[":path"]}`,
       timeoutMs: remainingMs,
       get signal() {
         if (controller) return controller.signal;
@@ -60,7 +62,7 @@ export function createCall(
       },
       get requestHeader() {
         requestHeader ??= new Headers(
-          Object.entries(sent).flatMap(([name, value]) =>
+          Object.entries(headers).flatMap(([name, value]) =>
             name.startsWith(":") ? [] : [[name, String(value)] as [string, string]],
           ),
         );
@@ -80,12 +82,12 @@ export function createCall(
       },
     },
     end: () => end(),
-    headers: (isGzip) => ({
+    responseHeaders: (isGzip) => ({
       ":status": 200,
       "content-type": "application/grpc+proto",
       ...(isGzip && { "grpc-encoding": "gzip" }),
       ...(responseHeader && Object.fromEntries(responseHeader)),
     }),
-    trailers: () => responseTrailer,
+    responseTrailers: () => responseTrailer,
   };
 }

@@ -20,56 +20,64 @@ import { arrived, connectErrorOf, faultOf } from "../faults.ts";
 
 const refusal = createContextKey<ConnectError | undefined>(undefined);
 
-/** Connect's request gate: refuses a call that is to be refused, in the caller's own protocol and without reading its body. */
-export function refuseAtTheGate({ values }: HandlerContext): void {
+/**
+ * Connect's request gate: throws the error that `explainDecodeErrors` has set for this call.
+ * Connect writes it in the caller's protocol, without reading the body.
+ */
+export function throwRefusal({ values }: HandlerContext): void {
   const error = values.get(refusal);
   if (error) throw error;
 }
 
 /**
- * Explains what fails before an interceptor could: bytes that can't be decoded (Connect calls that INTERNAL), messages that are
- * too large, bad JSON. The call is then made once more to be refused at the gate, so that Connect writes the answer.
+ * Gives code and details to errors that occur before the interceptors run: bytes that cannot be
+ * decoded (INTERNAL by Connect), messages that are too large, malformed JSON. The call is then made
+ * a second time and refused at the gate, so that Connect writes the answer.
  */
-export function explainEarly(handler: UniversalHandler, log: Logger): UniversalHandler {
-  const explained = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
+export function explainDecodeErrors(handler: UniversalHandler, log: Logger): UniversalHandler {
+  const handleExplained = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
     clampTimeout(request.header);
     const contextValues: ContextValues = request.contextValues ?? createContextValues();
     const response = await handler({ ...request, contextValues });
-    if (response.status === 415 || response.status === 405) return withAdvice(response);
-    // A stream of requests goes through the interceptors before its first message is read.
+    if (response.status === 415 || response.status === 405) return withExpected(response);
+    // The interceptors run before the first message of a stream of requests is read.
     if (contextValues.get(arrived) || handler.method.methodKind.endsWith("bidi_streaming")) return response;
-    const { error, response: whole } = await findError(response);
-    if (!error) return whole;
+    const { error, response: unread } = await findError(response);
+    if (!error) return unread;
     const rpc = `${handler.service.typeName}/${handler.method.name}`;
     contextValues.set(refusal, connectErrorOf(faultOf(error, rpc, log)));
-    return handler({ ...request, contextValues, body: nothing() });
+    return handler({ ...request, contextValues, body: emptyBody() });
   };
-  return Object.assign(explained, handler);
+  return Object.assign(handleExplained, handler);
 }
 
-/** Connect sends these without a word, and they are what curl gets that was not told what it sends. */
-function withAdvice(response: UniversalServerResponse): UniversalServerResponse {
-  const advice =
-    "send a POST with the header content-type: application/json, or what gRPC, gRPC-Web and Connect send\n";
+/** Connect sends 405 and 415 without a body. curl gets 415 if it sets no content type. */
+function withExpected(response: UniversalServerResponse): UniversalServerResponse {
+  const message =
+    response.status === 405
+      ? "unsupported HTTP method; expected POST\n"
+      : "unsupported content type; expected content-type: application/json, or one of gRPC, gRPC-Web or Connect\n";
   const header = new Headers(response.header);
   header.set("content-type", "text/plain; charset=utf-8");
-  return { ...response, header, body: once(Buffer.from(advice)) };
+  return { ...response, header, body: bodyOf(Buffer.from(message)) };
 }
 
-async function* nothing(): AsyncIterable<Uint8Array> {}
+async function* emptyBody(): AsyncIterable<Uint8Array> {}
 
-/** The error that a response carries, wherever its protocol puts it; the response can still be sent as it was. */
+/**
+ * Finds the error in a response, at the place of its protocol. Returns a response that can still be
+ * sent.
+ */
 async function findError(
   response: UniversalServerResponse,
 ): Promise<{ error: ConnectError | undefined; response: UniversalServerResponse }> {
   const parts: Uint8Array[] = [];
   for await (const part of response.body ?? []) parts.push(part);
   const bytes = Buffer.concat(parts);
-  const whole = { ...response, body: once(bytes) };
-  return { error: errorIn(response, bytes), response: whole };
+  return { error: errorIn(response, bytes), response: { ...response, body: bodyOf(bytes) } };
 }
 
-async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+async function* bodyOf(bytes: Uint8Array): AsyncIterable<Uint8Array> {
   yield bytes;
 }
 
@@ -85,7 +93,10 @@ function errorIn(
   return errorFromJsonBytes(bytes, undefined, new ConnectError("unreadable", Code.Unknown));
 }
 
-/** A caller's deadline holds up to an hour; Connect would refuse a longer one, and Node's timers take one of 25 days for none. */
+/**
+ * Cuts a caller's deadline to one hour: Connect refuses longer ones, and Node's timers cannot hold
+ * 25 days.
+ */
 function clampTimeout(header: Headers): void {
   const connect = header.get("connect-timeout-ms");
   if (connect && Number(connect) > maxTimeoutMs) header.set("connect-timeout-ms", String(maxTimeoutMs));

@@ -4,14 +4,16 @@ import { NotFound } from "../../domain/faults.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../gen/grpc/health/v1/health_pb.ts";
 
 export type HealthReport = {
-  /** Says whether a service serves; "" is all of it. */
+  /** Sets whether a service is SERVING; "" is the whole gateway. */
   set(service: string, isServing: boolean): void;
-  /** Nothing serves any more, and those who watch are let go. */
+  /** Sets every service to NOT_SERVING, for good, and ends all watches. */
   shutDown(): void;
   readonly routes: (router: ConnectRouter) => void;
 };
 
-/** grpc.health.v1 for the given services and "" for all of them; none serves at first. */
+/**
+ * grpc.health.v1 for the given services and "", the whole gateway. All are NOT_SERVING at first.
+ */
 export function createHealth(services: readonly string[]): HealthReport {
   const statuses = new Map<string, Status>(["", ...services].map((service) => [service, Status.NOT_SERVING]));
   const changes = new EventEmitter().setMaxListeners(0);
@@ -27,18 +29,18 @@ export function createHealth(services: readonly string[]): HealthReport {
     const end = AbortSignal.any([signal, ending.signal]);
     const events = on(changes, "change", { signal: end });
     let last: Status | undefined;
-    const news = () => {
+    const readChange = () => {
       const status = statuses.get(service) ?? Status.SERVICE_UNKNOWN;
-      const isNews = status !== last;
+      const isChanged = status !== last;
       last = status;
-      return isNews;
+      return isChanged;
     };
-    if (news()) yield { status: last as Status };
+    if (readChange()) yield { status: last as Status };
     try {
-      for await (const _ of events) if (news()) yield { status: last as Status };
+      for await (const _ of events) if (readChange()) yield { status: last as Status };
     } catch (error) {
       if (!end.aborted) throw error;
-      if (ending.signal.aborted && news()) yield { status: last as Status };
+      if (ending.signal.aborted && readChange()) yield { status: last as Status };
     }
   }
 

@@ -4,57 +4,63 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Logger } from "../../telemetry.ts";
 import { connectErrorOf, explainFaults, faultOf } from "../faults.ts";
 import { createBoundary } from "./boundary.ts";
-import { explainEarly, refuseAtTheGate } from "./decode-errors.ts";
+import { explainDecodeErrors, throwRefusal } from "./decode-errors.ts";
 import type { HealthReport } from "./health.ts";
-import { answerOthers } from "./not-found.ts";
+import { answerUnknownPath } from "./not-found.ts";
 import { createPort, type NodeHandler, type Port } from "./port.ts";
-import { reflect } from "./reflection.ts";
+import { reflectionRoutes } from "./reflection.ts";
 import { createUnaryCalls } from "./unary.ts";
 
-/** Of a message. */
-const mostBytes = 4 * 2 ** 20;
+/** Maximum size of a message, in bytes. */
+const maxBytes = 4 * 2 ** 20;
 
-type Served = {
+type Deps = {
   routes: (router: ConnectRouter) => void;
   services: readonly DescService[];
   health: HealthReport;
   log: Logger;
 };
 
-/** The door for callers: gRPC, gRPC-Web, Connect and JSON over HTTP/1.1 and 2, with health and reflection, on one port. */
-export function createListener({ routes, services, health, log }: Served): Port {
+/**
+ * Serves gRPC, gRPC-Web, Connect and JSON over HTTP/1.1 and 2, with health and reflection, on one
+ * port.
+ */
+export function createListener({ routes, services, health, log }: Deps): Port {
   const boundary = createBoundary(log);
   const unary = createUnaryCalls({
-    mostBytes,
+    maxBytes,
     explain: (error, rpc) => connectErrorOf(faultOf(error, rpc, log)),
     boundary,
     log,
   });
   const adapter = connectNodeAdapter({
     routes(router) {
-      unary.watch(routes)(router);
-      unary.watch(health.routes)(router);
-      reflect(services)(router);
+      unary.register(routes)(router);
+      unary.register(health.routes)(router);
+      reflectionRoutes(services)(router);
       router.handlers.forEach((handler, index) => {
-        router.handlers[index] = explainEarly(handler, log);
+        router.handlers[index] = explainDecodeErrors(handler, log);
       });
     },
     interceptors: [explainFaults(log)],
-    requestGate: refuseAtTheGate,
-    readMaxBytes: mostBytes,
-    // A field that nobody knows is a mistake of the caller's that it wants to hear of.
+    requestGate: throwRefusal,
+    readMaxBytes: maxBytes,
+    // An unknown field is a mistake of the caller, who gets an error.
     jsonOptions: { ignoreUnknownFields: false },
-    fallback: answerOthers,
+    fallback: answerUnknownPath,
   });
   const handle: NodeHandler = (request, response) => {
     if (allowOrigins(request, response)) adapter(request, response);
   };
-  return createPort({ handle, take: unary.take, boundary, log });
+  return createPort({ handle, tryAnswer: unary.tryAnswer, boundary, log });
 }
 
 const exposed = [...cors.exposedHeaders, "sigrun-execution-id"].join(", ");
 
-/** Any page may call: no cookie and no other authority of the browser's is ever looked at. False where the answer was all that was asked. */
+/**
+ * Allows pages of every origin, because no cookie or other credential of a browser is ever read.
+ * Returns false if the request was a preflight, which is answered here.
+ */
 function allowOrigins(...[request, response]: Parameters<NodeHandler>): boolean {
   if (request.headers.origin === undefined) return true;
   response.setHeader("access-control-allow-origin", "*");

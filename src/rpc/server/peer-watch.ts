@@ -2,7 +2,10 @@ import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Boundary } from "./boundary.ts";
 
-/** Pings the peer of an HTTP/2 connection, and closes the socket if a ping is not answered before the next one is due. */
+/**
+ * Pings the peer of an HTTP/2 connection; closes the socket if a ping is not answered before the
+ * next one.
+ */
 export function watchPeer(
   session: ServerHttp2Session,
   socket: Socket,
@@ -11,7 +14,8 @@ export function watchPeer(
 ): void {
   let isAnswered = true;
   const timer = boundary.every(socket, pingMs, () => {
-    // Node destroys a session after GOAWAY but leaves its socket to the peer, and session.ping() throws from then on.
+    // After GOAWAY, Node destroys the session but leaves the socket open, and session.ping()
+    // throws.
     if (session.destroyed || !isAnswered) {
       session.destroy();
       socket.destroy();
@@ -19,7 +23,7 @@ export function watchPeer(
     }
     isAnswered = false;
     session.ping((error) => {
-      // A session that is destroyed calls back with an error: that is no answer.
+      // If the session is destroyed, Node calls back with an error, which is no answer.
       if (!error) isAnswered = true;
     });
   });

@@ -5,51 +5,51 @@ import {
   type RequestListener,
   type ServerResponse,
 } from "node:http";
-import {
-  createServer as createHttp2Server,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { createServer, type Socket } from "node:net";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Logger } from "../../telemetry.ts";
 import type { Boundary } from "./boundary.ts";
-import { watchPeer } from "./peer-watch.ts";
+import { detectHttpVersion } from "./http-version.ts";
+import { createHttp2Server } from "./http2-server.ts";
 
-/** Takes the requests and responses of both HTTP versions. */
+/** Answers the requests of both HTTP versions. */
 export type NodeHandler = ReturnType<typeof connectNodeAdapter>;
 
 export type Port = {
-  /** Gives the port it listens on: a free one for 0. */
+  /** Returns the number of the port; for 0, that of a free one. */
   listen(host: string, port: number): Promise<number>;
-  /** Takes no new connection, lets what is under way end, and cuts what is left after the grace. */
+  /**
+   * Accepts no new connection, lets calls in flight end, and cuts what is left after the grace
+   * period.
+   */
   drain(graceMs: number): Promise<void>;
 };
 
-/** How an HTTP/2 connection begins. */
-const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const undecidedMs = 10_000;
-const mostConnections = 10_000;
-const usualPingMs = 30_000;
-const lingerMs = 500;
+const maxConnections = 10_000;
+const defaultPingMs = 30_000;
+/** Time that a peer gets to read its last answer. */
+const lastReadMs = 500;
 
-/** Takes a stream of HTTP/2 before it is a request; false where it leaves it alone. */
-export type StreamTaker = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;
+type Deps = {
+  handle: NodeHandler;
+  /** Answers an HTTP/2 stream before it becomes a request; false leaves it to `handle`. */
+  tryAnswer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
+  boundary: Boundary;
+  log: Logger;
+  pingMs?: number;
+};
 
-type Deps = { handle: NodeHandler; take: StreamTaker; boundary: Boundary; log: Logger; pingMs?: number };
-
-/** One cleartext port for HTTP/2 and HTTP/1.1, told apart by a connection's first bytes. */
-export function createPort({ handle, take, boundary, log, pingMs = usualPingMs }: Deps): Port {
+/** One cleartext port for HTTP/2 and HTTP/1.1. */
+export function createPort({ handle, tryAnswer, boundary, log, pingMs = defaultPingMs }: Deps): Port {
   const calls = new Set<object>();
-  const changes = new EventEmitter();
-  const count = (call: EventEmitter) => {
-    const end = () => calls.delete(call) && changes.emit("call ended");
+  const callEnds = new EventEmitter();
+  const countCall = (call: EventEmitter) => {
+    const end = () => calls.delete(call) && callEnds.emit("end");
     calls.add(call);
     call.once("finish", end).once("close", end);
   };
-
-  const serve = (...[request, response]: Parameters<NodeHandler>) => {
+  const onRequest = (...[request, response]: Parameters<NodeHandler>) => {
     boundary.contain(request);
     boundary.contain(response);
     (handle as RequestListener)(request as IncomingMessage, response as ServerResponse);
@@ -57,52 +57,34 @@ export function createPort({ handle, take, boundary, log, pingMs = usualPingMs }
 
   const http1 = createHttp1Server({ requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768 });
   http1.on("request", (request, response) => {
-    count(response);
-    serve(request, response);
+    countCall(response);
+    onRequest(request, response);
   });
-  // As if it listened: else its timeouts and closeIdleConnections() do nothing.
+  // Without this event, Node's time-outs and closeIdleConnections() do nothing.
   http1.emit("listening");
-  const settings = { maxConcurrentStreams: 1_000, maxHeaderListSize: 32_768, initialWindowSize: 1_048_576 };
-  const http2 = createHttp2Server({ settings });
-  // It never listens: it makes requests of streams, which have nothing of HTTP/1.1's otherwise.
-  const requests = createHttp2Server(serve);
-  http2.on("stream", (stream, headers, ...more) => {
-    boundary.contain(stream);
-    count(stream);
-    if (!take(stream, headers)) requests.emit("stream", stream, headers, ...more);
-  });
-  http2.on("sessionError", () => {});
-  const sessions = new Set<ServerHttp2Session>();
-  const beginHttp2 = (socket: Socket) => {
-    const begin = (session: ServerHttp2Session) => {
-      boundary.contain(session);
-      sessions.add(session);
-      session.once("close", () => sessions.delete(session));
-      watchPeer(session, socket, pingMs, boundary);
-    };
-    // The session itself gives no socket that may be destroyed.
-    http2.once("session", begin).emit("connection", socket);
-    http2.off("session", begin);
-  };
+  const http2 = createHttp2Server({ onStream: countCall, tryAnswer, onRequest, boundary, pingMs });
 
   const sockets = new Set<Socket>();
-  const silent = new Set<Socket>();
+  /** Sockets whose HTTP version is not known yet. */
+  const undetected = new Set<Socket>();
   const server = createServer({ noDelay: true });
   server.on("connection", (socket) => {
     boundary.contain(socket);
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    undetected.add(socket);
+    socket.once("close", () => {
+      sockets.delete(socket);
+      undetected.delete(socket);
+    });
     socket.on("error", () => socket.destroy());
-    silent.add(socket);
-    socket.once("close", () => silent.delete(socket));
-    tellApart(socket, boundary, (isHttp2) => {
-      silent.delete(socket);
-      if (isHttp2) beginHttp2(socket);
+    detectHttpVersion(socket, boundary, (isHttp2) => {
+      undetected.delete(socket);
+      if (isHttp2) http2.accept(socket);
       else http1.emit("connection", socket);
     });
   });
-  for (const emitter of [server, http1, http2, requests]) boundary.contain(emitter);
-  server.maxConnections = mostConnections;
+  for (const emitter of [server, http1]) boundary.contain(emitter);
+  server.maxConnections = maxConnections;
 
   return {
     listen: (host, port) =>
@@ -118,37 +100,16 @@ export function createPort({ handle, take, boundary, log, pingMs = usualPingMs }
 
     async drain(graceMs) {
       const closed = new Promise((resolve) => server.close(resolve));
-      for (const session of sessions) session.close();
-      for (const socket of silent) socket.destroy();
+      http2.close();
+      for (const socket of undetected) socket.destroy();
       http1.closeIdleConnections();
-      const patience = AbortSignal.timeout(graceMs);
-      while (calls.size > 0 && !patience.aborted)
-        await once(changes, "call ended", { signal: patience }).catch(() => {});
-      // A peer that does not read its last answer must not hold us up: it has this long to.
+      const grace = AbortSignal.timeout(graceMs);
+      while (calls.size > 0 && !grace.aborted) await once(callEnds, "end", { signal: grace }).catch(() => {});
       const cut = setTimeout(() => {
         for (const socket of sockets) socket.destroy();
-      }, lingerMs);
+      }, lastReadMs);
       await closed;
       clearTimeout(cut);
     },
   };
-}
-
-function tellApart(socket: Socket, boundary: Boundary, decide: (isHttp2: boolean) => void): void {
-  const undecided = boundary.after(socket, undecidedMs, () => socket.destroy());
-  socket.once("close", () => clearTimeout(undecided));
-  let head = Buffer.alloc(0);
-  const read = () => {
-    for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null)
-      head = Buffer.concat([head, chunk]);
-    if (head.length === 0) return;
-    const length = Math.min(head.length, preface.length);
-    const isHttp2 = head.toString("latin1", 0, length) === preface.slice(0, length);
-    if (isHttp2 && length < preface.length) return;
-    clearTimeout(undecided);
-    socket.off("readable", read);
-    socket.unshift(head);
-    decide(isHttp2);
-  };
-  socket.on("readable", read);
 }

@@ -19,8 +19,10 @@ import { ServerReflection as V1Alpha } from "../../gen/grpc/reflection/v1alpha/r
 
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
 
-/** Server reflection, v1 and v1alpha: what there is to call, and every type of it, error details among them. */
-export function reflect(services: readonly DescService[]): (router: ConnectRouter) => void {
+/**
+ * Server reflection, v1 and v1alpha: the services, and every type they use, error details included.
+ */
+export function reflectionRoutes(services: readonly DescService[]): (router: ConnectRouter) => void {
   const shown = [...services, Health, V1, V1Alpha];
   const files = new Map<string, DescFile>();
   const add = (file: DescFile): void => {
@@ -33,7 +35,7 @@ export function reflect(services: readonly DescService[]): (router: ConnectRoute
   const registry = createRegistry(...files.values());
   const extensions = [...registry].filter((type) => type.kind === "extension");
 
-  /** A method, field or enum value is found by the type around it. */
+  /** Finds the file of a symbol. A method, field or enum value is found by its enclosing type. */
   function fileOf(symbol: string): DescFile | undefined {
     for (
       let name = symbol.replace(/^\./, "");
@@ -46,42 +48,48 @@ export function reflect(services: readonly DescService[]): (router: ConnectRoute
     return undefined;
   }
 
-  /** The file that was asked for, and those it needs that were not sent on this stream yet. */
-  function withDependencies(file: DescFile | undefined, asked: string, sent: Set<DescFile>): Answer {
-    if (!file) return failure(Code.NotFound, `not found: ${asked}`);
+  /** The requested file, and its dependencies that were not sent on this stream yet. */
+  function withDependencies(file: DescFile | undefined, requested: string, sent: Set<DescFile>): Answer {
+    if (!file) return failure(Code.NotFound, `unknown symbol or file ${requested}`);
     const needed = new Set([file]);
-    for (const one of needed)
-      for (const dependency of one.dependencies) if (!sent.has(dependency)) needed.add(dependency);
-    for (const one of needed) sent.add(one);
+    for (const file of needed)
+      for (const dependency of file.dependencies) if (!sent.has(dependency)) needed.add(dependency);
+    for (const file of needed) sent.add(file);
     const fileDescriptorProto = [...needed].map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
     return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
   }
 
-  function answer({ messageRequest: asked }: ServerReflectionRequest, sent: Set<DescFile>): Answer {
-    switch (asked.case) {
+  function answer({ messageRequest: requested }: ServerReflectionRequest, sent: Set<DescFile>): Answer {
+    switch (requested.case) {
       case "listServices":
         return {
           case: "listServicesResponse",
           value: { service: shown.map(({ typeName }) => ({ name: typeName })) },
         };
       case "fileByFilename":
-        return withDependencies(files.get(asked.value), asked.value, sent);
+        return withDependencies(files.get(requested.value), requested.value, sent);
       case "fileContainingSymbol":
-        return withDependencies(fileOf(asked.value), asked.value, sent);
+        return withDependencies(fileOf(requested.value), requested.value, sent);
       case "fileContainingExtension": {
-        const { containingType, extensionNumber } = asked.value;
+        const { containingType, extensionNumber } = requested.value;
         const found = extensions.find(
           ({ extendee, number }) => extendee.typeName === containingType && number === extensionNumber,
         );
         return withDependencies(found?.file, `extension ${extensionNumber} of ${containingType}`, sent);
       }
       case "allExtensionNumbersOfType": {
-        const ofType = extensions.filter(({ extendee }) => extendee.typeName === asked.value);
+        const ofType = extensions.filter(({ extendee }) => extendee.typeName === requested.value);
         const extensionNumber = ofType.map(({ number }) => number);
-        return { case: "allExtensionNumbersResponse", value: { baseTypeName: asked.value, extensionNumber } };
+        return {
+          case: "allExtensionNumbersResponse",
+          value: { baseTypeName: requested.value, extensionNumber },
+        };
       }
       default:
-        return failure(Code.InvalidArgument, "message_request is missing");
+        return failure(
+          Code.InvalidArgument,
+          "message_request is required; expected one of its fields, such as list_services",
+        );
     }
   }
 
@@ -99,12 +107,12 @@ export function reflect(services: readonly DescService[]): (router: ConnectRoute
 
   return (router) => {
     router.service(V1, { serverReflectionInfo });
-    // The same messages under other names.
+    // v1alpha has the same messages under other names.
     router.rpc(V1Alpha.method.serverReflectionInfo, serverReflectionInfo as never);
   };
 }
 
-/** As imports spell it. */
+/** The name of a file in import statements. */
 const nameOf = (file: DescFile) => file.proto.name;
 
 function failure(errorCode: Code, errorMessage: string): Answer {

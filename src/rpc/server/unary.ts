@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import {
   create,
   type DescMessage,
@@ -14,40 +14,41 @@ import {
   createServiceImplSpec,
   type MethodImplSpec,
 } from "@connectrpc/connect";
-import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { parseTimeout } from "@connectrpc/connect/protocol-grpc";
 import type { Logger } from "../../telemetry.ts";
 import { maxTimeoutMs } from "../caller.ts";
 import type { Boundary } from "./boundary.ts";
 import { createCall } from "./call.ts";
-import { enveloped, gzipped, readMessage } from "./envelope.ts";
+import { envelope, gzipEnvelope, readMessage } from "./envelope.ts";
+import { sendResponse, trailersOf } from "./unary-response.ts";
 
 type UnarySpec = Extract<MethodImplSpec, { kind: "unary" }>;
 
 export type UnaryCalls = {
-  /** Routes as they are, whose unary methods are answered here too. */
-  watch(routes: (router: ConnectRouter) => void): (router: ConnectRouter) => void;
-  /** Answers a call that is plain enough; false where it is Connect's. */
-  take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
+  /** The same routes; their unary methods are also registered here. */
+  register(routes: (router: ConnectRouter) => void): (router: ConnectRouter) => void;
+  /** Answers the call of a registered method; false if Connect must answer it. */
+  tryAnswer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
 };
 
 type Deps = {
-  /** Of a message, whether it comes compressed or not. */
-  mostBytes: number;
-  /** What a caller is told of what was thrown. */
+  /** Maximum size of a message, compressed or not. */
+  maxBytes: number;
+  /** Makes the caller's error of whatever was thrown. */
   explain(error: unknown, rpc: string): ConnectError;
   boundary: Boundary;
   log: Logger;
 };
 
 const contentTypes = new Set(["application/grpc", "application/grpc+proto"]);
-const lingerMs = 1_000;
 const encodings = new Set([undefined, "identity", "gzip"]);
 
 /**
- * Answers unary gRPC over HTTP/2, the most of all calls, with what Connect would answer, by the same implementations and faults: Connect's own
- * way costs several times as much, in generators and in an exception that ends each call. Everything else stays with Connect.
+ * Answers unary gRPC over HTTP/2, which is most calls, with the same implementations, faults and
+ * bytes as Connect. Connect's server costs several times as much CPU, for generators and for an
+ * exception that ends each call. Connect answers everything else.
  */
-export function createUnaryCalls({ mostBytes, explain, boundary, log }: Deps): UnaryCalls {
+export function createUnaryCalls({ maxBytes, explain, boundary, log }: Deps): UnaryCalls {
   const specs = new Map<string, UnarySpec>();
 
   async function answer(
@@ -57,34 +58,31 @@ export function createUnaryCalls({ mostBytes, explain, boundary, log }: Deps): U
     timeoutMs: number | undefined,
   ) {
     const call = createCall(spec.method, stream, headers, timeoutMs, boundary);
-    const asksGzip = /(^|,)\s*gzip\s*(,|$)/.test(
-      (headers["grpc-accept-encoding"] as string | undefined) ??
-        (headers["grpc-encoding"] as string | undefined) ??
-        "",
-    );
+    const isGzip = acceptsGzip(headers);
     let message: Buffer | undefined;
-    let failed: ConnectError | undefined;
+    let fault: ConnectError | undefined;
     try {
       const request = decode(
         spec.method.input,
-        await readMessage(stream, mostBytes, headers["grpc-encoding"] === "gzip"),
+        await readMessage(stream, maxBytes, headers["grpc-encoding"] === "gzip"),
       );
       const response = create(spec.method.output, await spec.impl(request, call.context));
       const bytes = toBinary(spec.method.output, response);
-      message = asksGzip ? await gzipped(bytes) : enveloped(bytes);
+      message = isGzip ? await gzipEnvelope(bytes) : envelope(bytes);
     } catch (error) {
-      failed = explain(error, nameOf(spec.method));
+      fault = explain(error, nameOf(spec.method));
     }
     call.end();
     if (!stream.destroyed && !stream.closed)
-      send(stream, boundary, message, {
-        headers: call.headers(asksGzip),
-        trailers: trailersOf(call.trailers(), failed),
+      sendResponse(stream, boundary, {
+        headers: call.responseHeaders(isGzip),
+        message,
+        trailers: trailersOf(call.responseTrailers(), fault),
       });
   }
 
   return {
-    watch: (routes) => (router) => {
+    register: (routes) => (router) => {
       const { service } = router;
       router.service = (description, implementation, options) => {
         for (const spec of Object.values(createServiceImplSpec(description, implementation as never).methods))
@@ -95,7 +93,7 @@ export function createUnaryCalls({ mostBytes, explain, boundary, log }: Deps): U
       router.service = service;
     },
 
-    take(stream, headers) {
+    tryAnswer(stream, headers) {
       const spec = specs.get(headers[":path"] as string);
       if (!spec || headers[":method"] !== "POST" || !contentTypes.has(headers["content-type"] as string))
         return false;
@@ -127,30 +125,17 @@ export function createUnaryCalls({ mostBytes, explain, boundary, log }: Deps): U
 
 const nameOf = ({ parent, name }: DescMethodUnary) => `${parent.typeName}/${name}`;
 
+const acceptsGzip = (headers: IncomingHttpHeaders) =>
+  /(^|,)\s*gzip\s*(,|$)/.test(
+    (headers["grpc-accept-encoding"] as string | undefined) ??
+      (headers["grpc-encoding"] as string | undefined) ??
+      "",
+  );
+
 function decode<Desc extends DescMessage>(type: Desc, bytes: Uint8Array): MessageShape<Desc> {
   try {
     return fromBinary(type, bytes);
   } catch (error) {
-    throw new ConnectError("undecodable", Code.Internal, undefined, undefined, error);
+    throw new ConnectError("the bytes cannot be decoded", Code.Internal, undefined, undefined, error);
   }
-}
-
-function send(
-  stream: ServerHttp2Stream,
-  boundary: Boundary,
-  message: Buffer | undefined,
-  around: { headers: OutgoingHttpHeaders; trailers: OutgoingHttpHeaders },
-): void {
-  stream.respond(around.headers, { waitForTrailers: true });
-  stream.once("wantTrailers", () => {
-    stream.sendTrailers(around.trailers);
-    // Whoever still sends a message that was refused is told to stop.
-    if (!stream.readableEnded) boundary.after(stream, lingerMs, () => stream.close()).unref();
-  });
-  stream.end(message);
-}
-
-function trailersOf(own: Headers | undefined, failed: ConnectError | undefined): OutgoingHttpHeaders {
-  if (!own && !failed) return { "grpc-status": "0" };
-  return Object.fromEntries(setTrailerStatus(own ?? new Headers(), failed));
 }

@@ -42,7 +42,7 @@ const transports: Record<string, (baseUrl: string) => Transport> = {
 };
 
 for (const [name, transport] of Object.entries(transports)) {
-  test(`${name} gives answers and errors with their details`, async (t) => {
+  test(`${name} returns answers, and errors with details`, async (t) => {
     const signatures: Client<typeof SignatureService> = createClient(
       SignatureService,
       transport(t.context.url),
@@ -64,14 +64,14 @@ for (const [name, transport] of Object.entries(transports)) {
     t.is(missing.domain, "sigrun");
   });
 
-  test(`${name} says UNIMPLEMENTED to what is no method`, async (t) => {
+  test(`${name} answers UNIMPLEMENTED to an unknown method`, async (t) => {
     const unknown = { ...ProgramService.method.deleteProgram, name: "LoseProgram" };
     const call = transport(t.context.url).unary(unknown, undefined, undefined, undefined, { id: "x" });
     t.is((await failure(t, call)).code, Code.Unimplemented);
   });
 }
 
-/** Sends raw bytes, and returns the answer as text: status line, headers, trailers and body. */
+/** Posts raw bytes; returns status, headers and body as one text. */
 async function post(
   url: string,
   contentType: string,
@@ -94,8 +94,8 @@ async function post(
   });
 }
 
-/** Five bytes before a message: uncompressed, and how long it is. */
-function enveloped(message: Uint8Array, flags = 0): Uint8Array {
+/** A message with its head: flags, and the length in four bytes. */
+function envelope(message: Uint8Array, flags = 0): Uint8Array {
   const head = Buffer.alloc(5);
   head[0] = flags;
   head.writeUInt32BE(message.length, 1);
@@ -103,16 +103,16 @@ function enveloped(message: Uint8Array, flags = 0): Uint8Array {
 }
 
 const getProgram = "/sigrun.v1.ProgramService/GetProgram";
-const rubbish = Buffer.from([0x0a, 0xff, 0xff, 0xff]);
+const undecodable = Buffer.from([0x0a, 0xff, 0xff, 0xff]);
 
-test("bytes that can't be decoded are INVALID_ARGUMENT to a gRPC client", async (t) => {
+test("undecodable bytes are INVALID_ARGUMENT to a gRPC client", async (t) => {
   const client = new GrpcClient(t.context.url.replace("http://", ""), credentials.createInsecure());
   const error = await new Promise<ServiceError | null>((resolve) => {
     client.makeUnaryRequest(
       getProgram,
       (bytes: Buffer) => bytes,
       (bytes) => bytes,
-      rubbish,
+      undecodable,
       (failed) => resolve(failed),
     );
   });
@@ -121,10 +121,10 @@ test("bytes that can't be decoded are INVALID_ARGUMENT to a gRPC client", async 
   t.regex(String(error?.metadata.get("grpc-status-details-bin")[0]), /REQUEST_INVALID/);
 });
 
-test("bytes that can't be decoded are INVALID_ARGUMENT to gRPC-Web, Connect and JSON clients", async (t) => {
+test("undecodable bytes are INVALID_ARGUMENT to gRPC-Web, Connect and JSON clients", async (t) => {
   const url = `${t.context.url}${getProgram}`;
-  t.regex(await post(url, "application/grpc-web+proto", enveloped(rubbish)), /grpc-status: 3/);
-  t.regex(await post(url, "application/proto", rubbish), /^400 .*REQUEST_INVALID/s);
+  t.regex(await post(url, "application/grpc-web+proto", envelope(undecodable)), /grpc-status: 3/);
+  t.regex(await post(url, "application/proto", undecodable), /^400 .*REQUEST_INVALID/s);
   t.regex(await post(url, "application/json", Buffer.from("{")), /^400 .*invalid_argument.*REQUEST_INVALID/s);
   t.regex(
     await post(url, "application/json", Buffer.from('{"idd": "x"}')),
@@ -132,24 +132,24 @@ test("bytes that can't be decoded are INVALID_ARGUMENT to gRPC-Web, Connect and 
   );
   const stream = `${t.context.url}/sigrun.v1.ExecutionService/WatchExecutions`;
   t.regex(
-    await post(stream, "application/connect+proto", enveloped(rubbish)),
+    await post(stream, "application/connect+proto", envelope(undecodable)),
     /invalid_argument.*REQUEST_INVALID/s,
   );
 });
 
-test("a request that does not say that it is JSON is told to", async (t) => {
-  const says = /^415 .*content-type: application\/json/s;
+test("a wrong content type or HTTP method is refused with the expected one", async (t) => {
+  const refusal = /^415 .*expected content-type: application\/json/s;
   t.regex(
     await post(`${t.context.url}${getProgram}`, "application/x-www-form-urlencoded", Buffer.from("{}")),
-    says,
+    refusal,
   );
   t.regex(
     await (await fetch(`${t.context.url}/sigrun.v1.ProgramService/ExecuteProgram`)).text(),
-    /^send a POST/,
+    /expected POST/,
   );
 });
 
-test("a message over 4 MiB is RESOURCE_EXHAUSTED, also where it is small when compressed", async (t) => {
+test("a message over 4 MiB is RESOURCE_EXHAUSTED, even if it is small when compressed", async (t) => {
   const { signatures } = t.context;
   const error = await failure(
     t,
@@ -164,7 +164,7 @@ test("a message over 4 MiB is RESOURCE_EXHAUSTED, also where it is small when co
   );
 });
 
-test("a thousand violations come as the first that a gRPC client's trailers take", async (t) => {
+test("of a thousand violations, a gRPC client gets as many as its trailers hold", async (t) => {
   const { programs } = t.context;
   const { program } = await programs.createProgram({
     program: { name: "Wide", signature: { text: "question -> answer" } },
@@ -176,7 +176,7 @@ test("a thousand violations come as the first that a gRPC client's trailers take
   t.regex(error.message, /and \d+ more\)$/);
 });
 
-test("a deadline of ten years is taken for the longest there is", async (t) => {
+test("a deadline of ten years is accepted, and cut to the maximum", async (t) => {
   const body = Buffer.from('{"id": "nobody"}');
   const answer = await post(`${t.context.url}${getProgram}`, "application/json", body, {
     "connect-timeout-ms": "9999999999",
@@ -184,7 +184,7 @@ test("a deadline of ten years is taken for the longest there is", async (t) => {
   t.regex(answer, /not_found/);
 });
 
-test("a caller that leaves while its reflection is open has left, and no more", async (t) => {
+test("a caller that leaves during reflection causes no error in the log", async (t) => {
   const { gateway } = await startScripted(t);
   const session = connect(gateway.url);
   const headers = {
@@ -195,15 +195,15 @@ test("a caller that leaves while its reflection is open has left, and no more", 
   };
   const stream = session.request(headers).on("error", () => {});
   const ask = create(ServerReflectionRequestSchema, { messageRequest: { case: "listServices", value: "" } });
-  stream.write(enveloped(toBinary(ServerReflectionRequestSchema, ask)));
+  stream.write(envelope(toBinary(ServerReflectionRequestSchema, ask)));
   await once(stream, "data");
   session.destroy();
-  // It drains, so the call has ended by then.
+  // A gateway that stops has drained, so the call has ended.
   t.is(await gateway.stop(), 0);
   t.notRegex(gateway.log(), /unexpected error/);
 });
 
-test("health says SERVING for every service, NOT_FOUND for others, and watches", async (t) => {
+test("health is SERVING for every service and NOT_FOUND for others, and can be watched", async (t) => {
   const health = createClient(Health, t.context.transport);
   const { statuses } = await health.list({});
   t.true(Object.keys(statuses).includes("sigrun.v1.ProgramService"));
@@ -216,7 +216,7 @@ test("health says SERVING for every service, NOT_FOUND for others, and watches",
   }
 });
 
-test("reflection lists the services and has every file that a type needs, error details too, in v1 and v1alpha", async (t) => {
+test("reflection v1 and v1alpha list the services and return the files of every type, error details included", async (t) => {
   for (const Reflection of [V1, V1Alpha]) {
     const reflection = createClient(Reflection as typeof V1, t.context.transport);
     const ask = async function* () {
@@ -250,7 +250,7 @@ test("reflection lists the services and has every file that a type needs, error 
   }
 });
 
-test("a browser's page may call, and / says what this is", async (t) => {
+test("a page in a browser may call, and GET / shows how to list the services", async (t) => {
   const preflight = await fetch(`${t.context.url}${getProgram}`, {
     method: "OPTIONS",
     headers: {

@@ -8,13 +8,13 @@ import { createPort, type NodeHandler } from "../../../src/rpc/server/port.ts";
 import type { Logger } from "../../../src/telemetry.ts";
 import { until } from "../../_wait.ts";
 
-const answer: NodeHandler = (_request, response) => void response.end("here");
+const answer: NodeHandler = (_request, response) => void response.end("answered");
 
-/** A port that pings its peers often, with its open sockets and the faults that it logged. */
+/** A port that pings its peers often, with its open sockets and the errors that it logged. */
 async function openPort(t: ExecutionContext, { handle = answer, pingMs = 50 } = {}) {
   const faults: Error[] = [];
   const log = { error: ({ err }: { err: Error }) => faults.push(err) } as unknown as Logger;
-  const port = createPort({ handle, take: () => false, boundary: createBoundary(log), log, pingMs });
+  const port = createPort({ handle, tryAnswer: () => false, boundary: createBoundary(log), log, pingMs });
   const number = await port.listen("127.0.0.1", 0);
   const sockets = new Set<Socket>();
   const accept = (message: unknown) => {
@@ -44,16 +44,16 @@ function frame(type: keyof typeof types, { flags = 0, stream = 0, payload = Buff
   return Buffer.concat([head, payload]);
 }
 
-const opening = [Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame("settings")];
-/** GET http://x/, with what HPACK has ready. */
+const clientPreface = [Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame("settings")];
+/** GET http://x/, from HPACK's static table. */
 const get = frame("headers", {
   flags: 5,
   stream: 1,
   payload: Buffer.from([0x82, 0x86, 0x84, 0x41, 1, 0x78]),
 });
 
-/** A peer of raw bytes that never hangs up and never answers a ping. */
-async function peerOf(
+/** A raw HTTP/2 peer that never closes its socket and never answers a ping. */
+async function connectPeer(
   t: ExecutionContext,
   port: number,
   ...frames: Buffer[]
@@ -63,67 +63,67 @@ async function peerOf(
   const received: Buffer[] = [];
   socket.on("data", (bytes) => received.push(bytes)).on("error", () => {});
   await once(socket, "connect");
-  socket.write(Buffer.concat([...opening, ...frames]));
+  socket.write(Buffer.concat([...clientPreface, ...frames]));
   return { received: () => Buffer.concat(received) };
 }
 
 const hasPing = (bytes: Buffer) => bytes.includes(Buffer.from([0, 0, 8, types.ping, 0]));
 const hasGoaway = (bytes: Buffer) => bytes.includes(Buffer.from([0, 0, 8, types.goaway, 0]));
 
-test("a peer that never answers a ping loses its socket, and others are served", async (t) => {
+test("closes the socket of a peer that never answers a ping, and serves others", async (t) => {
   const { number, sockets, get } = await openPort(t);
-  const peer = await peerOf(t, number);
+  const peer = await connectPeer(t, number);
   await until(() => hasPing(peer.received()));
   await until(() => sockets.size === 0);
-  t.is(await get(), "here");
+  t.is(await get(), "answered");
 });
 
-test("a peer that says GOAWAY and keeps its socket loses it, and others are served", async (t) => {
+test("closes the socket of a peer that sends GOAWAY and does not close it, and serves others", async (t) => {
   const { number, sockets, get } = await openPort(t);
-  await peerOf(t, number, frame("goaway", { payload: Buffer.alloc(8) }));
+  await connectPeer(t, number, frame("goaway", { payload: Buffer.alloc(8) }));
   await until(() => sockets.size === 1);
   await until(() => sockets.size === 0);
-  t.is(await get(), "here");
+  t.is(await get(), "answered");
 });
 
-test("a peer that does not hang up after our own GOAWAY loses its socket, and others are served", async (t) => {
+test("closes the socket of a peer that does not close it after our GOAWAY, and serves others", async (t) => {
   const served = await openPort(t, {
     handle: (request, response) => {
-      response.end("here");
+      response.end("answered");
       (request as Http2ServerRequest).stream?.session?.close();
     },
   });
-  const peer = await peerOf(t, served.number, get);
+  const peer = await connectPeer(t, served.number, get);
   await until(() => hasGoaway(peer.received()));
   await until(() => served.sockets.size === 0);
-  t.is(await served.get(), "here");
+  t.is(await served.get(), "answered");
 });
 
-test("a peer that answers pings keeps its socket, however long it asks for nothing", async (t) => {
+test("keeps the socket of an idle peer that answers pings", async (t) => {
   const { number, sockets } = await openPort(t, { pingMs: 500 });
   const socket = connect(number, "127.0.0.1");
   t.teardown(() => socket.destroy());
   let answered = 0;
-  // Frames come whole on loopback: SETTINGS first, then a ping at a time.
+  // On loopback frames arrive whole: SETTINGS first, then one ping at a time.
   socket.on("data", (bytes) => {
     const at = bytes.indexOf(Buffer.from([0, 0, 8, types.ping, 0]));
     if (at < 0) return;
     socket.write(frame("ping", { flags: 1, payload: bytes.subarray(at + 9, at + 17) }));
     answered += 1;
   });
-  socket.write(Buffer.concat(opening));
+  socket.write(Buffer.concat(clientPreface));
   await until(() => answered === 4);
   t.is(sockets.size, 1);
 });
 
-test("what a handler throws is logged with its stack and ends that connection alone", async (t) => {
+test("logs what a handler throws with its stack, and ends that connection alone", async (t) => {
   const { get, faults } = await openPort(t, {
     handle: (request, response) => {
-      if (request.url === "/fault") throw new Error("nobody foresaw this");
-      response.end("here");
+      if (request.url === "/fault") throw new Error("a bug");
+      response.end("answered");
     },
   });
   await t.throwsAsync(get("/fault"));
-  t.regex(faults[0]?.stack ?? "", /nobody foresaw this\n.*port\.test\.ts/);
-  t.is(await get(), "here");
+  t.regex(faults[0]?.stack ?? "", /a bug\n.*port\.test\.ts/);
+  t.is(await get(), "answered");
 });

@@ -24,7 +24,7 @@ type Answer = { headers: IncomingHttpHeaders; trailers: IncomingHttpHeaders; bod
 
 const createSignature = "/sigrun.v1.SignatureService/CreateSignature";
 
-/** Sends pieces of a body as they are, each in a frame of its own. */
+/** Makes a call whose body is sent in these pieces, each in its own frame. */
 async function call(
   session: ClientHttp2Session,
   pieces: Uint8Array[],
@@ -38,10 +38,10 @@ async function call(
     ...headers,
   });
   const parts: Buffer[] = [];
-  let head: IncomingHttpHeaders = {};
+  let responseHeaders: IncomingHttpHeaders = {};
   let trailers: IncomingHttpHeaders = {};
   stream.on("response", (response) => {
-    head = response;
+    responseHeaders = response;
   });
   stream.on("trailers", (sent) => {
     trailers = sent;
@@ -54,10 +54,10 @@ async function call(
   }
   stream.end();
   await ended;
-  return { headers: head, trailers, body: Buffer.concat(parts) };
+  return { headers: responseHeaders, trailers, body: Buffer.concat(parts) };
 }
 
-function enveloped(message: Uint8Array, flags = 0): Buffer {
+function envelope(message: Uint8Array, flags = 0): Buffer {
   const head = Buffer.alloc(5);
   head[0] = flags;
   head.writeUInt32BE(message.length, 1);
@@ -76,8 +76,8 @@ const request = (instructions: string, name: string) =>
 const instructionsOf = (message: Uint8Array) =>
   fromBinary(CreateSignatureResponseSchema, message).signature?.instructions;
 
-test("a message that comes byte by byte is read whole", async (t) => {
-  const bytes = enveloped(request("slowly", "Slow"));
+test("reads a message that arrives byte by byte", async (t) => {
+  const bytes = envelope(request("slowly", "Slow"));
   const { headers, trailers, body } = await call(
     t.context.session,
     [...bytes].map((byte) => Uint8Array.of(byte)),
@@ -87,9 +87,9 @@ test("a message that comes byte by byte is read whole", async (t) => {
   t.is(instructionsOf(body.subarray(5)), "slowly");
 });
 
-test("a compressed message is read, and a long answer is compressed for those who take that", async (t) => {
+test("reads a compressed message, and compresses a long answer if the caller accepts gzip", async (t) => {
   const long = "a long text. ".repeat(500);
-  const sent = enveloped(gzipSync(request(long, "Long")), 1);
+  const sent = envelope(gzipSync(request(long, "Long")), 1);
   const { headers, trailers, body } = await call(t.context.session, [sent], {
     "grpc-encoding": "gzip",
     "grpc-accept-encoding": "br, gzip",
@@ -108,20 +108,26 @@ test("a compressed message is read, and a long answer is compressed for those wh
   t.is(plain.body[0], 0);
 });
 
-test("what is wrong with an envelope is said with a reason, and the connection stays good", async (t) => {
+test("refuses a wrong envelope with a reason, and keeps the connection", async (t) => {
   const { session } = t.context;
-  const good = enveloped(request("", "Good"));
+  const good = envelope(request("", "Good"));
   const bomb = gzipSync(Buffer.alloc(50 * 2 ** 20));
   const cases: [string, Uint8Array[], string, RegExp, Record<string, string>?][] = [
-    ["nothing", [], "12", /UNSUPPORTED/],
+    ["no message", [], "12", /UNSUPPORTED/],
     ["two messages", [good, good], "12", /UNSUPPORTED/],
     ["half a head", [good.subarray(0, 3)], "3", /REQUEST_INVALID/],
     ["half a message", [good.subarray(0, good.length - 1)], "3", /REQUEST_INVALID/],
-    ["compressed without a word", [enveloped(gzipSync(good), 1)], "3", /REQUEST_INVALID/],
-    ["no gzip", [enveloped(good, 1)], "3", /REQUEST_INVALID/, { "grpc-encoding": "gzip" }],
-    ["a bomb", [enveloped(bomb, 1)], "8", /TOO_LARGE/, { "grpc-encoding": "gzip" }],
-    ["an encoding that nobody knows", [good], "12", /UNSUPPORTED/, { "grpc-encoding": "zip" }],
-    ["a timeout that is none", [good], "3", /REQUEST_INVALID/, { "grpc-timeout": "soon" }],
+    ["compressed without grpc-encoding", [envelope(gzipSync(good), 1)], "3", /REQUEST_INVALID/],
+    [
+      "a compressed flag without gzip",
+      [envelope(good, 1)],
+      "3",
+      /REQUEST_INVALID/,
+      { "grpc-encoding": "gzip" },
+    ],
+    ["a gzip bomb", [envelope(bomb, 1)], "8", /TOO_LARGE/, { "grpc-encoding": "gzip" }],
+    ["an unknown encoding", [good], "12", /UNSUPPORTED/, { "grpc-encoding": "zip" }],
+    ["an unreadable time-out", [good], "3", /REQUEST_INVALID/, { "grpc-timeout": "soon" }],
   ];
   for (const [name, pieces, status, reason, headers] of cases) {
     const { trailers } = await call(session, pieces, headers);
@@ -135,23 +141,23 @@ test("what is wrong with an envelope is said with a reason, and the connection s
   t.is((await call(session, [good])).trailers["grpc-status"], "0");
 });
 
-test("a message of a gigabyte is refused by its head, and what was sent of it holds up no other call", async (t) => {
+test("refuses a message of a gigabyte by its head, and the bytes already sent hold up no other call", async (t) => {
   const { session } = t.context;
   const head = Buffer.from([0, 0x40, 0, 0, 0]);
   for (let count = 0; count < 3; count++) {
     const { trailers } = await call(session, [head, Buffer.alloc(3 * 2 ** 20)]);
     t.is(trailers["grpc-status"], "8");
   }
-  t.is((await call(session, [enveloped(request("", "After"))])).trailers["grpc-status"], "0");
+  t.is((await call(session, [envelope(request("", "After"))])).trailers["grpc-status"], "0");
 });
 
-test("a method that is none, and one that streams, are left to Connect", async (t) => {
+test("leaves unknown and streaming methods to Connect", async (t) => {
   const { session } = t.context;
-  const none = await call(session, [enveloped(Buffer.alloc(0))], {
+  const unknown = await call(session, [envelope(Buffer.alloc(0))], {
     ":path": "/sigrun.v1.SignatureService/Nothing",
   });
-  t.is(none.headers["grpc-status"], "12");
-  const stream = await call(session, [enveloped(Buffer.alloc(0))], {
+  t.is(unknown.headers["grpc-status"], "12");
+  const stream = await call(session, [envelope(Buffer.alloc(0))], {
     ":path": `/${ProgramService.typeName}/StreamProgram`,
   });
   t.is(stream.trailers["grpc-status"], "3");
