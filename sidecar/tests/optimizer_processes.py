@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def optimizers(url: str) -> list[int]:
-    """Those that ask the model at that address."""
+    """The process ids of the optimizers that ask the model at an address."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -18,7 +18,7 @@ def optimizers(url: str) -> list[int]:
 
 
 async def until(condition, seconds: float = 20) -> None:
-    """Waits for a condition; fails where it does not come true."""
+    """Waits for a condition; fails if it does not come true in time."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)

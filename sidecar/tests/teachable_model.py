@@ -1,4 +1,4 @@
-"""A scripted model that can be taught: it knows capitals once its prompt asks for care, or has demos."""
+"""A scripted model that knows capitals if its prompt asks for care or has demos."""
 
 import itertools
 import json
@@ -9,12 +9,13 @@ from typing import Any
 from scripted_model import chat
 
 CAPITALS = {
-    "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Peru": "Lima", "Chad": "N'Djamena", "Cuba": "Havana",
-    "Iran": "Tehran", "Iraq": "Baghdad", "Kenya": "Nairobi", "Mali": "Bamako", "Nepal": "Kathmandu", "Oman": "Muscat",
+    "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Peru": "Lima",
+    "Chad": "N'Djamena", "Cuba": "Havana", "Iran": "Tehran", "Iraq": "Baghdad",
+    "Kenya": "Nairobi", "Mali": "Bamako", "Nepal": "Kathmandu", "Oman": "Muscat",
     "Qatar": "Doha", "Togo": "Lome", "Tonga": "Nukualofa", "Cyprus": "Nicosia",
 }  # fmt: skip
 ADVICE = "Answer with the capital alone, and be careful."
-# What DSPy's optimizers ask a model for, and what it says.
+# The outputs that DSPy's optimizers ask a model for, with its answers.
 SAYS: dict[str, Any] = {
     "proposed_instruction": ADVICE,
     "proposed_prefix_for_output_field": "Answer:",
@@ -57,7 +58,7 @@ def teachable(request: dict[str, Any]) -> str:
 
 
 def wavering() -> Callable[[dict[str, Any]], str]:
-    """A teachable model that at temperature 1 is right every other time, as DSPy asks again."""
+    """A teachable model that is right at every other request with temperature 1."""
     count = itertools.count(1)
 
     def answer(asked: dict[str, Any]) -> str:

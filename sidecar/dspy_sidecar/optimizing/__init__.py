@@ -1,1 +1,1 @@
-"""Optimizations: the parent's side, and the process of each."""
+"""Optimizations, each in a process of its own."""

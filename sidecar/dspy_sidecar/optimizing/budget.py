@@ -1,4 +1,4 @@
-"""What an optimization spends on models, and the budget that ends it."""
+"""The budget of an optimization: counts what is spent on models, and ends the spending."""
 
 import asyncio
 import threading
@@ -15,153 +15,166 @@ from dspy_sidecar.optimizing.student import RUNS
 
 
 class BudgetSpentError(BudgetExceededError):
-    """A request to a model that the budget has no room for."""
+    """The budget has no room for a request to a model."""
 
 
-class Purse:
-    """Counts what all threads spend, in one place, and refuses a request once the budget is spent, less what is put by.
+class Budget:
+    """Counts the spending of all threads, and refuses each request that has no room.
 
-    Requests to models are made on an event loop of its own, since there they can be ended when the time is over.
+    Requests to models run on an event loop of the budget's own, where they can be cancelled when
+    the time is over.
 
     Args:
-        budget: What may be spent; 0 for no bound.
-        began: When the time of the budget began, by the monotonic clock.
+        limits: Time in milliseconds, requests and tokens that may be spent; 0 for no limit.
+        began: Beginning of the time limit, in seconds of the monotonic clock.
 
     """
 
-    def __init__(self, budget: pb.Budget, began: float) -> None:
+    def __init__(self, limits: pb.Budget, began: float) -> None:
         self.usage = pb.TokenUsage()
-        self.spent_on: str | None = None
-        """Which bound ended it: time, lm_calls or tokens."""
-        self.largest = 0
-        """Tokens of a request of the program's own, at most."""
+        self.spent_limit: str | None = None
+        """The limit that was reached first: time, lm_calls or tokens."""
+        self.max_request_tokens = 0
+        """Tokens of the largest request of the program's own modules."""
         self.begin_phase()
-        self._calls, self._tokens = budget.lm_calls or None, budget.tokens or None
-        self._deadline = began + budget.time_ms / 1000 if budget.time_ms else None
-        self._kept_calls, self._kept_tokens, self._kept_s = 0, 0, 0.0
-        self._in_flight = 0
+        self._max_calls, self._max_tokens = limits.lm_calls or None, limits.tokens or None
+        self._deadline = began + limits.time_ms / 1000 if limits.time_ms else None
+        self._reserved_calls, self._reserved_tokens, self._reserved_s = 0, 0, 0.0
+        self._calls_in_flight = 0
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         threading.Thread(
             target=self._loop.run_forever, name="requests to models", daemon=True
         ).start()
 
-    def __deepcopy__(self, memo: Any) -> "Purse":
-        """There is one: DSPy copies programs, their models and its usage trackers."""
+    def __deepcopy__(self, memo: Any) -> "Budget":
+        """The same budget: DSPy copies programs with their models and usage trackers."""
         return self
 
     @property
     def tokens(self) -> int:
-        """Both ways."""
+        """Input and output tokens that were spent."""
         return self.usage.input_tokens + self.usage.output_tokens
 
     @property
     def is_overdrawn(self) -> bool:
-        """Whether the requests that were on their way together took more tokens than there were."""
-        return self._tokens is not None and self.tokens > self._tokens
+        """Whether parallel requests together took more tokens than the limit."""
+        return self._max_tokens is not None and self.tokens > self._max_tokens
 
-    def put_by(self, calls: int, tokens: int, seconds: float) -> None:
-        """Keeps a part of the budget for later; in place of what was kept before."""
-        self._kept_calls, self._kept_tokens, self._kept_s = calls, tokens, seconds
-        self.spent_on = None
+    def reserve(self, calls: int, tokens: int, seconds: float) -> None:
+        """Keeps a part of each limit back for later, and replaces the previous reserve."""
+        self._reserved_calls, self._reserved_tokens, self._reserved_s = calls, tokens, seconds
+        self.spent_limit = None
 
     def begin_phase(self) -> None:
-        """Counts anew how many requests there are, and how many of them fail."""
+        """Begins a new count of requests and failed requests, for `common_fault`."""
         self._requests, self._failed = 0, 0
         self._last_fault: LMError | None = None
 
     @property
     def common_fault(self) -> LMError | None:
-        """The last fault of the model's provider, where no request of this phase was answered."""
+        """The provider's last fault, if every request of this phase failed; else None."""
         return self._last_fault if self._failed == self._requests else None
 
     def time_left(self) -> float | None:
-        """Seconds until the time is over; None where there is no bound."""
-        return None if self._deadline is None else self._deadline - self._kept_s - time.monotonic()
+        """Seconds until the time limit less its reserve; None without a time limit."""
+        if self._deadline is None:
+            return None
+        return self._deadline - self._reserved_s - time.monotonic()
 
     def is_spent(self) -> bool:
-        """Whether a further request would be refused."""
-        self.spent_on = self.spent_on or self._over(1)
-        return self.spent_on is not None
+        """Whether the budget would refuse a further request."""
+        self.spent_limit = self.spent_limit or self._limit_reached_by(1)
+        return self.spent_limit is not None
 
-    def ask(self, request: Callable[[], Awaitable[Any]], count: int) -> Any:
-        """Makes a request that stands for so many, and waits for its answer; BudgetSpentError where there is no room."""
+    def spend(self, request: Callable[[], Awaitable[Any]], calls: int) -> Any:
+        """Makes a request to a model and waits for its answer.
+
+        Args:
+            request: Makes the request.
+            calls: How many requests it counts as: the number of completions that it asks for.
+
+        Raises:
+            BudgetSpentError: The budget has no room, or the time ended before the answer.
+            LMError: The provider's fault.
+
+        """
         with self._lock:
-            self.spent_on = self.spent_on or self._over(count)
-            if self.spent_on:
-                raise BudgetSpentError(f"the budget of {self.spent_on} is spent")
-            self._in_flight += count
-        tally = Tally()
+            self.spent_limit = self.spent_limit or self._limit_reached_by(calls)
+            if self.spent_limit:
+                raise BudgetSpentError(f"the budget of {self.spent_limit} is spent")
+            self._calls_in_flight += calls
+        usage = RequestUsage()
         try:
-            return self._wait(request, tally)
+            return self._wait(request, usage)
         except LMError as error:
-            tally.is_asked, tally.fault = True, error
+            usage.was_sent, usage.fault = True, error
             raise
         finally:
-            self._settle(tally, count)
+            self._settle(usage, calls)
 
-    def _over(self, count: int) -> str | None:
+    def _limit_reached_by(self, calls: int) -> str | None:
         left = self.time_left()
         if left is not None and left <= 0:
             return "time"
+        further = self._calls_in_flight + calls
         if (
-            self._calls is not None
-            and self.usage.lm_calls + self._in_flight + count > self._calls - self._kept_calls
+            self._max_calls is not None
+            and self.usage.lm_calls + further > self._max_calls - self._reserved_calls
         ):
             return "lm_calls"
-        # What those on their way will spend is not known; most are alike.
-        expected = self._in_flight * (self.tokens // max(1, self.usage.lm_calls))
-        kept = max(self._kept_tokens, self._kept_calls * self.largest)
-        return (
-            "tokens"
-            if self._tokens is not None and self.tokens + expected >= self._tokens - kept
-            else None
-        )
+        # The tokens of requests in flight are not known yet; most requests take about the mean.
+        in_flight = self._calls_in_flight * (self.tokens // max(1, self.usage.lm_calls))
+        reserved = max(self._reserved_tokens, self._reserved_calls * self.max_request_tokens)
+        if self._max_tokens is not None and self.tokens + in_flight >= self._max_tokens - reserved:
+            return "tokens"
+        return None
 
-    def _wait(self, request: Callable[[], Awaitable[Any]], tally: "Tally") -> Any:
-        async def counted() -> Any:
-            with dspy.context(usage_tracker=tally):
+    def _wait(self, request: Callable[[], Awaitable[Any]], usage: "RequestUsage") -> Any:
+        async def tracked() -> Any:
+            with dspy.context(usage_tracker=usage):
                 return await request()
 
-        future = asyncio.run_coroutine_threadsafe(counted(), self._loop)
+        future = asyncio.run_coroutine_threadsafe(tracked(), self._loop)
         try:
             return future.result(self.time_left())
         except TimeoutError:
             if future.done():
                 raise
             future.cancel()
-            tally.is_asked = True
-            self.spent_on = "time"
+            usage.was_sent = True
+            self.spent_limit = "time"
             raise BudgetSpentError("the budget of time is spent") from None
 
-    def _settle(self, tally: "Tally", count: int) -> None:
+    def _settle(self, usage: "RequestUsage", calls: int) -> None:
         with self._lock:
-            self._in_flight -= count
-            if not tally.is_asked:
-                # From the cache.
+            self._calls_in_flight -= calls
+            if not usage.was_sent:
+                # The answer came from the cache.
                 return
             self._requests += 1
-            if tally.fault:
-                self._failed, self._last_fault = self._failed + 1, tally.fault
-            self.usage.lm_calls += count
-            self.usage.input_tokens += tally.input_tokens
-            self.usage.output_tokens += tally.output_tokens
-            self.usage.cached_tokens += tally.cached_tokens
+            if usage.fault:
+                self._failed, self._last_fault = self._failed + 1, usage.fault
+            self.usage.lm_calls += calls
+            self.usage.input_tokens += usage.input_tokens
+            self.usage.output_tokens += usage.output_tokens
+            self.usage.cached_tokens += usage.cached_tokens
             if RUNS.get():
-                self.largest = max(self.largest, tally.input_tokens + tally.output_tokens)
+                tokens = usage.input_tokens + usage.output_tokens
+                self.max_request_tokens = max(self.max_request_tokens, tokens)
 
 
-class Tally:
-    """DSPy's usage tracker of one request: told of its use, unless the answer comes from the cache."""
+class RequestUsage:
+    """DSPy's usage tracker of one request. DSPy reports no usage for a cached answer."""
 
     def __init__(self) -> None:
-        self.is_asked = False
+        self.was_sent = False
         self.fault: LMError | None = None
         self.input_tokens = self.output_tokens = self.cached_tokens = 0
 
     def add_usage(self, lm: str, entry: dict[str, Any]) -> None:
-        """DSPy's own method."""
-        self.is_asked = True
+        """Takes a request's usage from DSPy."""
+        self.was_sent = True
         details = entry.get("prompt_tokens_details") or {}
         cached = (
             details.get("cached_tokens")

@@ -1,4 +1,4 @@
-"""What the sidecar and an optimizer's process say to each other: a kind, a length, a message."""
+"""Frames between the sidecar and an optimizer's process: a kind, a length, a message."""
 
 import asyncio
 import struct
@@ -15,13 +15,18 @@ def pack(kind: bytes, message: bytes) -> bytes:
 
 
 def read(stream: BinaryIO) -> tuple[bytes, bytes]:
-    """The next frame's kind and message; EOFError where there is none."""
-    kind, length = HEADER.unpack(exactly(stream, HEADER.size))
-    return kind, exactly(stream, length)
+    """The kind and message of the next frame.
+
+    Raises:
+        EOFError: The stream ended.
+
+    """
+    kind, length = HEADER.unpack(read_exactly(stream, HEADER.size))
+    return kind, read_exactly(stream, length)
 
 
-def exactly(stream: BinaryIO, length: int) -> bytes:
-    """So many bytes."""
+def read_exactly(stream: BinaryIO, length: int) -> bytes:
+    """The next `length` bytes; raises EOFError if the stream ends before."""
     read = stream.read(length)
     if len(read) < length:
         raise EOFError
@@ -29,7 +34,7 @@ def exactly(stream: BinaryIO, length: int) -> bytes:
 
 
 async def receive(stream: asyncio.StreamReader) -> tuple[bytes, bytes] | None:
-    """As `read`; None where there is no further frame."""
+    """The kind and message of the next frame; None if the stream ended."""
     try:
         kind, length = HEADER.unpack(await stream.readexactly(HEADER.size))
         return kind, await stream.readexactly(length)

@@ -1,4 +1,4 @@
-"""DSPy's optimizers by their names, with what a caller said and what is ours to say."""
+"""DSPy's optimizers, made of a caller's configuration and the sidecar's own arguments."""
 
 import inspect
 from collections.abc import Callable
@@ -9,69 +9,75 @@ import dspy
 
 Config = dict[str, Any]
 
-# Those that learn from what a metric says, not from its score alone.
-READERS = ("GEPA", "SIMBA")
+# Optimizers that read a metric's feedback, not its score alone.
+FEEDBACK_READERS = ("GEPA", "SIMBA")
 
 
 @dataclass(frozen=True)
-class Tools:
-    """What every optimizer gets from us."""
+class OwnArguments:
+    """The sidecar's own arguments of every optimizer."""
 
     score: Callable[..., float]
-    """A metric that gives a number."""
+    """A metric that gives a score from 0 to 1."""
     review: Callable[..., dspy.Prediction]
-    """A metric that gives a score and words."""
+    """A metric that gives a score and feedback."""
     models: Config
-    """By the names of arguments."""
+    """The models by the names of the optimizers' arguments."""
     seed: int
     log_dir: str | None
-    """Where GEPA keeps what it has, so that it can go on."""
-    stop: Callable[[Any], bool]
-    """Whether GEPA is to stop."""
+    """The folder from which GEPA resumes."""
+    is_over: Callable[[Any], bool]
+    """Whether GEPA must stop."""
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """One that is ready to run."""
+    """An optimizer that is ready to run."""
 
     teleprompter: dspy.teleprompt.Teleprompter
     arguments: Config
-    """Of its compile()."""
+    """The arguments of its compile()."""
 
     def compile(self, student: dspy.Module, trainset: list[dspy.Example]) -> dspy.Module:
         """The optimized program."""
         if isinstance(self.teleprompter, dspy.BetterTogether):
-            # It asks that every predictor has a model.
+            # BetterTogether demands that every predictor has a model.
             student.set_lm(dspy.settings.lm)
         return self.teleprompter.compile(student, trainset=trainset, **self.arguments)
 
 
-def make(name: str, config: Config, tools: Tools) -> Optimizer:
-    """The optimizer of a checked configuration; what it takes of its arguments when it is made goes there, the rest to compile()."""
+def make(name: str, config: Config, own: OwnArguments) -> Optimizer:
+    """The optimizer of a checked configuration.
+
+    Arguments that its __init__ takes go there, all others to compile().
+    """
     kind = getattr(dspy, name)
     if name == "BetterTogether":
-        return together(config, tools)
+        return better_together(config, own)
     bases = [kind, dspy.BootstrapFewShot] if name == "InferRules" else [kind]
-    takes = {
+    at_init = {
         parameter for base in bases for parameter in inspect.signature(base.__init__).parameters
     }
-    ours: Config = {**tools.models, "seed": tools.seed, "log_dir": tools.log_dir}
-    ours["metric"] = tools.review if name in READERS else tools.score
+    arguments: Config = {**own.models, "seed": own.seed}
+    arguments["metric"] = own.review if name in FEEDBACK_READERS else own.score
     if name == "GEPA":
-        ours["gepa_kwargs"] = {"stop_callbacks": [tools.stop]}
-    else:
-        # MIPROv2 would only write its candidates there.
-        del ours["log_dir"]
-    given = {**ours, **completed(name, config)}
+        arguments["gepa_kwargs"] = {"stop_callbacks": [own.is_over]}
+        # MIPROv2 has this argument too, and would only write its candidates there.
+        arguments["log_dir"] = own.log_dir
+    arguments = {**arguments, **completed(name, config)}
     at_compile = inspect.signature(kind.compile).parameters
     return Optimizer(
-        kind(**{key: value for key, value in given.items() if key in takes}),
-        {key: value for key, value in given.items() if key not in takes and key in at_compile},
+        kind(**{key: value for key, value in arguments.items() if key in at_init}),
+        {
+            key: value
+            for key, value in arguments.items()
+            if key not in at_init and key in at_compile
+        },
     )
 
 
 def completed(name: str, config: Config) -> Config:
-    """A configuration with how much is tried, where only one way to say it may be left."""
+    """A configuration with `auto`, for the optimizers that take either it or explicit numbers."""
     if name == "MIPROv2" and "auto" not in config and config.get("num_candidates") is not None:
         return {**config, "auto": None}
     if name == "GEPA" and not config.keys() & {"auto", "max_full_evals", "max_metric_calls"}:
@@ -79,16 +85,16 @@ def completed(name: str, config: Config) -> Config:
     return config
 
 
-def together(config: Config, tools: Tools) -> Optimizer:
-    """Several, one after another."""
-    # A part may come up again, and is not to find what it had left the first time.
-    without = Tools(**{**vars(tools), "log_dir": None})
+def better_together(config: Config, own: OwnArguments) -> Optimizer:
+    """BetterTogether over the optimizers that its configuration names."""
+    # A part that runs twice must not resume from the folder of its first run.
+    own_of_parts = OwnArguments(**{**vars(own), "log_dir": None})
     parts = {
-        key: make(part["name"], part.get("config", {}), without)
+        key: make(part["name"], part.get("config", {}), own_of_parts)
         for key, part in config["optimizers"].items()
     }
     arguments = {key: value for key, value in config.items() if key != "optimizers"}
-    arguments["seed"] = tools.seed
+    arguments["seed"] = own.seed
     arguments["optimizer_compile_args"] = {key: part.arguments for key, part in parts.items()}
-    made = {key: part.teleprompter for key, part in parts.items()}
-    return Optimizer(dspy.BetterTogether(metric=tools.score, **made), arguments)
+    teleprompters = {key: part.teleprompter for key, part in parts.items()}
+    return Optimizer(dspy.BetterTogether(metric=own.score, **teleprompters), arguments)

@@ -1,4 +1,4 @@
-"""Optimizations in processes of their own, which can be killed, and never slow down what is served."""
+"""Runs each optimization in a process of its own, which can be killed at any time."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
@@ -18,13 +19,13 @@ from dspy_sidecar.models.embedded import EmbeddedModel
 from dspy_sidecar.optimizing import frames
 from dspy_sidecar.optimizing.folders import Folders
 
-PERIOD_S = 1.0
+PROGRESS_PERIOD_S = 1.0
 GRACE_S = 10.0
-"""Over its time; a process that has not ended by itself then is killed."""
+"""Seconds after the time limit until a process that has not ended by itself is killed."""
 
 
 class Optimizing:
-    """Starts the processes."""
+    """Starts an optimizer's process for each request."""
 
     def __init__(self, embedded: EmbeddedModel | None, work_dir: Path | None) -> None:
         self._embedded = embedded
@@ -33,7 +34,16 @@ class Optimizing:
     async def optimize(
         self, request: pb.OptimizeProgramRequest
     ) -> AsyncGenerator[pb.OptimizeProgramResponse, None]:
-        """Yields where it stands, at least once a second, and then the result; leaving the iteration kills the process."""
+        """Yields the progress, at least once a second, and at the end the result.
+
+        Leaving the iteration kills the process.
+
+        Raises:
+            BudgetExceededError: The process did not end within its time limit and GRACE_S.
+            FaultError: The optimization failed.
+            InterruptedRunError: The process died.
+
+        """
         began = time.monotonic()
         folder = self._folders.of(request.optimization_id) if request.optimizer == "GEPA" else None
         reading, writing = os.pipe()
@@ -41,7 +51,7 @@ class Optimizing:
             process = await asyncio.create_subprocess_exec(
                 *self._command(writing, began, folder),
                 stdin=asyncio.subprocess.PIPE,
-                # DSPy prints what it does.
+                # DSPy prints its own progress.
                 stdout=asyncio.subprocess.DEVNULL,
                 env={**os.environ, "TQDM_DISABLE": "1"},
                 pass_fds=[writing],
@@ -75,7 +85,7 @@ class Optimizing:
 
 
 async def send(process: asyncio.subprocess.Process, request: pb.OptimizeProgramRequest) -> None:
-    """The request, over a pipe that then stays open: its end would be the process's."""
+    """Writes the request to stdin, and leaves stdin open: its end would end the process."""
     assert process.stdin
     process.stdin.write(frames.pack(frames.REQUEST, request.SerializeToString()))
     with suppress(ConnectionError):
@@ -85,16 +95,25 @@ async def send(process: asyncio.subprocess.Process, request: pb.OptimizeProgramR
 async def events(
     stream: asyncio.StreamReader, began: float, time_s: float
 ) -> AsyncIterator[pb.OptimizeProgramResponse]:
-    """What a process tells until its result; InterruptedRunError where that does not come."""
+    """The events of a process up to its result; repeats the last one if none came for a second.
+
+    Args:
+        stream: The pipe that the process writes to.
+        began: Beginning of the time limit, in seconds of the monotonic clock.
+        time_s: The time limit in seconds; 0 for none.
+
+    """
     last = pb.OptimizeProgramResponse(
         progress=pb.OptimizationProgress(phase="baseline", message="starting the optimizer")
     )
     receiving = asyncio.ensure_future(frames.receive(stream))
     try:
         while True:
-            done, _ = await asyncio.wait([receiving], timeout=PERIOD_S)
+            done, _ = await asyncio.wait([receiving], timeout=PROGRESS_PERIOD_S)
             if time_s and time.monotonic() > began + time_s + GRACE_S:
-                raise BudgetExceededError("the optimizer did not end in its time, and was killed")
+                raise BudgetExceededError(
+                    "the optimizer did not end within its budget of time and was killed"
+                )
             if not done:
                 yield last
                 continue
@@ -102,7 +121,7 @@ async def events(
                 case None:
                     raise InterruptedRunError("the optimizer's process died")
                 case (frames.FAULT, message):
-                    raise FaultError(fault(json.loads(message)))
+                    raise FaultError(fault_from(json.loads(message)))
                 case (_, message):
                     last = pb.OptimizeProgramResponse.FromString(message)
             yield last
@@ -113,13 +132,11 @@ async def events(
         receiving.cancel()
 
 
-def fault(told: dict[str, str]) -> Fault:
-    """The fault that a process ended with."""
-    retry_after_s = told["retry_after_s"]
-    code = grpc.StatusCode[told["code"]]
+def fault_from(members: dict[str, Any]) -> Fault:
+    """The fault of a FAULT frame's JSON."""
     return Fault(
-        code,
-        told["reason"],
-        told["message"],
-        float(retry_after_s) if retry_after_s is not None else None,
+        grpc.StatusCode[members["code"]],
+        members["reason"],
+        members["message"],
+        members["retry_after_s"],
     )

@@ -1,4 +1,4 @@
-"""Where an optimization stands, and the best program that it has seen on the way."""
+"""An optimization's progress, and the best program that it has scored so far."""
 
 import threading
 from collections.abc import Callable
@@ -9,25 +9,26 @@ import dspy
 from dspy.utils.callback import BaseCallback
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.optimizing.budget import Purse
-from dspy_sidecar.optimizing.forecast import Expectation
+from dspy_sidecar.optimizing.budget import Budget
+from dspy_sidecar.optimizing.forecast import Forecast
 from dspy_sidecar.optimizing.student import RAN, Student
 from dspy_sidecar.scoring.judge import ReasonedGrade
 
 BASELINE_SHARE, SCORE_SHARE = 0.1, 0.1
-"""Of the whole, for the scores before and after."""
+"""The shares of the whole that the scores before and after take in `fraction`."""
 
 
 class Best:
-    """The state of the best program among those that were scored on most examples."""
+    """The best program among those that were scored on the most examples."""
 
     def __init__(self) -> None:
         self.state: str | None = None
+        """As DSPy's save() writes it."""
         self.score: float | None = None
         self._examples = 0
 
-    def seen(self, program: Student, score: float, examples: int) -> None:
-        """A program was scored on so many."""
+    def consider(self, program: Student, score: float, examples: int) -> None:
+        """Keeps a program if its score, on so many examples, makes it the best."""
         if examples < self._examples or (
             examples == self._examples and self.score is not None and score <= self.score
         ):
@@ -36,122 +37,122 @@ class Best:
 
 
 class Progress(BaseCallback):  # type: ignore[misc]
-    """DSPy's callback of what optimizers do.
+    """Follows an optimizer as a callback of DSPy's.
 
     Args:
-        purse: Says what was spent.
-        batch: Examples that SIMBA scores a candidate on, without DSPy's Evaluate; 0 for other optimizers.
+        budget: Counts what was spent.
+        batch: The number of examples that SIMBA scores a candidate on, without DSPy's Evaluate; 0
+            for other optimizers.
 
     """
 
-    def __init__(self, purse: Purse, batch: int) -> None:
+    def __init__(self, budget: Budget, batch: int) -> None:
         self.best = Best()
-        self._purse = purse
+        self._budget = budget
         self._batch = batch
-        self._told = pb.OptimizationProgress(
+        self._progress = pb.OptimizationProgress(
             phase="baseline", message="scoring the program as it is"
         )
         self._is_compiling = False
-        self._expected = Expectation()
+        self._forecast = Forecast()
         self._scores = self._candidates = 0
         self._evaluating: dict[str, tuple[Any, int]] = {}
         self._batches: WeakKeyDictionary[Student, list[float]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def now(self) -> pb.OptimizationProgress:
-        """A copy."""
+        """The progress so far, as a copy."""
         with self._lock:
-            told = pb.OptimizationProgress()
-            told.CopyFrom(self._told)
-            told.token_usage.CopyFrom(self._purse.usage)
+            progress = pb.OptimizationProgress()
+            progress.CopyFrom(self._progress)
+            progress.token_usage.CopyFrom(self._budget.usage)
             if self.best.score is not None:
-                told.best_score = self.best.score
-            return told
+                progress.best_score = self.best.score
+            return progress
 
-    def compiling(self, expected: Expectation, baseline: float) -> None:
-        """The score before is known; the optimizer begins."""
-        self._is_compiling, self._expected = True, expected
+    def compiling(self, forecast: Forecast, baseline: float) -> None:
+        """Begins the optimizer's phase, after the score before."""
+        self._is_compiling, self._forecast = True, forecast
         with self._lock:
-            self._told.baseline_score = baseline
-        self._tell("bootstrap", "the optimizer begins", BASELINE_SHARE)
+            self._progress.baseline_score = baseline
+        self._set("bootstrap", "the optimizer begins", BASELINE_SHARE)
 
     def scoring(self) -> None:
-        """The optimizer has ended."""
+        """Begins the phase of the score after."""
         self._is_compiling = False
-        self._tell("score", "scoring the optimized program", 1 - SCORE_SHARE)
+        self._set("score", "scoring the optimized program", 1 - SCORE_SHARE)
 
     def scored(self, done: int, of: int) -> None:
-        """So many examples of the valset were scored."""
-        is_before = self._told.phase == "baseline"
+        """Notes that `done` examples of the valset have been scored, of `of` in all."""
+        is_before = self._progress.phase == "baseline"
         begin, share = (0.0, BASELINE_SHARE) if is_before else (1 - SCORE_SHARE, SCORE_SHARE)
         program = "the program as it is" if is_before else "the optimized program"
-        self._tell(
-            self._told.phase,
+        self._set(
+            self._progress.phase,
             f"scoring {program}, {done} of {of} examples",
             begin + share * done / of,
         )
 
-    def looked(self, score: float) -> None:
-        """A metric has looked at an answer, for the optimizer."""
+    def metric_called(self, score: float) -> None:
+        """Notes that the optimizer had an answer scored."""
         with self._lock:
             self._scores += 1
             scores, program = self._scores, RAN.get()
             batch = self._batches.setdefault(program, []) if program and self._batch > 1 else []
             batch.append(score)
-        if len(batch) == self._batch and program and not self._purse.is_spent():
-            self.best.seen(program, sum(batch) / len(batch), len(batch))
-        if self._expected.looks:
-            whole = BASELINE_SHARE + (1 - BASELINE_SHARE - SCORE_SHARE) * min(
-                1.0, scores / self._expected.looks
-            )
-            self._tell(self._told.phase, self._told.message, whole)
+        if len(batch) == self._batch and program and not self._budget.is_spent():
+            self.best.consider(program, sum(batch) / len(batch), len(batch))
+        if self._forecast.scores:
+            search = 1 - BASELINE_SHARE - SCORE_SHARE
+            fraction = BASELINE_SHARE + search * min(1.0, scores / self._forecast.scores)
+            self._set(self._progress.phase, self._progress.message, fraction)
 
     def on_compile_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
-        """An optimizer, or one that it uses, begins."""
+        """Notes that an optimizer begins, or one that it uses."""
         name = type(instance).__name__
         if name in ("BootstrapFewShot", "LabeledFewShot"):
-            self._tell("bootstrap", "choosing demos")
+            self._set("bootstrap", "choosing demos")
         else:
-            self._tell("bootstrap", f"{name} begins")
+            self._set("bootstrap", f"{name} begins")
 
     def on_module_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
-        """A module runs: the program's, a judge, or else one that the optimizer asks for advice."""
+        """Notes a module that proposes changes: neither the program's nor a judge."""
         callers = dspy.settings.caller_modules or []
         is_judge = getattr(instance, "signature", None) is ReasonedGrade
         if (
             self._is_compiling
             and not is_judge
-            and not any(isinstance(one, Student) for one in [*callers, instance])
+            and not any(isinstance(caller, Student) for caller in [*callers, instance])
         ):
-            self._tell("propose", "having a model propose changes")
+            self._set("propose", "having a model propose changes")
 
     def on_evaluate_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
-        """A program is going to be scored."""
+        """Notes a candidate whose evaluation begins."""
         examples = inputs.get("devset") or instance.devset
         with self._lock:
             self._candidates += 1
             self._evaluating[call_id] = (inputs["program"], len(examples))
-        of = f" of {self._expected.candidates}" if self._expected.candidates else ""
-        self._tell("search", f"trying candidate {self._candidates}{of}")
+        of = f" of {self._forecast.candidates}" if self._forecast.candidates else ""
+        self._set("search", f"trying candidate {self._candidates}{of}")
 
     def on_evaluate_end(
         self, call_id: str, outputs: Any, exception: Exception | None = None
     ) -> None:
-        """It was."""
+        """Considers a candidate whose evaluation has ended."""
         program, examples = self._evaluating.pop(call_id)
-        # What was scored without a model to ask has no score of its own.
-        if outputs is not None and isinstance(program, Student) and not self._purse.is_spent():
-            self.best.seen(program, float(outputs.score) / 100, examples)
+        # A spent budget refuses requests, and the score counts those as wrong answers.
+        if outputs is not None and isinstance(program, Student) and not self._budget.is_spent():
+            self.best.consider(program, float(outputs.score) / 100, examples)
 
-    def _tell(self, phase: str, message: str, fraction: float | None = None) -> None:
+    def _set(self, phase: str, message: str, fraction: float | None = None) -> None:
         with self._lock:
-            self._told.phase, self._told.message = phase, message
+            self._progress.phase, self._progress.message = phase, message
             if fraction is not None:
-                self._told.fraction = max(fraction, self._told.fraction)
+                self._progress.fraction = max(fraction, self._progress.fraction)
 
 
 def metric_of(score: Callable[..., Any], progress: Progress) -> Callable[..., Any]:
-    """A metric as optimizers call it, which tells of each look."""
+    """A metric with the arguments that optimizers pass, which notes each call in the progress."""
 
     def metric(
         example: dspy.Example,
@@ -160,8 +161,8 @@ def metric_of(score: Callable[..., Any], progress: Progress) -> Callable[..., An
         pred_name: Any = None,
         pred_trace: Any = None,
     ) -> Any:
-        made = score(example, prediction)
-        progress.looked(float(made))
-        return made
+        result = score(example, prediction)
+        progress.metric_called(float(result))
+        return result
 
     return metric

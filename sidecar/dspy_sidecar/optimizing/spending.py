@@ -1,46 +1,46 @@
-"""Models that an optimization pays for."""
+"""Models whose requests are spent from an optimization's budget."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import dspy
 
-from dspy_sidecar.optimizing.budget import Purse
+from dspy_sidecar.optimizing.budget import Budget
 
 
-class Spending:
-    """A model whose requests are paid from a purse; before the model's own class among its bases."""
+class Budgeted:
+    """A model's requests go through a budget. Mixed in before the model's own class."""
 
-    purse: Purse
+    budget: Budget
     adapter: dspy.Adapter
-    """The one for this model."""
+    """The adapter that suits this model."""
 
     def __deepcopy__(self, memo: Any) -> Any:
-        """A copy that shares the way to the provider, as `LM.copy` makes it."""
+        """A copy that shares the connections to the provider, as `LM.copy` makes it."""
         return self.copy()  # type: ignore[attr-defined]
 
     def __call__(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
-        """As the model's own."""
+        """Requests completions, if the budget has room; raises as `Budget.spend`."""
         settings: dict[str, Any] = {**self.kwargs, **kwargs}  # type: ignore[attr-defined]
-        asked: Callable[..., Awaitable[Any]] = super().acall  # type: ignore[misc]
-        return self.purse.ask(
-            lambda: asked(prompt, messages=messages, **kwargs), settings.get("n") or 1
+        request: Callable[..., Awaitable[Any]] = super().acall  # type: ignore[misc]
+        return self.budget.spend(
+            lambda: request(prompt, messages=messages, **kwargs), settings.get("n") or 1
         )
 
 
-def spending(lm: dspy.LM, adapter: dspy.Adapter, purse: Purse) -> dspy.LM:
-    """The same model, paid from a purse."""
+def budgeted(lm: dspy.LM, adapter: dspy.Adapter, budget: Budget) -> dspy.LM:
+    """A copy of a model whose requests are spent from a budget, with the adapter that suits it."""
     made = lm.copy()
-    made.__class__ = type(type(lm).__name__, (Spending, type(lm)), {})
-    made.purse, made.adapter = purse, adapter
+    made.__class__ = type(type(lm).__name__, (Budgeted, type(lm)), {})
+    made.budget, made.adapter = budget, adapter
     return made
 
 
-class EachItsOwn(dspy.Adapter):  # type: ignore[misc]
-    """Writes for each model as is best for that model: an optimizer may ask several."""
+class AdapterPerModel(dspy.Adapter):  # type: ignore[misc]
+    """Uses the adapter of each `Budgeted` model: an optimizer may ask several models."""
 
     def __call__(
         self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any
     ) -> list[dict[str, Any]]:
-        """As an adapter's."""
+        """Asks the model by its own adapter."""
         return lm.adapter(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[no-any-return]

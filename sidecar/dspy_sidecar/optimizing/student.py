@@ -1,4 +1,4 @@
-"""A program as DSPy's optimizers take it."""
+"""A program as one DSPy module, which optimizers run and change."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,12 +12,13 @@ from dspy_sidecar.programs import states
 from dspy_sidecar.programs.programs import LoadedProgram
 
 RUNS: ContextVar[bool] = ContextVar("runs", default=False)
-"""Whether this thread runs a program now."""
+"""Whether this thread is inside a program's run."""
 
 RAN: ContextVar["Student | None"] = ContextVar("ran", default=None)
 """The program that this thread ran last."""
 
 
+# MIPROv2 and SIMBA show a model this class's source: a change here changes their prompts.
 class Student(dspy.Module):  # type: ignore[misc]
     """A program whose modules run one after another, each on the program's inputs and the outputs of those before it."""
 
@@ -66,19 +67,22 @@ class Student(dspy.Module):  # type: ignore[misc]
 
 
 class Wiring:
-    """Where a program's modules take their inputs from; copies of a program share it."""
+    """The sources of the modules' inputs; copies of a program share it."""
 
     def __init__(self, program: LoadedProgram) -> None:
         self.steps = [(step.name, step.wires) for step in program.steps]
         self.outputs = program.outputs
 
     def __deepcopy__(self, memo: Any) -> "Wiring":
-        """Itself."""
+        """The same object."""
         return self
 
 
 class OwnModels:
-    """The models and adapters of the modules that have settings of their own; the others take what they are run with."""
+    """The models and adapters of the modules with model settings of their own.
+
+    All other modules use the model and adapter of the run.
+    """
 
     def __init__(
         self,
@@ -95,22 +99,25 @@ class OwnModels:
             self._settings[step.name] = {**own, **({"adapter": adapter} if step.lm.adapter else {})}
 
     def __deepcopy__(self, memo: Any) -> "OwnModels":
-        """Itself: copies of a program share it."""
+        """The same object: copies of a program share it."""
         return self
 
     def lm(self, name: str) -> dspy.LM | None:
-        """A module's own model, if it has one."""
+        """A module's own model; None if it uses the run's."""
         return self._settings[name].get("lm")
 
     @contextmanager
     def around(self, name: str) -> Iterator[None]:
-        """What a module runs in."""
+        """A DSPy context with a module's own model and adapter."""
         with dspy.context(**self._settings[name]):
             yield
 
 
 def filled(empty: Any, values: dict[str, Any]) -> Any:
-    """An example or a prediction with these fields: DSPy takes a keyword called `base` for another one to copy."""
+    """Sets fields of an empty example or prediction, and returns it.
+
+    Their constructors would take a field called `base` for an object to copy.
+    """
     for name, value in values.items():
         empty[name] = value
     return empty

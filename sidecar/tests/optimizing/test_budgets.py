@@ -67,7 +67,7 @@ def variedly(asked: dict, number: int) -> str:
     return teachable(asked).replace("be careful", f"be {number} times careful")
 
 
-async def test_simba_gives_the_best_that_it_scored_where_its_last_scores_have_no_budget(
+async def test_simba_gives_its_best_program_if_the_budget_lacks_room_for_its_last_scores(
     sidecar, model
 ):
     model.script(wavering())
@@ -77,7 +77,7 @@ async def test_simba_gives_the_best_that_it_scored_where_its_last_scores_have_no
     assert (result.baseline_score, result.score) == (0, 1)
 
 
-async def test_time_ends_the_search_also_while_the_model_is_silent(sidecar, model):
+async def test_the_time_limit_ends_the_search_while_the_model_is_silent(sidecar, model):
     def slow_to_propose(asked: dict):
         return None if "proposed_instruction" in str(asked["messages"]) else teachable(asked)
 
@@ -96,7 +96,7 @@ async def test_time_ends_the_search_also_while_the_model_is_silent(sidecar, mode
     assert result.token_usage.lm_calls > 6
 
 
-async def test_time_ends_the_search_with_what_was_found(sidecar, model):
+async def test_the_time_limit_ends_the_search_with_the_best_so_far(sidecar, model):
     rules = iter(range(10_000))
     model.script(lambda asked: variedly(asked, next(rules)))
     began = time.monotonic()
@@ -113,18 +113,18 @@ async def test_time_ends_the_search_with_what_was_found(sidecar, model):
     [pb.Budget(lm_calls=5), pb.Budget(tokens=3 * TOKENS), pb.Budget(time_ms=10)],
     ids=["calls", "tokens", "time"],
 )
-async def test_a_budget_that_does_not_reach_for_the_scores_before_fails(sidecar, model, budget):
+async def test_a_budget_too_small_for_the_score_before_fails(sidecar, model, budget):
     model.script(teachable)
     before = len(model.requests)
     call = sidecar.OptimizeProgram(bounded("COPRO", budget))
     code, reason, message, _ = await optimization_failure(call)
     assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXCEEDED")
     assert "can't be scored on all 6 held-out examples" in message
-    # Six are asked side by side before anybody knows what one takes.
+    # Six requests run in parallel before the first one's tokens are known.
     assert len(model.requests) - before <= 6
 
 
-async def test_what_can_not_be_scored_any_more_leaves_the_program_as_it_was(sidecar, model):
+async def test_an_optimized_program_that_the_budget_can_not_score_is_not_taken(sidecar, model):
     def silent_when_taught(asked: dict):
         is_taught = any(message["role"] == "assistant" for message in asked["messages"])
         return None if is_taught else teachable(asked)
@@ -136,12 +136,12 @@ async def test_what_can_not_be_scored_any_more_leaves_the_program_as_it_was(side
     assert time.monotonic() - began < ENDLESS_S
     assert result.score == result.baseline_score
     assert result.message.endswith(
-        "ended before the optimized program was scored; the program is as it was"
+        "ended before the optimized program was scored; the program is unchanged"
     )
     assert json.loads(result.compiled_state)["demos"] == []
 
 
-async def test_what_was_spent_is_told_before_a_fault(sidecar, model):
+async def test_the_last_progress_before_a_fault_has_the_usage(sidecar, model):
     def failing(asked: dict):
         return (
             (401, {"message": "no"}, {})
@@ -171,7 +171,7 @@ async def test_what_was_spent_is_told_before_a_fault(sidecar, model):
         ),
     ],
 )
-async def test_a_provider_that_answers_nothing_fails_the_optimization_with_its_reason(
+async def test_a_provider_that_fails_every_request_fails_the_optimization_with_its_reason(
     sidecar, model, reply, reason
 ):
     model.script(reply)
@@ -180,7 +180,7 @@ async def test_a_provider_that_answers_nothing_fails_the_optimization_with_its_r
     ] == reason
 
 
-async def test_a_teacher_that_answers_nothing_fails_it_too(sidecar, model):
+async def test_a_teacher_that_fails_every_request_fails_the_optimization(sidecar, model):
     model.script(
         lambda asked: (
             (401, {"message": "no"}, {}) if asked["model"] == "other" else teachable(asked)
@@ -191,18 +191,18 @@ async def test_a_teacher_that_answers_nothing_fails_it_too(sidecar, model):
     assert (await optimization_failure(sidecar.OptimizeProgram(asked)))[1] == "LM_AUTH_FAILED"
 
 
-async def test_a_model_that_the_operator_does_not_allow_is_refused(sidecar, model):
+async def test_refuses_a_model_that_the_operator_does_not_allow(sidecar, model):
     asked = request("COPRO")
     asked.lms["prompt"].model = "openai/secret"
     assert (await optimization_failure(sidecar.OptimizeProgram(asked)))[1] == "LM_NOT_CONFIGURED"
 
 
-async def test_a_program_that_can_not_be_built_is_refused(sidecar, model):
+async def test_refuses_a_program_that_dspy_can_not_build(sidecar, model):
     asked = request("COPRO", capital(compiled_state='{"other": {}}'))
     assert (await optimization_failure(sidecar.OptimizeProgram(asked)))[1] == "BUILD_FAILED"
 
 
-async def test_an_optimizer_whose_advice_can_not_be_read_fails_by_that(sidecar, model):
+async def test_unreadable_advice_fails_the_optimization_as_output_invalid(sidecar, model):
     def mumbling(asked: dict) -> str:
         return "hm" if "proposed_instruction" in str(asked["messages"]) else teachable(asked)
 

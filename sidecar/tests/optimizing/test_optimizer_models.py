@@ -2,10 +2,11 @@ import json
 
 from optimizations import asked_about, optimized, request
 from programs import pipeline
+from scripted_model import chat
 from teachable_model import teachable
 
 
-async def test_an_optimizers_other_parts_ask_the_models_of_their_roles(sidecar, model):
+async def test_each_role_of_an_optimizer_asks_its_own_model(sidecar, model):
     model.script(teachable)
     asked = request("MIPROv2", num_candidates=2, num_trials=2, minibatch=False)
     asked.lms["prompt"].model = "openai/other"
@@ -31,9 +32,7 @@ async def test_an_optimizers_other_parts_ask_the_models_of_their_roles(sidecar, 
     assert asked_about(model, before, asked.valset) + len(taught) == len(model.requests) - before
 
 
-async def test_a_module_with_a_model_of_its_own_keeps_it_whatever_the_optimizer_asks(
-    sidecar, model
-):
+async def test_a_module_with_its_own_model_keeps_it_during_the_optimization(sidecar, model):
     model.script(teachable)
     made = pipeline()
     made.modules[1].lm.model = "openai/other"
@@ -56,13 +55,13 @@ async def test_a_module_with_a_model_of_its_own_keeps_it_whatever_the_optimizer_
             assert one["model"] == "other"
 
 
-async def test_a_judge_scores_by_its_own_model_and_what_it_says_reaches_gepa(sidecar, model):
+async def test_a_judge_scores_by_its_own_model_and_its_feedback_reaches_gepa(sidecar, model):
     def judging(asked: dict) -> str:
         if asked["model"] == "other":
             is_good = '{\\"answer\\":\\"dunno\\"}' not in json.dumps(
                 asked["messages"][-1]["content"]
             )
-            return f"[[ ## reason ## ]]\nToo vague by far.\n\n[[ ## score ## ]]\n{float(is_good)}\n\n[[ ## completed ## ]]"
+            return chat({"reason": "Too vague by far.", "score": float(is_good)})
         return teachable(asked)
 
     model.script(judging)
@@ -85,7 +84,7 @@ async def test_a_judge_scores_by_its_own_model_and_what_it_says_reaches_gepa(sid
     )
 
 
-async def test_metrics_say_to_gepa_what_was_expected(sidecar, model):
+async def test_the_metrics_feedback_tells_gepa_the_expected_outputs(sidecar, model):
     model.script(teachable)
     before = len(model.requests)
     await optimized(sidecar, request("GEPA", max_metric_calls=40))

@@ -15,7 +15,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from teachable_model import CAPITALS, teachable
 from worker import Worker
 
-from dspy_sidecar.optimizing.folders import OLD_S, Folders
+from dspy_sidecar.optimizing.folders import MAX_AGE_S, Folders
 from dspy_sidecar.optimizing.parent import GRACE_S
 
 
@@ -46,7 +46,7 @@ async def test_cancelling_while_it_starts_ends_the_process(sidecar, model):
     await until(lambda: not optimizers(model.url), 5)
 
 
-async def test_a_process_that_is_killed_is_an_interruption(sidecar, model):
+async def test_a_killed_process_fails_the_call_as_interrupted(sidecar, model):
     model.script(None)
     before = len(model.requests)
     call = sidecar.OptimizeProgram(request("COPRO"))
@@ -58,7 +58,7 @@ async def test_a_process_that_is_killed_is_an_interruption(sidecar, model):
     assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "INTERRUPTED")
 
 
-async def test_the_process_is_nice_and_in_a_group_of_its_own(sidecar, model):
+async def test_the_process_has_low_priority_and_a_group_of_its_own(sidecar, model):
     model.script(None)
     before = len(model.requests)
     call = sidecar.OptimizeProgram(request("COPRO"))
@@ -72,7 +72,7 @@ async def test_the_process_is_nice_and_in_a_group_of_its_own(sidecar, model):
         await reading
 
 
-async def test_a_process_that_does_not_end_in_its_time_is_killed_and_told_of_each_second_until_then(
+async def test_a_process_over_its_time_limit_is_killed_and_reports_each_second_until_then(
     sidecar, model
 ):
     model.script(None)
@@ -117,9 +117,9 @@ async def test_the_process_dies_with_the_sidecar(model, tmp_path):
     await until(lambda: not optimizers(model.url), 5)
 
 
-async def test_gepa_goes_on_from_where_a_killed_process_was(sidecar, model, work_dir):
+async def test_gepa_resumes_after_its_process_was_killed(sidecar, model, work_dir):
     def halting(asked: dict):
-        """Proposes what helps with five of ten, and then has no answer to the second reflection."""
+        """Proposes a prompt that helps with five of ten; leaves the second reflection unanswered."""
         system, *others = asked["messages"]
         if "new_instruction" in str(system):
             reflections.append(asked)
@@ -153,7 +153,7 @@ async def test_gepa_goes_on_from_where_a_killed_process_was(sidecar, model, work
     result, _ = await optimized(sidecar, asked)
     assert result.score == 1
     assert "Be halfway sure." in str(kept[1:])
-    # The first thing to reflect on is what the killed process had found.
+    # The first reflection is on the killed process's best candidate.
     first = next(
         one for one in model.requests[before:] if "new_instruction" in str(one["messages"])
     )
@@ -161,7 +161,7 @@ async def test_gepa_goes_on_from_where_a_killed_process_was(sidecar, model, work
     assert not folder.exists()
 
 
-async def test_a_folder_that_is_not_private_is_not_used(tmp_path):
+async def test_refuses_a_folder_that_is_not_private(tmp_path):
     (tmp_path / "optimizations").mkdir(mode=0o755)
     assert Folders(tmp_path).of("a-1") is None
     (tmp_path / "optimizations").rmdir()
@@ -173,7 +173,7 @@ async def test_a_folder_that_is_not_private_is_not_used(tmp_path):
     assert Folders(tmp_path).of("a-1") == tmp_path / "optimizations" / "a-1"
 
 
-async def test_the_usual_folder_is_not_used_where_somebody_else_made_it(tmp_path, monkeypatch):
+async def test_refuses_the_default_folder_if_another_user_made_it(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     usual = tmp_path / f"sigrun-sidecar-{os.getuid()}"
     assert Folders(None).of("a-1") == usual / "optimizations" / "a-1"
@@ -181,16 +181,16 @@ async def test_the_usual_folder_is_not_used_where_somebody_else_made_it(tmp_path
     assert Folders(None).of("a-1") is None
 
 
-async def test_folders_that_nobody_came_back_to_are_removed(tmp_path):
+async def test_abandoned_folders_are_removed(tmp_path):
     folders = Folders(tmp_path)
     old, new = folders.of("old"), folders.of("new")
-    os.utime(old, (0, time.time() - OLD_S - 1))
+    os.utime(old, (0, time.time() - MAX_AGE_S - 1))
     folders.of("other")
     assert not old.exists()
     assert new.exists()
 
 
-async def test_no_word_of_an_example_stands_in_the_log(model, tmp_path):
+async def test_the_log_holds_no_values_of_examples(model, tmp_path):
     address = f"unix:{tmp_path}/sidecar.sock"
     env = {
         **os.environ,

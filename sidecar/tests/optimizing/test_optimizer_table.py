@@ -19,7 +19,10 @@ OURS = {
 
 def table() -> dict[str, dict]:
     """The gateway's table."""
-    script = 'import("./src/domain/catalogue/optimizers.ts").then((t) => console.log(JSON.stringify(t.optimizers)))'
+    script = (
+        'import("./src/domain/catalogue/optimizers.ts")'
+        ".then((t) => console.log(JSON.stringify(t.optimizers)))"
+    )
     node = ROOT / "node_modules" / ".bin" / "node"
     done = subprocess.run(
         [node, "-e", script], cwd=ROOT, capture_output=True, text=True, check=True
@@ -51,7 +54,7 @@ def dspys(name: str) -> dict[str, object]:
     return {parameter.name: parameter.default for parameter in reversed(parameters)}
 
 
-def test_the_table_knows_every_optimizer_of_dspys():
+def test_the_table_has_every_optimizer_of_dspys():
     for module in ("dspy.teleprompt.grpo", "dspy.teleprompt.reanchor"):
         importlib.import_module(module)
 
@@ -64,7 +67,7 @@ def test_the_table_knows_every_optimizer_of_dspys():
 
 
 @pytest.mark.parametrize("name", OFFERED)
-def test_parameters_are_dspys_own_with_its_defaults(name):
+def test_the_parameters_and_defaults_are_dspys_own(name):
     known = dspys(name)
     for parameter in OFFERED[name]["parameters"]:
         if (name, parameter["name"]) not in OURS:

@@ -37,7 +37,9 @@ IDS = [f"{name} {number}" for number, (name, _) in enumerate(OPTIMIZERS)]
 
 
 @pytest.mark.parametrize(("name", "config"), OPTIMIZERS, ids=IDS)
-async def test_an_optimizer_finds_what_teaches_the_model(sidecar, model, tmp_path, name, config):
+async def test_an_optimizer_finds_the_prompt_that_teaches_the_model(
+    sidecar, model, tmp_path, name, config
+):
     model.script(teachable)
     before = len(model.requests)
     asked = request(name, **config)
@@ -46,13 +48,13 @@ async def test_an_optimizer_finds_what_teaches_the_model(sidecar, model, tmp_pat
     made = len(model.requests) - before
     usage = result.token_usage
     assert (usage.lm_calls, usage.input_tokens, usage.output_tokens) == (made, 30 * made, 12 * made)
-    # Of the valset the optimizer saw nothing: each example was asked twice, for the scores before and after.
+    # The optimizer saw no example of the valset: each was asked for the two scores alone.
     assert asked_about(model, before, asked.valset) == 2 * len(asked.valset)
     fractions = [one.fraction for one in progress]
     assert fractions == sorted(fractions)
     assert progress[-1].token_usage.lm_calls == made
     assert progress[-1].baseline_score == 0
-    # DSPy itself loads it, and it is served with the prompts that DSPy makes of it.
+    # DSPy itself loads the state, and the sidecar serves it with the same prompts as DSPy.
     served_program = capital(compiled_state=result.compiled_state)
     (tmp_path / "made.json").write_text(result.compiled_state)
     notebook = dspy.Predict("question -> answer")
@@ -88,7 +90,7 @@ async def test_a_pipeline_is_optimized_under_the_names_of_its_modules(sidecar, m
     assert await dspy_prompts(notebook, model) == await served_prompts(ours, sidecar, model)
 
 
-async def test_an_optimized_program_is_optimized_again_from_where_it_is(sidecar, model):
+async def test_an_optimized_program_is_optimized_again_from_its_state(sidecar, model):
     model.script(teachable)
     first, _ = await optimized(
         sidecar, request("COPRO", capital("ChainOfThought"), breadth=2, depth=1)
@@ -128,7 +130,7 @@ async def test_modules_that_wrap_another_are_optimized(sidecar, model, kind, inn
         )
 
 
-async def test_what_finds_nothing_better_says_so_without_a_second_score(sidecar, model):
+async def test_an_optimizer_that_changes_nothing_skips_the_score_after(sidecar, model):
     model.script({"answer": "dunno"})
     asked = request("BootstrapFewShot", max_labeled_demos=0)
     result, _ = await optimized(sidecar, asked)
@@ -150,7 +152,7 @@ async def test_the_same_request_gives_the_same_result(sidecar, model):
     assert len(states) == 1
 
 
-async def test_progress_comes_while_nothing_else_does_and_tells_where_it_stands(sidecar, model):
+async def test_progress_is_sent_every_second_and_names_the_phase(sidecar, model):
     silent = True
 
     def slow_to_propose(asked: dict):
@@ -165,7 +167,7 @@ async def test_progress_comes_while_nothing_else_does_and_tells_where_it_stands(
     call = sidecar.OptimizeProgram(request("COPRO", breadth=4, depth=2))
     async for event in call:
         told.append((event.progress.phase, event.progress.message))
-        # The model says nothing, and yet it is told again and again where it stands.
+        # The model does not answer, and the progress is repeated all the same.
         if told.count(("propose", event.progress.message)) == 3:
             break
     call.cancel()
@@ -178,7 +180,7 @@ async def test_progress_comes_while_nothing_else_does_and_tells_where_it_stands(
     assert told[-2] == ("score", "scoring the optimized program, 6 of 6 examples")
 
 
-async def test_examples_that_fail_are_0_and_the_others_count(sidecar, model):
+async def test_a_failed_example_scores_0(sidecar, model):
     def failing(asked: dict):
         return "nothing to read" if "Togo" in str(asked["messages"][-1]) else teachable(asked)
 
@@ -187,7 +189,7 @@ async def test_examples_that_fail_are_0_and_the_others_count(sidecar, model):
     assert result.score == pytest.approx(5 / 6)
 
 
-async def test_a_field_that_dspy_would_take_for_its_own_keyword_is_a_field(sidecar, model):
+async def test_a_field_may_have_the_name_of_a_keyword_of_dspys(sidecar, model):
     sig = signature({"base": STR}, {"answer": STR})
     made = capital()
     made.signature.CopyFrom(sig)
