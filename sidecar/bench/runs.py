@@ -1,6 +1,6 @@
-"""What a run costs the sidecar: CPU by /proc, so that what else runs on the machine does not count.
+"""Measures the CPU time of a run in the sidecar, by /proc: other processes do not count.
 
-cd sidecar && .venv/bin/python bench/runs.py --workers 1 --delay-ms 50 --concurrency 1,64,256 --demos 0,16
+Usage: npm run bench:sidecar -- --workers 1 --delay-ms 50 --concurrency 1,64,256 --demos 0,16
 """
 
 import argparse
@@ -31,7 +31,7 @@ OPTIONS = [("grpc.use_local_subchannel_pool", 1)]
 
 
 def question(demos: int) -> pb.Program:
-    """Two inputs, three outputs, and so many demos."""
+    """A program with two inputs, three outputs, and `demos` demos."""
     sig = signature(
         {"question": STR, "context": STR},
         {
@@ -89,7 +89,7 @@ def memory_mb(pid: int) -> float:
 
 
 async def load(workers: list[Worker], asked: pb.Run, runs: int, at_once: int) -> None:
-    """Makes so many runs, so many at once, on each worker in turn."""
+    """Makes `runs` runs, `at_once` in parallel, on each worker in turn."""
     left = iter(range(runs))
 
     async def caller() -> None:
@@ -153,8 +153,10 @@ async def measure(args: argparse.Namespace, sidecar: int, targets: list[str]) ->
                 await load(workers, asked, runs, at_once)
                 took = time.monotonic() - clock
                 print(
-                    f"workers={args.workers} delay={args.delay_ms}ms demos={demos:2} c={at_once:3} runs={runs}: "
-                    f"{(cpu_s(pids) - cpu) / runs * 1000:.2f} CPU ms a run, {runs / took:.0f} runs/s, "
+                    f"workers={args.workers} delay={args.delay_ms}ms demos={demos:2} "
+                    f"c={at_once:3} runs={runs}: "
+                    f"{(cpu_s(pids) - cpu) / runs * 1000:.2f} CPU ms a run, "
+                    f"{runs / took:.0f} runs/s, "
                     f"memory {memory:.1f} -> {sum(map(memory_mb, pids)):.1f} MB",
                     flush=True,
                 )

@@ -1,4 +1,4 @@
-"""Programs as a notebook would make them, and what DSPy itself asks for them."""
+"""Programs as a notebook makes them, and the prompts of DSPy itself."""
 
 from pathlib import Path
 

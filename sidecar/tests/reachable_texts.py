@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 
 def reachable_texts(roots) -> list[str]:
-    """All texts that hang on objects, leaving out code and what runs just now."""
+    """All texts that objects reference, at any depth; skips code and running tasks."""
     left, seen, texts = list(roots), set(), []
     skipped = (
         type,

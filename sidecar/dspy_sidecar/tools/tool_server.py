@@ -152,7 +152,10 @@ class ToolServer:
         return text
 
     def _on_call_failed(self, error: Exception) -> None:
-        """Lists the tools at once; the server is unreachable until then, unless it sent the error."""
+        """Lists the tools at once. The server is unreachable until then, unless it sent the error.
+
+        A closed connection counts as no error of the server's.
+        """
         from mcp import MCPError
         from mcp.types import CONNECTION_CLOSED
 

@@ -119,7 +119,7 @@ async def test_the_process_dies_with_the_sidecar(model, tmp_path):
 
 async def test_gepa_resumes_after_its_process_was_killed(sidecar, model, work_dir):
     def halting(asked: dict):
-        """Proposes a prompt that helps with five of ten; leaves the second reflection unanswered."""
+        """Proposes a prompt for five of ten; leaves the second reflection unanswered."""
         system, *others = asked["messages"]
         if "new_instruction" in str(system):
             reflections.append(asked)

@@ -89,7 +89,7 @@ async def test_a_served_program_is_saved_in_a_form_that_dspy_loads(sidecar, mode
     bare = notebooks().only if "class" in kind else notebooks()
     bare.load(tmp_path / "ours.json")
     assert await dspy_prompts(bare, model) == await served_prompts(made, sidecar, model)
-    # To the letter what DSPy saves of what it loaded.
+    # DSPy, which loaded the state, saves it with the same bytes.
     assert saved_state(bare, tmp_path) == states.dump(held.module)
 
 

@@ -66,7 +66,7 @@ async def test_a_pipelines_modules_get_their_inputs_by_its_wires(sidecar, model)
     seen = await events(sidecar.run(asked(made, question="Où est Paris ?")))
     assert json.loads(seen[-1].done.outputs) == {"answer": "In France."}
     assert "Where is Paris?" in str(model.requests[-1]["messages"])
-    # What the first module spent is told before the second one asks the model.
+    # The first module's usage is sent before the second module asks the model.
     assert seen[0].trace.token_usage.lm_calls == 1
     assert [step.module for step in seen[-1].done.trace.steps] == ["translate", "reply"]
 

@@ -28,9 +28,9 @@ def holders(word: str) -> list[str]:
 
 
 async def test_no_value_of_a_caller_stays_in_memory_after_a_run(model, monkeypatch):
-    """In this process, where it can be looked for."""
+    """Runs in this process, so that the test can search its objects."""
     monkeypatch.setenv("OPENAI_API_KEY", "test")
-    # Tests of DSPy as it comes leave theirs.
+    # Tests of stock DSPy leave their history.
     dspy.clients.base_lm.GLOBAL_HISTORY.clear()
     models = Models(Settings("openai/scripted", ("openai/scripted",), model.url), None)
     program = build(capital("ChainOfThought"))
