@@ -1,4 +1,4 @@
-"""Work whose time grows with the length of a text."""
+"""Work on texts that may take too long for the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MAX_CHARACTERS_ON_LOOP = 4_096
-"""A longer text may take so long that the other runs of the event loop would wait."""
+"""Length of a text up to which work on it does not delay other runs noticeably."""
 
 
 async def in_thread_if_long(characters: int, work: Callable[[], T]) -> T:
-    """Does the work: in a thread if it is on more characters than the event loop may take."""
+    """Does the work: in a thread if its text is longer than MAX_CHARACTERS_ON_LOOP."""
     return await asyncio.to_thread(work) if characters > MAX_CHARACTERS_ON_LOOP else work()

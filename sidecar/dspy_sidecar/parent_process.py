@@ -1,4 +1,4 @@
-"""The parent of a process: when it dies, however it dies, the process dies too."""
+"""Ties a process to its parent: whatever kills the parent, the process dies too."""
 
 import ctypes
 import os
@@ -9,9 +9,12 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with(parent: int) -> None:
-    """Has Linux kill this process when the thread that started it ends; ends it if the parent is dead already."""
+    """Kills this process when its parent dies, or now if the parent is dead already.
+
+    Only Linux has such a signal; it comes when the thread that started this process ends.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # The signal comes only for a death after the call.
+    # The signal comes only for a death after the prctl call.
     if os.getppid() != parent:
         os._exit(1)

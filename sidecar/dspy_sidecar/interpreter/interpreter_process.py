@@ -1,4 +1,7 @@
-"""Sets limits on this process and becomes Deno: `interpreter_process.py PARENT /path/to/deno run ...`."""
+"""Sets limits on this process and becomes Deno.
+
+Usage: `interpreter_process.py PARENT_PID /path/to/deno run ...`
+"""
 
 import ctypes
 import os
@@ -18,7 +21,7 @@ MAX_MEBIBYTES = 1024
 def main() -> None:
     """Sets the limits and executes Deno; does not return."""
     if sys.platform == "linux":
-        # As parent.py does, which can't be imported here.
+        # The same as parent_process.py, which can't be imported here.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEBIBYTES << 20, MAX_MEBIBYTES << 20))
     if os.getppid() != int(sys.argv[1]):

@@ -1,4 +1,4 @@
-"""The text fields of an answer while it comes, each piece looked at once."""
+"""Parsers of text fields in incomplete answers; each reads every character once."""
 
 import html
 import json
@@ -7,41 +7,46 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 New = Iterator[tuple[str, str]]
-"""What is new of each field; all that is new of one adds up to its text."""
+"""Pairs of a field's name and its new text. The new texts of a field add up to its text."""
 
 HEADER_BEGIN = "[[ ## "
 HEADER = re.compile(r"\[\[ ## (\w+) ## \]\]")
-LONGEST_TAG = 256
-LONGEST_OPEN_LINE = 4_096
-"""Characters that may still become a header. More of them are no text until their line ends."""
+MAX_TAG = 256
+"""Length of a tag's name beyond which the beginning of a tag counts as text."""
+MAX_OPEN_LINE = 4_096
+"""Length up to which the beginning of a line is searched for a header.
+
+A longer line without a decision waits for its end."""
 
 ELEMENT = re.compile(r"<(\w+)>")
-ELEMENT_BEGUN = re.compile(rf"<\w{{0,{LONGEST_TAG}}}\Z")
+ELEMENT_BEGUN = re.compile(rf"<\w{{0,{MAX_TAG}}}\Z")
 REFERENCE_BEGUN = re.compile(r"&[^\t\n\f <&;]{0,32}\Z")
 STRING_STOP = re.compile(r'["\\\x00-\x1f]')
 ESCAPE = re.compile(
-    r'\\(?:["\\/bfnrt]|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})'
+    r'\\(?:["\\/bfnrt]'
+    r"|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})"
 )
-LONGEST_ESCAPE = 12
+MAX_ESCAPE = 12
 NESTED_STOP = re.compile(r'["{}\[\]]')
 
 
 class Reader(Protocol):
-    """Reads one answer in an adapter's format."""
+    """Parses one answer in an adapter's format, piece by piece."""
 
     def feed(self, piece: str) -> New:
-        """What is new with a piece of the answer."""
+        """Reads the next piece of the answer, and gives the new texts of its fields."""
 
 
 class Stripped:
-    """A text without the blanks at its ends, as it comes."""
+    """Strips a text, piece by piece, of the blanks at both ends."""
 
     def __init__(self) -> None:
         self._has_begun = False
         self._blanks: list[str] = []
 
     def add(self, text: str) -> str:
-        """What is new of it."""
+        """Adds a piece; gives the part of the stripped text that is certain now."""
         if not self._has_begun:
             text = text.lstrip()
         end = len(text.rstrip())
@@ -54,12 +59,12 @@ class Stripped:
         return new
 
     def drop_blanks(self) -> None:
-        """Those at the end so far are no part of it."""
+        """Drops the blanks at the end so far, also if further text follows."""
         self._blanks = []
 
 
 class Fields:
-    """The first text of each name counts, as it does for DSPy."""
+    """Texts by field. The first text of a name counts, as in DSPy."""
 
     def __init__(self) -> None:
         self._names: set[str] = set()
@@ -67,19 +72,19 @@ class Fields:
         self._name = ""
 
     def begin(self, name: str) -> None:
-        """What comes now is of that name."""
+        """Begins a field; texts of a second field of the same name are dropped."""
         self.text = None if name in self._names else Stripped()
         self._names.add(name)
         self._name = name
 
     def add(self, text: str) -> New:
-        """What is new of the field that has begun last."""
+        """Adds text to the field that was begun last, and gives its new text."""
         if self.text and (new := self.text.add(text)):
             yield self._name, new
 
 
 class ChatReader:
-    """Fields under headers. A line that may become a header is not read yet."""
+    """Parses fields under ChatAdapter's headers. A line that may become a header waits."""
 
     def __init__(self) -> None:
         self._fields = Fields()
@@ -89,7 +94,7 @@ class ChatReader:
         self._ended_with_return = False
 
     def feed(self, piece: str) -> New:
-        """As a reader's."""
+        """Reads the next piece."""
         if self._ended_with_return and piece:
             piece = piece.removeprefix("\n")
             self._ended_with_return = False
@@ -104,11 +109,11 @@ class ChatReader:
         else:
             self._line.append(part)
             self._length += len(part)
-            if has_ended or self._length <= LONGEST_OPEN_LINE:
+            if has_ended or self._length <= MAX_OPEN_LINE:
                 yield from self._decide("".join(self._line), has_ended)
         if has_ended:
             if self._is_header and self._fields.text:
-                # What stands beside a header has no blanks at its end.
+                # DSPy strips the text on the line of a header.
                 self._fields.text.drop_blanks()
             yield from self._fields.add("\n")
             self._line, self._length, self._is_header = [], 0, False
@@ -125,12 +130,12 @@ class ChatReader:
 
 
 def may_be_header(line: str) -> bool:
-    """Whether more text could make a header of a line."""
+    """Whether a line could still become a header."""
     return HEADER_BEGIN.startswith(line) or (line.startswith(HEADER_BEGIN) and "]]" not in line)
 
 
 class XmlReader:
-    """Elements, each up to where markup may begin."""
+    """Parses XML elements. An end that may be the beginning of markup waits."""
 
     def __init__(self) -> None:
         self._fields = Fields()
@@ -138,12 +143,12 @@ class XmlReader:
         self._rest = ""
 
     def feed(self, piece: str) -> New:
-        """As a reader's."""
+        """Reads the next piece."""
         text, at = self._rest + piece, 0
         while True:
             if not self._end:
                 if not (begin := ELEMENT.search(text, at)):
-                    begun = ELEMENT_BEGUN.search(text, max(at, len(text) - LONGEST_TAG - 1))
+                    begun = ELEMENT_BEGUN.search(text, max(at, len(text) - MAX_TAG - 1))
                     self._rest = begun[0] if begun else ""
                     return
                 self._fields.begin(begin[1])
@@ -158,7 +163,7 @@ class XmlReader:
         yield from self._fields.add(html.unescape(text[at:whole]))
 
     def _whole(self, text: str, at: int) -> int:
-        """Where what may be the beginning of markup begins."""
+        """The end of the text that is certain: markup may begin after it."""
         tag = text.rfind("<", max(at, len(text) - len(self._end)))
         if tag >= 0 and self._end.startswith(text[tag:]):
             return tag
@@ -167,7 +172,7 @@ class XmlReader:
 
 
 class JsonReader:
-    """The texts among the members of the first object. Nothing more is read of one that is no JSON."""
+    """Parses the texts among the members of the first object, up to the first syntax error."""
 
     def __init__(self) -> None:
         self._text, self._at = "", 0
@@ -179,7 +184,7 @@ class JsonReader:
         self._depth = 0
 
     def feed(self, piece: str) -> New:
-        """As a reader's."""
+        """Reads the next piece."""
         self._text, self._at = self._text[self._at :] + piece, 0
         while self._step and self._at < len(self._text):
             before = (self._at, self._step)
@@ -194,7 +199,7 @@ class JsonReader:
         yield from ()
 
     def _member(self) -> New:
-        """Up to the next string or value."""
+        """Reads up to the next string or value."""
         char = self._text[self._at]
         self._at += 1
         if char == '"':
@@ -228,7 +233,7 @@ class JsonReader:
         elif stop[0] == "\\" and (escape := ESCAPE.match(self._text, end)):
             self._at = escape.end()
             yield from self._add(json.loads(f'"{escape[0]}"'))
-        elif stop[0] != "\\" or len(self._text) - end >= LONGEST_ESCAPE:
+        elif stop[0] != "\\" or len(self._text) - end >= MAX_ESCAPE:
             self._step = None
 
     def _add(self, text: str) -> New:
@@ -238,7 +243,7 @@ class JsonReader:
             self._parts.append(text)
 
     def _nested(self) -> New:
-        """Up to the end of a list or an object in a member."""
+        """Reads up to the end of a list or an object in a member."""
         stop = NESTED_STOP.search(self._text, self._at)
         self._at = stop.end() if stop else len(self._text)
         if stop and stop[0] == '"':
@@ -252,7 +257,7 @@ class JsonReader:
         stop = STRING_STOP.search(self._text, self._at)
         end = stop.start() if stop else len(self._text)
         if stop and stop[0] == "\\":
-            # What is escaped may not be there yet.
+            # The escaped character may be in the next piece.
             self._at = end if end + 1 == len(self._text) else end + 2
         else:
             self._at = end + 1 if stop else end

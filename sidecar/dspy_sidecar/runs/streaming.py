@@ -10,7 +10,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from dspy_sidecar.runs.streamed_text import ChatReader, JsonReader, Reader, XmlReader
 
 PIECE = 16_384
-"""Characters of an answer that are read without a look at other runs."""
+"""Maximum number of characters that are parsed at once; other runs then get their turn."""
 
 
 class Streaming(BaseCallback):  # type: ignore[misc]
@@ -116,7 +116,7 @@ def text_fields(module: dspy.Module) -> list[str]:
 
 
 def format_of(adapter: Any) -> type[Reader]:
-    """What reads an answer in an adapter's format."""
+    """The parser of answers in an adapter's format."""
     if isinstance(adapter, dspy.JSONAdapter):
         return JsonReader
     return XmlReader if isinstance(adapter, dspy.XMLAdapter) else ChatReader

@@ -1,26 +1,28 @@
-"""Marks that combine with the letter before them, put in order in linear time.
+"""Decomposes texts with many combining marks in linear time.
 
-Unicode's normal forms sort the marks of a letter, and Python inserts each where it belongs: the square of their number.
+Unicode's normal forms sort the marks of each letter. Python sorts by insertion, in quadratic time.
 """
 
 import re
 import unicodedata
 
-LAST = 0x1F000
-"""No mark comes after it."""
+END_OF_MARKS = 0x1F000
+"""No combining mark has this code point or a later one."""
 
-MARKS = "".join(char for char in map(chr, range(0x300, LAST)) if unicodedata.combining(char))
+MARKS = "".join(
+    char for char in map(chr, range(0x300, END_OF_MARKS)) if unicodedata.combining(char)
+)
 RUN = re.compile(f"[{MARKS}]{{2,}}")
 LONG_RUN = re.compile(f"[{MARKS}]{{64}}")
 
 
 def has_many(text: str) -> bool:
-    """Whether a letter of the text has more marks than any language needs."""
+    """Whether a letter of the text has 64 marks or more, which no language needs."""
     return not text.isascii() and LONG_RUN.search(text) is not None
 
 
 def decomposed(text: str) -> str:
-    """As `unicodedata.normalize("NFD", text)`."""
+    """The same as `unicodedata.normalize("NFD", text)`."""
     if not has_many(text):
         return unicodedata.normalize("NFD", text)
     apart = "".join(unicodedata.normalize("NFD", char) for char in text)

@@ -1,4 +1,7 @@
-"""Texts as DSPy's metrics compare them, in steps that leave room for other runs if they are long."""
+"""DSPy's text normalization and F1 score; long texts are worked on in steps.
+
+Between the steps other threads run: Python switches threads only between calls of C functions.
+"""
 
 import re
 import string
@@ -8,29 +11,30 @@ from dspy.evaluate.metrics import normalize_text
 
 from dspy_sidecar.scoring.combining_marks import decomposed
 
-SHORT = 4_096
-"""Characters that DSPy's own way takes no time for."""
+MAX_SHORT = 4_096
+"""Length of a text up to which DSPy's own function takes no noticeable time."""
 
 STEP = 16_384
+"""Characters, or words, of one step."""
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 def normal(text: str) -> str:
-    """As DSPy's `normalize_text`."""
-    if len(text) <= SHORT:
+    """The same as DSPy's `normalize_text`."""
+    if len(text) <= MAX_SHORT:
         return str(normalize_text(text))
     lower = decomposed(text).lower()
     bare = "".join(
         lower[begin : begin + STEP].translate(PUNCTUATION) for begin in range(0, len(lower), STEP)
     )
-    # An article has the same neighbours in its word as in the text.
+    # Word by word finds the same articles: blanks are boundaries in the whole text too.
     without = " ".join(ARTICLES.sub(" ", word) for word in bare.split())
     return " ".join(without.split())
 
 
 def shared_words(one: str, other: str) -> float:
-    """As DSPy's `f1_score`."""
+    """The same as DSPy's `f1_score`."""
     ours, theirs = normal(one).split(), normal(other).split()
     shared = (counted(ours) & counted(theirs)).total()
     if shared == 0:
@@ -40,7 +44,7 @@ def shared_words(one: str, other: str) -> float:
 
 
 def counted(words: list[str]) -> Counter[str]:
-    """How often each word is there."""
+    """The number of occurrences of each word."""
     counts: Counter[str] = Counter()
     for begin in range(0, len(words), STEP):
         counts.update(words[begin : begin + STEP])

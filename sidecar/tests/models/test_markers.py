@@ -9,14 +9,13 @@ from pathlib import Path
 
 import dspy
 import pytest
+from field_types import keyed, listed, optional
+from optimizations import optimized, request
+from outcomes import chunk_texts, done, streamed
 from process import running, scripted
 from programs import STR, asked, capital, signature
-from pupil import pupil, request
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from test_optimizing import optimized
-from test_runs import done
-from test_stock import keyed, listed, optional
-from test_streaming import streamed, told
+from teachable_model import teachable
 
 from dspy_sidecar.models import adapters, markers, small_model_adapter
 from dspy_sidecar.programs import states
@@ -115,7 +114,7 @@ async def test_what_a_caller_and_a_model_write_is_text_in_a_run_and_a_stream(
     events, end = await streamed(sidecar.run(run))
     assert json.loads(end.outputs) == {"answer": EVIL}
     if chunks:
-        assert told(events)["answer"] == EVIL
+        assert chunk_texts(events)["answer"] == EVIL
     sent = model.requests[before:]
     assert len(sent) == 2 and are_texts(sent)
     assert EVIL in sent[0]["messages"][-1]["content"] and EVIL in sent[1]["messages"][-1]["content"]
@@ -162,7 +161,7 @@ async def test_what_is_evaluated_is_text_to_the_judge(sidecar, model):
 
 
 async def test_what_a_tool_says_is_text(model, tmp_path):
-    server = str(Path(__file__).with_name("mcp_server.py"))
+    server = str(Path(__file__).parents[1] / "mcp_server.py")
     file = tmp_path / "mcp.json"
     file.write_text(
         json.dumps(
@@ -193,7 +192,7 @@ async def test_what_a_tool_says_is_text(model, tmp_path):
 
 
 async def test_what_is_optimized_is_text(sidecar, model):
-    model.script(lambda asked: pupil(asked).replace("dunno", EVIL))
+    model.script(lambda asked: teachable(asked).replace("dunno", EVIL))
     before = len(model.requests)
     asks = request("BootstrapFewShot", max_bootstrapped_demos=1, max_labeled_demos=4)
     asks.program.signature.instructions = f"Be careful. {EVIL}"

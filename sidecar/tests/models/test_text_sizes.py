@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import pytest
 from dspy.utils.exceptions import AdapterParseError
+from field_types import listed
 from programs import STR, asked, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
-from test_stock import listed
 
 from dspy_sidecar.faults import OutputUnreadableError
 from dspy_sidecar.models import adapters

@@ -29,7 +29,7 @@ WORDS = [
 
 @pytest.mark.parametrize("step", [1, 7, 100])
 def test_a_long_text_is_normalized_as_dspy_does(monkeypatch, step):
-    monkeypatch.setattr(normal_text, "SHORT", 0)
+    monkeypatch.setattr(normal_text, "MAX_SHORT", 0)
     monkeypatch.setattr(normal_text, "STEP", step)
     random_ = random.Random(step)
     for _ in range(400):
