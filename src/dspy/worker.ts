@@ -19,7 +19,7 @@ export type Worker = Pick<Channel, "unary" | "stream" | "close"> &
     /** The answer to the last handshake; undefined while the worker is not connected. */
     info(): SidecarInfo | undefined;
     /** The number of calls in flight. */
-    busy(): number;
+    callsInFlight(): number;
   };
 
 const handshakeTimeoutMs = 2_000;
@@ -40,7 +40,7 @@ export function createWorker({
   const channel = createChannel(target);
   const session = createSession(channel);
   let info: SidecarInfo | undefined;
-  let busy = 0;
+  let callsInFlight = 0;
   let isClosed = false;
 
   async function keepConnected(): Promise<void> {
@@ -66,28 +66,28 @@ export function createWorker({
   keepConnected();
 
   async function countCall<T>(call: () => Promise<T>): Promise<T> {
-    busy++;
+    callsInFlight++;
     try {
       return await call();
     } finally {
-      busy--;
+      callsInFlight--;
     }
   }
 
   return {
     target,
     info: () => info,
-    busy: () => busy,
+    callsInFlight: () => callsInFlight,
 
     unary: (method, request, limits) => countCall(() => channel.unary(method, request, limits)),
     run: (request, onEvent, limits) => countCall(() => session.run(request, onEvent, limits)),
 
     async *stream(method, request, limits) {
-      busy++;
+      callsInFlight++;
       try {
         yield* channel.stream(method, request, limits);
       } finally {
-        busy--;
+        callsInFlight--;
       }
     },
 

@@ -5,8 +5,8 @@ import { createWorker, type SidecarInfo, type Worker } from "./worker.ts";
 
 export type Workers = {
   /**
-   * What a connected worker said of itself, with the number of connected workers; undefined if none
-   * is.
+   * The handshake of a connected worker, with `workers` as the number of connected ones; undefined
+   * if none is connected.
    */
   info(): SidecarInfo | undefined;
   /** The connected workers. */
@@ -50,9 +50,9 @@ export function createWorkers(options: {
 
   function leastBusy(tried: ReadonlySet<Worker>): Worker | undefined {
     const left = connected().filter((worker) => !tried.has(worker));
-    const fewest = Math.min(...left.map((worker) => worker.busy()));
+    const fewest = Math.min(...left.map((worker) => worker.callsInFlight()));
     // The first of them: it was probably used last, so that its caches are warm.
-    return left.find((worker) => worker.busy() === fewest);
+    return left.find((worker) => worker.callsInFlight() === fewest);
   }
 
   /**

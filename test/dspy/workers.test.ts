@@ -118,7 +118,7 @@ test("calls go to the least busy worker, and are retried once if it dies", async
   );
   await until(() => model.requests.length === 9);
   t.deepEqual(
-    workers.connected().map((worker) => worker.busy()),
+    workers.connected().map((worker) => worker.callsInFlight()),
     [3, 3, 3],
   );
 
@@ -129,7 +129,7 @@ test("calls go to the least busy worker, and are retried once if it dies", async
     { instanceOf: TooLarge },
   );
   t.is(
-    workers.connected().reduce((sum, worker) => sum + worker.busy(), 0),
+    workers.connected().reduce((sum, worker) => sum + worker.callsInFlight(), 0),
     9,
   );
   end.abort();
@@ -145,7 +145,7 @@ test("calls go to the least busy worker, and are retried once if it dies", async
   t.is(tried.length, 2);
   t.is(new Set(tried).size, 2);
   t.deepEqual(
-    workers.connected().map((worker) => worker.busy()),
+    workers.connected().map((worker) => worker.callsInFlight()),
     [0, 0, 0],
   );
 });

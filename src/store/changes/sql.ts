@@ -21,10 +21,10 @@ const stepBytes = 2 ** 20;
  * column in the log.
  */
 const changed: Readonly<Record<string, string>> = {
-  status: "coalesce(look.status, found.status)",
-  labels: "look.labels",
-  updated_at: "look.changed_at",
-  started_at: "CASE WHEN look.status = 'pending' THEN NULL ELSE found.started_at END",
+  status: "coalesce(change.status, found.status)",
+  labels: "change.labels",
+  updated_at: "change.changed_at",
+  started_at: "CASE WHEN change.status = 'pending' THEN NULL ELSE found.started_at END",
 };
 
 /**
@@ -35,7 +35,7 @@ const columnsThen = executionColumnList.map(({ name, before }) => {
   const then =
     before === undefined
       ? `found.${name}`
-      : `CASE WHEN look.status IN ('pending', 'running') THEN ${before} ELSE found.${name} END`;
+      : `CASE WHEN change.status IN ('pending', 'running') THEN ${before} ELSE found.${name} END`;
   return `${changed[name] ?? then} AS ${name}`;
 });
 
@@ -68,20 +68,20 @@ export function changesSql(binds: Binds, { project, cursor, where, withValues, l
       SELECT ${$since} AS since, pg_current_snapshot() AS now, coalesce(${$until}, (
         SELECT snapshot FROM change_marks WHERE pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(${$since}) ORDER BY pg_snapshot_xmax(snapshot) LIMIT 1
       ), pg_current_snapshot()) AS until
-    ), looked AS MATERIALIZED (
+    ), new_changes AS MATERIALIZED (
       SELECT change.* FROM query JOIN execution_changes AS change ON ${isNew("xid", "since", "until")}
       WHERE project_id = ${$project} AND number > ${$number} ORDER BY number LIMIT ${limit}
     ), found AS (
-      SELECT look.number, look.status IS NULL AS is_deleted, count(*) OVER () AS read_rows, execution.*, coalesce(
-        sum(${withValues ? `coalesce(${valueBytes("execution")}, 0)` : "0"}) OVER (ORDER BY look.number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0
+      SELECT change.number, change.status IS NULL AS is_deleted, count(*) OVER () AS read_rows, execution.*, coalesce(
+        sum(${withValues ? `coalesce(${valueBytes("execution")}, 0)` : "0"}) OVER (ORDER BY change.number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0
       ) AS bytes_before
-      FROM looked AS look LEFT JOIN LATERAL (
+      FROM new_changes AS change LEFT JOIN LATERAL (
         SELECT ${executionSelect(withValues)} FROM (
           SELECT ${columnsThen.join(", ")} FROM (
-            SELECT kept.* FROM executions AS kept WHERE look.status IS NOT NULL AND kept.project_id = look.project_id AND kept.id = look.execution_id
-            UNION ALL SELECT gone.* FROM jsonb_populate_record(NULL::executions, look.remains) AS gone WHERE look.status IS NULL
+            SELECT existing.* FROM executions AS existing WHERE change.status IS NOT NULL AND existing.project_id = change.project_id AND existing.id = change.execution_id
+            UNION ALL SELECT deleted.* FROM jsonb_populate_record(NULL::executions, change.remains) AS deleted WHERE change.status IS NULL
           ) AS found
-        ) AS executions WHERE CASE WHEN look.status IS NULL THEN ${mayMatch} ELSE ${matches} END
+        ) AS executions WHERE CASE WHEN change.status IS NULL THEN ${mayMatch} ELSE ${matches} END
       ) AS execution ON TRUE
     )
     SELECT until::text, now::text, found.*,

@@ -87,8 +87,8 @@ export function createProgramStore(database: Database, { signatures, revisions }
   }
 
   // Runs read their program, and runs that start at the same time often read the same one.
-  const programRead = createSharedRead((project: string, key: string) => get(project, key));
-  const revisionRead = createSharedRead((project: string, id: string, number: number) =>
+  const readProgram = createSharedRead((project: string, key: string) => get(project, key));
+  const readRevision = createSharedRead((project: string, id: string, number: number) =>
     revisions.get(project, id, number),
   );
 
@@ -131,10 +131,10 @@ export function createProgramStore(database: Database, { signatures, revisions }
     },
 
     async getRevision(project, key, number) {
-      const program = await programRead(project, key);
+      const program = await readProgram(project, key);
       const wanted = number || program.deployedRevision || program.newest.number;
       if (wanted === program.newest.number) return { program, revision: program.newest };
-      return { program, revision: await revisionRead(project, program.id, wanted) };
+      return { program, revision: await readRevision(project, program.id, wanted) };
     },
 
     async find(project, listing, { withState, latest }) {
