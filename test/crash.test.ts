@@ -17,7 +17,13 @@ const signature = { text: "question -> answer" };
 const inputs = { question: "?" };
 const paris = { fields: { answer: "Paris" } };
 const preload = { NODE_OPTIONS: `--import=${new URL("_throw-at.ts", import.meta.url)}` };
-const siteIn = (file: string) => readSites().find(({ id }) => id.startsWith(`src/${file}`))?.id ?? "";
+
+/** The first timer or listener of a file. */
+function siteIn(file: string): string {
+  const site = readSites().find(({ id }) => id.startsWith(`src/${file}`));
+  if (!site) throw new Error(`no timer or listener in src/${file}`);
+  return site.id;
+}
 
 test("calls under way are answered after an error that nobody caught, whatever is thrown meanwhile", async (t) => {
   t.timeout(300_000);
@@ -28,7 +34,7 @@ test("calls under way are answered after an error that nobody caught, whatever i
   const call = gateway.programs.executeProgram({ programId: program?.id ?? "", inputs });
   await until(() => model.requests.length === 1);
 
-  for (const site of [siteIn("jobs/sweep.ts"), siteIn("jobs/pruning.ts")]) {
+  for (const site of [siteIn("jobs/periodic.ts"), siteIn("main.ts")]) {
     gateway.process.send({ at: [site], isForced: true } satisfies Order);
     await until(() => gateway.log().includes(`"stack":"Error: thrown at ${site}`));
   }
@@ -58,7 +64,7 @@ test("npm start starts a gateway again that ended after an error of its own, and
       HOME: process.env.HOME,
       ...settings,
       ...preload,
-      SIGRUN_THROW_AT: siteIn("store/announcer.ts"),
+      SIGRUN_THROW_AT: siteIn("store/notifications/announcer.ts"),
     },
     stdio: ["ignore", "pipe", "ignore"],
   });
