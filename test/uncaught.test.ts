@@ -302,10 +302,10 @@ test("what throws before the gateway is ready, or while it ends, is logged and d
   }
 
   const inTurn = pLimit(2);
-  // The first three sites are initdb's; the others need a folder in which PostgreSQL cannot start.
+  // The first four sites are initdb's; the others need a folder in which PostgreSQL cannot start.
   const postgres = ofPostgres.map((id, index) => {
     const folder = join(dataDir, String(index));
-    if (index >= 3) {
+    if (index >= 4) {
       mkdirSync(join(folder, "postgres"), { recursive: true });
       for (const [name, text] of Object.entries({
         PG_VERSION: "18",
