@@ -78,7 +78,7 @@ test("npm start starts a gateway again that ended after an error of its own, and
   const { program } = await first.createProgram({ program: { name: "Capital", signature } });
   first.executeProgram({ programId: program?.id ?? "", inputs }).catch(() => {});
   const second = programsOf(await until(() => urls()[1]));
-  t.true(lines.includes("sigrun ended after an error of its own, which the log has; it starts again in 1 s"));
+  t.true(lines.includes("sigrun ended after an error of its own, see the log; it restarts in 1 s"));
   t.is((await second.getProgram({ id: program?.id ?? "" })).program?.name, "Capital");
 
   child.kill("SIGTERM");
