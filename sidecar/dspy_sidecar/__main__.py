@@ -21,29 +21,32 @@ from dspy_sidecar.tools.mcp_servers import read_servers
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="dspy_sidecar", description="Runs DSPy programs for a sigrun gateway."
     )
-    listening = "where the first worker listens, unix:/path.sock or host:port; the others at /path-1.sock or the next port (default: %(default)s)"
+    listening = (
+        "address of the first worker, unix:/path.sock or host:port; the others listen at "
+        "/path-1.sock or the next port (default: %(default)s)"
+    )
     parser.add_argument("--listen", default="127.0.0.1:50051", help=listening)
     parser.add_argument(
         "--exit-with-stdin",
         action="store_true",
-        help="end when stdin ends, as it does when the parent dies",
+        help="end when stdin ends, which happens when the parent dies",
     )
     parser.add_argument(
         "--work-dir",
         type=Path,
-        help="where optimizations keep what they go on from after a crash (default: below /tmp)",
+        help="where optimizers save their progress, to resume after a crash (default: below /tmp)",
     )
     return parser.parse_args()
 
 
 def main() -> None:
     """Starts the local model before DSPy is imported, so that both load at the same time."""
-    # Until there are workers to drain, a signal ends this process at once. Python's own way, an exception, may be
-    # raised where an import swallows it.
+    # Until there are workers to drain, a signal ends this process at once. Python would raise an
+    # exception, which an import may swallow.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     log.set_up()
     args = arguments()
@@ -51,7 +54,7 @@ def main() -> None:
         threading.Thread(target=end_with_stdin, name="stdin", daemon=True).start()
     settings = Settings.read(os.environ)
     try:
-        # Each worker reads it for itself; where it is wrong there are none.
+        # Each worker reads the file again. If it is invalid, no worker is started.
         read_servers(os.environ)
     except SettingsError as error:
         log.logger.error(str(error))

@@ -9,7 +9,7 @@ export type Values = { readonly [name: string]: Json };
 export type TokenUsage = {
   readonly inputTokens: number;
   readonly outputTokens: number;
-  /** Of the input tokens, those that the provider had cached. */
+  /** Input tokens that the provider had cached. */
   readonly cachedTokens: number;
   readonly lmCalls: number;
 };
@@ -23,17 +23,17 @@ export const addTokens = (one: TokenUsage, other: TokenUsage): TokenUsage => ({
   lmCalls: one.lmCalls + other.lmCalls,
 });
 
-/** What one module did in a run. */
+/** The work of one module in a run. */
 export type Step = {
   readonly module: string;
   readonly outputs: Values | null;
-  /** What the model wrote, only where it could not be read. */
+  /** The model's text, only if it could not be parsed. */
   readonly rawAnswer: string;
   readonly tokenUsage: TokenUsage;
   readonly durationMs: number;
 };
 
-/** What a run has done and spent so far. */
+/** Steps and tokens of a run so far. */
 export type Trace = {
   readonly steps: readonly Step[];
   readonly tokenUsage: TokenUsage;
@@ -60,13 +60,13 @@ export type Execution = Annotations & {
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;
   readonly durationMs: number | null;
-  /** When the model's provider would have the caller come again; told once, and not on record. */
+  /** The retry time of the model's provider; sent to the caller, but not stored. */
   readonly retryAfterMs?: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 };
 
-/** Holds until something of the record changes. */
+/** Changes whenever the record does. */
 export function executionEtag({ status, labels, updatedAt }: Execution): string {
   const content = canonicalJson({ status, labels, updatedAt: updatedAt.getTime() });
   return `"${createHash("sha256").update(content).digest("base64url").slice(0, 16)}"`;

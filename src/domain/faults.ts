@@ -1,4 +1,7 @@
-/** Everything that can go wrong, as sigrun.v1.ErrorReason names it. rpc/faults.ts knows each one's code. */
+/**
+ * All reasons of errors, named as in sigrun.v1.ErrorReason. rpc/faults.ts maps each to a status
+ * code.
+ */
 export type Reason =
   | "REQUEST_INVALID"
   | "SIGNATURE_INVALID"
@@ -35,19 +38,22 @@ export type Reason =
   | "PERMISSION_DENIED"
   | "UNSUPPORTED";
 
-/** One value that is wrong, where it stands, and why. */
+/** A wrong value: its path, a description for people and a reason for programs. */
 export type Violation = { field: string; description: string; reason: string };
 
 export type FaultDetails = {
   violations?: readonly Violation[];
-  /** What a caller may want to know beside the reason, such as the execution's id. */
+  /** Further facts for the caller, such as the execution's id. */
   metadata?: Readonly<Record<string, string>>;
   retryAfterMs?: number;
   /** Never shown to callers. */
   cause?: unknown;
 };
 
-/** What every fault is: a reason that programs read and a sentence that people read. Neither holds a secret, a stack or a prompt. */
+/**
+ * Base of all faults: a reason for programs and a message for people. Neither holds a secret, a
+ * stack or a prompt.
+ */
 export class Fault extends Error {
   readonly reason: Reason;
   readonly violations: readonly Violation[];
@@ -72,7 +78,7 @@ export type InvalidReason =
   | "FILTER_INVALID"
   | "PAGE_TOKEN_INVALID";
 
-/** Thrown when what a caller sent is wrong, with the place of each wrong value. */
+/** Thrown when values of a request are wrong; each violation has its path. */
 export class Invalid extends Fault {
   constructor(reason: InvalidReason, violations: readonly Violation[]) {
     super(reason, violations.map(({ field, description }) => `${field}: ${description}`).join("; "), {
@@ -80,62 +86,62 @@ export class Invalid extends Fault {
     });
   }
 
-  /** One value is wrong. More of them are collected by createViolations. */
+  /** For a single wrong value. createViolations collects several. */
   static at(reason: InvalidReason, field: string, description: string, violationReason: string): Invalid {
     return new Invalid(reason, [{ field, description, reason: violationReason }]);
   }
 }
 
-/** Thrown when what a caller names is not there. */
+/** Thrown when nothing has the id or name that a caller sent. */
 export class NotFound extends Fault {
   constructor(noun: string, key: string) {
     super("NOT_FOUND", `no ${noun} ${JSON.stringify(key)}`);
   }
 }
 
-/** Thrown when a name is taken by something that says something else. */
+/** Thrown when a name is taken by something with other content. */
 export class AlreadyExists extends Fault {
   constructor(message: string) {
     super("ALREADY_EXISTS", message);
   }
 }
 
-/** Thrown when a request_id comes again with another request. */
+/** Thrown when a request_id is repeated with another request. */
 export class RequestIdReused extends Fault {
   constructor(requestId: string) {
     super("REQUEST_ID_REUSED", `request_id ${JSON.stringify(requestId)} belongs to another request`);
   }
 }
 
-/** Thrown when a thing's status does not allow what was asked. */
+/** Thrown when the status of a program, execution or optimization does not allow the call. */
 export class StatusConflict extends Fault {
   constructor(message: string) {
     super("STATUS_CONFLICT", message);
   }
 }
 
-/** Thrown when something is still needed by something else. */
+/** Thrown when something can't be deleted since something else uses it. */
 export class InUse extends Fault {
   constructor(message: string) {
     super("IN_USE", message);
   }
 }
 
-/** Thrown when an etag no longer holds. */
+/** Thrown when an etag is out of date. */
 export class EtagMismatch extends Fault {
   constructor(noun: string, id: string) {
-    super("ETAG_MISMATCH", `${noun} ${JSON.stringify(id)} has changed since that etag; read it again`);
+    super("ETAG_MISMATCH", `${noun} ${JSON.stringify(id)} has changed since this etag; read it again`);
   }
 }
 
-/** Thrown when this version does not do it. */
+/** Thrown when this version does not support a call. */
 export class Unsupported extends Fault {
   constructor(what: string) {
     super("UNSUPPORTED", `${what} is not supported by this version`);
   }
 }
 
-/** Thrown when a program needs what the operator has not switched on. */
+/** Thrown when a program needs a feature that the operator has not enabled. */
 export class NotEnabled extends Fault {
   constructor(violations: readonly Violation[]) {
     super("NOT_ENABLED", violations.map(({ field, description }) => `${field}: ${description}`).join("; "), {
@@ -169,14 +175,14 @@ export class StoreUnavailable extends Fault {
   }
 }
 
-/** Thrown when the process that ran it died. */
+/** Thrown when the process of a run died. */
 export class Interrupted extends Fault {
   constructor() {
     super("INTERRUPTED", "the process that ran it died");
   }
 }
 
-/** Thrown when whatever does it dies again and again. */
+/** Thrown when the maximum number of attempts have died. */
 export class AttemptsExhausted extends Fault {
   constructor(attempts: number) {
     super(
@@ -186,35 +192,35 @@ export class AttemptsExhausted extends Fault {
   }
 }
 
-/** Thrown when this process ends a call that would have gone on. */
+/** Thrown to end open calls when this gateway stops. */
 export class Stopping extends Fault {
   constructor() {
     super("INTERRUPTED", "this gateway is stopping; go on with the last resume_token, on any gateway");
   }
 }
 
-/** Thrown when no further call of a kind can be taken. */
+/** Thrown when a gateway can't accept more calls of a kind. */
 export class Overloaded extends Fault {
   constructor(message: string, retryAfterMs: number) {
     super("OVERLOADED", message, { retryAfterMs });
   }
 }
 
-/** Thrown when the caller's time ran out. */
+/** Thrown when the caller's deadline is exceeded. */
 export class DeadlineExceeded extends Fault {
   constructor(message = "the deadline ran out before the answer was there") {
     super("DEADLINE_EXCEEDED", message);
   }
 }
 
-/** Thrown when the caller went away, or somebody cancelled the run. */
+/** Thrown when the caller disconnects, or the run is cancelled. */
 export class Cancelled extends Fault {
   constructor(message = "the run was cancelled") {
     super("CANCELLED", message);
   }
 }
 
-/** Thrown when a value is larger than it may be. */
+/** Thrown when a value exceeds a maximum size. */
 export class TooLarge extends Fault {
   constructor(message: string) {
     super("TOO_LARGE", message);

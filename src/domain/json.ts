@@ -1,21 +1,27 @@
 import type { Violations } from "./violations.ts";
 
-/** A value as JSON has it; objects keep every own key, "__proto__" too. */
+/** A JSON value. Objects keep every own key, "__proto__" too. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** A number in decimal notation. JavaScript's Number() also takes "0x10" and "". */
 export const decimalNumber = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 
-/** How deep lists and objects may nest, the outermost counted: Python's protobuf refuses 34. */
+/**
+ * Maximum nesting of lists and objects, the outermost included. Python's protobuf refuses 34
+ * levels.
+ */
 export const maxDepth = 32;
 
-/** What is wrong with a text that PostgreSQL and UTF-8 could not keep as it is; undefined for a sound one. */
+/** The fault of a text that PostgreSQL or UTF-8 can't store; undefined if it has none. */
 export function textFault(text: string): string | undefined {
-  if (text.includes("\0")) return "holds a NUL character";
-  return text.isWellFormed() ? undefined : "holds a lone surrogate, which is no character";
+  if (text.includes("\0")) return "must not hold a NUL character";
+  return text.isWellFormed() ? undefined : "must not hold a lone surrogate, which is not a character";
 }
 
-/** Adds what no JSON value of a caller's may hold, whatever its type: nesting too deep, NaN, Infinity, NUL, lone surrogates. */
+/**
+ * Refuses values that no type allows: NaN, Infinity, NUL, lone surrogates, and nesting that is too
+ * deep.
+ */
 export function checkJson(value: unknown, v: Violations): void {
   // Paths are made only for a value that has a fault.
   if (!isSound(value, maxDepth)) addFaults(value, maxDepth, v);
@@ -34,7 +40,7 @@ function addFaults(value: unknown, depth: number, v: Violations): void {
   if (typeof value !== "object" || value === null) {
     const fault = scalarFault(value);
     if (fault) v.addHere(...fault);
-  } else if (depth === 0) v.addHere(`nests deeper than ${maxDepth} levels`, "depth");
+  } else if (depth === 0) v.addHere(`must nest at most ${maxDepth} levels deep`, "depth");
   else if (Array.isArray(value))
     for (const [index, element] of value.entries()) {
       if (v.isFull) return;
@@ -53,12 +59,12 @@ function scalarFault(value: unknown): [description: string, reason: string] | un
   if (value === null || typeof value === "boolean") return undefined;
   if (typeof value === "number")
     return Number.isFinite(value) ? undefined : ["must be a finite number", "type"];
-  if (typeof value !== "string") return ["is no JSON value", "type"];
+  if (typeof value !== "string") return ["must be a JSON value", "type"];
   const fault = textFault(value);
   return fault === undefined ? undefined : [fault, "text"];
 }
 
-/** JSON with every object's keys sorted, so that equal values have equal texts; members that are undefined are left out. */
+/** JSON with sorted keys, so that equal values have equal texts. Undefined members are left out. */
 export function canonicalJson(value: unknown): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;

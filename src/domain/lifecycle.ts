@@ -4,15 +4,17 @@ export type ProgramStatus = "draft" | "ready" | "optimized" | "deployed" | "erro
 export type ExecutionStatus = "pending" | "running" | "completed" | "failed" | "cancelled";
 export type OptimizationStatus = "pending" | "running" | "completed" | "failed" | "cancelled";
 
-/** What happens to a program's revision. An update makes a new one and leaves the old as it is. */
+/**
+ * Events of a program's revision. An update makes a new revision and leaves the old one unchanged.
+ */
 export type ProgramEvent = "update" | "build" | "fail" | "optimize" | "deploy" | "undeploy";
 export type ExecutionEvent = "start" | "complete" | "fail" | "cancel";
-/** Taken up again after a crash, it starts anew; handed over, it waits for another gateway. */
+/** "start" also restarts after a crash; "hand over" makes it pending for another gateway. */
 export type OptimizationEvent = "start" | "hand over" | "complete" | "fail" | "cancel";
 
 type Step<Status> = { readonly from: readonly Status[]; readonly to: Status };
 
-/** "own": undeployed, a revision is what it was before, which its row still says. */
+/** "own": an undeployed revision returns to the status in its row. */
 const programs: Record<ProgramEvent, Step<ProgramStatus | "own">> = {
   update: { from: ["draft", "ready", "optimized", "deployed", "error"], to: "draft" },
   build: { from: ["draft", "error"], to: "ready" },
@@ -42,14 +44,14 @@ export const executionStep = (event: ExecutionEvent) => executions[event];
 
 export const optimizationStep = (event: OptimizationEvent) => optimizations[event];
 
-/** Refuses an event that may not follow; `what` says whose status it is. */
+/** Throws StatusConflict if the status does not allow the event; `what` names the program. */
 export function checkProgramStep(event: ProgramEvent, status: ProgramStatus, what: string): void {
   const { from } = programs[event];
   if (!from.includes(status))
     throw new StatusConflict(`can't ${event} ${what}: it is ${status}, and must be ${from.join(" or ")}`);
 }
 
-/** The same for a run's record. */
+/** The fault of an event that the status of an execution does not allow. */
 export function executionConflict(
   event: ExecutionEvent,
   status: ExecutionStatus,

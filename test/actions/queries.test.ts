@@ -100,7 +100,7 @@ test("every list refuses an invalid filter with the position of the error", asyn
   }
   t.regex(
     (await failure(t, programs.listPrograms({ filter: "colour = red" }))).message,
-    /position 1: expected one of id, handle, name, .*; there is no colour/,
+    /position 1: expected one of id, handle, name, .*; unknown field colour/,
   );
 });
 

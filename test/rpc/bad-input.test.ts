@@ -192,7 +192,7 @@ test("refuses a million keys as too large, and lists at most 100 violations of f
   const many = await post(t, ...execute(keys(250_000)));
   t.is(many.code, "invalid_argument");
   t.true(many.paths.length <= 100);
-  t.regex(many.message, /^inputs\.k0: is no field of the signature/);
+  t.regex(many.message, /^inputs\.k0: unknown field/);
 });
 
 test("no prototype was polluted, and the process still runs", async (t) => {

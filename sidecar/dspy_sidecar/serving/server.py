@@ -1,4 +1,4 @@
-"""The gRPC server: listens, warms the model, and drains when it is told to end."""
+"""A worker's gRPC server: listens, warms the model, and drains when it is told to end."""
 
 import asyncio
 import gc
@@ -25,26 +25,27 @@ from dspy_sidecar.tools.tools import toolbox
 
 MEBIBYTE = 2**20
 GRACE_S = 5
+"""Maximum time, in seconds, that runs in flight get to end."""
 OPTIONS = [
     ("grpc.max_receive_message_length", 32 * MEBIBYTE),
     ("grpc.max_send_message_length", 32 * MEBIBYTE),
-    # The gateway pings every 30 s; less than half of that, or it is told off for too many pings.
+    # The gateway pings every 30 s. gRPC closes connections that ping too often for this minimum.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
-    # Two workers never share an address: which of them got a call would be chance.
+    # Workers must not share an address: the kernel would choose among them at random.
     ("grpc.so_reuseport", 0),
 ]
 
 
 def prepare() -> None:
-    """What all workers share: whatever is made before they are forked is in memory once."""
+    """Makes what all workers share: memory from before the fork is not copied."""
     dspy.configure_cache(
         enable_disk_cache=False, enable_memory_cache=True, memory_max_entries=1_000
     )
-    # DSPy's table of models, which it reads at the first request.
+    # Reads DSPy's table of models, which DSPy would read at each worker's first request.
     model_metadata.source_info()
     gc.collect()
-    # The collector would write to every object it looks at, and so copy its page.
+    # The collector writes to every object that it visits, which copies the object's page.
     gc.freeze()
 
 
@@ -56,7 +57,17 @@ async def serve(
     alive: int,
     work_dir: Path | None,
 ) -> None:
-    """Serves as a worker until SIGTERM or SIGINT. When `alive` ends nobody is left to serve, and it ends at once."""
+    """Serves as a worker until SIGTERM or SIGINT.
+
+    Args:
+        address: Where the worker listens: `unix:/path.sock` or `host:port`.
+        number: The worker's number, from 0.
+        settings: The operator's settings.
+        embedded: The local model, if it is allowed.
+        alive: A file descriptor that ends when the parent dies; the worker then exits at once.
+        work_dir: Where optimizers save their progress; None for a folder of temporary files.
+
+    """
     models = Models(settings, embedded)
     servicer = Servicer(settings, models, Programs(), Optimizing(embedded, work_dir))
     health = HealthServicer()
@@ -71,7 +82,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, stop.set)
-    # Without cleaning up, which would take the socket of the one that listens there by now.
+    # Exits without cleaning up: that would remove the socket of a worker that has followed.
     loop.add_reader(alive, os._exit, 1)
 
     warming = asyncio.create_task(warm(number, settings, models, embedded))
@@ -94,7 +105,7 @@ async def serve(
     await stopped
     warming.cancel()
     if embedded:
-        # It may still be waited for, in a thread that nothing else ends.
+        # A thread may still wait for the model, and nothing else ends the thread.
         embedded.stop()
     await health.enter_graceful_shutdown()
     deadline = loop.time() + GRACE_S
@@ -109,9 +120,9 @@ async def serve(
 async def warm(
     number: int, settings: Settings, models: Models, embedded: EmbeddedModel | None
 ) -> None:
-    """Runs the local model once, on the first worker, so that nobody's first run pays for its loading.
+    """Waits for tools and the local model, and has the first worker ask the local model once.
 
-    A provider's model costs money: it is left alone. Tools are there from the first run on, where their servers are.
+    So the first run does not wait for either. A provider's model is not asked: it costs money.
     """
     await toolbox().wait_for_servers()
     if embedded is None:

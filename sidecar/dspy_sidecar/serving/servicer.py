@@ -1,4 +1,4 @@
-"""The sidecar's service: each method hands over to its noun."""
+"""The methods of the sidecar's gRPC service."""
 
 import asyncio
 import secrets
@@ -20,7 +20,7 @@ from dspy_sidecar.tools.tools import toolbox
 
 
 class Servicer(pb_grpc.SidecarServiceServicer):
-    """Answers the gateway. Every exception ends the call with its fault."""
+    """Answers the gateway. Every exception ends its call with a fault of the table."""
 
     def __init__(
         self, settings: Settings, models: Models, programs: Programs, optimizing: Optimizing
@@ -37,7 +37,7 @@ class Servicer(pb_grpc.SidecarServiceServicer):
     async def GetInfo(
         self, request: pb.GetInfoRequest, context: grpc.aio.ServicerContext
     ) -> pb.GetInfoResponse:
-        """The handshake."""
+        """Tells versions, models and tools; NotWarmError until the model is warm."""
         if not self.is_warm:
             await abort(context, NotWarmError())
         return pb.GetInfoResponse(
@@ -53,7 +53,7 @@ class Servicer(pb_grpc.SidecarServiceServicer):
     async def LoadProgram(
         self, request: pb.LoadProgramRequest, context: grpc.aio.ServicerContext
     ) -> pb.LoadProgramResponse:
-        """Builds a program and holds it."""
+        """Builds and caches a program."""
         try:
             return pb.LoadProgramResponse(type=self._programs.load(request.program).type)
         except Exception as error:
@@ -63,7 +63,7 @@ class Servicer(pb_grpc.SidecarServiceServicer):
     async def RunPrograms(
         self, requests: AsyncIterator[pb.RunProgramsRequest], context: grpc.aio.ServicerContext
     ) -> AsyncIterator[pb.RunProgramsResponse]:
-        """Runs a gateway's programs, as long as it stays."""
+        """Runs a gateway's programs until the call ends."""
         session = Session(self._programs, self._models)
         if self._is_draining:
             session.end()
@@ -76,16 +76,16 @@ class Servicer(pb_grpc.SidecarServiceServicer):
             self._sessions.remove(session)
 
     async def drain(self) -> None:
-        """Takes no further run, and lets those under way end. What they said has been read when the connections are closed after it."""
+        """Refuses further runs, and waits until the runs in flight have sent their last events."""
         self._is_draining = True
         for session in self._sessions:
             session.end()
-        await asyncio.gather(*(session.over.wait() for session in self._sessions))
+        await asyncio.gather(*(session.has_ended.wait() for session in self._sessions))
 
     async def OptimizeProgram(
         self, request: pb.OptimizeProgramRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[pb.OptimizeProgramResponse]:
-        """Optimizes a program, and kills the process where the call ends."""
+        """Optimizes a program in a process, which is killed if the call ends before."""
         try:
             async with aclosing(self._optimizing.optimize(request)) as events:
                 async for event in events:
@@ -96,9 +96,9 @@ class Servicer(pb_grpc.SidecarServiceServicer):
     async def ListPrograms(
         self, request: pb.ListProgramsRequest, context: grpc.aio.ServicerContext
     ) -> pb.ListProgramsResponse:
-        """The programs that are held."""
-        held = [
+        """Lists the cached programs."""
+        programs = [
             pb.LoadedProgram(id=p.id, type=p.type, signature=p.signature.name)
             for p in self._programs.all()
         ]
-        return pb.ListProgramsResponse(programs=held)
+        return pb.ListProgramsResponse(programs=programs)

@@ -1,4 +1,4 @@
-"""The runs of one gateway, side by side on one call."""
+"""The runs of one gateway, in parallel on one call."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -12,56 +12,58 @@ from dspy_sidecar.programs.programs import Programs
 from dspy_sidecar.runs.running import Events, run
 
 MEBIBYTE = 2**20
-BATCH_BYTES = 4 * MEBIBYTE
-"""Of events that go together; what is larger goes by itself."""
+MAX_BATCH_BYTES = 4 * MEBIBYTE
+"""Maximum size of a message of several events; a larger event has a message of its own."""
 
-MOST_BYTES = 31 * MEBIBYTE
-"""Of one event. With a message's envelope it stays below the 32 MiB that the gateway takes: one over it would end the call, and all runs on it."""
+MAX_EVENT_BYTES = 31 * MEBIBYTE
+"""Maximum size of an event.
+
+The gateway takes messages of 32 MiB; a larger one would end the call with all of its runs."""
 
 
 class Session:
-    """Obeys a gateway's commands and tells it what becomes of its runs: together what came up together."""
+    """Executes a gateway's commands and sends the events of its runs, in batches."""
 
     def __init__(self, programs: Programs, models: Models) -> None:
         self._programs = programs
         self._models = models
         self._runs: dict[int, tuple[asyncio.Task[None], Events]] = {}
-        self._waiting: list[pb.RunEvent] = []
-        self._news = asyncio.Event()
+        self._unsent: list[pb.RunEvent] = []
+        self._has_changed = asyncio.Event()
         self._is_ending = False
-        self.over = asyncio.Event()
-        """Set once all has been told."""
+        self.has_ended = asyncio.Event()
+        """Set when every event has been sent."""
 
     def end(self) -> None:
-        """Takes no further run; the call ends with those that are under way."""
+        """Refuses further runs; the call ends when the runs in flight have ended."""
         self._is_ending = True
-        self._news.set()
+        self._has_changed.set()
 
     async def serve(
         self, requests: AsyncIterator[pb.RunProgramsRequest]
     ) -> AsyncGenerator[pb.RunProgramsResponse]:
-        """Until the gateway leaves, or all has been told after `end`."""
+        """Yields events until the gateway leaves, or after `end` until all have been sent."""
         reading = asyncio.create_task(self._read(requests))
         try:
-            while self._runs or self._waiting or not self._is_ending:
-                await self._news.wait()
-                self._news.clear()
-                while self._waiting:
+            while self._runs or self._unsent or not self._is_ending:
+                await self._has_changed.wait()
+                self._has_changed.clear()
+                while self._unsent:
                     yield pb.RunProgramsResponse(events=self._next_batch())
         finally:
             reading.cancel()
             runs, self._runs = self._runs, {}
             for task, _ in runs.values():
                 task.cancel()
-            self.over.set()
+            self.has_ended.set()
 
     async def _read(self, requests: AsyncIterator[pb.RunProgramsRequest]) -> None:
         async for request in requests:
             for command in request.commands:
-                self._obey(command)
+                self._execute(command)
         self.end()
 
-    def _obey(self, command: pb.RunCommand) -> None:
+    def _execute(self, command: pb.RunCommand) -> None:
         number = command.run
         if command.HasField("start"):
             self._start(number, command.start)
@@ -73,7 +75,7 @@ class Session:
             else:
                 events.acknowledge(command.taken)
 
-    def _start(self, number: int, asked: pb.Run) -> None:
+    def _start(self, number: int, request: pb.Run) -> None:
         def tell(event: pb.RunEvent) -> None:
             if number in self._runs:
                 self._tell(number, event)
@@ -82,47 +84,47 @@ class Session:
             self._tell(number, pb.RunEvent(failure=failure_of(NotWarmError())))
             return
         events = Events(tell)
-        task = asyncio.create_task(self._run(number, asked, events))
+        task = asyncio.create_task(self._run(number, request, events))
         self._runs[number] = (task, events)
         task.add_done_callback(lambda _: self._ended(number))
 
-    async def _run(self, number: int, asked: pb.Run, events: Events) -> None:
+    async def _run(self, number: int, request: pb.Run, events: Events) -> None:
         try:
-            has_definition = asked.HasField("program")
+            has_definition = request.HasField("program")
             program = (
-                self._programs.load(asked.program)
+                self._programs.load(request.program)
                 if has_definition
-                else self._programs.get(asked.program_id)
+                else self._programs.get(request.program_id)
             )
-            done = await run(program, self._models, asked, events)
+            done = await run(program, self._models, request, events)
             events.tell(pb.RunEvent(done=done))
         except BaseException as error:
-            # Where it was not the gateway that cancelled it, a cancellation is a fault like others.
+            # A run that the gateway cancelled is no longer listed; other cancellations are faults.
             if number in self._runs:
                 events.tell(pb.RunEvent(failure=failure_of(error)))
 
     def _ended(self, number: int) -> None:
         self._runs.pop(number, None)
         if self._is_ending:
-            self._news.set()
+            self._has_changed.set()
 
     def _tell(self, number: int, event: pb.RunEvent) -> None:
         event.run = number
-        self._waiting.append(event)
-        self._news.set()
+        self._unsent.append(event)
+        self._has_changed.set()
 
     def _next_batch(self) -> list[pb.RunEvent]:
         batch: list[pb.RunEvent] = []
         size = 0
-        for event in self._waiting:
+        for event in self._unsent:
             own = event.ByteSize()
-            if own > MOST_BYTES:
+            if own > MAX_EVENT_BYTES:
                 event = pb.RunEvent(run=event.run, failure=TOO_LARGE)
-            elif batch and size + own > BATCH_BYTES:
+            elif batch and size + own > MAX_BATCH_BYTES:
                 break
             size += own
             batch.append(event)
-        del self._waiting[: len(batch)]
+        del self._unsent[: len(batch)]
         return batch
 
 

@@ -1,4 +1,4 @@
-"""The processes that serve: forked from one that has imported everything, and replaced when they die."""
+"""Forks the worker processes, after all imports, and replaces those that die."""
 
 import os
 import selectors
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 from dspy_sidecar.log import logger
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
-WELL_S = 30
-"""A worker that lived this long was well: its replacement comes at once."""
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 5.0
+HEALTHY_S = 30
+"""Age, in seconds, from which on a dead worker is replaced after FIRST_PAUSE_S."""
 GRACE_S = 8
-"""Longer than a worker's own, so that it ends by itself."""
+"""Seconds until a draining worker is killed; longer than the worker's own grace."""
 
 Work = Callable[[int, int], None]
-"""What a worker does, by its number, until a file descriptor ends, which it does when the parent has died."""
+"""A worker's work. Takes its number, and a file descriptor that ends when the parent dies."""
 
 
 @dataclass
 class Worker:
-    """One place, and who has it."""
+    """A worker's number, and the process that has it now."""
 
     number: int
     pid: int | None = None
@@ -30,7 +30,7 @@ class Worker:
 
 
 class Workers:
-    """Forks them and waits: nothing else may run in this process, and no gRPC object may be made in it."""
+    """Forks workers and waits. This process must run nothing else, and make no gRPC objects."""
 
     def __init__(self, count: int, work: Work) -> None:
         self._work = work
@@ -38,7 +38,7 @@ class Workers:
         self._is_stopping = False
 
     def run(self) -> None:
-        """Keeps them alive until SIGTERM or SIGINT; then lets them drain."""
+        """Keeps the workers alive until SIGTERM or SIGINT; then lets them drain."""
         self._alive, self._parent_alive = os.pipe()
         self._woken, wake = os.pipe()
         for end in (self._woken, wake):
@@ -50,35 +50,35 @@ class Workers:
         with selectors.SelectSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ)
             while not self._is_stopping:
-                self._start_those_due()
+                self._start_due()
                 for key, _ in selector.select(self._next_due_s()):
                     os.read(key.fd, 1_024)
-                self._take_leave()
+                self._reap()
         self._drain()
 
     def _stop(self) -> None:
         self._is_stopping = True
 
-    def _start_those_due(self) -> None:
+    def _start_due(self) -> None:
         now = time.monotonic()
         for worker in self._workers:
             if worker.pid is None and now >= worker.began + worker.pause_s:
                 worker.began = now
-                worker.pid = os.fork() or self._be(worker.number)
+                worker.pid = os.fork() or self._run_worker(worker.number)
 
     def _next_due_s(self) -> float | None:
         due = [worker.began + worker.pause_s for worker in self._workers if worker.pid is None]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
-    def _be(self, number: int) -> int:
-        """The rest of a worker's life."""
+    def _run_worker(self, number: int) -> int:
+        """Does a forked worker's work and exits."""
         code = 1
         try:
             signal.set_wakeup_fd(-1)
-            # The handlers are the parent's: a worker that is told to end before it serves ends at once.
+            # Replaces the parent's handlers: a signal then ends a worker that does not serve yet.
             for signal_number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
                 signal.signal(signal_number, signal.SIG_DFL)
-            # As long as one process has it open, nobody sees the parent's death.
+            # The pipe ends only when no process has this end open.
             os.close(self._parent_alive)
             self._work(number, self._alive)
             code = 0
@@ -86,8 +86,8 @@ class Workers:
             logger.error("a worker can't go on", exc_info=error)
         os._exit(code)
 
-    def _take_leave(self) -> None:
-        """Of those that have died. Their replacement comes after a pause that grows while they keep dying young."""
+    def _reap(self) -> None:
+        """Notes dead workers. The pause before a replacement grows while workers die early."""
         for worker in self._workers:
             if worker.pid is None:
                 continue
@@ -95,11 +95,11 @@ class Workers:
             if pid == 0:
                 continue
             worker.pid = None
-            was_well = time.monotonic() - worker.began > WELL_S
+            was_healthy = time.monotonic() - worker.began > HEALTHY_S
             worker.pause_s = (
                 FIRST_PAUSE_S
-                if was_well
-                else min(max(worker.pause_s * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+                if was_healthy
+                else min(max(worker.pause_s * 2, FIRST_PAUSE_S), MAX_PAUSE_S)
             )
             worker.began = time.monotonic()
             if not self._is_stopping:
@@ -116,11 +116,14 @@ class Workers:
                 if signal_number is signal.SIGTERM and time.monotonic() > deadline:
                     break
                 time.sleep(0.02)
-                self._take_leave()
+                self._reap()
 
 
 def addresses(first: str, count: int) -> list[str]:
-    """Where each worker listens: `host:port` and the ports after it; `unix:/a.sock`, then `unix:/a-1.sock` and so on."""
+    """The address of each worker, from the first one's.
+
+    `host:port` is followed by the next ports, `unix:/a.sock` by `unix:/a-1.sock` and so on.
+    """
     if first.startswith("unix:"):
         stem, dot, end = first.rpartition(".")
         return [first, *(f"{stem}-{number}{dot}{end}" for number in range(1, count))]

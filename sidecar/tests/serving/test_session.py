@@ -63,7 +63,7 @@ async def gateway(model, monkeypatch):
 
 
 async def test_outputs_that_no_message_holds_fail_their_run_alone(gateway, model, monkeypatch):
-    monkeypatch.setattr(sessions, "MOST_BYTES", 3_000)
+    monkeypatch.setattr(sessions, "MAX_EVENT_BYTES", 3_000)
     model.script(
         lambda request: {"answer": "x" * 4_000 if "large" in str(request["messages"]) else "Paris"}
     )
@@ -79,7 +79,7 @@ async def test_outputs_that_no_message_holds_fail_their_run_alone(gateway, model
 
 
 async def test_events_go_together_up_to_a_size(gateway, model, monkeypatch):
-    monkeypatch.setattr(sessions, "BATCH_BYTES", 1_000)
+    monkeypatch.setattr(sessions, "MAX_BATCH_BYTES", 1_000)
     model.script({"answer": "x" * 400})
     for number in range(1, 11):
         gateway.command(number, start=asked(capital(), **QUESTION))
@@ -100,13 +100,13 @@ async def test_one_that_is_told_to_end_takes_no_further_run_and_ends_after_those
     gateway.command(2, start=asked(capital(), **QUESTION))
     (refused,) = await gateway.ends(2)
     assert refused.failure.reason == "SIDECAR_UNAVAILABLE"
-    assert not gateway.session.over.is_set()
+    assert not gateway.session.has_ended.is_set()
     answer.set()
     model.hold = None
     (end,) = await gateway.ends(1)
     assert end.HasField("done")
     await gateway.reading
-    assert gateway.session.over.is_set()
+    assert gateway.session.has_ended.is_set()
     assert len(model.requests) == before + 1
 
 

@@ -1,5 +1,5 @@
 import { TooLarge } from "../../domain/faults.ts";
-import { type Aggregate, mostGroups, readGroupings } from "../../domain/query/aggregate.ts";
+import { type Aggregate, maxGroups, readGroupings } from "../../domain/query/aggregate.ts";
 import { readCondition } from "../../domain/query/condition.ts";
 import { pageBytes } from "../../domain/query/page.ts";
 import { executionFields } from "../../domain/query/queryable.ts";
@@ -19,9 +19,9 @@ export function createAggregateExecutions({ executions }: { executions: Executio
     const aggregates = await executions.aggregate(project, where, readGroupings(groupBy));
     // Groups have no pages, and gRPC clients refuse messages over 4 MiB by default.
     const bytes = aggregates.reduce((sum, { group }) => sum + numbersBytes + weigh(group), 0);
-    if (aggregates.length > mostGroups || bytes > pageBytes)
+    if (aggregates.length > maxGroups || bytes > pageBytes)
       throw new TooLarge(
-        `the answer has more than ${mostGroups} groups, or more than 3 MiB; narrow the filter or use fewer group_by fields`,
+        `the answer has more than ${maxGroups} groups, or more than 3 MiB; narrow the filter or use fewer group_by fields`,
       );
     return aggregates;
   };

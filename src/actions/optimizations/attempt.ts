@@ -1,6 +1,6 @@
 import { addTokens } from "../../domain/execution.ts";
 import { AttemptsExhausted, Cancelled, Fault, Interrupted, Stopping } from "../../domain/faults.ts";
-import { budgetLeft, mostAttempts } from "../../domain/optimization/optimization.ts";
+import { budgetLeft, maxAttempts } from "../../domain/optimization/optimization.ts";
 import { dspyProgramId } from "../../domain/program/program.ts";
 import type { Sidecar } from "../../dspy/client.ts";
 import type { OptimizeEvent } from "../../dspy/optimize.ts";
@@ -39,12 +39,9 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
     const current = await attempts.begin(project, id);
     if (!current) return;
     const { attempt: number, optimizer, handedOver } = current;
-    if (number - handedOver > mostAttempts) {
-      await attempts.fail(current, new AttemptsExhausted(mostAttempts));
-      log.error(
-        { optimization: id, attempts: mostAttempts },
-        "an optimization failed: all its attempts died",
-      );
+    if (number - handedOver > maxAttempts) {
+      await attempts.fail(current, new AttemptsExhausted(maxAttempts));
+      log.error({ optimization: id, attempts: maxAttempts }, "an optimization failed: all its attempts died");
       announce(current);
       return;
     }

@@ -13,10 +13,10 @@ export const fewShotOptimizers: readonly OptimizerEntry[] = [
   {
     ...plainOptimizer,
     name: "LabeledFewShot",
-    description: "Puts examples of the trainset into the prompt as they are. Asks no model and no metric.",
+    description: "Puts examples of the trainset into the prompt as they are. Uses no model and no metric.",
     parameters: [
-      int("k", 16, 1, maxDemos, "Demos at most."),
-      flag("sample", true, "Draws them; else takes the first ones."),
+      int("k", 16, 1, maxDemos, "Maximum number of demos."),
+      flag("sample", true, "Draws demos at random; else takes the first ones."),
     ],
   },
   {
@@ -33,11 +33,11 @@ export const fewShotOptimizers: readonly OptimizerEntry[] = [
       "Makes many sets of demos as BootstrapFewShot does, scores each on the trainset and takes the best.",
     parameters: [
       ...bootstrap(1),
-      int("num_candidate_programs", 16, 1, maxCount, "Sets of demos, beside three plain ones."),
+      int("num_candidate_programs", 16, 1, maxCount, "Sets of demos, in addition to three plain ones."),
       {
         name: "stop_at_score",
         type: "Optional[float]",
-        description: "Ends the search at this score, in percent as DSPy has it.",
+        description: "Ends the search at this score, in percent as in DSPy.",
         min: 0,
         max: 100,
       },

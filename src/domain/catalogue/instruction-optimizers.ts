@@ -22,9 +22,9 @@ export const instructionOptimizers: readonly OptimizerEntry[] = [
     description:
       "Has a model propose instructions, scores them on the trainset, and has it improve on the best, several times.",
     parameters: [
-      int("breadth", 10, 2, 50, "Instructions a round."),
+      int("breadth", 10, 2, 50, "Instructions per round."),
       int("depth", 3, 1, 20, "Rounds."),
-      { ...temperature(1.4), description: "Of the model that proposes." },
+      { ...temperature(1.4), description: "Temperature of the model that proposes instructions." },
     ],
     lms: ["prompt"],
   },
@@ -37,13 +37,13 @@ export const instructionOptimizers: readonly OptimizerEntry[] = [
       batchSize,
       int("num_candidates", 6, 1, 50, "Candidates a step, and runs of each example."),
       int("max_steps", 8, 1, maxCount, "Steps."),
-      int("max_demos", 4, 0, maxDemos, "Demos of a predictor before some are dropped."),
+      int("max_demos", 4, 0, maxDemos, "Maximum number of demos of a predictor; further ones are dropped."),
       int(
         "demo_input_field_maxlen",
         100_000,
         1,
         1_000_000,
-        "Characters that are kept of an input in a demo.",
+        "Maximum number of characters of an input in a demo.",
       ),
       float("temperature_for_sampling", 0.2, 0.01, 10, "How freely a batch draws among candidates."),
       float(
@@ -70,7 +70,7 @@ export const instructionOptimizers: readonly OptimizerEntry[] = [
       {
         name: "auto",
         type: effort,
-        description: "How much is tried, where neither max_full_evals nor max_metric_calls says it.",
+        description: "How much is tried; unless max_full_evals or max_metric_calls is set.",
         defaultValue: "light",
       },
       {
@@ -103,7 +103,7 @@ export const instructionOptimizers: readonly OptimizerEntry[] = [
         defaultValue: "round_robin",
       },
       flag("use_merge", true, "Merges candidates that are good at different examples."),
-      int("max_merge_invocations", 5, 1, maxCount, "Merges at most."),
+      int("max_merge_invocations", 5, 1, maxCount, "Maximum number of merges."),
     ],
     lms: ["reflection"],
     check(config, _, v) {

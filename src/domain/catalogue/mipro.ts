@@ -16,7 +16,9 @@ import {
 } from "./optimizer.ts";
 import type { Parameter } from "./parameter.ts";
 
-/** Examples that each setting of auto scores on at most; DSPy scores minibatches from 51 on. */
+/**
+ * Maximum number of examples that each setting of auto scores on; DSPy uses minibatches from 51 on.
+ */
 const autoValsets: Record<string, number> = { light: 100, medium: 300, heavy: 1_000 };
 const maxWithoutMinibatch = 50;
 
@@ -27,7 +29,7 @@ const parameters: readonly Parameter[] = [
   {
     name: "auto",
     type: `Optional[${effort}]`,
-    description: "How much is tried; null, or left out, where num_candidates and num_trials say it.",
+    description: "How much is tried; null or left out if num_candidates and num_trials are set.",
     defaultValue: "light",
   },
   {
@@ -45,20 +47,14 @@ const parameters: readonly Parameter[] = [
     max: 1_000,
   },
   temperature(1),
-  flag("minibatch", true, "Scores most combinations on a part of the examples; auto decides it by itself."),
-  int("minibatch_size", 35, 1, 1_000, "Examples of such a part."),
-  int(
-    "minibatch_full_eval_steps",
-    5,
-    1,
-    maxCount,
-    "Combinations between two that are scored on all examples.",
-  ),
+  flag("minibatch", true, "Scores most combinations on a part of the examples; auto decides this itself."),
+  int("minibatch_size", 35, 1, 1_000, "Examples of a minibatch."),
+  int("minibatch_full_eval_steps", 5, 1, maxCount, "Minibatches between two scores on all examples."),
   flag("program_aware_proposer", true, "Shows the program to the model that proposes."),
-  flag("data_aware_proposer", true, "Shows it a summary of the trainset."),
-  int("view_data_batch_size", 10, 1, maxCount, "Examples at a time for that summary."),
-  flag("tip_aware_proposer", true, "Gives it a tip, drawn each time."),
-  flag("fewshot_aware_proposer", true, "Shows it bootstrapped demos."),
+  flag("data_aware_proposer", true, "Shows the proposing model a summary of the trainset."),
+  int("view_data_batch_size", 10, 1, maxCount, "Examples at a time for the summary of the trainset."),
+  flag("tip_aware_proposer", true, "Gives the proposing model a random tip each time."),
+  flag("fewshot_aware_proposer", true, "Shows the proposing model bootstrapped demos."),
 ];
 
 export const mipro: OptimizerEntry = {

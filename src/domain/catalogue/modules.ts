@@ -7,15 +7,15 @@ export type CatalogueEntry = {
   readonly name: string;
   readonly description: string;
   readonly parameters: readonly Parameter[];
-  /** Why it is refused here; "" where it is not. */
+  /** Why this server refuses it; "" if it does not. */
   readonly refused: string;
-  /** What a module makes beside the outputs of its signature; one that wraps another and makes nothing makes what that makes. */
+  /** Extra outputs. A wrapper that lists none inherits those of the wrapped module. */
   readonly makes: readonly { readonly name: string; readonly type: Type }[];
-  /** The modules that it may wrap, the usual one first; none where it wraps none. */
+  /** The modules that it can wrap, the default first; empty if it wraps none. */
   readonly wraps: readonly string[];
-  /** Names of inputs that it adds itself. */
+  /** Names of the inputs that it adds itself. */
   readonly adds: readonly string[];
-  /** Whether it calls tools that a program names. */
+  /** Whether it calls the tools that a program lists. */
   readonly takesTools: boolean;
   /** Whether it runs code that the model writes, which the operator must enable. */
   readonly runsCode: boolean;
@@ -33,21 +33,21 @@ const plain = {
   runsCode: false,
 };
 const text = (name: string) => [{ name, type: parseType("str") }];
-const mostChains = 10;
+const maxChains = 10;
 
 const attempts: readonly Parameter[] = [
-  { name: "N", type: "int", description: "Attempts at most.", defaultValue: 3, min: 1, max: 20 },
+  { name: "N", type: "int", description: "Maximum number of attempts.", defaultValue: 3, min: 1, max: 20 },
   {
     name: "reward_fn",
     type: 'Literal["fits", "judge"]',
     description:
-      "How an answer is scored from 0 to 1: the share of outputs that keep to their types and constraints, or the model's judgement by a rubric.",
+      "How an answer is scored from 0 to 1: fits is the share of outputs that satisfy their types and constraints; judge is the model's judgement by a rubric.",
     defaultValue: "fits",
   },
   {
     name: "rubric",
     type: "str",
-    description: "What the judge holds an answer against; for reward_fn judge.",
+    description: "The criteria by which the judge scores an answer; only for reward_fn judge.",
   },
   {
     name: "threshold",
@@ -60,7 +60,7 @@ const attempts: readonly Parameter[] = [
   {
     name: "fail_count",
     type: "int",
-    description: "Attempts that may fail; N where left out.",
+    description: "Maximum number of failed attempts; N if left out.",
     min: 1,
     max: 20,
   },
@@ -75,27 +75,27 @@ function checkRubric({ reward_fn: reward, rubric }: Values, v: Violations): void
 }
 
 const chains: readonly Parameter[] = [
-  { name: "M", type: "int", description: "Lines of reasoning.", defaultValue: 3, min: 2, max: mostChains },
+  { name: "M", type: "int", description: "Lines of reasoning.", defaultValue: 3, min: 2, max: maxChains },
   {
     name: "temperature",
     type: "float",
-    description: "Of the lines and of their comparison.",
+    description: "Temperature of the lines and of their comparison.",
     defaultValue: 0.7,
     min: 0,
     max: 2,
   },
 ];
 
-const iterations = (usual: number, most: number): Parameter => ({
+const iterations = (defaultValue: number, max: number): Parameter => ({
   name: "max_iters",
   type: "int",
-  description: "Turns at most.",
-  defaultValue: usual,
+  description: "Maximum number of turns.",
+  defaultValue,
   min: 1,
-  max: most,
+  max,
 });
 
-/** The modules of DSPy, with the parameters that callers may set: an allow-list, never an address, a key or code. */
+/** The modules of DSPy. The parameters are an allow-list: never an address, a key or code. */
 export const modules: readonly CatalogueEntry[] = [
   { ...plain, name: "Predict", description: "Asks the model once for the outputs." },
   {
@@ -108,7 +108,7 @@ export const modules: readonly CatalogueEntry[] = [
     ...plain,
     name: "BestOfN",
     description:
-      "Runs the module that it wraps up to N times, at temperature 1, and takes the first answer that reaches the threshold, else the best.",
+      "Runs the wrapped module up to N times, at temperature 1, and takes the first answer that reaches the threshold, else the best.",
     parameters: attempts,
     checkParams: checkRubric,
     wraps: ["Predict", "ChainOfThought"],
@@ -116,7 +116,7 @@ export const modules: readonly CatalogueEntry[] = [
   {
     ...plain,
     name: "Refine",
-    description: "As BestOfN, and each further attempt gets the model's own advice on the one before.",
+    description: "Like BestOfN, but each further attempt gets the model's own advice on the previous one.",
     parameters: attempts,
     checkParams: checkRubric,
     wraps: ["Predict", "ChainOfThought"],
@@ -130,7 +130,7 @@ export const modules: readonly CatalogueEntry[] = [
     parameters: chains,
     makes: text("rationale"),
     wraps: ["ChainOfThought"],
-    adds: Array.from({ length: mostChains }, (_, index) => `reasoning_attempt_${index + 1}`),
+    adds: Array.from({ length: maxChains }, (_, index) => `reasoning_attempt_${index + 1}`),
   },
   {
     ...plain,
@@ -155,7 +155,7 @@ export const modules: readonly CatalogueEntry[] = [
     ...plain,
     name: "CodeAct",
     description:
-      "Has the model write and run code in turns, then answer. It calls no tools: DSPy would take their source.",
+      "Has the model write and run code in turns, then answer. It can't call tools, since DSPy would need their source.",
     parameters: [iterations(5, 20)],
     makes: text("reasoning"),
     adds: ["trajectory", "generated_code", "finished", "max_iters"],
@@ -171,7 +171,7 @@ export const modules: readonly CatalogueEntry[] = [
       {
         name: "max_llm_calls",
         type: "int",
-        description: "Requests of the code at most.",
+        description: "Maximum number of requests that the code makes.",
         defaultValue: 50,
         min: 1,
         max: 500,
@@ -179,7 +179,7 @@ export const modules: readonly CatalogueEntry[] = [
       {
         name: "max_output_chars",
         type: "int",
-        description: "Characters that the model sees of what its code prints.",
+        description: "Maximum number of characters of the code's output that the model sees.",
         defaultValue: 10_000,
         min: 100,
         max: 100_000,
@@ -192,7 +192,7 @@ export const modules: readonly CatalogueEntry[] = [
   },
 ];
 
-/** What LmSettings.params may hold. Nothing else of a caller's reaches the model's client. */
+/** The members of LmSettings.params. Callers can set no other argument of the model's client. */
 export const lmParameters: readonly Parameter[] = [
   { name: "top_p", type: "float", description: "Nucleus sampling.", min: 0, max: 1 },
   { name: "stop", type: "list[str]", description: "Texts at which the model stops." },
@@ -200,14 +200,14 @@ export const lmParameters: readonly Parameter[] = [
   {
     name: "presence_penalty",
     type: "float",
-    description: "Against words that stand already.",
+    description: "Penalty for words that occur already.",
     min: -2,
     max: 2,
   },
   {
     name: "frequency_penalty",
     type: "float",
-    description: "Against words that stand often.",
+    description: "Penalty for words that occur often.",
     min: -2,
     max: 2,
   },

@@ -1,32 +1,35 @@
 import { addTokens, noTokens, type TokenUsage, type Values } from "../execution.ts";
 import type { Metric } from "./optimization.ts";
 
-/** What one example came to. */
+/** The result of one example. */
 export type ExampleScore = {
   readonly index: number;
-  /** From 0 to 1; 0 where it failed. */
+  /** From 0 to 1; 0 if the run failed. */
   readonly score: number;
-  /** One for each metric. */
+  /** One score for each metric. */
   readonly metricScores: readonly number[];
   readonly tokenUsage: TokenUsage;
 } & ({ readonly outputs: Values } | { readonly error: unknown });
 
 export type Summary = {
   readonly score: number;
-  /** By the metric's name; where two have the same by "name:field", and by "name[1]", its place in the request, where that is the same, too. */
+  /**
+   * Keyed by the metric's name; by "name:field" if two metrics share a name; by "name[1]", its
+   * index, if they share both.
+   */
   readonly metricScores: Readonly<Record<string, number>>;
   readonly examples: number;
   readonly failures: number;
   readonly tokenUsage: TokenUsage;
 };
 
-/** The score of one example: the metrics' mean by weight. */
+/** The score of one example: the weighted mean of its metrics. */
 export function meanByWeight(metrics: readonly Metric[], scores: readonly number[]): number {
   const whole = metrics.reduce((sum, { weight }) => sum + weight, 0);
   return metrics.reduce((sum, { weight }, index) => sum + weight * (scores[index] ?? 0), 0) / whole;
 }
 
-/** Means over the examples, those that failed counted as 0; all 0 where there are none. */
+/** Means over the examples. A failed example counts as 0; without examples every mean is 0. */
 export function summarize(metrics: readonly Metric[], results: readonly ExampleScore[]): Summary {
   const mean = (of: (result: ExampleScore) => number) =>
     results.length === 0 ? 0 : results.reduce((sum, result) => sum + of(result), 0) / results.length;
@@ -42,7 +45,7 @@ export function summarize(metrics: readonly Metric[], results: readonly ExampleS
   };
 }
 
-/** A name for each that no other has. */
+/** A unique name for each metric. */
 function namesOf(metrics: readonly Metric[]): string[] {
   const isShared = (all: readonly string[], name: string) => all.indexOf(name) !== all.lastIndexOf(name);
   const names = metrics.map(({ name }) => name);

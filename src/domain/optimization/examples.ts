@@ -6,7 +6,10 @@ import type { Violations } from "../violations.ts";
 import { scoredOutputs } from "./metrics.ts";
 import type { Example, Metric } from "./optimization.ts";
 
-/** Coerces examples and checks them against a signature: all inputs, and of the outputs those that a metric looks at. */
+/**
+ * Coerces examples and checks them against a signature: all inputs, each given output, and that no
+ * needed output is missing.
+ */
 export function readExamples(
   examples: readonly Example[],
   signature: Signature,
@@ -25,14 +28,14 @@ export function readExamples(
     if (!inputs.ok) v.at(index, "inputs").take(inputs.violations);
     for (const name of needed)
       if (!Object.hasOwn(example.outputs, name))
-        v.at(index, "outputs").add(name, "is missing, and a metric looks at it", "missing");
+        v.at(index, "outputs").add(name, "is missing; a metric compares it", "missing");
     const outputs: Record<string, Json> = {};
     for (const [name, value] of Object.entries(example.outputs)) {
       if (v.isFull) break;
       const checked = schemaOf.get(name)?.validate({ [name]: value });
       if (checked?.ok) Object.assign(outputs, checked.values);
       else if (checked) v.at(index, "outputs").take(checked.violations);
-      else v.at(index, "outputs").add(name, "is no output of the signature", "unknown");
+      else v.at(index, "outputs").add(name, "unknown output; the signature has no such field", "unknown");
     }
     read.push({ inputs: inputs.ok ? inputs.values : {}, outputs });
   }

@@ -4,35 +4,35 @@ import type { OptimizationStatus } from "../lifecycle.ts";
 import type { LmSettings } from "../program/program.ts";
 import type { Violations } from "../violations.ts";
 
-/** What a program is given, and what it should make of it. */
+/** Inputs of a program, and the outputs that are expected for them. */
 export type Example = { readonly inputs: Values; readonly outputs: Values };
 
-/** How an answer is scored, from 0 to 1. */
+/** A metric scores an answer from 0 to 1. */
 export type Metric = {
   readonly name: string;
-  /** The output it looks at; the mean over every one where empty. */
+  /** The output to score; if empty, the mean over all outputs. */
   readonly field: string;
   readonly params: Values;
-  /** Its share of the score. */
+  /** Its weight in the mean of all metrics. */
   readonly weight: number;
 };
 
-/** What an optimization may take; 0 for no bound. */
+/** Maximum time and spending of an optimization; 0 for no maximum. */
 export type Budget = {
-  /** Of each attempt. */
+  /** Maximum time of each attempt. */
   readonly timeMs: number;
   readonly lmCalls: number;
   /** Input and output tokens together. */
   readonly tokens: number;
 };
 
-/** Where an optimization stands. */
+/** Progress of an optimization. */
 export type Progress = {
   readonly phase: string;
   readonly message: string;
-  /** From 0 to 1, where it is known. */
+  /** From 0 to 1; null if unknown. */
   readonly fraction: number | null;
-  /** Of the examples that the optimizer sees. */
+  /** Best score on the examples that the optimizer sees. */
   readonly bestScore: number | null;
 };
 
@@ -48,16 +48,16 @@ export type Optimization = Progress & {
   readonly trainsetSize: number;
   readonly valsetSize: number;
   readonly status: OptimizationStatus;
-  /** Both of the same held-out examples. */
+  /** Scores before and after, on the same held-out examples. */
   readonly baselineScore: number | null;
   readonly score: number | null;
-  /** The revision that it made. */
+  /** The revision that the optimization made. */
   readonly revision: number | null;
   readonly errorReason: string;
   readonly errorMessage: string;
-  /** Of all attempts. */
+  /** Tokens of all attempts together. */
   readonly tokenUsage: TokenUsage;
-  /** How many times it was taken up. */
+  /** Attempts so far. */
   readonly attempt: number;
   readonly requestId: string;
   readonly labels: Labels;
@@ -67,7 +67,7 @@ export type Optimization = Progress & {
   readonly updatedAt: Date;
 };
 
-/** What whoever takes up an optimization must know beside its record. */
+/** The data that an attempt needs in addition to the record. */
 export type OptimizationTask = {
   readonly trainset: readonly Example[];
   readonly valset: readonly Example[];
@@ -77,26 +77,26 @@ export type OptimizationTask = {
   readonly lms: Readonly<Record<string, LmSettings>>;
 };
 
-/** Attempts that may die under an optimization before it is given up. */
-export const mostAttempts = 5;
+/** Maximum number of attempts; if the last one dies, the optimization fails. */
+export const maxAttempts = 5;
 
-const usualTimeMs = 300_000;
-const longestTimeMs = 12 * 3_600_000;
+const defaultTimeMs = 300_000;
+const maxTimeMs = 12 * 3_600_000;
 
-/** A budget as a caller sets it, with the usual time where it sets none. */
+/** The budget that a caller sets, with the default time if it sets none. */
 export function readBudget(asked: Budget | undefined, v: Violations): Budget {
   const { timeMs, lmCalls, tokens } = asked ?? { timeMs: 0, lmCalls: 0, tokens: 0 };
-  if (timeMs < 0 || timeMs > longestTimeMs)
-    v.add("time", `must be from 1 to ${longestTimeMs / 1000} seconds`, "range");
+  if (timeMs < 0 || timeMs > maxTimeMs)
+    v.add("time", `must be from 1 to ${maxTimeMs / 1000} seconds`, "range");
   for (const [part, value] of Object.entries({ lm_calls: lmCalls, tokens }))
     if (value < 0 || !Number.isSafeInteger(value))
-      v.add(part, "must be from 0, for no bound, to 2^53-1", "range");
-  return { timeMs: timeMs || usualTimeMs, lmCalls, tokens };
+      v.add(part, "must be from 0 to 2^53-1; 0 means no maximum", "range");
+  return { timeMs: timeMs || defaultTimeMs, lmCalls, tokens };
 }
 
-/** What earlier attempts left of a budget. Nothing left is told as 1, since 0 has no bound. */
+/** The budget that earlier attempts left. A spent budget is 1, since 0 means no maximum. */
 export function budgetLeft({ timeMs, lmCalls, tokens }: Budget, spent: TokenUsage): Budget {
-  const left = (bound: number, used: number) => (bound === 0 ? 0 : Math.max(1, bound - used));
+  const left = (max: number, used: number) => (max === 0 ? 0 : Math.max(1, max - used));
   return {
     timeMs,
     lmCalls: left(lmCalls, spent.lmCalls),

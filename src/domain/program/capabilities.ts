@@ -6,25 +6,25 @@ import type { Module } from "./program.ts";
 
 export type Tool = { readonly name: string; readonly description: string };
 
-/** The tools of the operator's MCP servers, and the servers that can't be reached right now. */
+/** The tools of the operator's MCP servers, and the servers that are unreachable now. */
 export type Tools = { readonly tools: readonly Tool[]; readonly serversAway: readonly string[] };
 
-/** What the operator lets programs use. */
+/** The models, tools and features that the operator allows to programs. */
 export type Offer = Models & {
   /** Whether modules may run code that the model writes. */
   readonly generatedCode: boolean;
-  /** Undefined where nobody needs to know: what is named was checked before. */
+  /** Undefined if the tools need no check, since they were checked before. */
   readonly tools: Tools | undefined;
 };
 
-const switchedOff =
-  "runs code that the model writes, which the operator has not switched on (SIGRUN_GENERATED_CODE)";
+const notEnabled =
+  "runs code that the model writes, which the operator has not enabled (SIGRUN_GENERATED_CODE)";
 
-/** The modules, each with why it is refused here, where it is. */
+/** The modules; those that run code are refused unless the operator enables them. */
 export function offeredModules({ generatedCode }: Pick<Offer, "generatedCode">): readonly CatalogueEntry[] {
   return generatedCode
     ? modules
-    : modules.map((entry) => (entry.runsCode ? { ...entry, refused: switchedOff } : entry));
+    : modules.map((entry) => (entry.runsCode ? { ...entry, refused: notEnabled } : entry));
 }
 
 /** Checks the tools that a module names. */
@@ -36,29 +36,30 @@ export function checkTools(
 ): void {
   if (named.length === 0) return;
   if (!entry?.takesTools) {
-    const names = modules.filter(({ takesTools }) => takesTools).map(({ name }) => name);
-    v.addHere(`must be left out unless the module is ${names.join(" or ")}`, "unknown");
+    const users = modules.filter(({ takesTools }) => takesTools).map(({ name }) => name);
+    v.addHere(`must be left out unless the module is ${users.join(" or ")}`, "unknown");
     return;
   }
-  const there = known?.tools.map(({ name }) => name) ?? [];
-  const unknown = `is no tool; there is ${there.join(", ") || "none"}`;
+  const names = known?.tools.map(({ name }) => name) ?? [];
+  const unknown =
+    names.length === 0 ? "unknown tool; there are none" : `unknown tool; expected one of ${names.join(", ")}`;
   for (const [index, name] of named.entries()) {
     if (v.isFull) return;
-    if (named.indexOf(name) < index) v.add(index, "stands there already", "duplicate");
-    if (named.indexOf(name) < index || !known || there.includes(name)) continue;
+    if (named.indexOf(name) < index) v.add(index, "is repeated", "duplicate");
+    if (named.indexOf(name) < index || !known || names.includes(name)) continue;
     const [server = ""] = name.split(".");
     if (known.serversAway.includes(server))
-      v.add(index, `is of the MCP server ${server}, which can't be reached right now`, "away");
+      v.add(index, `belongs to the MCP server ${server}, which is unreachable now`, "away");
     else v.add(index, unknown, "unknown");
   }
 }
 
-/** Refuses modules that run code where the operator has not switched that on. */
+/** Throws NotEnabled if a module runs code and the operator has not enabled it. */
 export function assertEnabled(defined: readonly Module[], { generatedCode }: Offer, path: string): void {
   if (generatedCode) return;
   const v = createViolations(path);
   for (const [index, { type }] of defined.entries())
     if (modules.some(({ name, runsCode }) => name === type && runsCode))
-      v.at("modules", index).add("type", `${type} ${switchedOff}`, "not_enabled");
+      v.at("modules", index).add("type", `${type} ${notEnabled}`, "not_enabled");
   if (v.count > 0) throw new NotEnabled(v.list());
 }

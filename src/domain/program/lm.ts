@@ -5,19 +5,19 @@ import type { LmSettings } from "./program.ts";
 
 export type Models = { readonly allowedModels: readonly string[] };
 
-const hottest = 5;
-const mostTokens = 1_000_000;
+const maxTemperature = 5;
+const maxMaxTokens = 1_000_000;
 
 /** Checks the settings of a model call. */
 export function checkLm(lm: LmSettings, { allowedModels }: Models, v: Violations): void {
   const { model, temperature, maxTokens, params, adapter } = lm;
   if (model !== undefined && !allowedModels.includes(model))
-    v.add("model", `is not allowed here; there is ${allowedModels.join(", ")}`, "literal");
-  if (temperature !== undefined && !(temperature >= 0 && temperature <= hottest))
-    v.add("temperature", `must be from 0 to ${hottest}`, "range");
-  if (maxTokens !== undefined && !(maxTokens >= 1 && maxTokens <= mostTokens))
-    v.add("max_tokens", `must be from 1 to ${mostTokens}`, "range");
+    v.add("model", `is not an allowed model; expected one of ${allowedModels.join(", ")}`, "literal");
+  if (temperature !== undefined && !(temperature >= 0 && temperature <= maxTemperature))
+    v.add("temperature", `must be from 0 to ${maxTemperature}`, "range");
+  if (maxTokens !== undefined && !(maxTokens >= 1 && maxTokens <= maxMaxTokens))
+    v.add("max_tokens", `must be from 1 to ${maxMaxTokens}`, "range");
   if (adapter !== undefined && !adapters.includes(adapter))
-    v.add("adapter", `is not known; there is ${adapters.join(", ")}`, "literal");
+    v.add("adapter", `unknown adapter; expected one of ${adapters.join(", ")}`, "literal");
   if (params) checkParameters(params, lmParameters, v.at("params"));
 }

@@ -1,15 +1,18 @@
-/** How a program does: its scores, and what its newest executions show. */
+/** Scores of a program, and figures of its newest executions. */
 export type Performance = {
-  /** Of the newest revision, from 0 to 1, where an optimization made it; the baseline is what there was before. */
+  /**
+   * Score of the newest revision, from 0 to 1, if an optimization made it; the baseline is the
+   * score before.
+   */
   readonly score: number | null;
   readonly baselineScore: number | null;
-  /** The newest that was completed, of whichever revision. */
+  /** The newest completed evaluation, of any revision. */
   readonly evaluation: {
     readonly revision: number;
     readonly score: number;
     readonly examples: number;
   } | null;
-  /** Of the newest 1,000. */
+  /** Figures of the newest 1,000 executions. */
   readonly executions: {
     readonly count: number;
     /** completed / count */
@@ -24,5 +27,5 @@ export type Performance = {
   };
 };
 
-/** So that asking for it takes as long however many executions there are. */
+/** A fixed number, so that the query takes equally long for any number of executions. */
 export const performanceWindow = 1_000;

@@ -10,9 +10,12 @@ import type { Definition, LmSettings, Module, ModuleDraft } from "./program.ts";
 import { type Wired, wireInputs, wireOutputs } from "./wiring.ts";
 import { defineWrapped } from "./wrapping.ts";
 
-const mostModules = 50;
+const maxModules = 50;
 const names = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
-/** Members of dspy.Module, under which a module of a program would not be found; sidecar/tests holds the list against DSPy. */
+/**
+ * Members of dspy.Module, which would hide a module of the same name. A test in sidecar/tests
+ * compares the list with DSPy.
+ */
 export const takenModuleNames: ReadonlySet<string> = new Set(
   `acall aforward batch callbacks copy deepcopy dump_state forward get_lm history inspect_history load load_state map_named_predictors
    named_parameters named_predictors named_sub_modules parameters predictors reset_copy save set_lm`.split(
@@ -20,7 +23,10 @@ export const takenModuleNames: ReadonlySet<string> = new Set(
   ),
 );
 
-/** Wires modules by field name; refuses with everything that can't work, each fault under the path. */
+/**
+ * Checks the modules and wires them by field name. Throws Invalid with all violations, under the
+ * path.
+ */
 export function definePipeline(
   signature: Signature,
   drafts: readonly ModuleDraft[],
@@ -30,9 +36,9 @@ export function definePipeline(
 ): Pick<Definition, "modules" | "outputs" | "lm"> {
   const v = createViolations(path);
   checkLm(lm, offer, v.at("lm"));
-  if (drafts.length > mostModules) v.add("modules", `has more than ${mostModules} modules`, "length");
+  if (drafts.length > maxModules) v.add("modules", `must have at most ${maxModules} modules`, "length");
 
-  const written = drafts.length === 0 ? [predict] : drafts.slice(0, mostModules);
+  const written = drafts.length === 0 ? [predict] : drafts.slice(0, maxModules);
   const all = nameAll(written, v.at("modules"));
   const earlier: Wired[] = [];
   const modules = written.map((draft, index) => {
@@ -54,14 +60,14 @@ export function definePipeline(
       ...(one?.adds ?? []),
     ]))
       if ([...wired.takes, ...(own?.outputs ?? [])].some((field) => field.name === taken)) {
-        const description = `has a field ${JSON.stringify(taken)}, which ${draft.type} has itself`;
+        const description = `must not have a field ${JSON.stringify(taken)}; ${draft.type} adds it itself`;
         place.add("signature", description, "duplicate");
       }
     const sources = { signature, earlier, all };
     const wires = wireInputs(wired, new Map(draft.inputFrom), sources, place.at("input_from"));
     earlier.push(wired);
     const params = withDefaults(draft.params, entry?.parameters ?? []);
-    // Left out where there are none, so that the ids of programs without any stay what they were.
+    // Left out if none: an empty list would change the ids of programs without tools.
     const tools = draft.tools.length > 0 && { tools: draft.tools };
     return {
       name,
@@ -101,7 +107,11 @@ function checkDraft(
     .filter(({ refused }) => refused === "")
     .map(({ name }) => name);
   if (!entry)
-    v.add("type", `is no module; there is ${known.join(", ")}`, draft.type === "" ? "missing" : "unknown");
+    v.add(
+      "type",
+      `unknown module ${JSON.stringify(draft.type)}; expected one of ${known.join(", ")}`,
+      draft.type === "" ? "missing" : "unknown",
+    );
   else {
     const place = v.at("params");
     checkParameters(draft.params, entry.parameters, place);
@@ -111,7 +121,9 @@ function checkDraft(
   checkTools(draft.tools, entry, offer, v.at("tools"));
 }
 
-/** Each module's name: its own, or one made from its type, "predict", "predict_2". */
+/**
+ * The name of each module: its own, or one derived from its type, such as "predict" or "predict_2".
+ */
 function nameAll(drafts: readonly ModuleDraft[], v: Violations): string[] {
   const taken = new Set(drafts.map(({ name }) => name).filter(Boolean));
   const seen = new Set<string>();
@@ -126,8 +138,8 @@ function nameAll(drafts: readonly ModuleDraft[], v: Violations): string[] {
     const refuse = (description: string, reason: string) => v.at(index).add("name", description, reason);
     if (!names.test(name)) refuse(`must match ${names.source}`, "pattern");
     else if (isKeyword(name) || takenModuleNames.has(name))
-      refuse("is a name that Python or DSPy takes for itself", "reserved");
-    else if (seen.has(name)) refuse("is the name of an earlier module", "duplicate");
+      refuse("is reserved by Python or DSPy; choose another name", "reserved");
+    else if (seen.has(name)) refuse("is already the name of an earlier module", "duplicate");
     seen.add(name);
     return name;
   });

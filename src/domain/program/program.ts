@@ -3,7 +3,7 @@ import type { Values } from "../execution.ts";
 import { canonicalJson } from "../json.ts";
 import { isSameSignature, type Signature, type SignatureDraft } from "../signature/signature.ts";
 
-/** The settings of a model call; those left out are the server's. */
+/** Settings of a model call; the server's settings are the defaults. */
 export type LmSettings = {
   readonly model?: string;
   readonly temperature?: number;
@@ -13,7 +13,10 @@ export type LmSettings = {
   readonly cache?: boolean;
 };
 
-/** An input takes the output field of an earlier module, or the program's own input where module is empty. */
+/**
+ * The source of an input: the output field of an earlier module, or a program input if module is
+ * empty.
+ */
 export type Wire = { readonly input: string; readonly module: string; readonly field: string };
 
 /** One step of a program. */
@@ -24,25 +27,28 @@ export type Module = {
   readonly params: Values;
   readonly lm: LmSettings;
   readonly wires: readonly Wire[];
-  /** What it wraps. */
+  /** The wrapped module, if any. */
   readonly modules: readonly Module[];
-  /** Names of tools that it may call; left out where there are none. */
+  /** Names of the tools that it may call; left out if none. */
   readonly tools?: readonly string[];
 };
 
-/** All that makes a revision of a program. */
+/** The content of a revision. */
 export type Definition = {
   readonly signature: Signature;
-  /** In the order they run; never empty. */
+  /** In running order; never empty. */
   readonly modules: readonly Module[];
   readonly lm: LmSettings;
-  /** The JSON that DSPy's save() writes; empty where nothing was optimized. */
+  /** The JSON that DSPy's save() writes; empty if not optimized. */
   readonly compiledState: string;
-  /** For each output of the signature, the module that makes it. */
+  /** The source of each output of the signature. */
   readonly outputs: readonly Wire[];
 };
 
-/** The signatures that show where a definition is told: its own, and those of modules that have another. */
+/**
+ * The signatures that a message about a definition contains: its own, and different ones of its
+ * modules.
+ */
 export function shownSignatures({
   signature,
   modules,
@@ -55,16 +61,16 @@ export function shownSignatures({
   return [signature, ...shown(modules, signature)];
 }
 
-/** The id under which a sidecar knows a definition: made from its content alone. */
+/** The id of a definition in the sidecar: a hash of its content. */
 export function dspyProgramId(definition: Definition): string {
   return `p_${createHash("sha256").update(canonicalJson(definition)).digest("hex")}`;
 }
 
-/** A module as a caller writes it. */
+/** A module as its caller sends it. */
 export type ModuleDraft = {
   readonly name: string;
   readonly type: string;
-  /** The program's own where undefined. */
+  /** The program's own signature if undefined. */
   readonly signature: SignatureDraft | undefined;
   readonly params: Values;
   readonly lm: LmSettings;

@@ -8,7 +8,10 @@ import {
 import { formatType } from "../signature/type.ts";
 import type { Definition, Module, ModuleDraft } from "./program.ts";
 
-/** The modules of a program as a caller would write them, to be wired anew; those over the program's own signature follow it. */
+/**
+ * Turns modules back into drafts, to be wired again; a module with the program's signature follows
+ * it.
+ */
 export function redraftModules({
   modules,
   signature,
@@ -32,7 +35,7 @@ function redraft(
   };
 }
 
-/** The wires that do not lead from the program's input of the same name. */
+/** The wires whose source is not the program input of the same name. */
 export function namedWires({ wires }: Pick<Module, "wires">): [input: string, from: string][] {
   return wires
     .filter(({ input, module, field }) => module !== "" || input !== field)

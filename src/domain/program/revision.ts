@@ -7,27 +7,27 @@ export const origins = ["created", "updated", "optimized", "rolled_back", "impor
 
 export type Origin = (typeof origins)[number];
 
-/** One state of a program; its definition never changes, its status may. */
+/** A version of a program. Its definition never changes; its status may. */
 export type Revision = {
   readonly programId: string;
   /** Counts from 1. */
   readonly number: number;
   readonly origin: Origin;
-  /** Its own: never deployed, which is the program's. */
+  /** Never "deployed": whether a revision is deployed is stored with the program. */
   readonly status: Exclude<ProgramStatus, "deployed">;
   readonly signatureId: string;
   readonly definition: Definition;
-  /** Names the definition by its content. */
+  /** A hash of the definition. */
   readonly dspyProgramId: string;
   readonly score: number | null;
-  /** What made it, or the one that it goes back to. */
+  /** The optimization that made it, or the one of the revision that was rolled back to. */
   readonly optimizationId: string | null;
   readonly errorReason: string;
   readonly errorMessage: string;
   readonly createdAt: Date;
 };
 
-/** A program as it stands: what is true of all its revisions, and the newest one. */
+/** A program with its newest revision. */
 export type Program = {
   readonly id: string;
   readonly handle: string;
@@ -41,7 +41,7 @@ export type Program = {
   readonly updatedAt: Date;
 };
 
-/** A revision's own, but for the one that is deployed. */
+/** The status of a revision; "deployed" for the deployed one. */
 export function statusOfRevision(
   { deployedRevision }: Pick<Program, "deployedRevision">,
   { number, status }: Revision,
@@ -49,7 +49,7 @@ export function statusOfRevision(
   return number === deployedRevision ? "deployed" : status;
 }
 
-/** A program is deployed while a revision is; else its status is the newest revision's. */
+/** "deployed" if a revision is deployed, else the status of the newest revision. */
 export function statusOf(program: Program): ProgramStatus {
   return program.deployedRevision === null ? program.newest.status : "deployed";
 }

@@ -3,14 +3,17 @@ import { formatType, type Type } from "../signature/type.ts";
 import type { Violations } from "../violations.ts";
 import type { Wire } from "./program.ts";
 
-/** A module as wiring sees it: what it takes, and what it makes. */
+/** The inputs and outputs of a module. */
 export type Wired = {
   readonly name: string;
   readonly takes: readonly Field[];
   readonly makes: readonly Pick<Field, "name" | "type">[];
 };
 
-/** Finds where each input of a module comes from: as the caller says, else the nearest earlier field of its name. */
+/**
+ * Finds the source of each input: the one in input_from, else the nearest earlier field of its
+ * name.
+ */
 export function wireInputs(
   wired: Wired,
   inputFrom: ReadonlyMap<string, string>,
@@ -19,7 +22,7 @@ export function wireInputs(
 ): Wire[] {
   for (const input of inputFrom.keys())
     if (!wired.takes.some(({ name }) => name === input))
-      v.add(input, "is no input of this module", "unknown");
+      v.add(input, "unknown input; the module's signature has no such field", "unknown");
 
   return wired.takes.flatMap(({ name: input, type }) => {
     const asked = inputFrom.get(input);
@@ -28,36 +31,44 @@ export function wireInputs(
     if (source === undefined) {
       const [module = ""] = (asked ?? "").split(".");
       if (asked?.includes(".") && all.includes(module))
-        v.add(input, `takes from ${JSON.stringify(module)}, which does not run before it`, "circle");
+        v.add(input, `takes from ${JSON.stringify(module)}, which does not run before this module`, "circle");
       else if (asked !== undefined)
-        v.add(input, "names no input of the program and no output of an earlier module", "unknown");
+        v.add(
+          input,
+          'must be an input of the program, or an output of an earlier module as in "module.field"',
+          "unknown",
+        );
       else
         v.add(
           input,
-          `nobody provides ${JSON.stringify(input)}: neither the program's inputs nor an earlier module`,
+          `${JSON.stringify(input)} has no source; add it to the program's inputs or to an earlier module's outputs`,
           "missing",
         );
       return [];
     }
     if (!fits(source.type, type)) {
-      v.add(input, `is ${formatType(type)}, and what it comes from is ${formatType(source.type)}`, "type");
+      v.add(
+        input,
+        `is of type ${formatType(type)}, but its source is of type ${formatType(source.type)}`,
+        "type",
+      );
       return [];
     }
     return [{ input, module: source.module, field: source.field }];
   });
 }
 
-/** Finds which module makes each output of the program: the last one that makes a field of its name. */
+/** Finds the source of each program output: the last module with an output of its name. */
 export function wireOutputs(signature: Signature, wired: readonly Wired[], v: Violations): Wire[] {
   return signature.outputs.flatMap(({ name, type }, index) => {
     const maker = wired.findLast(({ makes }) => makes.some((made) => made.name === name));
     const made = maker?.makes.find((candidate) => candidate.name === name);
     if (!maker || !made) {
-      v.add(index, `nobody makes ${JSON.stringify(name)}: no module has it among its outputs`, "missing");
+      v.add(index, `${JSON.stringify(name)} has no source; add it to the outputs of a module`, "missing");
       return [];
     }
     if (!fits(made.type, type)) {
-      const description = `is ${formatType(type)}, and module ${JSON.stringify(maker.name)} makes ${formatType(made.type)}`;
+      const description = `is of type ${formatType(type)}, but module ${JSON.stringify(maker.name)} makes a ${formatType(made.type)}`;
       v.add(index, description, "type");
       return [];
     }
@@ -72,7 +83,7 @@ function nearest(name: string, signature: Signature, earlier: readonly Wired[]):
   return maker ? named(`${maker.name}.${name}`, signature, earlier) : named(name, signature, earlier);
 }
 
-/** "field" is the program's input; "module.field" is what a module makes. */
+/** "field" is a program input; "module.field" is an output of a module. */
 function named(from: string, signature: Signature, earlier: readonly Wired[]): Source | undefined {
   const dot = from.indexOf(".");
   const [module, field] = dot < 0 ? ["", from] : [from.slice(0, dot), from.slice(dot + 1)];
@@ -81,7 +92,7 @@ function named(from: string, signature: Signature, earlier: readonly Wired[]): S
   return found && { module, field, type: found.type };
 }
 
-/** Whether every value of one type is one of the other. */
+/** Whether every value of type `from` is also a value of type `to`. */
 function fits(from: Type, to: Type): boolean {
   if (to.kind === "optional") return fits(from.kind === "optional" ? from.of : from, to.of);
   if (from.kind === "int" && to.kind === "float") return true;

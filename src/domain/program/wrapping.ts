@@ -5,7 +5,10 @@ import { type Signature, signatureHash } from "../signature/signature.ts";
 import type { Violations } from "../violations.ts";
 import type { Module, ModuleDraft } from "./program.ts";
 
-/** The module that a module wraps: as the caller writes it, else the usual one; over the signature of the one that wraps it. */
+/**
+ * The wrapped module: the one that the caller sends, else the default; it has the signature of its
+ * wrapper.
+ */
 export function defineWrapped(
   draft: ModuleDraft,
   entry: CatalogueEntry,
@@ -13,18 +16,21 @@ export function defineWrapped(
   v: Violations,
 ): Module[] {
   if (entry.wraps.length === 0) {
-    if (draft.modules.length > 0) v.add("modules", "are for a module that wraps another", "unknown");
+    if (draft.modules.length > 0) v.add("modules", `must be empty; ${entry.name} wraps no module`, "unknown");
     return [];
   }
-  if (draft.modules.length > 1)
-    v.add("modules", "has more than the one module that can be wrapped", "length");
-  const [usual = ""] = entry.wraps;
+  if (draft.modules.length > 1) v.add("modules", "must have one module, the wrapped one", "length");
+  const [defaultType = ""] = entry.wraps;
   const inner = draft.modules[0];
-  const type = inner?.type || usual;
+  const type = inner?.type || defaultType;
   const wrapped = catalogue.find(({ name }) => name === type);
   const place = v.at("modules", 0);
   if (!wrapped || !entry.wraps.includes(type))
-    place.add("type", `can't be wrapped by ${entry.name}; there is ${entry.wraps.join(", ")}`, "literal");
+    place.add(
+      "type",
+      `${entry.name} can't wrap ${JSON.stringify(type)}; expected one of ${entry.wraps.join(", ")}`,
+      "literal",
+    );
   if (inner) checkInner(inner, own, place);
   checkParameters(inner?.params ?? {}, wrapped?.parameters ?? [], place.at("params"));
   return [
@@ -40,7 +46,7 @@ export function defineWrapped(
   ];
 }
 
-/** What stands on the module that wraps counts for both. */
+/** Settings belong to the wrapper and count for both. */
 function checkInner(inner: ModuleDraft, own: Signature, v: Violations): void {
   const parts = {
     lm: Object.keys(inner.lm),
@@ -49,9 +55,9 @@ function checkInner(inner: ModuleDraft, own: Signature, v: Violations): void {
     tools: inner.tools,
   };
   for (const [part, set] of Object.entries(parts))
-    if (set.length > 0) v.add(part, "belongs to the module that wraps this one", "unknown");
+    if (set.length > 0) v.add(part, "must be set on the module that wraps this one", "unknown");
   const { signature } = inner;
   const defined = signature && v.at("signature").try(() => defineSignature(signature, ""));
   if (defined && signatureHash(defined) !== signatureHash(own))
-    v.add("signature", "must be the one of the module that wraps this one", "conflict");
+    v.add("signature", "must equal the signature of the module that wraps this one", "conflict");
 }

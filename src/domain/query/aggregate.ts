@@ -2,7 +2,7 @@ import type { TokenUsage } from "../execution.ts";
 import { readTargets } from "./order.ts";
 import type { Fields, Target } from "./queryable.ts";
 
-/** What executions are grouped by. Hours and days are those of UTC in which an execution was recorded. */
+/** The fields to group executions by. "hour" and "day" are those of created_at, in UTC. */
 const groupFields: Fields = {
   program_id: "program",
   revision: "number",
@@ -14,10 +14,13 @@ const groupFields: Fields = {
   day: "text",
 };
 
-/** A group that was asked for, under the name that it was asked by. */
+/** A field to group by, under the name that the caller gave it. */
 export type Grouping = { readonly name: string; readonly target: Target };
 
-/** What is known of a group of executions. Durations are of those that have one, in milliseconds; 0 where none has. */
+/**
+ * Figures of a group of executions. Durations are in milliseconds, over executions that have one;
+ * else 0.
+ */
 export type Aggregate = {
   readonly group: Readonly<Record<string, string>>;
   readonly count: number;
@@ -31,10 +34,10 @@ export type Aggregate = {
   readonly tokenUsage: TokenUsage;
 };
 
-/** Groups in one answer at most. */
-export const mostGroups = 10_000;
+/** Maximum number of groups in one answer. */
+export const maxGroups = 10_000;
 
-/** Reads the names that a caller groups by. */
+/** Reads the names of group_by. */
 export function readGroupings(names: readonly string[]): readonly Grouping[] {
   const targets = readTargets(names, groupFields, "group_by");
   return names.map((name, index) => ({ name, target: targets[index] as Target }));

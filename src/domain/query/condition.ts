@@ -9,18 +9,21 @@ export type Comparison = Exclude<Comparator, ":">;
 export type Operand = string | number | boolean;
 
 /**
- * A filter whose fields are known and whose values have their types. A row that lacks the field matches no comparison of it,
- * and "not" is true wherever what it negates is not. Enum names are in lower case, times in UTC, durations in milliseconds.
+ * A filter with resolved fields and typed values. A row without the field matches no comparison, so that
+ * "not" of it is true. Enum names are in lower case, times in UTC, durations in milliseconds.
  */
 export type Condition =
   | { readonly op: "and" | "or"; readonly of: readonly Condition[] }
   | { readonly op: "not"; readonly of: Condition }
   | { readonly op: "present"; readonly target: Target }
-  /** Of a member of JSON, of any where the path goes through lists, of labels and of text; text is the value as it was written. */
+  /**
+   * Contains: for text, labels and members of JSON (any element, if the path crosses a list).
+   * `text` is the value as written.
+   */
   | { readonly op: "has"; readonly target: Target; readonly value: Operand; readonly text: string }
   | { readonly op: Comparison; readonly target: Target; readonly value: Operand };
 
-/** Reads a filter over the fields of a noun; null for an empty one. */
+/** Reads a filter over the fields of a resource; null for an empty filter. */
 export function readCondition(text: string, fields: Fields): Condition | null {
   const filter = parseFilter(text);
   return filter && check(filter, text, fields);
@@ -33,7 +36,7 @@ function check(filter: Filter, text: string, fields: Fields): Condition {
   const target = resolveTarget(fields, path);
   const name = path.map((word) => word.text).join(".");
   const refuse = (at: number, expected: string) => filterFault(text, at, `expected ${expected}`);
-  if ("expected" in target) throw refuse(target.at, `${target.expected}; there is no ${name}`);
+  if ("expected" in target) throw refuse(target.at, `${target.expected}; unknown field ${name}`);
   if (argument === "*") return { op: "present", target };
 
   const { kind } = target;
@@ -58,7 +61,10 @@ function check(filter: Filter, text: string, fields: Fields): Condition {
   return isLoose ? { op: "has", target, value, text: argument.text } : { op: "=", target, value };
 }
 
-/** The argument as the field's kind has it; undefined where it is none. A bare number, true and false in JSON are such, the rest is text. */
+/**
+ * The argument as a value of the field's kind; undefined if it is not one. In JSON, an unquoted
+ * number, true or false is typed, the rest is text.
+ */
 function operandOf(kind: Kind, { text, isQuoted }: Word): Operand | undefined {
   if (kind === "text" || kind === "labels") return text;
   if (kind === "uuid") return isUuid(text) ? text.toLowerCase() : undefined;

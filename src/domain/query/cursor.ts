@@ -1,19 +1,19 @@
 import { Invalid } from "../faults.ts";
 
 /**
- * How far somebody has read the log of changes: all that was committed as of a snapshot, and of what was committed from
- * there to the next one, all up to a number.
+ * A position in the log of changes: everything committed as of the snapshot `since`, and of the changes
+ * between it and the snapshot `until`, those up to `number`.
  */
 export type Cursor = { readonly since: string; readonly until: string | null; readonly number: string };
 
 const snapshot = /^\d{1,19}:\d{1,19}:(\d{1,19}(,\d{1,19})*)?$/;
 
-/** The cursor as callers have it; its content is nobody's business. */
+/** The cursor as an opaque token for callers. */
 export function writeCursor({ since, until, number }: Cursor): string {
   return Buffer.from(JSON.stringify(until === null ? [since] : [since, until, number])).toString("base64url");
 }
 
-/** Reads what writeCursor wrote. */
+/** Reads a token of writeCursor. */
 export function readCursor(token: string): Cursor {
   try {
     const parts: unknown = JSON.parse(Buffer.from(token, "base64url").toString());
@@ -26,13 +26,13 @@ export function readCursor(token: string): Cursor {
       more.length === 0;
     if (isSound) return { since, until, number };
   } catch {
-    // No JSON.
+    // Not JSON.
   }
   throw cursorFault();
 }
 
-/** Thrown where a resume_token is none. */
+/** Thrown when a resume_token is malformed. */
 export function cursorFault(): Invalid {
-  const description = "is none: send the one that came with the last event, or none to watch from now on";
+  const description = "is malformed; send the token of the last event, or none to watch from now on";
   return Invalid.at("REQUEST_INVALID", "resume_token", description, "resume_token");
 }

@@ -3,10 +3,10 @@ import { textFault } from "../json.ts";
 
 export type Comparator = "=" | "!=" | "<" | "<=" | ">" | ">=" | ":";
 
-/** A word of the filter and where it begins. */
+/** A word of the filter, and the index at which it begins. */
 export type Word = { readonly text: string; readonly isQuoted: boolean; readonly at: number };
 
-/** What a filter says, whatever its fields are. An argument "*" asks for presence. */
+/** A parsed filter whose fields are not resolved yet. The argument "*" tests for presence. */
 export type Filter =
   | { readonly op: "and" | "or"; readonly of: readonly Filter[] }
   | { readonly op: "not"; readonly of: Filter }
@@ -17,18 +17,19 @@ export type Filter =
       readonly argument: Word | "*";
     };
 
-/** In characters. */
-const longest = 16_384;
-const deepest = 32;
-const mostComparisons = 256;
+const maxCharacters = 16_384;
+const maxDepth = 32;
+const maxComparisons = 256;
 
-/** Parses a filter of AIP-160; null for an empty one. OR binds tighter than AND, and AND may be left out. */
+/**
+ * Parses a filter of AIP-160; null for an empty filter. OR binds tighter than AND, and AND is
+ * optional.
+ */
 export function parseFilter(text: string): Filter | null {
   const fault = textFault(text);
-  if (fault)
-    throw filterFault(text, text.search(/\0|\p{Surrogate}/u), `expected text, but the filter ${fault}`);
-  if (text.length > longest)
-    throw filterFault(text, longest, `expected the end: a filter has at most ${longest} characters`);
+  if (fault) throw filterFault(text, text.search(/\0|\p{Surrogate}/u), `the filter ${fault}`);
+  if (text.length > maxCharacters)
+    throw filterFault(text, maxCharacters, `expected at most ${maxCharacters} characters`);
   if (text.trim() === "") return null;
   let at = 0;
   let comparisons = 0;
@@ -48,7 +49,7 @@ export function parseFilter(text: string): Filter | null {
     throw filterFault(text, at, `expected ${expected}, but ${found}`);
   };
 
-  /** Terms joined by AND, or by nothing. */
+  /** Terms joined by AND or by blanks. */
   function conjunction(depth: number): Filter {
     const of = [disjunction(depth)];
     for (;;) {
@@ -70,7 +71,7 @@ export function parseFilter(text: string): Filter | null {
 
   function term(depth: number): Filter {
     skipBlanks();
-    if (depth > deepest) refuse(`at most ${deepest} levels of NOT, - and parentheses`);
+    if (depth > maxDepth) refuse(`at most ${maxDepth} levels of NOT, - and parentheses`);
     if (take(/NOT(?![\w.-])|-/y) !== undefined) return { op: "not", of: term(depth + 1) };
     const opened = at;
     if (take(/\(/y) === undefined) return comparison();
@@ -81,7 +82,7 @@ export function parseFilter(text: string): Filter | null {
   }
 
   function comparison(): Filter {
-    if (++comparisons > mostComparisons) refuse(`at most ${mostComparisons} comparisons`);
+    if (++comparisons > maxComparisons) refuse(`at most ${maxComparisons} comparisons`);
     if (/(AND|OR)(?![\w.-])/y.test(text.slice(at))) refuse("a field, NOT, - or (");
     const read = readPath(text, at);
     if (typeof read === "number") {
@@ -137,7 +138,7 @@ function joined(op: "and" | "or", of: readonly Filter[]): Filter {
   return of.length === 1 ? (of[0] as Filter) : { op, of };
 }
 
-/** Reads a field's path, such as `outputs.scores."a b"`; where it breaks off, the place of that. */
+/** Reads a field's path, such as `outputs.scores."a b"`; returns the index of an error, if any. */
 export function readPath(text: string, from: number): { path: Word[]; end: number } | number {
   const path: Word[] = [];
   for (let at = from; ; at++) {
@@ -153,7 +154,7 @@ export function readPath(text: string, from: number): { path: Word[]; end: numbe
 
 const escapes: Record<string, string> = { '"': '"', "'": "'", "\\": "\\", n: "\n", r: "\r", t: "\t" };
 
-/** Reads a quoted text; where it breaks off, the place of that. */
+/** Reads a quoted text; returns the index of an error, if any. */
 function readQuoted(text: string, from: number): { text: string; end: number } | number {
   let read = "";
   for (let at = from + 1; at < text.length; at++) {
@@ -176,12 +177,12 @@ function match(pattern: RegExp, text: string, at: number): string | undefined {
   return pattern.exec(text)?.[0];
 }
 
-/** Counted in characters from 1, as an editor does. */
+/** A position in characters, counted from 1 as in an editor. */
 function position(text: string, at: number): number {
   return [...text.slice(0, at)].length + 1;
 }
 
-/** What is wrong with a filter, and where. */
+/** The fault of a filter, with its position. */
 export function filterFault(text: string, at: number, description: string): Invalid {
   return Invalid.at(
     "FILTER_INVALID",

@@ -4,7 +4,7 @@ import { readOrder, readTargets, type Term } from "./order.ts";
 import { type AskedPage, readPage } from "./page.ts";
 import type { Fields, Kind, Target } from "./queryable.ts";
 
-/** What a caller asks a List RPC for. */
+/** The request of a List RPC. */
 export type AskedList = AskedPage & {
   readonly filter: string;
   readonly orderBy: string;
@@ -13,25 +13,25 @@ export type AskedList = AskedPage & {
   readonly distinctOn?: readonly string[];
 };
 
-/** The same, read: which rows, in which order, from where on. */
+/** A list request after parsing: which rows, in which order, from which row on. */
 export type Listing = {
   readonly where: Condition | null;
-  /** Ends in what the rows are known by, so that no two are alike. */
+  /** Ends with the key of the rows, so that the order is total. */
   readonly order: readonly Term[];
-  /** One row for each value of these: the first in order. */
+  /** Only the first row, in order, for each combination of these values. */
   readonly distinct: readonly Target[];
   readonly skip: number;
   readonly limit: number;
-  /** The keys of the row before the page, one for each term of the order. */
+  /** The keys of the row before the page, one per term of the order. */
   readonly after?: readonly string[];
 };
 
-/** What rows are known by; its order is the one in which they were made. */
+/** The key of the rows; its order is the order of creation. */
 export type KeyField = "id" | "number";
 
 /**
- * Reads what a caller asks for; newest first where it does not say. The query is what a page token is bound to; `of` says
- * whose rows they are.
+ * Parses a list request; the default order is newest first. `query` is what a page token is bound to; `of`
+ * identifies the collection.
  */
 export function readListing(
   asked: AskedList,
@@ -48,7 +48,7 @@ export function readListing(
   return { listing: { where, order, distinct, skip, ...readPage(asked, query, order.length) }, query };
 }
 
-/** The key decides where all else is alike, in the direction of what comes before it. */
+/** Appends the key, in the direction of the term before it. */
 function endInKey(order: readonly Term[], key: Target): readonly Term[] {
   const place = order.findIndex(({ target }) => target.field === key.field);
   if (place >= 0) return order.slice(0, place + 1);

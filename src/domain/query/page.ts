@@ -2,42 +2,49 @@ import { createHash } from "node:crypto";
 import { Invalid } from "../faults.ts";
 import { weigh } from "./size.ts";
 
-/** How many a page holds, and after which row's keys it begins. */
+/** The size of a page, and the keys of the row before it. */
 export type Page = { readonly limit: number; readonly after?: readonly string[] };
 
-/** What a caller asks for; 0 and "" where it does not. */
+/** The page that a caller asks for; 0 and "" if not set. */
 export type AskedPage = { readonly pageSize: number; readonly pageToken: string };
 
-const usual = 50;
-const most = 1000;
-/** What a page weighs at most, but for its first row: gRPC clients take no message over 4 MiB. */
+const defaultSize = 50;
+const maxSize = 1000;
+/** Maximum size of a page unless its first row is larger: gRPC clients accept messages of 4 MiB. */
 export const pageBytes = 3 * 2 ** 20;
 
-/** Reads a page as a caller asked for it. A token holds only for the query that made it, which knows its rows by so many keys. */
+/**
+ * Reads the page of a request. A token is valid only for the query that made it; `keys` is how many
+ * keys a row has.
+ */
 export function readPage({ pageSize, pageToken }: AskedPage, query: readonly unknown[], keys: number): Page {
   if (pageSize < 0) throw Invalid.at("REQUEST_INVALID", "page_size", "must not be negative", "range");
-  const limit = Math.min(pageSize || usual, most);
+  const limit = Math.min(pageSize || defaultSize, maxSize);
   if (pageToken === "") return { limit };
   const [hash, ...after] = decode(pageToken);
   if (hash !== queryHash(query) || after.length !== keys) throw tokenFault();
   return { limit, after };
 }
 
-/** Thrown where a page_token is none, or another query's. */
+/** Thrown when a page_token is malformed or belongs to another query. */
 export function tokenFault(): Invalid {
-  const description = "is none of this query's: send the token of the page before, and the same query";
+  const description =
+    "does not belong to this query; repeat the query of the previous page with its next_page_token";
   return Invalid.at("PAGE_TOKEN_INVALID", "page_token", description, "page_token");
 }
 
-/** A row that was found, with its keys in the order that was asked for. */
+/** A found row, with its keys in the requested order. */
 export type Found<Row> = {
   readonly row: Row;
   readonly keys: readonly string[];
-  /** True of the last, where more rows were found than were read. */
+  /** True for the last row if more rows were found than read. */
   readonly isCut?: boolean;
 };
 
-/** As many rows as the page may hold, and the token of the next; "" where there is none. Give it one row more than the limit to see that there is. */
+/**
+ * The rows that fit the page, and the token of the next page, "" for none. Pass one row more than
+ * the limit, so that the next page shows.
+ */
 export function turnPage<Row>(
   found: readonly Found<Row>[],
   { limit }: Page,
@@ -48,7 +55,7 @@ export function turnPage<Row>(
   let bytes = 0;
   for (const { row, keys } of found.slice(0, limit)) {
     bytes += weighRow(row);
-    // The keys may be the page's token, which is longer by a third.
+    // The keys may become the page token, whose encoding is a third longer.
     if (bytes + (weigh(keys) * 4) / 3 > pageBytes && rows.length > 0) break;
     rows.push(row);
   }

@@ -1,23 +1,26 @@
 import type { Word } from "./filter.ts";
 
-/** What may be asked of a field. "program" takes a UUID or a handle; "json" and "labels" have members; "list" is of JSON, and may be asked by : alone. */
+/**
+ * The kind of a field. "program" takes a UUID or a handle; "json" and "labels" have members; "list"
+ * holds JSON and allows only the comparator ":".
+ */
 export type Kind =
   | "uuid"
   | "program"
   | "text"
   | "number"
-  /** A number that need not be whole. */
+  /** A number with a fraction. */
   | "fraction"
   | "time"
   | "json"
   | "labels"
   | "list"
-  /** A number of a second's parts; of milliseconds there are 1,000. */
+  /** A duration in parts of a second, so many per second: 1,000 for milliseconds. */
   | { readonly duration: number }
-  /** The names that the API has for it, under this prefix; rows have them in lower case. */
+  /** Names of an enum of the API, without this prefix; rows hold them in lower case. */
   | { readonly enum: string; readonly names: readonly string[] };
 
-/** The fields of a noun by the names that they have on the wire. */
+/** The fields of a resource, by their names in the API. */
 export type Fields = Readonly<Record<string, Kind>>;
 
 /** A field, or a member of one. */
@@ -58,7 +61,7 @@ export const programFields = {
   updated_at: "time",
 } as const satisfies Fields;
 
-/** Of one program; each is known by its number. */
+/** Fields of the revisions of one program; the key is the number. */
 export const revisionFields = {
   number: "number",
   origin: "text",
@@ -126,7 +129,7 @@ export const optimizationFields = {
   created_at: "time",
 } as const satisfies Fields;
 
-/** Finds what a path names; else says what was expected, and at which of its words. */
+/** Resolves a path to a field; if there is none, returns what was expected and where. */
 export function resolveTarget(
   fields: Fields,
   path: readonly Word[],
@@ -137,10 +140,10 @@ export function resolveTarget(
     if (names.length < length || !Object.hasOwn(fields, field)) continue;
     const kind = fields[field] as Kind;
     const rest = names.slice(length);
-    // A label's key may hold dots, and has nothing under it.
+    // A label's key may hold dots; a label has no members.
     if (kind === "labels") return { field, kind, path: rest.length === 0 ? [] : [rest.join(".")] };
     if (rest.length === 0 || kind === "json" || kind === "list") return { field, kind, path: rest };
-    return { expected: `no field of ${field}, which has none`, at: path[length]?.at ?? 0 };
+    return { expected: `the end of the path: ${field} has no members`, at: path[length]?.at ?? 0 };
   }
   return { expected: `one of ${Object.keys(fields).join(", ")}`, at: path[0]?.at ?? 0 };
 }

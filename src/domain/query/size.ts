@@ -1,7 +1,9 @@
 import type { Signature } from "../signature/signature.ts";
 import { formatSignatureText } from "../signature/text.ts";
 
-/** About how many bytes a value takes in a message: no fewer than it does, and little more where it is mostly text. */
+/**
+ * Estimated bytes of a value in a message: never too low, and close if the value is mostly text.
+ */
 export function weigh(value: unknown): number {
   if (typeof value === "string") return Buffer.byteLength(value) + 6;
   if (Array.isArray(value)) return value.reduce<number>((sum, element) => sum + weigh(element) + 4, 6);
@@ -13,7 +15,7 @@ export function weigh(value: unknown): number {
   );
 }
 
-/** What signatures take beside their fields: in a message, their text says once more what these are. */
+/** Bytes of the signatures' texts, which a message holds in addition to their fields. */
 export function weighTexts(signatures: readonly Signature[]): number {
   return signatures.reduce((sum, signature) => sum + Buffer.byteLength(formatSignatureText(signature)), 0);
 }

@@ -1,11 +1,11 @@
 const rfc3339 = /^(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
 
-/** A time of RFC 3339 in UTC, to the microsecond; undefined for what is none, or is finer. */
+/** An RFC 3339 time in UTC, to the microsecond; undefined if the text is not one, or is finer. */
 export function readTime(text: string): string | undefined {
   const [, day, time, fraction = "", zone] = rfc3339.exec(text) ?? [];
   if (!day || !time || !zone || /[^0]/.test(fraction.slice(6))) return undefined;
   const whole = new Date(`${day}T${time}${zone.toUpperCase()}`);
-  // JavaScript takes February 30 for March 2; the year 0 is none of PostgreSQL's.
+  // JavaScript reads February 30 as March 2; PostgreSQL has no year 0.
   const isDay =
     !Number.isNaN(Date.parse(`${day}T00:00:00Z`)) &&
     new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);

@@ -12,12 +12,12 @@ import {
 import { formatSignatureText, readSignatureText } from "./text.ts";
 
 const className = /^[A-Za-z_][A-Za-z0-9_]{0,199}$/;
-/** True of what could be a signature's name. */
+/** True for a text that can be a signature's name. */
 export const isSignatureName = (text: string): boolean => className.test(text) && !isKeyword(text);
-const mostFields = 100;
-const longestInstructions = 100_000;
+const maxFields = 100;
+const maxInstructions = 100_000;
 
-/** Reads a signature as a caller wrote it; refuses with everything that is wrong, each fault under the path. */
+/** Reads a caller's signature. Throws Invalid with all violations, under the path. */
 export function defineSignature(draft: SignatureDraft, path: string): Signature {
   const v = createViolations(path);
   const isWritten = draft.inputs.length + draft.outputs.length > 0;
@@ -27,24 +27,24 @@ export function defineSignature(draft: SignatureDraft, path: string): Signature 
       : readSignatureText(draft.text, (why) => v.add("text", why, "text"));
 
   if (draft.name !== "" && !isSignatureName(draft.name))
-    v.add("name", "must be a Python class name", "pattern");
+    v.add("name", "must be a Python class name, such as QuestionAnswering", "pattern");
   const fault = textFault(draft.instructions);
   if (fault) v.add("instructions", fault, "text");
-  if (draft.instructions.length > longestInstructions)
-    v.add("instructions", `is longer than ${longestInstructions} characters`, "length");
+  if (draft.instructions.length > maxInstructions)
+    v.add("instructions", `must have at most ${maxInstructions} characters`, "length");
   const isRead = v.count === 0;
-  if (isRead && inputs.length === 0) v.add("inputs", "needs a field at least", "missing");
-  if (isRead && outputs.length === 0) v.add("outputs", "needs a field at least", "missing");
-  if (inputs.length + outputs.length > mostFields)
-    v.add("inputs", `has more than ${mostFields} fields with its outputs`, "length");
+  if (isRead && inputs.length === 0) v.add("inputs", "must have at least one field", "missing");
+  if (isRead && outputs.length === 0) v.add("outputs", "must have at least one field", "missing");
+  if (inputs.length + outputs.length > maxFields)
+    v.add("inputs", `must have at most ${maxFields} fields together with the outputs`, "length");
 
   const isFromText = !isWritten && draft.text !== "";
   const read = (drafts: readonly FieldDraft[], side: "inputs" | "outputs") =>
-    drafts.slice(0, mostFields).map((field, index) => {
+    drafts.slice(0, maxFields).map((field, index) => {
       const found = createViolations();
       const defined = defineField(field, side === "inputs", found);
       const [first] = found.list();
-      // A text has no fields of the caller's to point at.
+      // A field of a text has no path of its own.
       if (!isFromText) v.at(side, index).take(found.list());
       else if (first)
         v.add("text", `field ${JSON.stringify(field.name)}: ${first.description}`, first.reason);
@@ -57,13 +57,9 @@ export function defineSignature(draft: SignatureDraft, path: string): Signature 
     outputs: read(outputs, "outputs"),
   };
   checkUnique(signature, isFromText, v);
-  // What was read has both, and may be sent back.
+  // A signature that was read has both text and fields, and may be sent back.
   if (isWritten && draft.text !== "" && v.count === 0 && !saysTheSame(draft.text, signature))
-    v.add(
-      "text",
-      `says something else than the inputs and outputs beside it, which are ${formatSignatureText(signature)}`,
-      "conflict",
-    );
+    v.add("text", `must match inputs and outputs, which are ${formatSignatureText(signature)}`, "conflict");
   v.throwIfAny("SIGNATURE_INVALID");
   return signature.name === "" ? { ...signature, name: derivedName(signature) } : signature;
 }
@@ -78,7 +74,10 @@ function saysTheSame(text: string, signature: Signature): boolean {
   }
 }
 
-/** Over inputs and outputs together, also as protobuf writes names in JSON: foo_bar and fooBar are one. */
+/**
+ * Names must differ over inputs and outputs, also in protobuf's JSON, where foo_bar and fooBar are
+ * one.
+ */
 function checkUnique({ inputs, outputs }: Signature, isFromText: boolean, v: Violations): void {
   const seen = new Map<string, string>();
   for (const [side, fields] of Object.entries({ inputs, outputs })) {
@@ -88,7 +87,7 @@ function checkUnique({ inputs, outputs }: Signature, isFromText: boolean, v: Vio
       if (earlier === undefined) seen.set(jsonName, name);
       else {
         const place = isFromText ? v.at("text") : v.at(side, index, "name");
-        const description = `${JSON.stringify(name)} is the same name as ${JSON.stringify(earlier)} before it`;
+        const description = `${JSON.stringify(name)} repeats the name of the earlier field ${JSON.stringify(earlier)}`;
         place.addHere(description, "duplicate");
       }
     }

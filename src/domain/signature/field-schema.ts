@@ -5,19 +5,22 @@ import { compilePattern } from "./pattern.ts";
 import type { Constraints, Field } from "./signature.ts";
 import type { Type } from "./type.ts";
 
-/** The yup schema of a field: its type's, its constraints', its default. */
+/** The yup schema of a field: type, constraints and default. */
 export function fieldSchema({
   type,
   constraints,
   defaultValue,
 }: Omit<Field, "name" | "description">): AnySchema {
   let schema = constrain(typeSchema(type), type.kind === "optional" ? type.of : type, constraints);
-  // A copy each time, so that nobody changes it for the next.
+  // A copy each time, so that a program can't change the default of the next run.
   if (defaultValue !== undefined) schema = schema.default(() => structuredClone(defaultValue));
   return schema;
 }
 
-/** The table of design decision 2: what is coerced, since nothing is lost, and what is refused. yup's own coercions take "0x10" for a number. */
+/**
+ * Coerces values if no information is lost, and refuses others. yup's own coercions would read
+ * "0x10" as a number.
+ */
 function typeSchema(type: Type): AnySchema {
   switch (type.kind) {
     case "str":
@@ -52,7 +55,7 @@ function typeSchema(type: Type): AnySchema {
 
 const isString = (value: unknown) => typeof value === "string";
 const isAbsent = (value: unknown) => value === undefined || value === null;
-/** Numbers and booleans have one text each. */
+/** Numbers and booleans are coerced to text, since each has exactly one. */
 const isPlain = (value: unknown) =>
   typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value));
 
@@ -72,7 +75,7 @@ const wholeNumber = /^[+-]?\d+$/;
 
 function numberOf(value: unknown, notation: RegExp): unknown {
   const number = typeof value === "string" && notation.test(value.trim()) ? Number(value) : value;
-  // -0 is 0 to all whom it meets on the way: JSON in Python, PostgreSQL.
+  // -0 would become 0 in PostgreSQL, and on its way through JSON.
   return number === 0 ? 0 : number;
 }
 
@@ -80,7 +83,7 @@ function booleanOf(value: unknown): unknown {
   return typeof value === "string" && /^(true|false)$/i.test(value) ? value.toLowerCase() === "true" : value;
 }
 
-/** By hand: yup's array fails with a stack overflow if 130,000 elements are wrong. */
+/** Written by hand: yup's array overflows the stack if 130,000 elements are wrong. */
 function listSchema({ element }: Type & { kind: "list" }): AnySchema {
   const member = typeSchema(element);
   const cast = (list: unknown) =>
@@ -100,7 +103,7 @@ function listSchema({ element }: Type & { kind: "list" }): AnySchema {
   });
 }
 
-/** By hand: yup's lazy turns the order of keys around, and loses "__proto__". */
+/** Written by hand: yup's lazy reverses the order of keys, and loses "__proto__". */
 function dictSchema({ key, value }: Type & { kind: "dict" }): AnySchema {
   const member = typeSchema(value);
   const isDict = (dict: unknown): dict is Record<string, unknown> =>
@@ -131,7 +134,7 @@ function dictSchema({ key, value }: Type & { kind: "dict" }): AnySchema {
   });
 }
 
-/** "07" and "7" would be one key to Python. */
+/** Refuses "07", which would be the same key as "7" in Python. */
 function isWholeKey(key: string): boolean {
   return /^(0|-?[1-9]\d*)$/.test(key) && Number.isSafeInteger(Number(key));
 }
@@ -184,7 +187,7 @@ function constrain(
   );
 }
 
-/** Of a string in code points, of a list or dict in elements. */
+/** The length of a string in code points, of a list or dict in elements. */
 function lengthOf(value: unknown): number {
   if (typeof value === "string") return [...value].length;
   return Array.isArray(value) ? value.length : Object.keys(value as object).length;

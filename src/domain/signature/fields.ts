@@ -6,16 +6,17 @@ import type { Constraints, Field, FieldDraft } from "./signature.ts";
 import { parseType, type Type, TypeNotationError } from "./type.ts";
 
 const names = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
-const longestDescription = 10_000;
-const longestPattern = 1_000;
+const maxDescription = 10_000;
+const maxPattern = 1_000;
 
 const pythonKeywords = new Set(
   `False None True and as assert async await break class continue def del elif else except finally for from global if import in is
    lambda nonlocal not or pass raise return try while with yield`.split(/\s+/),
 );
 /**
- * Names that DSPy 3.4.1 or pydantic take for themselves: as arguments of Predict (an input called config would go into the model's
- * own arguments), or as members of a signature's class. Each was tried; sidecar/tests holds the list against DSPy.
+ * Names that DSPy 3.4.1 or pydantic reserve: as arguments of Predict (an input called config would become
+ * arguments of the model), or as members of a signature's class. A test in sidecar/tests compares the list
+ * with DSPy.
  */
 export const takenNames: ReadonlySet<string> = new Set([
   ...["self", "config", "lm", "demos", "signature", "new_signature", "prediction", "completions"],
@@ -40,22 +41,22 @@ export const takenNames: ReadonlySet<string> = new Set([
   ],
   ...["model_validate_json", "model_validate_strings"],
 ]);
-/** Further arguments of pydantic's field that DSPy tells the model of. */
+/** Further arguments of pydantic's Field that DSPy shows to the model. */
 const otherConstraints = new Set(["multiple_of"]);
 
-/** True of a word that Python keeps for itself. */
+/** True for a keyword of Python. */
 export const isKeyword = (name: string): boolean => pythonKeywords.has(name);
 
-/** Reads a field as a caller wrote it. */
+/** Reads a caller's field. */
 export function defineField(draft: FieldDraft, isInput: boolean, v: Violations): Field {
   const { name, description, constraints, defaultValue } = draft;
   if (!names.test(name)) v.add("name", `must match ${names.source}`, name === "" ? "missing" : "pattern");
-  else if (isKeyword(name)) v.add("name", "is a keyword of Python", "reserved");
-  else if (takenNames.has(name)) v.add("name", "is a name that DSPy takes for itself", "reserved");
+  else if (isKeyword(name)) v.add("name", "is a keyword of Python; choose another name", "reserved");
+  else if (takenNames.has(name)) v.add("name", "is reserved by DSPy; choose another name", "reserved");
   const fault = textFault(description);
   if (fault) v.add("description", fault, "text");
-  if (description.length > longestDescription)
-    v.add("description", `is longer than ${longestDescription} characters`, "length");
+  if (description.length > maxDescription)
+    v.add("description", `must have at most ${maxDescription} characters`, "length");
 
   const type = readType(draft.type, (why) => v.add("type", why, "type"));
   const before = v.count;
@@ -67,7 +68,8 @@ export function defineField(draft: FieldDraft, isInput: boolean, v: Violations):
     constraints,
     ...(defaultValue !== undefined && { defaultValue }),
   };
-  if (defaultValue !== undefined && !isInput) v.add("default_value", "is for inputs alone", "unknown");
+  if (defaultValue !== undefined && !isInput)
+    v.add("default_value", "must be left out; only inputs have defaults", "unknown");
   else if (defaultValue !== undefined && type && v.count === before)
     checkDefault(field, v.at("default_value"));
   return field;
@@ -85,7 +87,7 @@ function readType(notation: string, refuse: (why: string) => void): Type | undef
   }
 }
 
-/** Which constraints a type knows; an Optional knows what it is an Optional of knows. */
+/** Checks that the type takes the constraints; Optional[T] takes those of T. */
 function checkConstraints(type: Type, constraints: Constraints, v: Violations): void {
   const refuse = (part: string, why: string) => v.add(part, why, "constraint");
   const { kind } = type.kind === "optional" ? type.of : type;
@@ -94,33 +96,38 @@ function checkConstraints(type: Type, constraints: Constraints, v: Violations): 
   const { minLength, maxLength, min, max, gt, lt, pattern, other } = constraints;
 
   if (!hasLength)
-    for (const part of given({ min_length: minLength, max_length: maxLength }))
-      refuse(part, "is for str, list and dict");
-  if (!isNumber) for (const part of given({ min, max, gt, lt })) refuse(part, "is for int and float");
+    for (const part of setNames({ min_length: minLength, max_length: maxLength }))
+      refuse(part, "must be left out; only str, list and dict have a length");
+  if (!isNumber)
+    for (const part of setNames({ min, max, gt, lt }))
+      refuse(part, "must be left out; only int and float have it");
   for (const [part, value] of Object.entries({ min, max, gt, lt }))
     if (value !== undefined && !Number.isFinite(value)) refuse(part, "must be a finite number");
   if (minLength !== undefined && maxLength !== undefined && minLength > maxLength)
-    refuse("min_length", "is greater than max_length");
+    refuse("min_length", "must be at most max_length");
   const low = Math.max(min ?? Number.NEGATIVE_INFINITY, gt ?? Number.NEGATIVE_INFINITY);
   const high = Math.min(max ?? Number.POSITIVE_INFINITY, lt ?? Number.POSITIVE_INFINITY);
   if (low > high || (low === high && (low === gt || high === lt)))
-    refuse(min === undefined ? "gt" : "min", "leaves no number");
+    refuse(min === undefined ? "gt" : "min", "leaves no possible number");
 
   if (pattern !== undefined) {
-    if (kind !== "str") refuse("pattern", "is for str");
-    else if (pattern.length > longestPattern)
-      refuse("pattern", `is longer than ${longestPattern} characters`);
-    else if (!compilePattern(pattern)) refuse("pattern", "is no regular expression in RE2's syntax");
+    if (kind !== "str") refuse("pattern", "must be left out; only str has it");
+    else if (pattern.length > maxPattern) refuse("pattern", `must have at most ${maxPattern} characters`);
+    else if (!compilePattern(pattern)) refuse("pattern", "must be a regular expression in RE2's syntax");
   }
   for (const [name, value] of Object.entries(other ?? {})) {
     if (!otherConstraints.has(name))
-      v.at("other").add(name, `is not known; there is ${[...otherConstraints].join(", ")}`, "constraint");
+      v.at("other").add(
+        name,
+        `unknown constraint; expected one of ${[...otherConstraints].join(", ")}`,
+        "constraint",
+      );
     else if (!isNumber || typeof value !== "number" || !(value > 0))
-      v.at("other").add(name, "must be a number above 0, and is for int and float", "constraint");
+      v.at("other").add(name, "must be a number above 0, on a field of type int or float", "constraint");
   }
 }
 
-function given(parts: Record<string, unknown>): string[] {
+function setNames(parts: Record<string, unknown>): string[] {
   return Object.keys(parts).filter((part) => parts[part] !== undefined);
 }
 

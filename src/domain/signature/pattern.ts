@@ -1,6 +1,6 @@
 import { RE2JS } from "re2js";
 
-/** A test whether a whole string matches; undefined where the pattern is not RE2's syntax. Linear in the string's length. */
+/** Tests whole strings, in linear time; undefined if the pattern is not in RE2's syntax. */
 export function compilePattern(pattern: string): ((text: string) => boolean) | undefined {
   try {
     const compiled = RE2JS.compile(pattern);

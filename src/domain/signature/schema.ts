@@ -6,12 +6,12 @@ import { createViolations, maxViolations } from "../violations.ts";
 import { fieldSchema } from "./field-schema.ts";
 import { type Field, type Signature, signatureHash } from "./signature.ts";
 
-/** What a value came to: as the program gets it, or all that is wrong with it. */
+/** The result of a validation: coerced values, or all violations. */
 export type Checked =
   | { readonly ok: true; readonly values: Values }
   | { readonly ok: false; readonly violations: readonly Violation[] };
 
-/** Coerces and checks values against the fields it was made from. */
+/** Coerces and validates values of some fields. */
 export type Schema = { validate(values: Values): Checked };
 
 export type SignatureSchemas = { readonly inputs: Schema; readonly outputs: Schema };
@@ -19,27 +19,30 @@ export type SignatureSchemas = { readonly inputs: Schema; readonly outputs: Sche
 export type SchemaCache = {
   of(signature: Signature): SignatureSchemas;
   stats(): { entries: number; hits: number; misses: number };
-  /** Gives how many entries there were. */
+  /** Returns how many entries there were. */
   clear(): number;
 };
 
-/** Makes the schema of some fields: nothing beside them is taken, and of them only those with a default may be left out. */
+/**
+ * Compiles the schema of some fields. Unknown fields are refused, and only fields with a default
+ * are optional.
+ */
 export function compileSchema(fields: readonly Field[]): Schema {
   const names = new Set(fields.map(({ name }) => name));
   const schema = object(Object.fromEntries(fields.map((field) => [field.name, fieldSchema(field)])) as never);
 
-  /** yup turns the order of fields around. */
+  /** Restores the order of fields, which yup reverses. */
   const inOrder = (values: Values) =>
     Object.fromEntries(fields.map(({ name }) => [name, values[name] as Json]));
 
   return {
     validate(values) {
       const v = createViolations();
-      // Without a prototype, else a field called "constructor" would be there when it is not.
+      // Without a prototype, or a field called "constructor" would never be missing.
       const known = Object.create(null);
       for (const [name, value] of Object.entries(values))
         if (names.has(name)) known[name] = value;
-        else v.add(name, "is no field of the signature", "unknown");
+        else v.add(name, "unknown field; the signature has no such field", "unknown");
       checkJson(values, v);
       try {
         const checked = schema.validateSync(known, { abortEarly: false, disableStackTrace: true }) as Values;
@@ -59,7 +62,7 @@ export function compileSchema(fields: readonly Field[]): Schema {
   };
 }
 
-/** The schemas of signatures, compiled once; those used longest ago are given up first. */
+/** LRU cache of compiled schemas. */
 export function createSchemaCache(limit: number): SchemaCache {
   const schemas = new Map<string, SignatureSchemas>();
   const keys = new WeakMap<Signature, string>();
@@ -93,7 +96,7 @@ export function createSchemaCache(limit: number): SchemaCache {
   };
 }
 
-/** yup's names for what it checks itself, in the contract's words. */
+/** The reasons of violations for the checks that yup makes itself. */
 const reasons: Record<string, string> = {
   typeError: "type",
   optionality: "missing",
@@ -101,14 +104,17 @@ const reasons: Record<string, string> = {
   key: "type",
 };
 
-/** Of a field called "constructor" yup finds every object's, and says that its type is wrong. */
+/**
+ * yup finds Object's own "constructor" in place of a missing field of that name, and reports its
+ * type.
+ */
 const missing = ({ field }: Violation): Violation => ({
   field,
   description: "is missing",
   reason: "missing",
 });
 
-/** The first violations of a validation, as many as are told. */
+/** The first violations of a validation, up to the maximum. */
 function violationsOf(error: ValidationError): Violation[] {
   const leaves = error.inner.length > 0 ? error.inner : [error];
   return leaves.slice(0, maxViolations).map(({ path = "", type = "", message }) => ({

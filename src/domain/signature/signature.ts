@@ -3,7 +3,7 @@ import type { Values } from "../execution.ts";
 import { canonicalJson, type Json } from "../json.ts";
 import type { Type } from "./type.ts";
 
-/** What a field's value must keep to beside its type. */
+/** Constraints of a field's value, in addition to its type. */
 export type Constraints = {
   readonly minLength?: number;
   readonly maxLength?: number;
@@ -12,7 +12,7 @@ export type Constraints = {
   readonly gt?: number;
   readonly lt?: number;
   readonly pattern?: string;
-  /** Told to the model, not checked here. */
+  /** Shown to the model, but not checked. */
   readonly other?: Values;
 };
 
@@ -24,10 +24,10 @@ export type Field = {
   readonly defaultValue?: Json;
 };
 
-/** What a program takes and what it gives. */
+/** The inputs and outputs of a program. */
 export type Signature = {
   readonly name: string;
-  /** Empty: DSPy's own, made from the names. */
+  /** If empty, DSPy derives instructions from the names. */
   readonly instructions: string;
   readonly inputs: readonly Field[];
   readonly outputs: readonly Field[];
@@ -35,21 +35,21 @@ export type Signature = {
 
 export type FieldDraft = Omit<Field, "type"> & { readonly type: string };
 
-/** A signature as a caller writes it. */
+/** A signature as its caller sends it. */
 export type SignatureDraft = {
   readonly name: string;
   readonly instructions: string;
-  /** DSPy's notation; it may stand in place of inputs and outputs. */
+  /** DSPy's notation, in place of inputs and outputs. */
   readonly text: string;
   readonly inputs: readonly FieldDraft[];
   readonly outputs: readonly FieldDraft[];
 };
 
-/** Equal for two signatures that say the same, whatever they are called. */
+/** A hash of the content, without the name. */
 export function signatureHash({ instructions, inputs, outputs }: Signature): string {
   return createHash("sha256").update(canonicalJson({ instructions, inputs, outputs })).digest("hex");
 }
 
-/** True of two that say the same under the same name. */
+/** True for two signatures of the same name and content. */
 export const isSameSignature = (one: Signature, other: Signature): boolean =>
   one === other || (one.name === other.name && signatureHash(one) === signatureHash(other));

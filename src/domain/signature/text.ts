@@ -1,14 +1,17 @@
 import type { Field, FieldDraft, Signature } from "./signature.ts";
 import { formatType } from "./type.ts";
 
-/** Names and types alone, as DSPy writes them; an input that is a str goes without its type. */
+/** Formats names and types in DSPy's notation; an input of type str has no type. */
 export function formatSignatureText({ inputs, outputs }: Signature): string {
   const input = ({ name, type }: Field) => (type.kind === "str" ? name : `${name}: ${formatType(type)}`);
   const output = ({ name, type }: Field) => `${name}: ${formatType(type)}`;
   return `${inputs.map(input).join(", ")} -> ${outputs.map(output).join(", ")}`;
 }
 
-/** "question, context -> answer: float" as fields without descriptions; what is no such text is refused with a sentence. */
+/**
+ * Parses "question, context -> answer: float" into fields without descriptions; calls `refuse` if
+ * malformed.
+ */
 export function readSignatureText(
   text: string,
   refuse: (why: string) => void,
@@ -29,7 +32,7 @@ function readSide(side: string): FieldDraft[] {
     });
 }
 
-/** The parts between separators that stand in no brackets and no string. */
+/** Splits at separators outside of brackets and strings. */
 function split(text: string, separator: string): string[] {
   const parts: string[] = [];
   let depth = 0;

@@ -1,4 +1,4 @@
-/** The type of a field or of a part of one: what DSPy's notation says, as a tree. */
+/** The type of a field or of a part of one, as a tree. */
 export type Type =
   | { readonly kind: "str" | "int" | "float" | "bool" }
   | { readonly kind: "literal"; readonly values: readonly string[] }
@@ -6,7 +6,7 @@ export type Type =
   | { readonly kind: "dict"; readonly key: "str" | "int"; readonly value: Type }
   | { readonly kind: "optional"; readonly of: Type };
 
-/** Thrown when a notation can't be read, with where and why. */
+/** Thrown when a notation can't be parsed; the message says where and why. */
 export class TypeNotationError extends Error {}
 
 const scalars: Record<string, "str" | "int" | "float" | "bool"> = {
@@ -18,20 +18,23 @@ const scalars: Record<string, "str" | "int" | "float" | "bool"> = {
   bool: "bool",
   boolean: "bool",
 };
-const longest = 2_000;
-const deepest = 32;
+const maxLength = 2_000;
+const maxDepth = 32;
 
-/** Reads DSPy's notation: `list[str]`, `dict[str, float]`, `Literal["a", "b"]`, `Optional[int]`, `int | None`; "" is str. */
+/**
+ * Parses DSPy's notation: `list[str]`, `dict[str, float]`, `Literal["a", "b"]`, `Optional[int]`,
+ * `int | None`; "" is str.
+ */
 export function parseType(notation: string): Type {
   if (notation.trim() === "") return { kind: "str" };
-  if (notation.length > longest) throw new TypeNotationError(`is longer than ${longest} characters`);
+  if (notation.length > maxLength) throw new TypeNotationError(`must have at most ${maxLength} characters`);
   const reader = createReader(notation);
   const type = readUnion(reader, 0);
   reader.end();
   return type;
 }
 
-/** A type in the one notation that stands for it; parseType reads it back. */
+/** Formats a type in its canonical notation; parseType reads it back. */
 export function formatType(type: Type): string {
   switch (type.kind) {
     case "literal":
@@ -75,7 +78,7 @@ function createReader(text: string) {
     fail,
     name: () => token(names),
     string: () => token(strings),
-    /** True where the sign stood there; it is read then. */
+    /** Consumes the sign if it is next; returns whether it was. */
     sign(sign: string): boolean {
       match(blanks);
       if (text[at] !== sign) return false;
@@ -92,18 +95,18 @@ function createReader(text: string) {
   };
 }
 
-/** `T | None` and `None | T` are what Optional[T] is. */
+/** `T | None` and `None | T` mean Optional[T]. */
 function readUnion(reader: Reader, depth: number): Type {
-  if (depth > deepest) throw new TypeNotationError(`nests deeper than ${deepest} levels`);
+  if (depth > maxDepth) throw new TypeNotationError(`must nest at most ${maxDepth} levels deep`);
   const first = readOne(reader, depth);
-  if (!reader.sign("|")) return first ?? reader.fail("a type beside None");
+  if (!reader.sign("|")) return first ?? reader.fail("a type other than None");
   const second = readOne(reader, depth);
   if ((first === undefined) === (second === undefined) || reader.sign("|"))
     return reader.fail("a union of one type and None");
   return optional(first ?? (second as Type));
 }
 
-/** A type, or undefined for None. */
+/** Reads a type; undefined for None. */
 function readOne(reader: Reader, depth: number): Type | undefined {
   const written = reader.name() ?? reader.fail("a type");
   const name = written.replace(/^typing\./, "");
@@ -123,16 +126,16 @@ function readOne(reader: Reader, depth: number): Type | undefined {
     case "Literal":
       return inBrackets(reader, name, () => readLiteral(reader));
   }
-  const kept = /^[A-Z]/.test(name) || name === "datetime";
+  const isKnownToDspy = /^[A-Z]/.test(name) || name === "datetime";
   throw new TypeNotationError(
-    `${JSON.stringify(written)} ${kept ? "is kept for a later version" : "is no type"}; there are ${known}`,
+    `${isKnownToDspy ? "unsupported" : "unknown"} type ${JSON.stringify(written)}; expected ${known}`,
   );
 }
 
-const known = 'str, int, float, bool, list[T], dict[K, T], Literal["a", "b"] and Optional[T]';
+const known = 'str, int, float, bool, list[T], dict[K, T], Literal["a", "b"] or Optional[T]';
 
 function inBrackets(reader: Reader, name: string, read: () => Type): Type {
-  if (!reader.sign("[")) reader.fail(`"[" after ${name}: say of what, as in list[str]`);
+  if (!reader.sign("[")) reader.fail(`"[" after ${name}, as in list[str]`);
   const type = read();
   reader.expect("]");
   return type;

@@ -1,4 +1,4 @@
-import { type Aggregate, type Grouping, mostGroups } from "../../domain/query/aggregate.ts";
+import { type Aggregate, type Grouping, maxGroups } from "../../domain/query/aggregate.ts";
 import type { Condition } from "../../domain/query/condition.ts";
 import type { Database } from "../database.ts";
 import { keyOf, selectRows } from "../query/query.ts";
@@ -53,7 +53,7 @@ export async function aggregateExecutions(
       percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY duration_ms) AS percentiles,
       coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens,
       coalesce(sum(cached_tokens), 0) AS cached_tokens, coalesce(sum(lm_calls), 0) AS lm_calls
-    ${matching} ${keys.length > 0 ? `GROUP BY ${places} ORDER BY ${places} LIMIT ${mostGroups + 1}` : ""}`;
+    ${matching} ${keys.length > 0 ? `GROUP BY ${places} ORDER BY ${places} LIMIT ${maxGroups + 1}` : ""}`;
   const sql = `SELECT *, ARRAY[${names.map((name) => `${name}::text`).join(", ")}]::text[] AS group FROM (${groups}) AS groups`;
   const rows = await selectRows<AggregateRow>(database, sql, binds);
   return rows.map((row) => aggregateOf(row, groupings));

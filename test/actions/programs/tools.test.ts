@@ -127,7 +127,7 @@ test("refuses unknown tools and lists the known ones", async (t) => {
   );
   t.like(refused, { code: Code.InvalidArgument, reason: "PROGRAM_INVALID" });
   t.deepEqual(refused.paths, ["program.modules[0].tools[0]", "program.modules[0].tools[1]"]);
-  t.regex(refused.message, /there is weather\.forecast, .*far, which can't be reached/);
+  t.regex(refused.message, /expected one of weather\.forecast, .*far, which is unreachable/);
 });
 
 test("a failed run records its tokens, and a cancelled run cancels its tool call", async (t) => {
@@ -188,6 +188,6 @@ test("without servers there are no tools, and ReAct runs without them", async (t
   });
   t.regex(
     (await failure(t, gateway.programs.createProgram({ program: acting("weather.forecast") }))).message,
-    /there is none/,
+    /unknown tool; there are none/,
   );
 });

@@ -47,8 +47,8 @@ for (const [notation, formatted] of notations)
     t.is(formatType(parseType(notation)), formatted));
 
 const faults: [notation: string, says: RegExp][] = [
-  ["strr", /"strr" is no type; there are str, int/],
-  ["list", /expected "\[" after list: say of what, as in list\[str\]/],
+  ["strr", /unknown type "strr"; expected str, int/],
+  ["list", /expected "\[" after list, as in list\[str\]/],
   ["list[str", /at character 9: expected "\]", found its end/],
   ["list[str]]", /at character 10: expected the end/],
   ["dict[float, str]", /str or int as the type of keys/],
@@ -57,14 +57,14 @@ const faults: [notation: string, says: RegExp][] = [
   ["Literal[]", /expected a string/],
   ["int | str", /a union of one type and None/],
   ["int | None | str", /a union of one type and None/],
-  ["None", /a type beside None/],
-  ["Any", /"Any" is kept for a later version/],
-  ["dspy.Image", /"dspy.Image" is no type/],
-  ["Image", /kept for a later version/],
-  ["datetime", /kept for a later version/],
-  ["constructor", /is no type/],
-  [`${"list[".repeat(40)}str${"]".repeat(40)}`, /nests deeper than 32 levels/],
-  [`Literal["${"x".repeat(2000)}"]`, /longer than 2000 characters/],
+  ["None", /a type other than None/],
+  ["Any", /unsupported type "Any"/],
+  ["dspy.Image", /unknown type "dspy.Image"/],
+  ["Image", /unsupported type/],
+  ["datetime", /unsupported type/],
+  ["constructor", /unknown type/],
+  [`${"list[".repeat(40)}str${"]".repeat(40)}`, /must nest at most 32 levels/],
+  [`Literal["${"x".repeat(2000)}"]`, /at most 2000 characters/],
 ];
 for (const [notation, says] of faults)
   test(`${JSON.stringify(notation.slice(0, 40))} is refused with where and why`, (t) => {
