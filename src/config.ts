@@ -30,59 +30,68 @@ export type Config = Readonly<{
   logLevel: string | undefined;
 }>;
 
-const model = string().matches(
-  /^[^/\s,]+\/[^\s,]+$/,
-  ({ path }) => `${path} must be provider/model, such as openai/gpt-5-mini`,
-);
+type Wrong = { path: string; originalValue?: unknown };
 
-const whole = (min: number, max: number) => {
-  const says = ({ path }: { path: string }) => `${path} must be a whole number from ${min} to ${max}`;
-  return number().typeError(says).integer(says).min(min, says).max(max, says);
+const expected =
+  (what: string) =>
+  ({ path, originalValue }: Wrong) =>
+    `${path} is ${JSON.stringify(originalValue)}; expected ${what}`;
+/** For values that may hold a password. */
+const expectedUnshown =
+  (what: string) =>
+  ({ path }: Wrong) =>
+    `${path} has a wrong value; expected ${what}`;
+
+const model = string().matches(/^[^/\s,]+\/[^\s,]+$/, expected("PROVIDER/MODEL, such as openai/gpt-5-mini"));
+
+const integer = (min: number, max: number) => {
+  const message = expected(`a whole number from ${min} to ${max}`);
+  return number().typeError(message).integer(message).min(min, message).max(max, message);
 };
 
-const oneOf = (...words: string[]) =>
-  string().oneOf(words, ({ path }) => `${path} must be one of ${words.join(", ")}`);
+const oneOf = (...words: string[]) => string().oneOf(words, expected(`one of ${words.join(", ")}`));
 
 const environment = object({
   SIGRUN_HOST: string().default("127.0.0.1"),
-  SIGRUN_PORT: whole(0, 65535),
+  SIGRUN_PORT: integer(0, 65535),
   DATABASE_URL: string().matches(
     /^postgres(ql)?:\/\//,
-    ({ path }) => `${path} must begin with postgres:// or postgresql://`,
+    expectedUnshown("a URL that begins with postgres:// or postgresql://"),
   ),
   // PostgreSQL cuts names after 63 characters; the job queue's schema is this name plus _jobs.
   SIGRUN_DATABASE_SCHEMA: string()
     .matches(
       /^[a-z_][a-z0-9_]{0,57}$/,
-      ({ path }) => `${path} must be a name of lower-case letters, digits and _, 58 at most`,
+      expected("a name of at most 58 lower-case letters, digits and _, without a digit first"),
     )
     .default("public"),
-  SIGRUN_DATABASE_POOL: whole(1, 1000).default(10),
+  SIGRUN_DATABASE_POOL: integer(1, 1000).default(10),
   SIGRUN_DATA_DIR: string().default(".sigrun"),
   SIGRUN_SIDECAR: string(),
-  SIGRUN_WORKERS: whole(1, 256).default(availableParallelism),
+  SIGRUN_WORKERS: integer(1, 256).default(availableParallelism),
   SIGRUN_LM: model.default("embedded/smollm2"),
   SIGRUN_LM_ALLOWED: string().default(""),
   SIGRUN_MCP_SERVERS: string(),
   SIGRUN_GENERATED_CODE: oneOf("on", "off").default("off"),
   SIGRUN_RETENTION: string().matches(
     /^[1-9]\d{0,5}[mhd]$/,
-    ({ path }) => `${path} must be a time such as 30d, 12h or 90m`,
+    expected("a number of days, hours or minutes, such as 30d, 12h or 90m"),
   ),
   SIGRUN_LOG_LEVEL: oneOf("trace", "debug", "info", "warn", "error", "fatal"),
 });
 
 const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-const listed = (text: string) =>
+const splitList = (text: string) =>
   text
     .split(",")
     .map((part) => part.trim())
     .filter(Boolean);
 
-const msOf = (time: string) => Number(time.slice(0, -1)) * unitMs[time.slice(-1) as keyof typeof unitMs];
+const readDurationMs = (time: string) =>
+  Number(time.slice(0, -1)) * unitMs[time.slice(-1) as keyof typeof unitMs];
 
-/** The settings in force, by the names of their variables, without passwords and file names. */
+/** The settings in force, by the names of their variables; passwords and paths are left out. */
 export function shownSettings(config: Config) {
   return {
     SIGRUN_HOST: config.host,
@@ -102,7 +111,7 @@ export function shownSettings(config: Config) {
   };
 }
 
-/** The settings have errors; the message has one line for each wrong setting. */
+/** Thrown if settings are wrong; the message has one line for each of them. */
 export class ConfigError extends Error {}
 
 /** Reads the settings; an empty variable counts as not set. */
@@ -110,8 +119,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   try {
     const read = environment.validateSync(set, { abortEarly: false, stripUnknown: true });
-    const further = listed(read.SIGRUN_LM_ALLOWED);
-    for (const name of further) model.label("SIGRUN_LM_ALLOWED").validateSync(name);
+    const others = splitList(read.SIGRUN_LM_ALLOWED);
+    for (const name of others) model.label("SIGRUN_LM_ALLOWED").validateSync(name);
     return Object.freeze({
       host: read.SIGRUN_HOST,
       port: read.SIGRUN_PORT,
@@ -119,13 +128,13 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       databaseSchema: read.SIGRUN_DATABASE_SCHEMA,
       databasePool: read.SIGRUN_DATABASE_POOL,
       dataDir: resolve(read.SIGRUN_DATA_DIR),
-      sidecar: read.SIGRUN_SIDECAR === undefined ? undefined : Object.freeze(listed(read.SIGRUN_SIDECAR)),
+      sidecar: read.SIGRUN_SIDECAR === undefined ? undefined : Object.freeze(splitList(read.SIGRUN_SIDECAR)),
       workers: read.SIGRUN_WORKERS,
       lm: read.SIGRUN_LM,
-      lmAllowed: Object.freeze([...new Set([read.SIGRUN_LM, ...further])]),
+      lmAllowed: Object.freeze([...new Set([read.SIGRUN_LM, ...others])]),
       mcpServers: read.SIGRUN_MCP_SERVERS && resolve(read.SIGRUN_MCP_SERVERS),
       generatedCode: read.SIGRUN_GENERATED_CODE === "on",
-      retentionMs: read.SIGRUN_RETENTION === undefined ? undefined : msOf(read.SIGRUN_RETENTION),
+      retentionMs: read.SIGRUN_RETENTION === undefined ? undefined : readDurationMs(read.SIGRUN_RETENTION),
       logLevel: read.SIGRUN_LOG_LEVEL,
     });
   } catch (error) {
