@@ -25,7 +25,7 @@ export type ExecutionStore = {
   findRunning(project: string, requestId: string): Promise<string | undefined>;
   find(project: string, listing: Listing, withValues: boolean): Promise<Found<Execution>[]>;
   count(project: string, listing: Listing): Promise<number>;
-  /** Returns maxGroups + 1 aggregates if there are more groups than maxGroups. */
+  /** Returns one aggregate more than the maximum if there are too many groups. */
   aggregate(
     project: string,
     where: Condition | null,
