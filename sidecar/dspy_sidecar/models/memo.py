@@ -1,4 +1,4 @@
-"""What DSPy's adapters say again at each run, kept: the system message, the reminder of the format, and the demos."""
+"""Caches the repeated parts of DSPy's prompts: system message, format reminder and demos."""
 
 from dataclasses import dataclass, field
 from itertools import starmap
@@ -17,18 +17,18 @@ Demos = list[Any]
 
 @dataclass
 class Memo:
-    """Of one signature. Nothing in it comes from a run's inputs."""
+    """The cached parts of one signature; none has a run's inputs."""
 
     instructions: str
     system: str | None = None
     reminder: str | None = None
     demos: tuple[list[tuple[Any, ...]], Constant] | None = None
-    """Those seen last, and their messages: in one, since optimizers' threads share a signature and not its demos."""
+    """The last demos with their messages, set at once: optimizers' threads share signatures."""
     formats: dict[tuple[bool, bool], dict[str, Any]] = field(default_factory=dict)
 
 
 class Memoized:
-    """Goes before an adapter of DSPy's. A memo goes when its signature does, and holds the demos seen last."""
+    """Mixed in before an adapter of DSPy's. A memo lives as long as its signature."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

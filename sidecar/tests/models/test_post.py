@@ -19,9 +19,10 @@ FAILED = ("no answer",)
 
 
 class Server:
-    """Sends one answer after the other, the last again and again, and closes the connection where it is told to.
+    """Sends its answers in order and repeats the last; None closes without an answer.
 
-    Where it is early it answers its first connection after a head, and reads no further. None is no answer and closes.
+    With `closes` it closes the connection after each answer. With `is_early` it answers its first
+    connection after the head, and reads no further.
     """
 
     def __init__(
@@ -130,7 +131,8 @@ ANSWERS = {
     "nothing": None,
 }
 UNREADABLE = {
-    "badly compressed", "cut in its body", "cut in its chunks", "cut in its head", "no HTTP", "a bad length", "a long header", "nothing",
+    "badly compressed", "cut in its body", "cut in its chunks", "cut in its head",
+    "no HTTP", "a bad length", "a long header", "nothing",
 }  # fmt: skip
 
 

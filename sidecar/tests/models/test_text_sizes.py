@@ -1,4 +1,4 @@
-"""No text of a caller's or a model's holds the other runs of a worker, and none costs more than its length."""
+"""Texts of callers and models cost time by their length, and do not delay other runs."""
 
 import asyncio
 import json
@@ -78,7 +78,7 @@ def spent(call, text: str) -> float:
 
 
 def assert_linear(call, make) -> None:
-    """Four times the length takes about four times as long; the square would be sixteen times. Up to 256 KiB, or a second."""
+    """Four times the length takes about four times as long. Up to 256 KiB, or a second."""
     size, before = 16 * KIB, 0.0
     while size <= 256 * KIB and before < 0.25:
         # What takes a few milliseconds may be noise, and so may be one time of three.
