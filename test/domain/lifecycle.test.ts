@@ -34,7 +34,7 @@ for (const [event, { from, to }] of Object.entries(table) as [
         });
   });
 
-test("a run's record goes on from pending and running alone", (t) => {
+test("an execution changes its status only from pending and running", (t) => {
   t.deepEqual(executionStep("start"), { from: ["pending"], to: "running" });
   t.deepEqual(executionStep("complete"), { from: ["running"], to: "completed" });
   t.deepEqual(executionStep("fail"), { from: ["pending", "running"], to: "failed" });

@@ -17,7 +17,7 @@ const derived: [name: string, handle: string][] = [
 for (const [name, handle] of derived)
   test(`the handle of ${JSON.stringify(name)} is ${handle}`, (t) => t.is(deriveHandle(name), handle));
 
-test("whatever the name, its handle is one", (t) => {
+test("derives a valid handle from any name", (t) => {
   fc.assert(
     fc.property(fc.string({ unit: "grapheme" }), (name) => t.deepEqual(faultsOf(deriveHandle(name)), [])),
   );
@@ -34,10 +34,10 @@ for (const handle of [
   "a".repeat(64),
   "abcdefab-abcd-abcd-abcd-abcdefabcdef",
 ])
-  test(`${JSON.stringify(handle)} is no handle`, (t) =>
+  test(`refuses ${JSON.stringify(handle)} as a handle`, (t) =>
     t.deepEqual(faultsOf(handle), ["program.handle: pattern"]));
 
-test("labels are few and short, each fault with its key", (t) => {
+test("checks the number, keys and lengths of labels", (t) => {
   const faults = (labels: Labels) => found((v) => checkLabels(labels, v.at("labels")));
   t.deepEqual(faults({ team: "search", "a.b-c_d": "" }), []);
   t.deepEqual(faults({ "1x": "", team: "x".repeat(257), "a b": "", nul: "\0", ["__proto__"]: "" }).sort(), [

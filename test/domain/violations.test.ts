@@ -56,7 +56,7 @@ test("a refusal inside a part becomes violations of that part", async (t) => {
   );
 });
 
-test("an error that is no refusal is thrown on, and no violation throws nothing", async (t) => {
+test("rethrows other errors, and throws nothing without violations", async (t) => {
   const v = createViolations();
   const fail = () => {
     throw new TypeError("broken");

@@ -17,7 +17,7 @@ function named(...metrics: Metric[]): Readonly<Record<string, number>> {
   return summarize(metrics, [result]).metricScores;
 }
 
-test("a metric's mean stands under its name, with its field where two have that name", (t) => {
+test("a metric's mean is named after the metric, with its field if two metrics share a name", (t) => {
   t.deepEqual(named(metric("exact_match", "mood"), metric("judge")), { exact_match: 0, judge: 1 });
   t.deepEqual(named(metric("token_f1", "title"), metric("token_f1", "text")), {
     "token_f1:title": 0,
@@ -25,7 +25,7 @@ test("a metric's mean stands under its name, with its field where two have that 
   });
 });
 
-test("metrics that differ only in their parameters are told apart by their place", (t) => {
+test("metrics that differ only in their parameters are named by their index", (t) => {
   t.deepEqual(named(metric("judge"), metric("judge"), metric("exact_match")), {
     "judge[0]": 0,
     "judge[1]": 1,

@@ -28,7 +28,7 @@ test("an example must have each output that a metric compares", (t) => {
   t.deepEqual(faults({ answer: "a", score: 1 }, metric("exact_match")), []);
 });
 
-test("an example needs no output that only a judge looks at", (t) => {
+test("an example needs no output that only a judge scores", (t) => {
   t.deepEqual(faults({}, metric("judge", "answer")), []);
   t.deepEqual(faults({}, metric("judge")), []);
 });
@@ -40,7 +40,7 @@ test("an example's outputs must be of the signature, and of their types", (t) =>
   ]);
 });
 
-test("100 violations are told of a dataset in which every example is wrong", (t) => {
+test("reports 100 violations of a dataset in which every example is wrong", (t) => {
   const examples = Array.from({ length: 10_000 }, () => ({ inputs: {}, outputs: {} }));
   const all = found((v) => readExamples(examples, signature, schemas, [], v.at("dataset")));
   t.is(all.length, 100);

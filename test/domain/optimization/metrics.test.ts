@@ -27,7 +27,7 @@ const metric = (name: string, field = "", params: Record<string, Json> = {}, wei
 });
 const faults = (...asked: Metric[]) => found((v) => checkMetrics(asked, outputs, v.at("metrics")));
 
-test("every metric looks at the outputs that it fits", (t) => {
+test("every metric scores exactly the types that it fits", (t) => {
   const fitting = Object.fromEntries(
     metrics.map(({ name, fits }) => [name, outputs.filter(({ type }) => fits(type)).map((o) => o.name)]),
   );
@@ -41,7 +41,7 @@ test("every metric looks at the outputs that it fits", (t) => {
   });
 });
 
-test("metrics on fitting fields, with their parameters and weights, have no fault", (t) => {
+test("accepts metrics on fitting fields, with their parameters and weights", (t) => {
   const asked = [
     metric("exact_match"),
     metric("numeric", "score", { tolerance: 0.5, relative_tolerance: 0 }, 2),
@@ -80,6 +80,6 @@ const wrong: [why: string, metric: Metric, faults: string[]][] = [
 for (const [why, asked, expected] of wrong)
   test(`metrics refuse ${why}`, (t) => t.deepEqual(faults(asked), expected));
 
-test("more metrics than anybody needs are refused at once", (t) => {
+test("refuses more than 20 metrics with one violation", (t) => {
   t.deepEqual(faults(...Array.from({ length: 21 }, () => metric("exact_match"))), ["metrics: length"]);
 });

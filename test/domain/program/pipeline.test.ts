@@ -55,7 +55,7 @@ test("no module means one Predict over the program's signature", (t) => {
   t.deepEqual(made.outputs, [{ input: "answer", module: "predict", field: "answer" }]);
 });
 
-test("an input takes the nearest earlier field of its name, or the one that it is told to", (t) => {
+test("an input takes the field that input_from names, else the nearest earlier field of its name", (t) => {
   const made = define("question -> answer", [
     { name: "search", signature: "question -> passages: list[str], question_again" },
     {
@@ -90,7 +90,7 @@ test("ChainOfThought's reasoning may be taken by a later module, and be an outpu
   );
 });
 
-test("a value may go where every value of its type is welcome", (t) => {
+test("an input takes a source if every value of the source's type fits", (t) => {
   const made = () =>
     define("count: int, kind: Literal['a'] -> done: bool", [
       { signature: "count: float, kind, note: Optional[str] -> done: bool", inputFrom: { note: "kind" } },
@@ -224,7 +224,7 @@ const wrong: [why: string, signature: string, modules: Written[], faults: string
 for (const [why, signature, modules, expected] of wrong)
   test(`a wiring is refused for ${why}`, (t) => t.deepEqual(faults(t, signature, modules), expected));
 
-test("modules that run code are not enabled until the operator switches them on", (t) => {
+test("refuses modules that run code unless the operator enables them", (t) => {
   const run = (generatedCode: boolean, type: string) =>
     definePipeline(
       defineSignature(text("q -> a"), "s"),
@@ -243,14 +243,14 @@ test("modules that run code are not enabled until the operator switches them on"
   }
 });
 
-test("a module has the tools that it names, and one without is the same as ever", (t) => {
+test("keeps the tools of a module; a module without tools keeps its id", (t) => {
   t.deepEqual(define("q -> a", [{ type: "ReAct", tools: ["weather.forecast"] }]).modules[0]?.tools, [
     "weather.forecast",
   ]);
   t.false("tools" in (define("q -> a", [{}]).modules[0] ?? {}));
 });
 
-test("a module that wraps another has the usual one, and the defaults of its parameters", (t) => {
+test("gives a wrapper its default wrapped module and its default parameters", (t) => {
   const { modules } = define("q -> a", [
     { type: "BestOfN" },
     { type: "MultiChainComparison", params: { M: 5 } },
@@ -268,7 +268,7 @@ test("a module that wraps another has the usual one, and the defaults of its par
   );
 });
 
-test("what a wrapped module makes may be taken, and a comparison makes its rationale", (t) => {
+test("a later module can take the extra outputs of a wrapped module, and a comparison's rationale", (t) => {
   const made = define("q -> a, reasoning, rationale", [
     { type: "Refine", name: "best", signature: "q -> draft", modules: [{ type: "ChainOfThought" }] },
     { type: "MultiChainComparison", signature: "draft -> a" },
@@ -326,7 +326,7 @@ for (const [why, written, expected] of misWrapped)
       expected.map((fault) => `program.modules[0].${fault}`),
     ));
 
-test("the settings of the model are held against what there is", (t) => {
+test("refuses unknown models, adapters and parameters of the model", (t) => {
   const lm = {
     model: "x/y",
     temperature: 9,
@@ -345,7 +345,7 @@ test("the settings of the model are held against what there is", (t) => {
   ]);
 });
 
-test("a definition has one id, made from all of its content", (t) => {
+test("a definition's id depends on all of its content", (t) => {
   const signature = defineSignature(text("q -> a"), "signature");
   const idOf = (modules: Written[], compiledState = "") =>
     dspyProgramId({ signature, ...define("q -> a", modules), compiledState });

@@ -60,7 +60,7 @@ const refused: readonly [filter: string, fault: RegExp][] = [
 ];
 
 for (const [filter, fault] of refused)
-  test(`${filter} is refused with the place and what was expected there`, (t) => {
+  test(`${filter} is refused with the position and what was expected`, (t) => {
     const { reason, violations } = t.throws(() => readCondition(filter, executionFields), {
       instanceOf: Invalid,
     }) as Invalid;

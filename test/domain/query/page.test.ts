@@ -7,7 +7,7 @@ const query = ["executions", "project", "program"];
 const ids = Array.from({ length: 4 }, () => uuidv7());
 const found = ids.map((id) => ({ row: { id }, keys: [id] }));
 
-test("a page is 50 long where nothing is asked, and 1,000 at most", (t) => {
+test("a page holds 50 rows by default and 1,000 at most", (t) => {
   t.is(readPage({ pageSize: 0, pageToken: "" }, query, 1).limit, 50);
   t.is(readPage({ pageSize: 5_000, pageToken: "" }, query, 1).limit, 1_000);
   t.deepEqual(
@@ -16,7 +16,7 @@ test("a page is 50 long where nothing is asked, and 1,000 at most", (t) => {
   );
 });
 
-test("the token of a page leads to the place after its last row, and the last page has none", (t) => {
+test("a page's token continues after its last row; the last page has no token", (t) => {
   const { rows: shown, nextPageToken } = turnPage(found, { limit: 3 }, query);
   t.is(shown.length, 3);
   t.deepEqual(readPage({ pageSize: 3, pageToken: nextPageToken }, query, 1), {
@@ -26,14 +26,14 @@ test("the token of a page leads to the place after its last row, and the last pa
   t.is(turnPage(found, { limit: 4 }, query).nextPageToken, "");
 });
 
-test("a page goes on where the database had more rows than it read", (t) => {
+test("a page has a next page if the database found more rows than it read", (t) => {
   const [first, second] = found as [(typeof found)[0], (typeof found)[0]];
   t.is(turnPage([first, second], { limit: 4 }, query).nextPageToken, "");
   const { nextPageToken } = turnPage([first, { ...second, isCut: true }], { limit: 4 }, query);
   t.deepEqual(readPage({ pageSize: 3, pageToken: nextPageToken }, query, 1).after, second.keys);
 });
 
-test("a page ends before it weighs 3 MiB, but never before its first row", (t) => {
+test("a page ends before 3 MiB, but holds at least one row", (t) => {
   const heavy = (row: { id: string }) => (row.id === ids[3] ? 1 : 2 ** 21);
   t.deepEqual(turnPage(found, { limit: 4 }, query, heavy).rows, [{ id: ids[0] as string }]);
   t.is(turnPage(found, { limit: 4 }, query, () => 2 ** 24).rows.length, 1);
@@ -41,7 +41,7 @@ test("a page ends before it weighs 3 MiB, but never before its first row", (t) =
   t.is(turnPage(long, { limit: 4 }, query, () => 2 ** 20).rows.length, 1);
 });
 
-test("a token of another query, another project, or nobody's is refused", (t) => {
+test("refuses a token of another query or project, and a malformed one", (t) => {
   const { nextPageToken } = turnPage(found, { limit: 3 }, query);
   for (const [pageToken, asked] of [
     [nextPageToken, ["executions", "project", "other"]],

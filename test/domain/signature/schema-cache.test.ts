@@ -5,7 +5,7 @@ import { createSchemaCache } from "../../../src/domain/signature/schema.ts";
 const signature = (text: string) =>
   defineSignature({ name: "", instructions: "", text, inputs: [], outputs: [] }, "signature");
 
-test("schemas are compiled once for what signatures say, and those used longest ago are given up first", (t) => {
+test("compiles a schema once per signature content and evicts the least recently used", (t) => {
   const cache = createSchemaCache(2);
   const [a, b, c] = ["a -> x", "b -> x", "c -> x"].map(signature) as [never, never, never];
   const first = cache.of(a);

@@ -43,14 +43,14 @@ test("a text is read as DSPy reads it, and written back the same", (t) => {
   t.is(signatureHash(define({ text: formatSignatureText(signature) })), signatureHash(signature));
 });
 
-test("a name is made from the fields and a hash of the whole", (t) => {
+test("derives a signature's name from its fields and its hash", (t) => {
   const { name } = define({ text: "user_question -> answer" });
   t.regex(name, /^UserQuestionToAnswer_[0-9a-f]{6}$/);
   t.not(define({ text: "user_question -> answer", instructions: "Be brief." }).name, name);
   t.is(define({ text: "user_question -> answer: str" }).name, name);
 });
 
-test("two signatures that say the same have one hash, whatever they are called", (t) => {
+test("two signatures of the same content have the same hash under any name", (t) => {
   const text = "question -> answer";
   t.is(signatureHash(define({ name: "One", text })), signatureHash(define({ name: "Other", text })));
   t.not(signatureHash(define({ text })), signatureHash(define({ text: "question -> answer: int" })));
@@ -70,7 +70,7 @@ for (const [text, fault] of texts)
   test(`the text ${JSON.stringify(text)} is refused`, (t) =>
     t.deepEqual([...new Set(refused(t, () => define({ text })))], [fault]));
 
-test("a text beside fields must say the same, and nothing at all is refused", (t) => {
+test("refuses a text that differs from the fields, and a signature without either", (t) => {
   t.notThrows(() => define({ text: "a -> b: str", inputs: [field("a")], outputs: [field("b")] }));
   t.deepEqual(
     refused(t, () => define({ text: "a -> c", inputs: [field("a")], outputs: [field("b")] })),
@@ -137,7 +137,7 @@ for (const [rest, faults] of constraints)
       faults.map((fault) => `signature.inputs[0].${fault}`),
     ));
 
-test("every constraint of the contract is kept", (t) => {
+test("keeps every constraint of the API", (t) => {
   const given = { minLength: 1, maxLength: 9, pattern: "[a-z]+" };
   t.deepEqual(defineSignature(withInput({ constraints: given }), "signature").inputs[0]?.constraints, given);
   const bounds = { min: 1, max: 9, gt: 0, lt: 10, other: { multiple_of: 2 } };
@@ -147,12 +147,12 @@ test("every constraint of the contract is kept", (t) => {
   );
 });
 
-test("an output has no default", (t) => {
+test("refuses the default of an output", (t) => {
   const made = () => define({ inputs: [field("a")], outputs: [field("b", { defaultValue: "x" })] });
   t.deepEqual(refused(t, made), ["signature.outputs[0].default_value: unknown"]);
 });
 
-test("all that is wrong is told at once", (t) => {
+test("reports all violations at once", (t) => {
   const made = () =>
     define({
       name: "not a class",
@@ -167,7 +167,7 @@ test("all that is wrong is told at once", (t) => {
   ]);
 });
 
-test("any text is a signature or is refused with where", (t) => {
+test("reads any text as a signature or refuses it with a path", (t) => {
   const part = fc.constantFrom(
     "a",
     "b",

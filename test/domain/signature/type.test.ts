@@ -16,7 +16,7 @@ const types: fc.Arbitrary<Type> = fc.letrec<{ type: Type }>((tie) => ({
   ) as fc.Arbitrary<Type>,
 })).type;
 
-test("what is formatted is parsed as the same type", (t) => {
+test("parsing a formatted type gives the same type", (t) => {
   fc.assert(
     fc.property(types, (type) => {
       const notation = formatType(type);
@@ -71,7 +71,7 @@ for (const [notation, says] of faults)
     t.throws(() => parseType(notation), { instanceOf: TypeNotationError, message: says });
   });
 
-test("any text is a type or is refused, and takes no time", (t) => {
+test("reads any text as a type or refuses it, without delay", (t) => {
   fc.assert(
     fc.property(
       fc.string({ unit: fc.constantFrom(..."lisdctrn[],|\"'\\ OptionalNoneLiteral"), maxLength: 200 }),
