@@ -1,5 +1,5 @@
 // npm start: installs what is missing, runs the gateway on Node 24, and ends when the gateway ends.
-// A gateway that ended after an uncaught error of its own is started again.
+// A gateway that ended after an uncaught error is started again, after a pause.
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { node, root, SetUpError, setUp } from "./setup.js";
@@ -40,7 +40,7 @@ function run() {
   gateway.on("exit", (code, signal) => {
     if (code !== crashCode || isStopping) process.exit(code ?? (signal === "SIGINT" ? 130 : 1));
     if (Date.now() - began > wellMs) pauseMs = minPauseMs;
-    console.log(`sigrun ended after an error of its own, see the log; it restarts in ${pauseMs / 1000} s`);
+    console.log(`sigrun ended after an uncaught error, see the log; it restarts in ${pauseMs / 1000} s`);
     setTimeout(run, pauseMs);
     pauseMs = Math.min(pauseMs * 2, maxPauseMs);
   });

@@ -2,11 +2,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** A place in src where a function is given to a timer or an emitter. */
+/** A place in src that passes a function to a timer or an emitter. */
 export type Site = { readonly id: string; readonly file: string; readonly event: string };
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-/** They hold what the others throw, so nothing holds what they throw. */
+/** These catch what all others throw, so nothing catches what these throw. */
 const guards = ["src/crash.ts", "src/rpc/server/boundary.ts"];
 const calls = new RegExp(
   [
@@ -25,24 +25,24 @@ const calls = new RegExp(
 export function instrument(file: string, source: string): { sites: Site[]; text: string } {
   const sites: Site[] = [];
   const edits: { at: number; text: string }[] = [];
-  const around = ([from, to]: readonly [number, number], before: string) =>
+  const wrap = ([from, to]: readonly [number, number], before: string) =>
     edits.push({ at: from, text: before }, { at: to, text: ")" });
   for (const match of guards.includes(file) ? [] : source.matchAll(calls)) {
     const { timer, owned, removal } = match.groups as Record<string, string | undefined>;
-    const given = argumentsAt(source, match.index + match[0].length);
-    const work = given[timer ? 0 : owned ? 2 : 1];
-    if (!work) continue;
+    const args = argumentsAt(source, match.index + match[0].length);
+    const callback = args[timer ? 0 : owned ? 2 : 1];
+    if (!callback) continue;
     if (removal) {
-      around(work, "__wrapped(");
+      wrap(callback, "__wrapped(");
       continue;
     }
-    const event = timer ?? owned ?? source.slice(...(given[0] as [number, number])).replaceAll('"', "");
+    const event = timer ?? owned ?? source.slice(...(args[0] as [number, number])).replaceAll('"', "");
     const line = source.slice(0, match.index).split("\n").length;
     const number = sites.filter(({ id }) => id.startsWith(`${file}:${line} `)).length;
     const id = `${file}:${line} ${event}${number > 0 ? ` (${number + 1})` : ""}`;
     sites.push({ id, file, event });
-    around(work, `__throwAt(${JSON.stringify(id)}, `);
-    if ((timer || owned) && given[1]) around(given[1], `__soonAt(${JSON.stringify(id)}, `);
+    wrap(callback, `__throwAt(${JSON.stringify(id)}, `);
+    if ((timer || owned) && args[1]) wrap(args[1], `__soonAt(${JSON.stringify(id)}, `);
   }
   // From the end, so that no edit moves a later one; of two at one place, the closing one first.
   const sorted = edits.sort((a, b) => b.at - a.at);

@@ -25,7 +25,7 @@ function siteIn(file: string): string {
   return site.id;
 }
 
-test("calls under way are answered after an error that nobody caught, whatever is thrown meanwhile", async (t) => {
+test("calls in flight are answered after an uncaught error, and after more of them", async (t) => {
   t.timeout(300_000);
   const { gateway, model } = await startScripted(t, { ...preload, SIGRUN_MAX_DRAIN_MS: "60000" });
   const { program } = await gateway.programs.createProgram({ program: { name: "Capital", signature } });
@@ -35,7 +35,7 @@ test("calls under way are answered after an error that nobody caught, whatever i
   await until(() => model.requests.length === 1);
 
   for (const site of [siteIn("jobs/periodic.ts"), siteIn("main.ts")]) {
-    gateway.process.send({ at: [site], isForced: true } satisfies Order);
+    gateway.process.send({ sites: [site], isForced: true } satisfies Order);
     await until(() => gateway.log().includes(`"stack":"Error: thrown at ${site}`));
   }
   t.is(gateway.process.exitCode, null);
@@ -45,7 +45,7 @@ test("calls under way are answered after an error that nobody caught, whatever i
   t.is(gateway.process.exitCode, 70);
 });
 
-test("npm start starts a gateway again that ended after an error of its own, and ends with it when it is told to", async (t) => {
+test("npm start restarts a gateway that ended after an uncaught error, and stops with it on SIGTERM", async (t) => {
   t.timeout(300_000);
   const model = await startModel();
   t.teardown(model.close);
@@ -57,7 +57,7 @@ test("npm start starts a gateway again that ended after an error of its own, and
     SIGRUN_LM_API_BASE: model.url,
     OPENAI_API_KEY: "test",
   };
-  // The first run of each gateway would end it.
+  // The first run of each gateway throws, which ends the gateway.
   const child = spawn(process.execPath, [fileURLToPath(new URL("../scripts/start.js", import.meta.url))], {
     env: {
       PATH: process.env.PATH,

@@ -1,0 +1,65 @@
+import { once } from "node:events";
+import { connect as connectHttp2 } from "node:http2";
+import { connect, type Socket } from "node:net";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { ExecutionService } from "../src/gen/sigrun/v1/execution_service_pb.ts";
+import { ProgramService } from "../src/gen/sigrun/v1/program_service_pb.ts";
+
+const limits = { timeoutMs: 10_000 };
+
+/**
+ * Makes calls of all kinds: raw sockets, HTTP/1.1, HTTP/2, gRPC and streams. The three runs ask the
+ * question. Any call may fail.
+ */
+export async function makeEveryCall(url: string, programId: string, question = "?"): Promise<void> {
+  const inputs = { question };
+  const { hostname, port } = new URL(url);
+  const grpc = createGrpcTransport({ baseUrl: url });
+  const programs = createClient(ProgramService, grpc);
+  const sockets: Socket[] = [];
+  const raw = async (...bytes: string[]) => {
+    const socket = connect(Number(port), hostname);
+    sockets.push(socket);
+    socket.on("error", () => {});
+    await once(socket, "connect");
+    for (const part of bytes) socket.write(Buffer.from(part, "latin1"));
+    return socket;
+  };
+  const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+  const session = connectHttp2(url).on("error", () => {});
+  const refused = async () => {
+    const path = "/sigrun.v1.ProgramService/GetProgram";
+    const stream = session.request({
+      ":method": "POST",
+      ":path": path,
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    stream.on("error", () => {}).resume();
+    stream.write(Buffer.from([0, 0x7f, 0xff, 0xff, 0xff]));
+    await once(stream, "close");
+  };
+  const read = async (events: AsyncIterable<unknown>) => {
+    for await (const _ of events);
+  };
+  await Promise.allSettled([
+    raw(),
+    raw(preface),
+    raw(preface, "\0\0\x01\x06\0\0\0\0\0\0"),
+    raw("GET / HTTP/1.1\r\n\r\n").then((socket) => socket.resetAndDestroy()),
+    fetch(url),
+    fetch(`${url}/grpc.health.v1.Health/Check`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    }),
+    Promise.race([refused(), once(session, "close")]),
+    programs.executeProgram({ programId, inputs }, limits),
+    read(programs.streamProgram({ programId, inputs }, limits)),
+    read(programs.batchExecuteProgram({ programId, items: [{ inputs }] }, limits)),
+    read(createClient(ExecutionService, grpc).watchExecutions({}, { timeoutMs: 300 })),
+  ]);
+  session.destroy();
+  for (const socket of sockets) socket.destroy();
+}
