@@ -19,17 +19,17 @@ export async function runSql(
   }
 }
 
-/** Hears what gateways tell each other; gives a wait for a notice that holds some text. */
+/** Listens to the notices of gateways; returns a wait for a notice that contains a text. */
 export async function listen(
   t: Teardown,
   url: string,
   channel: string,
 ): Promise<(text: string) => Promise<void>> {
   const client = new pg.Client(url);
-  const heard: string[] = [];
-  client.on("notification", ({ payload = "" }) => heard.push(payload));
+  const notices: string[] = [];
+  client.on("notification", ({ payload = "" }) => notices.push(payload));
   await client.connect();
   t.teardown(() => client.end());
   await client.query(`LISTEN ${channel}`);
-  return async (text) => void (await until(() => heard.some((payload) => payload.includes(text))));
+  return async (text) => void (await until(() => notices.some((payload) => payload.includes(text))));
 }

@@ -6,7 +6,7 @@ import {
   RetryInfoSchema,
 } from "../src/gen/google/rpc/error_details_pb.ts";
 
-/** The error of a failed call: code, reason, paths of wrong values, and further details. */
+/** Expects the call to fail; returns code, reason, paths of wrong values, and further details. */
 export async function failure(t: ExecutionContext<unknown>, call: Promise<unknown>) {
   const error = await t.throwsAsync(call, { instanceOf: ConnectError });
   const [info] = error?.findDetails(ErrorInfoSchema) ?? [];

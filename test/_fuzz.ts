@@ -1,6 +1,6 @@
 import { create, type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 
-/** Numbers that come in the same order for the same seed. */
+/** Random numbers, the same for the same seed. */
 export function createRandom(seed: number) {
   let state = seed >>> 0;
   const next = () => {
@@ -17,7 +17,7 @@ export function createRandom(seed: number) {
 }
 export type Random = ReturnType<typeof createRandom>;
 
-/** What callers send by mistake or on purpose, beside what is there. */
+/** Values that callers send by mistake or on purpose, and the known ones. */
 export function createHostility(random: Random, known: readonly string[]) {
   const texts = [
     ...known,
@@ -116,7 +116,7 @@ export type Hostility = ReturnType<typeof createHostility>;
 
 const wellKnown = (message: DescMessage) => message.typeName.startsWith("google.protobuf.");
 
-/** A message of a type, its fields filled at random with what may hurt. */
+/** A message of this type with random hostile values in its fields. */
 export function hostileMessage(type: DescMessage, random: Random, hostility: Hostility, depth = 4): Message {
   const message = create(type) as Message & Record<string, unknown>;
   const oneofs = new Set<string>();

@@ -29,16 +29,16 @@ export type Gateway = {
   readonly optimizations: Client<typeof OptimizationService>;
   readonly catalogue: Client<typeof CatalogService>;
   readonly admin: Client<typeof AdminService>;
-  /** What it has logged so far. */
+  /** The log so far. */
   log(): string;
-  /** Ends it as Ctrl-C does, and gives its exit code. */
+  /** Stops it as Ctrl-C does; resolves with the exit code. */
   stop(): Promise<number | null>;
 };
 
-/** Whatever ends what was begun: a test, or, for what a whole file shares, shared(). */
+/** Registers a clean-up: of one test, or by shared() of a whole file. */
 export type Teardown = Pick<ExecutionContext, "teardown">;
 
-/** Ends what a file's tests share when the last of them has ended, last begun first. */
+/** Runs the clean-ups after the last test of a file, in reverse order. */
 export function shared(test: Pick<TestFn, "after">): Teardown {
   const ends: (() => unknown)[] = [];
   test.after.always(async () => {
@@ -47,7 +47,7 @@ export function shared(test: Pick<TestFn, "after">): Teardown {
   return { teardown: (end) => void ends.unshift(end) };
 }
 
-/** A PostgreSQL of the test's own. */
+/** Starts a PostgreSQL for one test. */
 export async function startPostgres(t: Teardown): Promise<string> {
   const dataDir = mkdtempSync(join(tmpdir(), "sigrun-test-"));
   const postgres = await startEmbeddedPostgres({ dataDir, log: createLogger("error") });
@@ -58,7 +58,7 @@ export async function startPostgres(t: Teardown): Promise<string> {
   return postgres.url;
 }
 
-/** Starts a gateway as npm start does, on a free port, with a new schema unless env names one. */
+/** Starts a gateway as npm start does, on a free port; in a new schema unless env names one. */
 export async function startGateway(t: Teardown, env: Record<string, string>): Promise<Gateway> {
   const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
   const child = spawn(process.execPath, [main], {
@@ -70,7 +70,7 @@ export async function startGateway(t: Teardown, env: Record<string, string>): Pr
       SIGRUN_LOG_LEVEL: "info",
       ...env,
     },
-    // The channel ends the gateway where the test is killed.
+    // If the test is killed, the end of this IPC channel stops the gateway.
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   let log = "";
@@ -116,7 +116,7 @@ export async function startGateway(t: Teardown, env: Record<string, string>): Pr
   };
 }
 
-/** A gateway on a PostgreSQL of its own and a scripted model. */
+/** Starts a gateway with its own PostgreSQL and a scripted model. */
 export async function startScripted(t: Teardown, env: Record<string, string> = {}) {
   const model = await startModel();
   t.teardown(model.close);

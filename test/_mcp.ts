@@ -11,14 +11,14 @@ const sidecar = fileURLToPath(new URL("../sidecar", import.meta.url));
 const python = join(sidecar, ".venv/bin/python");
 const script = join(sidecar, "tests/mcp_server.py");
 
-/** A real MCP server as the sidecar starts it; it leaves files in the folder. */
+/** The configuration of a real MCP server that the sidecar starts; it writes files to the folder. */
 export const stdioServer = (dir: string) => ({
   command: python,
   args: [script, "stdio"],
   env: { MCP_TEST_DIR: dir },
 });
 
-/** A file as MCP clients share it, and the folder that it is in. */
+/** A configuration file in the form of MCP clients, and its folder. */
 export function mcpFile(t: Teardown, servers: (dir: string) => object): { file: string; dir: string } {
   const dir = mkdtempSync(join(tmpdir(), "sigrun-mcp-"));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
@@ -37,7 +37,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** The same server over streamable HTTP, until it is stopped. */
+/** Starts the same server over streamable HTTP. */
 export function startHttpServer(t: Teardown, port: number): { stop(): Promise<void> } {
   const child = spawn(python, [script, "streamable-http", String(port)], { stdio: "ignore" });
   const exited = once(child, "exit");

@@ -3,10 +3,10 @@ import type { AddressInfo } from "node:net";
 
 /**
  * The model's answer to one request: fields in ChatAdapter's form, plain text, an HTTP error, or
- * none; at once, or after something.
+ * none. Fields may wait for a promise.
  */
 export type Reply =
-  /** piece: how many characters at a time, where the answer is streamed; 7 where left out. */
+  /** piece: number of characters in a chunk, if the answer is streamed; by default 7. */
   | { fields: Record<string, unknown>; after?: Promise<unknown>; piece?: number }
   | { text: string }
   | { status: number; error: object; headers?: Record<string, string> }
@@ -18,28 +18,28 @@ export type ScriptedModel = {
   readonly url: string;
   /** The bodies of the requests, oldest first. */
   readonly requests: Asked[];
-  /** How many requests the other side gave up. */
+  /** Number of requests that the client aborted. */
   aborted(): number;
   /** Maximum number of requests in flight at the same time, since the last call of script(). */
   most(): number;
-  /** How many pieces have been streamed. */
+  /** Number of chunks that were streamed. */
   sent(): number;
-  /** Replies to the requests to come, one each; when they are used up, the last one again. */
+  /** Sets the replies to the next requests, one each; the last one repeats. */
   script(...replies: Reply[]): void;
-  /** Replies to each request to come by what it asks. */
+  /** Sets a function that replies to each of the next requests. */
   answer(by: (asked: Asked) => Reply): void;
   close(): void;
 };
 
 const usage = { prompt_tokens: 30, completion_tokens: 12, total_tokens: 42 };
 
-/** An OpenAI-compatible server that says what a test wants it to say. */
+/** An OpenAI-compatible server whose replies a test sets. */
 export async function startModel(): Promise<ScriptedModel> {
   const requests: ScriptedModel["requests"] = [];
   let replies: Reply[] = [{ fields: { answer: "Paris", confidence: 0.9, sources: ["atlas"] } }];
   let by: ((asked: Asked) => Reply) | undefined;
   let aborted = 0;
-  let underWay = 0;
+  let inFlight = 0;
   let most = 0;
   let sent = 0;
 
@@ -48,10 +48,10 @@ export async function startModel(): Promise<ScriptedModel> {
     for await (const part of request) parts.push(part as Buffer);
     const asked = JSON.parse(Buffer.concat(parts).toString());
     requests.push(asked);
-    underWay += 1;
-    most = Math.max(most, underWay);
+    inFlight += 1;
+    most = Math.max(most, inFlight);
     response.on("close", () => {
-      underWay -= 1;
+      inFlight -= 1;
       if (!response.writableFinished) aborted += 1;
     });
     const reply = by ? by(asked) : ((replies.length > 1 ? replies.shift() : replies[0]) as Reply);
@@ -74,7 +74,7 @@ export async function startModel(): Promise<ScriptedModel> {
     );
   }
 
-  /** Server-sent events, no faster than they are read. */
+  /** Sends server-sent events, no faster than the client reads. */
   async function stream(response: ServerResponse, content: string, piece: number): Promise<void> {
     response.setHeader("content-type", "text/event-stream");
     const send = async (part: object) => {
@@ -118,7 +118,7 @@ export async function startModel(): Promise<ScriptedModel> {
   };
 }
 
-/** Once it takes more, or is closed. */
+/** Resolves when the response accepts more, or is closed. */
 function writable(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

@@ -5,13 +5,13 @@ import { until } from "./_wait.ts";
 
 const moods = ["glad", "sad"] as const;
 
-/** Sentences whose mood stands in them, to be learnt from. */
+/** A dataset of sentences that contain their mood. */
 export const sentences = Array.from({ length: 12 }, (_, n) => ({
   inputs: { text: `Sentence ${n} is ${moods[n % 2]}.` },
   outputs: { mood: moods[n % 2] as string },
 }));
 
-/** A program that says the mood of a sentence. */
+/** Creates a program that classifies the mood of a sentence. */
 export async function createMoods({ programs }: Gateway, name = "Moods"): Promise<string> {
   const { program } = await programs.createProgram({
     program: { name, signature: { text: 'text -> mood: Literal["glad", "sad"]' } },
@@ -19,14 +19,14 @@ export async function createMoods({ programs }: Gateway, name = "Moods"): Promis
   return program?.id ?? "";
 }
 
-/** A model that is right where it is shown examples, and says "sad" where it is not. */
+/** A model that answers correctly if the prompt has demos, and "sad" otherwise. */
 export function learning({ messages }: Asked): Reply {
   const isShown = messages.length > 2;
   const asked = messages.at(-1)?.content ?? "";
   return { fields: { mood: isShown && asked.includes("is glad") ? "glad" : "sad" } };
 }
 
-/** The record once an optimization has ended. */
+/** Waits until an optimization has ended, and returns its record. */
 export function ended({ optimizations }: Gateway, id: string): Promise<Optimization> {
   return until(async () => {
     const { optimization } = await optimizations.getOptimization({ id });

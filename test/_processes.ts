@@ -7,7 +7,7 @@ export function processesWith(text: string): Map<number, string> {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
     const command = read(() => readFileSync(`/proc/${name}/cmdline`, "utf8")).replaceAll("\0", " ");
     const environment = read(() => readFileSync(`/proc/${name}/environ`, "latin1"));
-    // PostgreSQL's processes write over their environment; their folder is the database's.
+    // PostgreSQL overwrites its environment, but its working folder is that of the database.
     const folder = read(() => readlinkSync(`/proc/${name}/cwd`));
     if ([command, environment, folder].some((part) => part.includes(text)))
       found.set(Number(name), command.trim());
@@ -15,10 +15,10 @@ export function processesWith(text: string): Map<number, string> {
   return found;
 }
 
-/** Empty for what has ended meanwhile. */
-function read(what: () => string): string {
+/** Empty if the process has ended. */
+function read(file: () => string): string {
   try {
-    return what();
+    return file();
   } catch {
     return "";
   }

@@ -1,6 +1,6 @@
 import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 
-/** A TCP relay in front of a server, which a test can cut as a network does. */
+/** A TCP proxy in front of a server, which a test can cut and restore. */
 export async function startProxy(port: number) {
   const sockets = new Set<Socket>();
   let isCut = false;
@@ -30,7 +30,7 @@ export async function startProxy(port: number) {
   return {
     port: (server.address() as AddressInfo).port,
     cut,
-    mend: () => {
+    restore: () => {
       isCut = false;
     },
     close: () => {

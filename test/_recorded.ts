@@ -2,7 +2,7 @@ import type { Gateway } from "./_gateway.ts";
 
 type Recorded = { inputs: { question: string }; outputs?: object; labels?: Record<string, string> };
 
-/** Records a run that went on elsewhere. */
+/** Records an external run. */
 export async function record(
   { executions }: Gateway,
   programId: string,
@@ -14,7 +14,7 @@ export async function record(
   return id;
 }
 
-/** Creates a program that answers a question, and perhaps says how sure it is. */
+/** Creates a program with a question as input, and optional confidence and sources as outputs. */
 export async function createProgram({ programs }: Gateway, name: string): Promise<string> {
   const text = "question -> answer, confidence: Optional[float], sources: Optional[list[str]]";
   const { program } = await programs.createProgram({

@@ -24,7 +24,7 @@ function row(label: string, family: string, perSecond: number, measured: Partial
   return { cell, label, family, rounds: [{ ...sound, ...measured }] };
 }
 
-test("a contender whose calls fail gets no ratio, and is nobody's best", (t) => {
+test("a contender whose calls fail gets no ratio, and is never the best", (t) => {
   const rows = [
     row("FastAPI asyncify, 1 worker", "fastapi", 900, { failed: 2, failure: "HTTP 500" }),
     row("FastAPI acall, 1 worker", "fastapi", 100),
@@ -36,7 +36,7 @@ test("a contender whose calls fail gets no ratio, and is nobody's best", (t) => 
   t.regex(table, /sigrun, gRPC \| 300 \(3\.00x\)/);
 });
 
-test("a goal is met by FastAPI's best, and is left out where sigrun's own calls failed", (t) => {
+test("goals compare with FastAPI's best, and are left out if sigrun's own calls failed", (t) => {
   const peers = [
     row("FastAPI acall, 1 worker", "fastapi", 100),
     row("FastAPI acall, 2 workers", "fastapi", 150),
@@ -58,9 +58,9 @@ test("a goal is met by FastAPI's best, and is left out where sigrun's own calls 
   );
 });
 
-// The bench reads /proc: elsewhere it does not run.
+// The bench runs on Linux alone, because it reads /proc.
 if (process.platform === "linux")
-  test("the CPU of a process that has ended counts with the one that started it", async (t) => {
+  test("counts the CPU of an ended process with its parent", async (t) => {
     const shell = spawn("sh", [
       "-c",
       "(i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done); echo done; read end",

@@ -34,7 +34,7 @@ test("calls in flight are answered after an uncaught error, and after more of th
   const call = gateway.programs.executeProgram({ programId: program?.id ?? "", inputs });
   await until(() => model.requests.length === 1);
 
-  for (const site of [siteIn("jobs/periodic.ts"), siteIn("main.ts")]) {
+  for (const site of [siteIn("jobs/periodic.ts"), siteIn("readiness.ts")]) {
     gateway.process.send({ sites: [site], isForced: true } satisfies Order);
     await until(() => gateway.log().includes(`"stack":"Error: thrown at ${site}`));
   }
@@ -78,7 +78,7 @@ test("npm start restarts a gateway that ended after an uncaught error, and stops
   const { program } = await first.createProgram({ program: { name: "Capital", signature } });
   first.executeProgram({ programId: program?.id ?? "", inputs }).catch(() => {});
   const second = programsOf(await until(() => urls()[1]));
-  t.true(lines.includes("sigrun ended after an error of its own, see the log; it restarts in 1 s"));
+  t.true(lines.includes("sigrun ended after an uncaught error, see the log; it restarts in 1 s"));
   t.is((await second.getProgram({ id: program?.id ?? "" })).program?.name, "Capital");
 
   child.kill("SIGTERM");

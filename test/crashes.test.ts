@@ -28,22 +28,22 @@ function childOf(pid: number | undefined, name: string): number | undefined {
   }
 }
 
-test("a sidecar that is killed is away at once, comes back by itself, and needs no repair", async (t) => {
+test("calls fail at once after the sidecar is killed, and succeed after it has restarted by itself", async (t) => {
   const { gateway, model } = await startScripted(t);
   model.script(paris);
   const programId = await create(gateway);
   await gateway.programs.executeProgram({ programId, inputs });
 
   process.kill(childOf(gateway.process.pid, "dspy_sidecar") ?? 0, "SIGKILL");
-  const away = await until(async () => {
+  const refused = await until(async () => {
     const began = Date.now();
     const outcome = await gateway.programs
       .executeProgram({ programId, inputs })
       .catch((error: unknown) => error);
     return outcome instanceof Error && { error: outcome, tookMs: Date.now() - began };
   });
-  t.is((await failure(t, Promise.reject(away.error))).reason, "SIDECAR_UNAVAILABLE");
-  t.true(away.tookMs < 2_000);
+  t.is((await failure(t, Promise.reject(refused.error))).reason, "SIDECAR_UNAVAILABLE");
+  t.true(refused.tookMs < 2_000);
 
   const { outputs } = await until(() =>
     gateway.programs.executeProgram({ programId, inputs }).catch(() => undefined),
@@ -51,7 +51,7 @@ test("a sidecar that is killed is away at once, comes back by itself, and needs 
   t.deepEqual(outputs, { answer: "Paris" });
 });
 
-test("what ran in a gateway that was killed is failed as INTERRUPTED by another, and the rows and programs are there", async (t) => {
+test("another gateway fails the runs of a killed one as INTERRUPTED, and serves its programs", async (t) => {
   const { gateway, model, env } = await startScripted(t, { SIGRUN_DATABASE_SCHEMA: "public" });
   model.script({ hang: true });
   const programId = await create(gateway);
@@ -73,7 +73,7 @@ test("what ran in a gateway that was killed is failed as INTERRUPTED by another,
   t.deepEqual((await next.programs.executeProgram({ programId, inputs })).outputs, { answer: "Paris" });
 });
 
-test("a gateway that is told to stop lets running executions end, records them, and leaves no process", async (t) => {
+test("a gateway that stops lets running executions end, records them, and leaves no process", async (t) => {
   const { gateway, model, env } = await startScripted(t, { SIGRUN_DATABASE_SCHEMA: "public" });
   let answer = () => {};
   model.script({ ...paris, after: new Promise<void>((resolve) => (answer = resolve)) });
@@ -91,7 +91,7 @@ test("a gateway that is told to stop lets running executions end, records them, 
   t.is(record?.status, ExecutionStatus.COMPLETED);
 });
 
-test("while the database is away calls are UNAVAILABLE, and a run that ends meanwhile is recorded when it is back", async (t) => {
+test("while the database is unreachable calls are UNAVAILABLE, and a run that ends is recorded later", async (t) => {
   const { env, model } = await startScripted(t);
   const url = new URL(env.DATABASE_URL);
   const proxy = await startProxy(Number(url.port));
@@ -105,13 +105,13 @@ test("while the database is away calls are UNAVAILABLE, and a run that ends mean
   await until(() => model.requests.length > 0);
 
   proxy.cut();
-  const away = await failure(t, gateway.programs.getProgram({ id: programId }));
-  t.is(away.code, Code.Unavailable);
-  t.is(away.reason, "STORE_UNAVAILABLE");
+  const unavailable = await failure(t, gateway.programs.getProgram({ id: programId }));
+  t.is(unavailable.code, Code.Unavailable);
+  t.is(unavailable.reason, "STORE_UNAVAILABLE");
   answer();
   t.is((await call).reason, "STORE_UNAVAILABLE");
 
-  proxy.mend();
+  proxy.restore();
   const record = await until(async () => {
     const { executions } = await gateway.executions.listExecutions({}).catch(() => ({ executions: [] }));
     return executions[0]?.status === ExecutionStatus.COMPLETED && executions[0];

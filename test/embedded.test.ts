@@ -5,10 +5,10 @@ import test from "ava";
 import { ExecutionStatus } from "../src/gen/sigrun/v1/execution_service_pb.ts";
 import { startGateway } from "./_gateway.ts";
 
-test("with nothing set, a program runs on the model that comes along, and its record is in the PostgreSQL that comes along", async (t) => {
+test("without settings, a program runs on the embedded model and is recorded in the embedded PostgreSQL", async (t) => {
   t.timeout(120_000);
   const dataDir = mkdtempSync(join(tmpdir(), "sigrun-test-"));
-  // Teardowns run last first: this one when the gateway has ended.
+  // Teardowns run in reverse order: this one runs after the gateway has ended.
   t.teardown(() => rmSync(dataDir, { recursive: true, force: true }));
   const { programs, executions } = await startGateway(t, { SIGRUN_DATA_DIR: dataDir });
 

@@ -17,7 +17,7 @@ test.before(async (t) => {
   t.context = gateway;
 });
 
-test("the TypeScript example runs the program and prints its record, also when it is repeated", async (t) => {
+test("the TypeScript example runs the program and prints its record, twice in a row", async (t) => {
   for (let time = 1; time <= 2; time++) {
     const { stdout } = await run(process.execPath, [
       join(root, "examples/typescript/first-program.ts"),
@@ -30,7 +30,7 @@ test("the TypeScript example runs the program and prints its record, also when i
   }
 });
 
-test("the Python example runs the program and prints its record, also when it is repeated", async (t) => {
+test("the Python example runs the program and prints its record, twice in a row", async (t) => {
   const python = join(root, "sidecar/.venv/bin/python");
   for (let time = 1; time <= 2; time++) {
     const { stdout } = await run(python, [
@@ -44,7 +44,7 @@ test("the Python example runs the program and prints its record, also when it is
   }
 });
 
-test("the grpcurl example runs the program and prints its record, also when it is repeated", async (t) => {
+test("the grpcurl example runs the program and prints its record, twice in a row", async (t) => {
   t.timeout(300_000, "grpcurl may have to be built");
   const folder = grpcurlFolder();
   if (folder === undefined) return t.pass("not run: neither grpcurl nor go is on this machine");

@@ -30,10 +30,10 @@ const services = [
 const requests = Number(process.env.SIGRUN_FUZZ_REQUESTS ?? 5_000);
 const seed = Number(process.env.SIGRUN_FUZZ_SEED ?? 1);
 const atATime = 16;
-/** It has no end of its own. */
+/** Its stream never ends by itself. */
 const watching = ExecutionService.method.watchExecutions;
 
-test(`${requests} hostile requests over every RPC and all four protocols leave the process unharmed`, async (t) => {
+test(`${requests} hostile requests over every RPC and all four protocols cause no crash and no internal error`, async (t) => {
   t.timeout(300_000);
   const { gateway, model, env } = await startScripted(t, { SIGRUN_DATABASE_SCHEMA: "fuzz" });
   model.script({ fields: { answer: "here" } });
@@ -66,25 +66,25 @@ test(`${requests} hostile requests over every RPC and all four protocols leave t
   const tally: Record<string, number> = {};
   const wrong: string[] = [];
 
-  function judge(what: string, code: Code | undefined, reason: string, message: string): void {
+  function record(call: string, code: Code | undefined, reason: string, message: string): void {
     const key = code === undefined ? "OK" : (Code[code] ?? String(code));
     tally[key] = (tally[key] ?? 0) + 1;
-    const isModels = code === Code.Internal && reason === "OUTPUT_INVALID";
-    if ((code === Code.Internal || code === Code.Unknown || code === Code.Unavailable) && !isModels)
-      wrong.push(`${what}: ${key} ${message.slice(0, 300)}`);
+    const isFromModel = code === Code.Internal && reason === "OUTPUT_INVALID";
+    if ((code === Code.Internal || code === Code.Unknown || code === Code.Unavailable) && !isFromModel)
+      wrong.push(`${call}: ${key} ${message.slice(0, 300)}`);
     if (code !== undefined && reason === "")
-      wrong.push(`${what}: ${key} without a reason: ${message.slice(0, 300)}`);
+      wrong.push(`${call}: ${key} without a reason: ${message.slice(0, 300)}`);
   }
 
-  /** A request whose types are right, by a client of one of the protocols. */
-  async function call(
+  /** Sends a request with the right types, by a client of one of the protocols. */
+  async function send(
     service: (typeof services)[number],
     method: DescMethod,
     protocol: string,
   ): Promise<void> {
     const message = hostileMessage(method.input, random, hostility);
-    const what = `${protocol} ${method.name} ${describe(method, message)}`;
-    // A client that can't write the message sends none.
+    const shown = `${protocol} ${method.name} ${describe(method, message)}`;
+    // Some messages cannot be written, so that a client cannot send them.
     if (protocol === "JSON" ? describe(method, message) === undefined : !isWritable(method, message)) return;
     const client = createClient(service as never, transports[protocol] as Transport) as Record<
       string,
@@ -97,14 +97,14 @@ test(`${requests} hostile requests over every RPC and all four protocols leave t
         for await (const _ of answer as AsyncIterable<unknown>) if (method === watching) break;
       } else await answer;
       leave.abort();
-      judge(what, undefined, "", "");
+      record(shown, undefined, "", "");
     } catch (error) {
       const fault = ConnectError.from(error);
-      judge(what, fault.code, fault.findDetails(ErrorInfoSchema)[0]?.reason ?? "", fault.rawMessage);
+      record(shown, fault.code, fault.findDetails(ErrorInfoSchema)[0]?.reason ?? "", fault.rawMessage);
     }
   }
 
-  /** JSON and bytes as nobody's client would write them. */
+  /** Posts JSON or bytes that no client would write. */
   async function post(service: (typeof services)[number], method: DescMethod): Promise<void> {
     const url = `${baseUrl}/${service.typeName}/${method.name}`;
     const isUnary = method.methodKind === "unary";
@@ -120,11 +120,11 @@ test(`${requests} hostile requests over every RPC and all four protocols leave t
     const end = isUnary ? text : text.slice(text.lastIndexOf('{"error"'));
     const { code, error, message = "", details = [] } = isUnary && response.ok ? {} : parse(end);
     const named = error ?? { code, message, details };
-    if (named.code === undefined) return judge(`${type} ${method.name}`, undefined, "", "");
+    if (named.code === undefined) return record(`${type} ${method.name}`, undefined, "", "");
     const reason =
       (named.details ?? []).find(({ type }: { type: string }) => type === "google.rpc.ErrorInfo")?.debug
         ?.reason ?? "";
-    judge(
+    record(
       `${type} ${method.name} ${body.toString().slice(0, 200)}`,
       codeOf(named.code),
       reason,
@@ -171,7 +171,7 @@ test(`${requests} hostile requests over every RPC and all four protocols leave t
       const turn = next++;
       const { service, method } = methods[turn % methods.length] as (typeof methods)[number];
       if (turn % 5 === 4) await post(service, method);
-      else await call(service, method, Object.keys(transports)[turn % 4] as string);
+      else await send(service, method, Object.keys(transports)[turn % 4] as string);
     }
   }
   await Promise.all(Array.from({ length: atATime }, worker));
@@ -187,13 +187,13 @@ test(`${requests} hostile requests over every RPC and all four protocols leave t
       .split("\n")
       .find((line) => line.includes("unexpected error")),
   );
-  // What is on record is what was answered: nothing is left half done.
-  const left = await runSql(
+  // Every run that was answered has ended on record too.
+  const running = await runSql(
     env.DATABASE_URL,
     "fuzz",
     "SELECT status, count(*) FROM executions WHERE runner_id IS NOT NULL AND completed_at IS NULL GROUP BY status",
   );
-  t.deepEqual(left, []);
+  t.deepEqual(running, []);
   const rss =
     Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${gateway.process.pid}/status`, "utf8"))?.[1]) / 1024;
   t.log(`${Math.round(rss)} MiB`);
@@ -223,7 +223,7 @@ function enveloped(body: Buffer): Buffer {
   return Buffer.concat([head, body]);
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: whatever came back
+// biome-ignore lint/suspicious/noExplicitAny: any JSON
 function parse(text: string): any {
   try {
     return JSON.parse(text);
@@ -232,7 +232,7 @@ function parse(text: string): any {
   }
 }
 
-/** "invalid_argument" as a code. */
+/** The code of a name such as "invalid_argument". */
 function codeOf(name: string): Code {
   const wanted = name.replaceAll("_", "");
   return Number(

@@ -56,7 +56,7 @@ test("10,000 hostile strings in filter, order_by, page_token and distinct_on are
     Array.from({ length: 1 + random.below(8) }, () =>
       random.chance(0.5) ? random.pick(parts) : hostility.text(),
     ).join("");
-  // Tokens of sound queries, with other keys in them.
+  // Page tokens of valid queries, with other keys.
   const orders = [
     "",
     "duration_ms",
@@ -65,7 +65,7 @@ test("10,000 hostile strings in filter, order_by, page_token and distinct_on are
     "labels.team",
     "completed_at, id desc",
   ];
-  const forgeries = await Promise.all(
+  const forgedPages = await Promise.all(
     orders.map(async (orderBy) => {
       const { nextPageToken } = await executions.listExecutions({ orderBy, pageSize: 1 });
       const [hash, ...keys] = JSON.parse(Buffer.from(nextPageToken, "base64url").toString()) as string[];
@@ -78,34 +78,34 @@ test("10,000 hostile strings in filter, order_by, page_token and distinct_on are
   );
   const counted: Record<string, number> = {};
   async function ask(): Promise<void> {
-    const asked = {
+    const query = {
       ...(random.chance(0.7) && { filter: text() }),
       ...(random.chance(0.3) && { orderBy: text() }),
       ...(random.chance(0.1) && { pageToken: text() }),
       pageSize: 1,
       countTotal: random.chance(0.3),
     };
-    const list = { ...asked, distinctOn: random.chance(0.2) ? [text(), text()].slice(random.below(2)) : [] };
+    const list = { ...query, distinctOn: random.chance(0.2) ? [text(), text()].slice(random.below(2)) : [] };
     const call = random.pick([
       () => executions.listExecutions(list),
-      () => executions.listExecutions(random.pick(forgeries)()),
+      () => executions.listExecutions(random.pick(forgedPages)()),
       () => programs.listPrograms(list),
       () => programs.listRevisions({ programId: "asked", ...list }),
       () => signatures.listSignatures(list),
       () => optimizations.listOptimizations(list),
       () => executions.aggregateExecutions({ filter: text(), groupBy: list.distinctOn }),
     ]);
-    const told = await call().then(
+    const outcome = await call().then(
       () => "OK",
       (error: unknown) => (error instanceof ConnectError ? Code[error.code] : String(error)),
     );
-    counted[told] = (counted[told] ?? 0) + 1;
+    counted[outcome] = (counted[outcome] ?? 0) + 1;
   }
-  async function askOften(): Promise<void> {
+  async function askMany(): Promise<void> {
     for (let left = 1_250; left > 0; left--) await ask();
     await setImmediate();
   }
-  await Promise.all(Array.from({ length: 8 }, askOften));
+  await Promise.all(Array.from({ length: 8 }, askMany));
   t.log(counted);
   t.deepEqual(Object.keys(counted).sort(), ["InvalidArgument", "OK"]);
 });

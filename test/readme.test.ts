@@ -22,7 +22,7 @@ test.before(async (t) => {
   t.context = gateway;
 });
 
-test("the README's first program answers curl and grpcurl as shown", async (t) => {
+test("the commands of README's first program print the answers shown", async (t) => {
   t.timeout(300_000, "grpcurl may have to be built");
   const folder = grpcurlFolder();
   if (folder === undefined) return t.pass("not run: neither grpcurl nor go is on this machine");
@@ -30,7 +30,7 @@ test("the README's first program answers curl and grpcurl as shown", async (t) =
   const said: string[] = [];
   for (const { text } of blocks.filter(({ isCommand }) => isCommand)) {
     const script = text.replaceAll("127.0.0.1:8080", new URL(t.context.url).host);
-    // The last command is refused, and grpcurl then ends with an exit code of its own.
+    // The last command shows an error, for which grpcurl exits with another code than 0.
     const { stdout, stderr } = await run("bash", ["-c", `${script}\nexit 0`], { env });
     said.push(stdout, stderr);
   }
@@ -40,7 +40,7 @@ test("the README's first program answers curl and grpcurl as shown", async (t) =
   const [shownAnswer = "", shownError = ""] = blocks
     .filter(({ isCommand }) => !isCommand)
     .map(({ text }) => text);
-  // curl ends its answers without a new line.
+  // curl prints no new line after an answer.
   const [answer = ""] = /\{"outputs":.*/.exec(answers) ?? [];
   const keysOf = (text: string) => Object.keys(JSON.parse(text).execution);
   t.deepEqual(JSON.parse(answer).outputs, JSON.parse(shownAnswer).outputs);

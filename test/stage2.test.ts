@@ -3,7 +3,7 @@ import { ExecutionStatus } from "../src/gen/sigrun/v1/execution_service_pb.ts";
 import { ProgramStatus } from "../src/gen/sigrun/v1/program_service_pb.ts";
 import { type Gateway, shared, startScripted } from "./_gateway.ts";
 
-// The four tests of the document that this system is built from, under their names.
+// The four tests that the requirements name, under their names.
 
 const test = anyTest as TestFn<Gateway>;
 const signature = {

@@ -9,31 +9,35 @@ import test, { type ExecutionContext } from "ava";
 import { processesWith } from "./_processes.ts";
 import { until } from "./_wait.ts";
 
-const shortestStepMs = 250;
-/** Where a start takes longer than 24 of them, they are longer. */
-const mostSteps = 24;
+const minStepMs = 250;
+/** If a start takes longer than 24 steps, the steps are longer. */
+const maxSteps = 24;
 const atATime = 2;
-/** Generous: PostgreSQL and a worker that drains may take seconds. */
-const endMs = 30_000;
+/** PostgreSQL, and a worker that drains, may take seconds to end. */
+const maxEndMs = 30_000;
 const script = fileURLToPath(new URL("../scripts/start.js", import.meta.url));
 const onLinux = process.platform === "linux" ? test : test.skip;
 
 type Started = { pid: number; token: string };
-/** How it is stopped, and whether that leaves no temporary file either. */
-type Way = { name: string; isClean: boolean; stop(started: Started): Promise<void> | void };
+/** A way to stop a start; isClean: it leaves no temporary files either. */
+type StopMethod = { name: string; isClean: boolean; stop(started: Started): Promise<void> | void };
 
-const ctrlC: Way = { name: "Ctrl-C", isClean: true, stop: ({ pid }) => void process.kill(-pid, "SIGINT") };
-const terminate: Way = {
+const ctrlC: StopMethod = {
+  name: "Ctrl-C",
+  isClean: true,
+  stop: ({ pid }) => void process.kill(-pid, "SIGINT"),
+};
+const terminate: StopMethod = {
   name: "SIGTERM to start.js",
   isClean: true,
   stop: ({ pid }) => void process.kill(pid, "SIGTERM"),
 };
-const killStart: Way = {
+const killStart: StopMethod = {
   name: "SIGKILL to start.js",
   isClean: false,
   stop: ({ pid }) => void process.kill(pid, "SIGKILL"),
 };
-const ways = [
+const methods = [
   ctrlC,
   terminate,
   killStart,
@@ -51,7 +55,7 @@ async function killGateway({ token }: Started): Promise<void> {
  * Starts a gateway without settings, stops it after a time or when it is ready, and waits until
  * none of its processes is left. Returns how long it ran.
  */
-async function stopAfter(t: ExecutionContext, afterMs: number, way: Way): Promise<number> {
+async function stopAfter(t: ExecutionContext, afterMs: number, method: StopMethod): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "sigrun-test-"));
   const token = basename(folder);
   const temporary = join(folder, "tmp");
@@ -79,16 +83,16 @@ async function stopAfter(t: ExecutionContext, afterMs: number, way: Way): Promis
   try {
     await (Number.isFinite(afterMs) ? Promise.race([ready, sleep(afterMs)]) : ready);
     const ranMs = performance.now() - began;
-    await way.stop({ pid: child.pid ?? 0, token });
-    const deadline = Date.now() + endMs;
+    await method.stop({ pid: child.pid ?? 0, token });
+    const deadline = Date.now() + maxEndMs;
     const left = await until(() => {
       const processes = processesWith(token);
       return (processes.size === 0 || Date.now() > deadline) && processes;
     });
-    const stopped = `${way.name} after ${Math.round(ranMs)} ms`;
+    const stopped = `${method.name} after ${Math.round(ranMs)} ms`;
     t.deepEqual([...left.values()], [], stopped);
     await exited;
-    if (way.isClean) t.deepEqual(readdirSync(temporary), [], stopped);
+    if (method.isClean) t.deepEqual(readdirSync(temporary), [], stopped);
     return ranMs;
   } finally {
     for (const pid of processesWith(token).keys()) process.kill(pid, "SIGKILL");
@@ -96,20 +100,21 @@ async function stopAfter(t: ExecutionContext, afterMs: number, way: Way): Promis
   }
 }
 
-onLinux("whenever a start is stopped, and however, no process of it is left", async (t) => {
+onLinux("a start that is stopped or killed at any time leaves no process", async (t) => {
   t.timeout(240_000);
-  const whole = await Promise.all(
-    [ctrlC, terminate].map((way) => stopAfter(t, Number.POSITIVE_INFINITY, way)),
+  const readyTimes = await Promise.all(
+    [ctrlC, terminate].map((method) => stopAfter(t, Number.POSITIVE_INFINITY, method)),
   );
-  const readyMs = Math.max(...whole);
-  const stepMs = Math.max(shortestStepMs, readyMs / mostSteps);
+  const readyMs = Math.max(...readyTimes);
+  const stepMs = Math.max(minStepMs, readyMs / maxSteps);
   const times = Array.from({ length: Math.ceil(readyMs / stepMs) }, (_, step) => Math.round(step * stepMs));
   t.log(
     `ready after ${Math.round(readyMs)} ms; stopping ${times.length} starts, each ${Math.round(stepMs)} ms later`,
   );
   const pending = times.entries();
   const stopSome = async () => {
-    for (const [number, afterMs] of pending) await stopAfter(t, afterMs, ways[number % ways.length] as Way);
+    for (const [number, afterMs] of pending)
+      await stopAfter(t, afterMs, methods[number % methods.length] as StopMethod);
   };
   await Promise.all(Array.from({ length: atATime }, stopSome));
 });

@@ -149,7 +149,7 @@ test("a watch gets all changes of another process across a lost connection to th
   await until(() => seen().length === 1);
   proxy.cut();
   for (let left = 20; left > 0; left--) ids.push(await begin(two, programId));
-  proxy.mend();
+  proxy.restore();
   ids.push(await begin(two, programId));
   await until(() => seen().length >= 22);
   t.deepEqual(

@@ -72,7 +72,7 @@ for (const [what, later, end] of [
     await until(() =>
       linesOf(gateway, id).some(({ msg }) => msg.includes("the end of an optimization waits")),
     );
-    proxy.mend();
+    proxy.restore();
     await until(() => gateway.optimizations.getOptimization({ id }).catch(() => undefined));
     t.like(await ended(gateway, id), { ...end, attempt: 1 });
   });
@@ -93,7 +93,7 @@ test("an evaluation that ends while the database is away is recorded once it is 
   proxy.cut();
   open();
   t.is((await call).reason, "STORE_UNAVAILABLE");
-  proxy.mend();
+  proxy.restore();
   const metrics = await until(async () => {
     const { program } = await gateway.programs
       .getProgram({ id: programId })
@@ -118,7 +118,7 @@ test("the job queue logs an outage of the database, but not every retry, and wit
   const [before, began] = [away(), performance.now()];
   proxy.cut();
   await until(() => away() > before);
-  proxy.mend();
+  proxy.restore();
   await until(() => gateway.optimizations.listOptimizations({}).catch(() => undefined));
   t.true(troubleLines().length > 0);
   // Earlier tests had two short outages.
