@@ -52,7 +52,9 @@ async function main(): Promise<void> {
   }
 }
 
-/** A reason that the operator can mend, in words; undefined for other errors, whose stack is logged. */
+/**
+ * A reason that the operator can mend, in words; undefined for other errors, whose stack is logged.
+ */
 function reasonOf(error: unknown, config: Config): string | undefined {
   if (error instanceof EmbeddedPostgresError) return error.message;
   if (error instanceof StoreUnavailable)

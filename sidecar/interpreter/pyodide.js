@@ -1,4 +1,5 @@
-// What DSPy's runner imports as npm:pyodide: the package that set-up installed, so that nothing is fetched when code runs.
+// What DSPy's runner imports as npm:pyodide: the installed package, so that nothing is fetched
+// when code runs.
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { loadPyodide } from "./node_modules/pyodide/pyodide.mjs";

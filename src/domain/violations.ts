@@ -78,14 +78,18 @@ function collectorAt(path: string, found: { byPath: Map<string, Violation>; coun
 
 const maxKeyLength = 100;
 
-/** The path of a list's element or an object's member: `sources[2]`, `scores.k`, `scores["a b"]`. */
+/**
+ * The path of a list's element or an object's member: `sources[2]`, `scores.k`, `scores["a b"]`.
+ */
 export function pathTo(parent: string, key: string | number): string {
   if (typeof key === "number") return `${parent}[${key}]`;
   if (!/^[A-Za-z_][A-Za-z0-9_]{0,99}$/.test(key)) return `${parent}[${JSON.stringify(shorten(key))}]`;
   return parent === "" ? key : `${parent}.${key}`;
 }
 
-/** A path inside a value, put after the path of that value: `inputs.sources[2]`, `inputs["a b"]`. */
+/**
+ * A path inside a value, put after the path of that value: `inputs.sources[2]`, `inputs["a b"]`.
+ */
 export function pathUnder(parent: string, path: string): string {
   return parent === "" || path === "" || path.startsWith("[") ? parent + path : `${parent}.${path}`;
 }

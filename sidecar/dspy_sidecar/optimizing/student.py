@@ -20,7 +20,7 @@ RAN: ContextVar["Student | None"] = ContextVar("ran", default=None)
 
 # MIPROv2 and SIMBA show a model this class's source: a change here changes their prompts.
 class Student(dspy.Module):  # type: ignore[misc]
-    """A program whose modules run one after another, each on the program's inputs and the outputs of those before it."""
+    """Runs modules in order, each on the program's inputs and the outputs of earlier modules."""
 
     def __init__(self, program: LoadedProgram, own: "OwnModels") -> None:
         super().__init__()
@@ -47,12 +47,12 @@ class Student(dspy.Module):  # type: ignore[misc]
         )
 
     def state(self) -> str:
-        """What DSPy's save() writes: of the one module where there is one, since it is what is served."""
+        """The JSON of DSPy's save(): of the module itself if the program has one alone."""
         names = [name for name, _ in self._wiring.steps]
         return states.dump(getattr(self, names[0]) if len(names) == 1 else self)
 
     def set_lm(self, lm: dspy.LM) -> None:
-        """Gives its modules a model; those that have one of their own get that one, as it would be drawn from for this one."""
+        """Gives its modules a model; a module with a model of its own gets a copy of that model."""
         drawn = {key: lm.kwargs[key] for key in ("rollout_id", "temperature") if key in lm.kwargs}
         for name, _ in self._wiring.steps:
             own = self._own.lm(name)

@@ -25,7 +25,7 @@ class ReAct(dspy.ReAct):  # type: ignore[misc]
 
     @property
     def is_stale(self) -> bool:
-        """Whether a server now lists one of its tools in another way, or no more: the model reads how they were."""
+        """Whether a server has changed or removed one of its tools since the module was built."""
         return any(not is_current(tool) for name, tool in self.tools.items() if name != "finish")
 
 

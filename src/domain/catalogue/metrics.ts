@@ -22,7 +22,10 @@ const kinds =
     names.includes(bare(type).kind);
 const plain = { parameters: [], refused: "", lms: [], needsExpected: true } as const;
 
-/** The metrics. Texts are compared as DSPy does: in lower case, without punctuation, articles and repeated blanks. */
+/**
+ * The metrics. Texts are compared as DSPy does: in lower case, without punctuation, articles and
+ * repeated blanks.
+ */
 export const metrics: readonly MetricEntry[] = [
   {
     ...plain,

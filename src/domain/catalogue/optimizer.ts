@@ -2,16 +2,23 @@ import type { Values } from "../execution.ts";
 import type { Violations } from "../violations.ts";
 import { checkParameters, type Parameter } from "./parameter.ts";
 
-/** A model that an optimization may use beside the program's own; "judge" belongs to the metrics. */
+/**
+ * A model that an optimization may use beside the program's own; "judge" belongs to the metrics.
+ */
 export type LmRole = "teacher" | "prompt" | "task" | "reflection" | "judge";
 
-/** How many examples an optimizer learns from, and how many it scores on if that number is fixed. */
+/**
+ * How many examples an optimizer learns from, and how many it scores on if that number is fixed.
+ */
 export type Sizes = { readonly trainset: number; readonly valset?: number };
 
 export type OptimizerEntry = {
   readonly name: string;
   readonly description: string;
-  /** Those of DSPy's arguments that a caller may set: never a path, a model, a callable or a number of threads. */
+  /**
+   * Those of DSPy's arguments that a caller may set: never a path, a model, a callable or a number
+   * of threads.
+   */
   readonly parameters: readonly Parameter[];
   /** Why this server refuses it; "" if it does not. */
   readonly refused: string;

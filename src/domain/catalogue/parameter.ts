@@ -19,7 +19,9 @@ export type Parameter = {
   readonly check?: (value: Json, v: Violations) => void;
 };
 
-/** Checks parameters against the table of known ones. Values are not coerced: "2" is not a number. */
+/**
+ * Checks parameters against the table of known ones. Values are not coerced: "2" is not a number.
+ */
 export function checkParameters(params: Values, known: readonly Parameter[], v: Violations): void {
   const names = known.map(({ name }) => name).join(", ");
   const unknown = names === "" ? "unknown parameter; expected none" : `unknown parameter; expected ${names}`;

@@ -4,8 +4,8 @@ import { createHash } from "node:crypto";
 const heldOutOneIn = 4;
 
 /**
- * Holds out a quarter of the examples, rounded up, to score on: those whose SHA-256 of "seed:index" sorts
- * first. The same seed holds out the same examples, in every language.
+ * Holds out a quarter of the examples, rounded up, to score on: those whose SHA-256 of "seed:index"
+ * sorts first. The same seed holds out the same examples, in every language.
  */
 export function splitExamples<Example>(
   examples: readonly Example[],

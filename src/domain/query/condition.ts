@@ -9,8 +9,8 @@ export type Comparison = Exclude<Comparator, ":">;
 export type Operand = string | number | boolean;
 
 /**
- * A filter with resolved fields and typed values. A row without the field matches no comparison, so that
- * "not" of it is true. Enum names are in lower case, times in UTC, durations in milliseconds.
+ * A filter with resolved fields and typed values. A row without the field matches no comparison, so
+ * that "not" of it is true. Enum names are in lower case, times in UTC, durations in milliseconds.
  */
 export type Condition =
   | { readonly op: "and" | "or"; readonly of: readonly Condition[] }

@@ -1,8 +1,8 @@
 import { Invalid } from "../faults.ts";
 
 /**
- * A position in the log of changes: everything committed as of the snapshot `since`, and of the changes
- * between it and the snapshot `until`, those up to `number`.
+ * A position in the log of changes: everything committed as of the snapshot `since`, and of the
+ * changes between it and the snapshot `until`, those up to `number`.
  */
 export type Cursor = { readonly since: string; readonly until: string | null; readonly number: string };
 

@@ -30,8 +30,8 @@ export type Listing = {
 export type KeyField = "id" | "number";
 
 /**
- * Parses a list request; the default order is newest first. `query` is what a page token is bound to; `of`
- * identifies the collection.
+ * Parses a list request; the default order is newest first. `query` is what a page token is bound
+ * to; `of` identifies the collection.
  */
 export function readListing(
   asked: AskedList,

@@ -14,9 +14,9 @@ const pythonKeywords = new Set(
    lambda nonlocal not or pass raise return try while with yield`.split(/\s+/),
 );
 /**
- * Names that DSPy 3.4.1 or pydantic reserve: as arguments of Predict (an input called config would become
- * arguments of the model), or as members of a signature's class. A test in sidecar/tests compares the list
- * with DSPy.
+ * Names that DSPy 3.4.1 or pydantic reserve: as arguments of Predict (an input called config would
+ * become arguments of the model), or as members of a signature's class. A test in sidecar/tests
+ * compares the list with DSPy.
  */
 export const takenNames: ReadonlySet<string> = new Set([
   ...["self", "config", "lm", "demos", "signature", "new_signature", "prediction", "completions"],

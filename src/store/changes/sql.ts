@@ -78,7 +78,9 @@ export function changesSql(binds: Binds, { project, cursor, where, withValues, l
       FROM new_changes AS change LEFT JOIN LATERAL (
         SELECT ${executionSelect(withValues)} FROM (
           SELECT ${columnsThen.join(", ")} FROM (
-            SELECT existing.* FROM executions AS existing WHERE change.status IS NOT NULL AND existing.project_id = change.project_id AND existing.id = change.execution_id
+            SELECT existing.* FROM executions AS existing
+            WHERE change.status IS NOT NULL
+              AND existing.project_id = change.project_id AND existing.id = change.execution_id
             UNION ALL SELECT deleted.* FROM jsonb_populate_record(NULL::executions, change.remains) AS deleted WHERE change.status IS NULL
           ) AS found
         ) AS executions WHERE CASE WHEN change.status IS NULL THEN ${mayMatch} ELSE ${matches} END
