@@ -14,8 +14,7 @@ from dspy_sidecar.models.reading.answer_reading import Reads, ReadsInThread
 class AsksAgain:
     """Asks once more in JSON where the answer can't be read, also where it was streamed.
 
-    DSPy does so only before the first chunk of a stream. Callers of the sidecar get a reset, which
-    makes them drop their chunks.
+    DSPy does so only while nothing was handed on, since it can't take chunks back. Our callers are told to forget them.
     """
 
     def __call__(

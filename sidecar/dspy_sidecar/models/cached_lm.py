@@ -1,4 +1,4 @@
-"""DSPy's LM without its four hops to threads and its look at a price list in each request."""
+"""DSPy's LM without its detours: four hops to threads a request, and a look at each model's price list."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,7 +21,7 @@ SETTINGS = {
     "model", "messages", "api_base", "rollout_id", "response_format", "temperature", "max_tokens",
     "max_completion_tokens", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty",
 }  # fmt: skip
-"""Settings that DSPy's own engine never refuses. With others DSPy checks if litellm must ask."""
+"""What DSPy's own engine is known never to refuse. With any other, DSPy looks whether litellm must do it."""
 
 
 class LM(threads.LM):
@@ -68,7 +68,7 @@ class LM(threads.LM):
 
 
 async def execute(lm: LM, call: execution.PreparedCall, engine: Engine) -> CallResult:
-    """The same as DSPy's `aexecute`, without the price: only DSPy's history would have it."""
+    """What DSPy's `aexecute` does, less the price, which is only for DSPy's history; we keep none."""
     cached = await asyncio.to_thread(execution._cached, lm, call, True) if call.cache else None
     if cached:
         return cached
@@ -103,7 +103,7 @@ async def attempts(
     attempt: Callable[[execution._Attempt, list[CallResult]], Awaitable[None]],
     spent: list[CallResult],
 ) -> CallResult:
-    """Retries as DSPy does, with its pauses, until an answer or a fault that it does not retry."""
+    """Asks until there is an answer, or a fault that DSPy does not ask again after; then waits as DSPy waits."""
     for number in range(lm.num_retries + 1):
         state = execution._Attempt()
         try:
@@ -119,7 +119,7 @@ async def attempts(
 
 @contextmanager
 def planned(lm: Any, lm_kwargs: dict[str, Any]) -> Iterator[None]:
-    """Tells DSPy's adapters a model's capabilities, which they would ask in a thread each time."""
+    """Tells DSPy's adapters what a model of ours can do, which they ask anew, in a thread, for each prompt."""
     engine = lm.way if isinstance(lm, LM) else None
     if engine is None:
         yield

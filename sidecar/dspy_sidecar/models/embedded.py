@@ -1,4 +1,4 @@
-"""The local model: a llama.cpp server in a process of its own, which ends with the sidecar."""
+"""The local model: a llama.cpp server in a process of its own, which ends when we do."""
 
 import os
 import socket
@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 
 from dspy_sidecar.log import logger
 
-FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 POLL_S = 0.05
 
 
 @dataclass
 class EmbeddedModel:
-    """Keeps the server's process alive on one port; a thread watches the process."""
+    """Keeps the server's process alive on one port; a thread watches it, so that the event loop need not."""
 
     port: int
     _process: subprocess.Popen[bytes] | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
-    # Held while the process starts, so that neither `stop` nor a fork comes in between.
+    # Held while the process is started: nobody stops it, and no worker is forked, before it is known.
     _starting: threading.Lock = field(default_factory=threading.Lock)
 
     @staticmethod
@@ -31,8 +31,7 @@ class EmbeddedModel:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             model = EmbeddedModel(free.getsockname()[1])
-        # A worker that was forked during the start would keep the start's pipes and the model's
-        # stdin open.
+        # A worker that is forked meanwhile would keep the pipes open that a start waits for, and the model's stdin.
         release = model._starting.release
         os.register_at_fork(
             before=model._starting.acquire, after_in_parent=release, after_in_child=release
@@ -41,14 +40,14 @@ class EmbeddedModel:
         return model
 
     def parents(self) -> "EmbeddedModel":
-        """The model for a forked worker: closes the worker's copy of the process's stdin."""
+        """The same for a forked process, in which nobody keeps it alive. Lets go of its stdin, whose end is its end."""
         if self._process and self._process.stdin:
             self._process.stdin.close()
         return EmbeddedModel(self.port)
 
     @property
     def url(self) -> str:
-        """Address of the OpenAI-compatible API."""
+        """Where its OpenAI-compatible API is."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     def wait(self) -> None:
@@ -61,7 +60,7 @@ class EmbeddedModel:
                 self._stopping.wait(POLL_S)
 
     def stop(self) -> None:
-        """Kills the process, which has nothing to save, and ends `wait`."""
+        """Ends the process, which keeps nothing that would need time. Ends the waiting of wait()."""
         self._stopping.set()
         with self._starting:
             process = self._process
@@ -83,11 +82,13 @@ class EmbeddedModel:
                 "the local model's process ended by itself and is started again",
                 extra={"fields": {"code": code}},
             )
-            pause = FIRST_PAUSE_S if time.monotonic() - began > 30 else min(pause * 2, MAX_PAUSE_S)
+            pause = (
+                FIRST_PAUSE_S if time.monotonic() - began > 30 else min(pause * 2, LONGEST_PAUSE_S)
+            )
             self._stopping.wait(pause)
 
     def _start_process(self) -> subprocess.Popen[bytes] | None:
-        """Starts the process; None after `stop`. On Linux it also dies with the calling thread."""
+        """None after stop(). On Linux the process also dies with the thread that calls this, which lives as long as we do."""
         command = [
             sys.executable,
             "-m",
@@ -98,7 +99,7 @@ class EmbeddedModel:
         with self._starting:
             if self._stopping.is_set():
                 return None
-            # The process ends with its stdin, a pipe that ends when the sidecar ends or is killed.
+            # Its stdin is a pipe that nobody writes to: it ends when we do, also when we are killed.
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )

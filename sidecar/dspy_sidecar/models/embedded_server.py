@@ -1,4 +1,4 @@
-"""The process of the local model: SmolLM2 behind llama.cpp's OpenAI-compatible server."""
+"""The process that `embedded.py` starts: SmolLM2 behind llama.cpp's OpenAI-compatible server, until stdin ends."""
 
 import importlib.util
 import os
@@ -26,9 +26,9 @@ def weights() -> Path:
 
 def main(port: int, parent: int) -> None:
     """Serves until stdin ends or the parent dies."""
-    # Loading holds the interpreter's lock for a second, in which no thread sees the end of stdin.
+    # First of all, since loading holds the interpreter's lock for a second: no thread would see the end of stdin.
     die_with(parent)
-    # Ctrl-C reaches the whole process group, and draining runs still need the model.
+    # Ctrl-C on a terminal reaches the whole process group, and runs that drain still need the model.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch = threading.Thread(target=end_with_stdin, name="stdin", daemon=True)
     watch.start()
@@ -60,7 +60,7 @@ def start(port: int) -> Any:
     params.n_ctx = SLOTS * CONTEXT_PER_SLOT
     params.cache_ram_mib = MEBIBYTES_OF_PROMPT_CACHE
     params.n_gpu_layers = 0
-    # One core stays free: if llama.cpp uses all, it is 20 times slower while others work.
+    # One core stays free for those who ask: with all of them it is 20 times slower while another process works.
     threads = max(
         1,
         min(

@@ -1,8 +1,7 @@
-"""The fast path from a predictor to its model: DSPy makes once what is the same in each run.
+"""The straight way from a predictor to its model: what would come out the same at each run is made once, by DSPy.
 
-In DSPy, a run makes its signature's fields, the model's capabilities, a canonical request and its
-form on the wire each time, and as much again of the answer. Here a run writes its own message,
-sends it, and reads the answer if that is plain.
+A run by DSPy makes its signature's fields, a model's capabilities, a canonical request and the wire's form of it each time,
+and as much again of the answer. Here a run writes its own message, sends it, and reads the answer where that is plain.
 Whatever is not, such as a fault, a refusal or an answer that is cut off, is read by DSPy as always.
 """
 
@@ -25,7 +24,7 @@ from dspy_sidecar.models.http.prompt import Prompt
 from dspy_sidecar.models.meter import Meter
 
 MOST = 4
-"""Fast paths that a predictor keeps, one for each model and adapter, with its demos."""
+"""Models and adapters that a predictor keeps its way to, its demos with each; a way is soon made again."""
 
 
 class Directs:
@@ -45,7 +44,7 @@ class Directs:
             try:
                 self._made[key] = direct(self._predict, lm, adapter)
             except Exception as error:
-                # For example, a key is missing. DSPy meets and reports the same fault in the run.
+                # A key that is missing, say: DSPy meets the same fault at the run, and that is where it is told.
                 logger.debug("a predictor's runs go through DSPy", exc_info=error)
                 self._made[key] = None
         self._made.move_to_end(key)
@@ -57,8 +56,7 @@ class Directs:
 def direct(predict: dspy.Predict, lm: dspy.LM, adapter: dspy.Adapter) -> "Direct | None":
     """Asks DSPy for all that it makes of a predictor, and looks whether that is all there is to it.
 
-    The types of the wire (`annotations.py`) are none that DSPy treats specially, as it does images
-    or histories.
+    The types of the wire (`annotations.py`) are none that DSPy treats in a way of its own, as it does images or histories.
     """
     engine = lm.way if isinstance(lm, LM) else None
     if engine is None:
@@ -99,7 +97,7 @@ class Direct:
         self._prompt = prompt
 
     async def answer(self, inputs: dict[str, Any], meter: Meter) -> dict[str, Any] | None:
-        """The outputs of DSPy's predictor; None, before any request, if DSPy has to make them."""
+        """The outputs, as DSPy's predictor would give them; None where it has to do so itself, and nothing was asked."""
         if inputs.keys() != self._fields:
             return None
         content = self._adapter.format_user_message_content(

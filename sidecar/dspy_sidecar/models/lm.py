@@ -35,7 +35,7 @@ SMALL_MODEL_ADAPTER = SmallModelAdapter()
 
 
 class Models:
-    """The models that the operator allows, as `dspy.LM`s; one for each set of settings."""
+    """The models that the operator allows, as `dspy.LM`s; made once for the same settings as they are written."""
 
     def __init__(self, settings: Settings, embedded: EmbeddedModel | None) -> None:
         self._settings = settings
@@ -45,12 +45,7 @@ class Models:
             register_embedded(embedded.url)
 
     def choose(self, *layers: pb.LmSettings) -> tuple[dspy.LM, dspy.Adapter]:
-        """The model and adapter of settings; later layers override earlier ones.
-
-        Raises:
-            ModelNotAllowedError: The operator does not allow the model.
-
-        """
+        """The model and the adapter that settings lead to; a later layer's settings go over an earlier one's."""
         key = tuple(layer.SerializeToString() for layer in layers)
         if key not in self._chosen:
             self._chosen[key] = self._choose(layers)
@@ -92,7 +87,7 @@ class Models:
         if is_embedded(model):
             temperature = 0.0 if temperature is None else temperature
             max_tokens = min(max_tokens or EMBEDDED_MAX_TOKENS, EMBEDDED_MAX_TOKENS)
-        # The gateway allow-lists params. They come first, so that none can replace another setting.
+        # params come through an allow-list of the gateway's; they come first, so that none can take another's place.
         return LM(
             **{**params, **where, "temperature": temperature, "max_tokens": max_tokens},
             model=model,

@@ -1,4 +1,4 @@
-"""Caches the repeated parts of DSPy's prompts: system message, format reminder and demos."""
+"""What DSPy's adapters say again at each run, kept: the system message, the reminder of the format, and the demos."""
 
 from dataclasses import dataclass, field
 from itertools import starmap
@@ -17,18 +17,18 @@ Demos = list[Any]
 
 @dataclass
 class Memo:
-    """The cached parts of one signature; none has a run's inputs."""
+    """Of one signature. Nothing in it comes from a run's inputs."""
 
     instructions: str
     system: str | None = None
     reminder: str | None = None
     demos: tuple[list[tuple[Any, ...]], Constant] | None = None
-    """The last demos with their messages, set at once: optimizers' threads share signatures."""
+    """Those seen last, and their messages: in one, since optimizers' threads share a signature and not its demos."""
     formats: dict[tuple[bool, bool], dict[str, Any]] = field(default_factory=dict)
 
 
 class Memoized:
-    """Mixed in before an adapter of DSPy's. A memo lives as long as its signature."""
+    """Goes before an adapter of DSPy's. A memo goes when its signature does, and holds the demos seen last."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

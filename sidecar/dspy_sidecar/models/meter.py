@@ -1,4 +1,4 @@
-"""The trace of a run so far: steps, usage and model."""
+"""What a run has done and spent so far, as it happens."""
 
 import time
 from collections.abc import Callable
@@ -10,35 +10,35 @@ from dspy_sidecar.json_values import json_of
 
 
 class Meter:
-    """DSPy's usage tracker of a run. The sidecar's models also report each request's begin and end.
+    """DSPy's usage tracker of a run. Our models tell it of the beginning and the end of each request as well.
 
-    A callback of DSPy's would be called for each module, prompt and answer too, at 40 us each.
+    As DSPy's callback it would be called for each module, prompt and answer too, at 40 us each.
 
     Args:
-        on_spent: Called before each further request than the first.
+        on_spent: Told before a further request is made, when there is something spent already.
 
     """
 
     def __init__(self, on_spent: Callable[[], None]) -> None:
         self._on_spent = on_spent
         self.trace = pb.Trace()
-        """The trace so far; copy it to send it."""
+        """So far; to be copied where it is sent."""
         self._began = 0.0
 
     def begin(self, module: str) -> None:
-        """Begins a module."""
+        """A module begins."""
         self.trace.steps.add(module=module)
         self._began = time.monotonic()
 
     def end(self, outputs: dict[str, Any] | None) -> None:
-        """Ends the module that was begun last; `outputs` is None if it failed."""
+        """The module that began last has ended, with outputs or without."""
         step = self.trace.steps[-1]
         step.duration_ms = round((time.monotonic() - self._began) * 1000)
         if outputs is not None:
             step.outputs = json_of(outputs)
 
     def asks(self, model: str) -> None:
-        """Counts a request that is about to be made."""
+        """A model is about to be asked."""
         if self.trace.token_usage.lm_calls > 0:
             self._on_spent()
         self.trace.model = model
@@ -46,7 +46,7 @@ class Meter:
             usage.lm_calls += 1
 
     def answered(self, outputs: list[Any] | None) -> None:
-        """Notes a model's answer; None if the request failed."""
+        """The model has answered, or failed."""
         if outputs and self.trace.steps:
             self.trace.steps[-1].raw_answer = text_of(outputs[0])
 

@@ -1,4 +1,4 @@
-"""The embedded model's adapter: a short prompt, and a JSON schema that binds the answer."""
+"""The adapter for the embedded model: a short prompt, and a JSON schema that its answer can't leave."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ IDLE_KEYS = ("__dspy_field_type", "prefix", "desc", "constraints", "title")
 
 
 class SmallModelAdapter(dspy.JSONAdapter):  # type: ignore[misc]
-    """Short prompts: a model of 135 million parameters can't follow those of DSPy's adapters."""
+    """Stock adapters' prompts are too long for 135 million parameters, and their answers do not parse."""
 
     def _prepare_response_format(
         self, lm: Any, lm_kwargs: dict[str, Any], signature: type[dspy.Signature]
@@ -35,10 +35,7 @@ class SmallModelAdapter(dspy.JSONAdapter):  # type: ignore[misc]
         """Says in three lines what stock DSPy says in twenty."""
         inputs = ", ".join(words(name, field) for name, field in signature.input_fields.items())
         outputs = ", ".join(words(name, field) for name, field in signature.output_fields.items())
-        return (
-            f"{signature.instructions.strip()}\nYou get: {inputs}.\n"
-            f"Answer with one JSON object that has: {outputs}."
-        )
+        return f"{signature.instructions.strip()}\nYou get: {inputs}.\nAnswer with one JSON object that has: {outputs}."
 
     def format_user_message_content(
         self,
@@ -57,7 +54,7 @@ class SmallModelAdapter(dspy.JSONAdapter):  # type: ignore[misc]
         return "\n".join(filter(None, [prefix, *lines, suffix]))
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
-        """As JSONAdapter's; clamps numbers to their bounds, which a grammar can't enforce."""
+        """As JSONAdapter's; a number out of its bounds, which a grammar can't hold, goes to the nearest one in them."""
         fields: dict[str, Any] = super().parse(signature, completion)
         return {name: clamp(value, signature.output_fields[name]) for name, value in fields.items()}
 
@@ -69,7 +66,7 @@ def words(name: str, field: Any) -> str:
 
 
 def bound(schema: Any) -> None:
-    """Limits each string and list of a schema, so that max_tokens cuts off no answer."""
+    """Gives every string and list of a schema an end, so that no answer is cut off by max_tokens."""
     if isinstance(schema, list):
         for part in schema:
             bound(part)

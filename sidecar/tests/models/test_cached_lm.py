@@ -1,4 +1,4 @@
-"""Requests to models behave as DSPy's: errors, retries, usage, callbacks, streams, cache."""
+"""Requests to models behave as DSPy's own: errors, retries, usage, callbacks, streams, the cache."""
 
 import asyncio
 

@@ -56,11 +56,9 @@ async def test_it_is_killed_with_its_parent_while_its_stdin_goes_on():
     # A parent that starts it, tells its process id and sleeps.
     code = (
         "import os, subprocess, sys, time\n"
-        "command = [sys.executable, '-m', 'dspy_sidecar.models.embedded_server', sys.argv[1],"
-        " str(os.getpid())]\n"
+        "command = [sys.executable, '-m', 'dspy_sidecar.models.embedded_server', sys.argv[1], str(os.getpid())]\n"
         "quiet = subprocess.DEVNULL\n"
-        "model = subprocess.Popen(command, stdin=int(sys.argv[2]), stdout=quiet, stderr=quiet)\n"
-        "print(model.pid, flush=True)\n"
+        "print(subprocess.Popen(command, stdin=int(sys.argv[2]), stdout=quiet, stderr=quiet).pid, flush=True)\n"
         "time.sleep(3600)\n"
     )
     try:

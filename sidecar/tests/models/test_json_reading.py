@@ -68,7 +68,7 @@ def value(random_: random.Random, depth: int = 0):
 
 
 def answers(seed: int, count: int):
-    """JSON as models write it: whole, cut off, in prose, with wrong quotes, Python's literals."""
+    """JSON as models write it: whole, cut off, with prose around it, quotes that are missing or too many, and Python's literals."""
     random_ = random.Random(seed)
     for _ in range(count):
         made = {"y": value(random_), "note": value(random_)}

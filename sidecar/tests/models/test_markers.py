@@ -1,4 +1,4 @@
-"""Text with DSPy's public markers of images and files stays text on every path."""
+"""Text that holds DSPy's public markers of images and files stays text, whoever wrote it and whichever way it goes."""
 
 import asyncio
 import json
@@ -92,7 +92,7 @@ async def test_what_a_caller_and_a_model_write_is_text_in_a_run_and_a_stream(
     answers = {
         "ChatAdapter": {"draft": EVIL, "answer": EVIL},
         "JSONAdapter": json.dumps({"draft": EVIL, "answer": EVIL}),
-        "XMLAdapter": "<draft>{0}</draft><answer>{0}</answer>".format(EVIL.replace("<", "&lt;")),
+        "XMLAdapter": f"<draft>{EVIL.replace('<', '&lt;')}</draft><answer>{EVIL.replace('<', '&lt;')}</answer>",
     }
     think, say = (
         signature({"question": STR}, {"draft": STR}),

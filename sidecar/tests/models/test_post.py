@@ -19,10 +19,9 @@ FAILED = ("no answer",)
 
 
 class Server:
-    """Sends its answers in order and repeats the last; None closes without an answer.
+    """Sends one answer after the other, the last again and again, and closes the connection where it is told to.
 
-    With `closes` it closes the connection after each answer. With `is_early` it answers its first
-    connection after the head, and reads no further.
+    Where it is early it answers its first connection after a head, and reads no further. None is no answer and closes.
     """
 
     def __init__(
@@ -131,8 +130,7 @@ ANSWERS = {
     "nothing": None,
 }
 UNREADABLE = {
-    "badly compressed", "cut in its body", "cut in its chunks", "cut in its head",
-    "no HTTP", "a bad length", "a long header", "nothing",
+    "badly compressed", "cut in its body", "cut in its chunks", "cut in its head", "no HTTP", "a bad length", "a long header", "nothing",
 }  # fmt: skip
 
 

@@ -66,12 +66,10 @@ def signature_of(kind: pb.Type, described: bool, constrained: bool) -> type[dspy
 
 def test_dspy_is_the_version_that_this_was_written_for():
     look_at = (
-        "type_adapters.py (where adapters call TypeAdapter), "
-        "memo.py (what adapters format and when), "
-        "cached_lm.py (dspy/clients/execution.py: aexecute; capabilities.py: prepare_async), "
+        "type_adapters.py (where adapters call TypeAdapter), memo.py (what adapters format and when), "
+        "lean.py (dspy/clients/execution.py: aexecute; capabilities.py: prepare_async), "
         "engine.py (lm15's router and transports), "
-        "fast_path.py (predict.py, adapters/base.py and chat_adapter.py), "
-        "plain.py (openai_chat.py: _response_from_chat_body)"
+        "direct.py (predict.py, adapters/base.py and chat_adapter.py), plain.py (openai_chat.py: _response_from_chat_body)"
     )
     assert dspy.__version__ == "3.4.1", f"read again, and run these tests: {look_at}"
 

@@ -1,4 +1,4 @@
-"""Requests to OpenAI-compatible servers: DSPy's own, over the sidecar's connections."""
+"""The way to an OpenAI-compatible server: DSPy's own requests, answers and errors, over our connections."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -42,7 +42,7 @@ class Template:
 
 
 class Engine:
-    """An async engine of DSPy's for one model, which asks for one answer and does not retry."""
+    """An async engine of DSPy's for one model. It is asked for one answer, once; retries are not its business."""
 
     def __init__(self, lm: dspy.LM, selection: BackendSelection, transport: Transport) -> None:
         self.provider = selection.resolution.provider
@@ -66,7 +66,7 @@ class Engine:
         return self._lm().stream(request)  # type: ignore[no-any-return]
 
     def request(self, call: PreparedCall) -> Request:
-        """DSPy's request of a call; makes all but the run's own messages once for each prompt."""
+        """What DSPy makes of a call. All but the run's own messages it makes once for a prompt and its settings."""
         prompt = call.messages
         constant = prompt.constant if isinstance(prompt, Prompt) else None
         if constant is None:
@@ -74,7 +74,7 @@ class Engine:
         settings = {name: value for name, value in call.legacy.items() if name != "messages"}
         made = constant.made_by(self)
         if made is None or made[0] != settings:
-            # DSPy refuses a system message alone; the run's first message is added and removed.
+            # DSPy takes no system message alone: with the run's first message, which is left out again.
             whole = self._canonical(call, prompt[: constant.length + 1])
             made = (
                 settings,
@@ -86,10 +86,7 @@ class Engine:
         return replace(request, messages=(*messages, *self._own(call, prompt[constant.length :])))
 
     def template(self, call: PreparedCall) -> Template | None:
-        """The template of a call whose last message is the mark.
-
-        None if DSPy would do more than send the request and read the answer.
-        """
+        """Of a call whose last message is the mark; None where DSPy would do more than send the request and read the answer."""
         lm = self._lm()
         request = self.request(call)
         made, adaptations = lm._inner._build(request, stream=False, policy=lm.adaptations)
@@ -120,7 +117,7 @@ class Engine:
         return _canonical(part, compat=self._compat)
 
     def _lm(self) -> Any:
-        # Made at the first request, so that a missing key is that request's fault.
+        # Made at the first request, since it looks for the key: a missing one is that request's fault.
         if self._made is None:
             self._made = self._router.lm(f"{self.provider}:{self._model}")
         return self._made
@@ -134,7 +131,7 @@ class Engines:
         self._engines: dict[tuple[str, str | None], Engine | None] = {}
 
     def of(self, lm: dspy.LM) -> Engine | None:
-        """None if the model's requests need another provider's engine, or litellm."""
+        """None where the model's requests go another way: another provider, or an OpenAI's by litellm."""
         key = (lm.model, lm.kwargs.get("api_base"))
         if key not in self._engines:
             self._engines[key] = self._make(lm)

@@ -10,7 +10,7 @@ MORE = ("reasoning_content", "reasoning", "refusal", "tool_calls")
 
 
 def plain(answer: HttpResponse) -> CallResult | None:
-    """The one text of an answer and its tokens; None of any other answer, which DSPy must read."""
+    """One whole text and the tokens it took; None of an answer that says more or something else, which DSPy must read."""
     try:
         read = orjson.loads(answer.body) if answer.status == 200 else None
     except orjson.JSONDecodeError:

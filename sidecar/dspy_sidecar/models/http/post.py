@@ -1,6 +1,6 @@
-"""Requests that differ in their bodies alone, over the connections of an aiohttp session.
+"""A request that is made again and again, but for its body, over the connections of an aiohttp session.
 
-The session's own request and response objects take twice the time of sending and reading.
+A session makes a request and a response of many parts each time, which takes twice the time of sending and reading.
 """
 
 from contextvars import Context
@@ -84,7 +84,7 @@ class Post:
             head.code, head.reason, list(head.headers.items()), await content.read()
         )
         if transport.get_write_buffer_size() > 0:
-            # The server answered before it read all: the rest would precede the next request.
+            # It answered before it had read all. The rest would go before the connection's next request.
             protocol.abort()
             connection.close()
         return answer

@@ -15,7 +15,7 @@ from yarl import URL
 from dspy_sidecar.models.http.post import Post
 
 MOST_CONNECTIONS = 512
-"""Maximum of connections to all models; further requests wait. Below 1,024 files a process."""
+"""To all models; what comes further waits, and its caller's deadline with it. Below the usual 1,024 files a process."""
 
 CONNECT_S, READ_S = 10, 600
 """As DSPy's own engine: connecting is quick or hopeless, thinking takes its time."""
@@ -24,8 +24,8 @@ CONNECT_S, READ_S = 10, 600
 class Connector(aiohttp.TCPConnector):
     """Opens and keeps connections outside of any run's context.
 
-    Sockets and timers hold the context that they were made in, and so the prompt of that run, as
-    long as the connection lives. aiohttp has no setting for that; these two methods make them.
+    Sockets and timers hold the context that they were made in, and with it the prompt of the run that made them, for as
+    long as the connection lives. aiohttp has no setting for that: these are its two methods that make them.
     """
 
     async def _create_connection(self, *args: Any) -> Any:
@@ -39,7 +39,7 @@ class Connector(aiohttp.TCPConnector):
 
 
 class Transport:
-    """Sends requests, on the event loop of the first one; closes a cancelled one's connection."""
+    """Sends requests, and gives up the connection of one that is cancelled. Belongs to the event loop that first uses it."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
@@ -61,7 +61,7 @@ class Transport:
             raise TransportError(f"{type(error).__name__}: {error}") from error
 
     def post(self, request: TransportRequest) -> Post | None:
-        """A post for requests of many bodies; None if a proxy or password needs the session."""
+        """For many requests that differ in their bodies; None where the session has to see to a proxy or a password."""
         session = self._open()
         url = URL(request.url)
         is_plain = not session.trust_env and url.user is None and url.password is None

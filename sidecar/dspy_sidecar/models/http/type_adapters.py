@@ -1,8 +1,8 @@
 """pydantic's TypeAdapters for DSPy, made once a type.
 
-DSPy makes ten of them in each run, which took a third of its time. DSPy has no setting for that
-and no method to override. So the name `TypeAdapter` is replaced in the two modules that use it in
-a run, by a function that gives the same objects again. The objects keep no values.
+DSPy makes ten of them a run, which was a third of its time. It has no setting for that and no method to override: the
+functions that parse and write values are called by name. So the name `TypeAdapter` is replaced in the two modules that
+use it a run, by a function that gives the same objects again. They keep nothing of the values that they see.
 """
 
 from functools import lru_cache
@@ -17,7 +17,7 @@ MOST = 1_024
 
 @lru_cache(MOST)
 def made(annotation: Any, text: str) -> pydantic.TypeAdapter[Any]:
-    """Keyed by text too: `int | str == str | int`, but pydantic tries the types in order."""
+    """The text tells apart what is equal and not the same: `int | str == str | int`, but pydantic tries them in order."""
     return pydantic.TypeAdapter(annotation)
 
 

@@ -1,4 +1,4 @@
-"""Reads a model's text as a signature's values, in a thread if it is long."""
+"""The way from a model's text to a signature's values: in a thread if the text is long, and never with another fault than DSPy's."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class Reads:
     """Goes before an adapter of DSPy's."""
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
-        """As the adapter's own, with its error also for texts nested too deep or not Unicode."""
+        """As the adapter's own; its fault as well if the text is nested too deep for it, or no Unicode."""
         try:
             return super().parse(signature, completion)  # type: ignore[misc, no-any-return]
         except (ValueError, RecursionError, MemoryError) as error:
@@ -27,7 +27,7 @@ class Reads:
 
 
 class ReadsInThread(dspy.Adapter):  # type: ignore[misc]
-    """Mixed in after DSPy's ChatAdapter, so that it replaces `dspy.Adapter`."""
+    """Goes after DSPy's ChatAdapter, which all others derive from, so that it is called in the place of `dspy.Adapter`."""
 
     @with_capability_planning  # type: ignore[untyped-decorator]
     async def acall(

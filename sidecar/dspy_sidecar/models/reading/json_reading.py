@@ -1,8 +1,8 @@
-"""Reads JSON and Python literals as DSPy does, in time that is linear in the text's length.
+"""What json_repair, Python's literals and a pattern of DSPy's make of a text, in a time that grows with its length alone.
 
-DSPy reads values by `json_repair.loads`, which looks ahead repeatedly in a text that is not JSON,
-and recurses for each level of a nest: 16 KB of `{` take it seconds. Here the same parser counts
-the characters that it looks at, and gives up beyond a maximum; the text is then unreadable.
+DSPy reads values by `json_repair.loads`, which looks ahead again and again in a text that is no JSON, and makes a call in a
+call for each level of a nest: 16 KB of `{` take it seconds. Here the same parser counts what it looks at and gives up in
+the end. What it gives up can't be read, as other texts that are no values.
 """
 
 import ast
@@ -22,11 +22,11 @@ from dspy_sidecar.scoring.combining_marks import has_many
 SHORT = 512
 """Characters that take json_repair few milliseconds, whatever they are."""
 
-MAX_REPAIR = 128 * 1_024
+LONGEST_REPAIR = 128 * 1_024
 """Characters. The parser writes a string anew for each character that it adds."""
 
 LOOKS, LOOKS_A_CHARACTER = 40_000, 10
-"""Maximum of looks at each character. Cut answers and surplus quotes take up to 5."""
+"""How often the parser may look at a character. Answers that are cut off, or have quotes too many, take it up to 5 for each."""
 
 SLICE = 64
 """Characters of a part of the text that cost as much as one look."""
@@ -34,7 +34,7 @@ SLICE = 64
 DEEPEST = 200
 """Levels of a nest. A value has 32 at most."""
 
-MAX_LITERAL = 64 * 1_024
+LONGEST_LITERAL = 64 * 1_024
 """Characters. Python reads a literal in one go, in which no other run of the worker goes on."""
 
 STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
@@ -42,7 +42,7 @@ BRACES = re.compile(r"[{}]")
 
 
 class TooMuchError(ValueError):
-    """Reading takes more steps than the text's length allows; a ValueError, as json_repair's."""
+    """There is more to do than the length of the text allows. A ValueError, as json_repair's own."""
 
 
 def loads(text: str) -> Any:
@@ -55,13 +55,13 @@ def loads(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         pass
-    if len(text) > MAX_REPAIR:
+    if len(text) > LONGEST_REPAIR:
         return first_object(text)
     return within_depth(BoundedParser(text).parse)
 
 
 def first_object(text: str) -> Any:
-    """The first object of a long text, whose last string may be cut off; "" if there is none."""
+    """The first object of a long text, which may be cut off in its last string; "" where there is none, as json_repair says."""
     begin = text.find("{")
     if begin < 0:
         return ""
@@ -84,7 +84,7 @@ def within_depth(read: Any, *args: Any) -> Any:
 
 
 def is_deep(text: str, begin: int = 0) -> bool:
-    """Whether the JSON there nests too deep: Python's own decoder recurses for each level."""
+    """Whether the JSON that begins there nests more levels than are read. Python's own decoder is a call in a call for each."""
     if text.count("[", begin) + text.count("{", begin) <= DEEPEST:
         return False
     depth = 0
@@ -153,8 +153,8 @@ class BoundedParser(JSONParser):
 
 
 def literal_eval(text: str) -> Any:
-    """As `ast.literal_eval`; ValueError also for texts too deep, too long or with many marks."""
-    if len(text) > MAX_LITERAL or has_many(text):
+    """As `ast.literal_eval`; ValueError of a text that is too deep, too long or has too many marks, which Python puts in order."""
+    if len(text) > LONGEST_LITERAL or has_many(text):
         raise TooMuchError("the literal is too long")
     try:
         return ast.literal_eval(text)
