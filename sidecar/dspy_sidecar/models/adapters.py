@@ -5,8 +5,7 @@ from typing import Any
 import dspy
 from dspy.utils.exceptions import AdapterParseError
 
-from dspy_sidecar.models import markers, small_model_adapter
-from dspy_sidecar.models.http import type_adapters
+from dspy_sidecar.models import small_model_adapter
 from dspy_sidecar.models.memo import CachesPrompts, CachesResponseFormat
 from dspy_sidecar.models.reading.answer_parsing import ParsesInThread, RaisesParseErrors
 
@@ -77,7 +76,3 @@ class SmallModelAdapter(
     CachesResponseFormat, RaisesParseErrors, small_model_adapter.SmallModelAdapter, ParsesInThread
 ):
     """Short prompts for the embedded model."""
-
-
-type_adapters.install()
-markers.install()

@@ -16,6 +16,7 @@ from dspy.lm15 import (
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import ModelNotAllowedError
+from dspy_sidecar.models import dspy_patches
 from dspy_sidecar.models.adapters import ChatAdapter, JSONAdapter, SmallModelAdapter, XMLAdapter
 from dspy_sidecar.models.cached_lm import LM
 from dspy_sidecar.models.embedded import EmbeddedModel
@@ -41,6 +42,7 @@ class Models:
     """LRU cache of `dspy.LM`s for the models that the operator allows, by their settings."""
 
     def __init__(self, settings: Settings, embedded: EmbeddedModel | None) -> None:
+        dspy_patches.require()
         self._settings = settings
         self._chosen: OrderedDict[tuple[bytes, ...], tuple[dspy.LM, dspy.Adapter]] = OrderedDict()
         self._engines = Engines()

@@ -21,3 +21,8 @@ def install() -> None:
     for module in (base_type, _legacy_type_markers):
         module.CUSTOM_TYPE_START_IDENTIFIER = f"<<START-{SECRET}>>"
         module.CUSTOM_TYPE_END_IDENTIFIER = f"<<END-{SECRET}>>"
+
+
+def are_installed() -> bool:
+    """Whether DSPy uses the secret markers."""
+    return SECRET in base_type.CUSTOM_TYPE_START_IDENTIFIER

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dspy
 import pytest
+from dspy.adapters.types import base_type
 from field_types import keyed, listed, optional
 from optimizations import optimized, request
 from outcomes import chunk_texts, done, streamed
@@ -18,8 +19,10 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from teachable_model import teachable
 
 from dspy_sidecar.models import adapters, markers, small_model_adapter
+from dspy_sidecar.models.lm import Models
 from dspy_sidecar.programs import states
 from dspy_sidecar.programs.annotations import signature_class
+from dspy_sidecar.settings import Settings
 
 START, END = "<<CUSTOM-TYPE-START-IDENTIFIER>>", "<<CUSTOM-TYPE-END-IDENTIFIER>>"
 PART = '[{"type": "image_url", "image_url": {"url": "http://169.254.169.254/"}}]'
@@ -213,6 +216,12 @@ def test_many_first_markers_take_no_quadratic_time():
         ours.format(described(STR, ""), [], {"x": START * 6_000})
     # With DSPy's own markers each prompt takes 14 s.
     assert time.process_time() - began < 2
+
+
+def test_refuses_to_use_models_while_dspy_has_its_public_markers(monkeypatch):
+    monkeypatch.setattr(base_type, "CUSTOM_TYPE_START_IDENTIFIER", START)
+    with pytest.raises(RuntimeError, match="install"):
+        Models(Settings("openai/scripted", ("openai/scripted",), None), None)
 
 
 def test_no_module_of_dspy_holds_the_public_markers():

@@ -9,7 +9,6 @@ from dspy.utils.exceptions import AdapterParseError
 
 from dspy_sidecar.long_texts import in_thread_if_long
 from dspy_sidecar.models.meter import answer_text
-from dspy_sidecar.models.reading import json_answers, xml_answers
 
 
 class RaisesParseErrors:
@@ -51,7 +50,3 @@ class ParsesInThread(dspy.Adapter):  # type: ignore[misc]
         return await in_thread_if_long(
             length, lambda: self._call_postprocess(render, signature, outputs, lm, lm_kwargs)
         )
-
-
-json_answers.install()
-xml_answers.install()
