@@ -12,7 +12,7 @@ import { createProgram, type Gateway, runCalls, sigrunPart, startGateway } from 
 
 const rounds = 5;
 const seconds = 8;
-/** Fewer callers than two cores can serve: the bench asks whether a caller waits longer. */
+/** Few enough for two cores, because the bench measures whether a caller waits longer. */
 const callers = 4;
 const dataset = Array.from({ length: 64 }, (_, n) => ({
   inputs: { ...inputs, question: `What is the capital of country ${n}?` },
@@ -33,15 +33,17 @@ async function optimize({ transport }: Gateway, programId: string): Promise<() =
   const state = async () => (await optimizations.getOptimization({ id })).optimization;
   while ((await state())?.progress?.phase !== "search") await sleep(50);
   return async () => {
-    const now = await state();
-    if (now?.status !== OptimizationStatus.RUNNING)
-      throw new Error(`the optimization did not outlast the round: ${now?.errorMessage}`);
+    const last = await state();
+    if (last?.status !== OptimizationStatus.RUNNING)
+      throw new Error(`the optimization did not outlast the round: ${last?.errorMessage}`);
     await optimizations.cancelOptimization({ id });
-    return now.progress?.lmCalls ?? 0n;
+    return last.progress?.lmCalls ?? 0n;
   };
 }
 
-console.log(`${rounds} rounds of ${seconds} s each way, ${callers} callers, a model of 50 ms.`);
+console.log(
+  `${rounds} rounds of ${seconds} s with and without an optimization, ${callers} callers, a model of 50 ms.`,
+);
 await withRig(async ({ scratch, model, measure }) => {
   await model.delay(50);
   const gateway = await startGateway(model.url, join(scratch, "sigrun"));
@@ -49,16 +51,18 @@ await withRig(async ({ scratch, model, measure }) => {
     const programId = await createProgram(gateway, undefined);
     const [call] = runCalls([gateway.target], programId);
     const served = { pids: [gateway.child.pid], calls: [call], partOf: sigrunPart, stop: gateway.child.stop };
-    const seen = { alone: [] as Measure[], beside: [] as Measure[] };
+    const measures = { alone: [] as Measure[], beside: [] as Measure[] };
     await measure(served, call, callers, { seconds });
     for (let round = 0; round < rounds; round++) {
-      seen.alone.push(await measure(served, call, callers, { seconds }));
-      const end = await optimize(gateway, programId);
-      seen.beside.push(await measure(served, call, callers, { seconds }));
-      console.log(`round ${round + 1}: the optimization asked the model ${await end()} times`);
+      measures.alone.push(await measure(served, call, callers, { seconds }));
+      const endOptimization = await optimize(gateway, programId);
+      measures.beside.push(await measure(served, call, callers, { seconds }));
+      console.log(
+        `round ${round + 1}: the optimization made ${await endOptimization()} requests to the model`,
+      );
     }
-    const of = (way: keyof typeof seen, amount: (measure: Measure) => number) =>
-      median(seen[way].map(amount));
+    const of = (situation: keyof typeof measures, amount: (measure: Measure) => number) =>
+      median(measures[situation].map(amount));
     for (const [name, amount] of [
       ["executions/s", (one: Measure) => one.perSecond],
       ["p50 ms", (one: Measure) => one.p50Ms],
@@ -69,7 +73,7 @@ await withRig(async ({ scratch, model, measure }) => {
         `${name.padEnd(14)}alone ${alone.toFixed(1).padStart(7)}   beside ${beside.toFixed(1).padStart(7)}   ${(beside / alone).toFixed(2)}x`,
       );
     }
-    const failed = [...seen.alone, ...seen.beside].reduce((sum, { failed }) => sum + failed, 0);
+    const failed = [...measures.alone, ...measures.beside].reduce((sum, { failed }) => sum + failed, 0);
     console.log(
       `${failed} executions failed; other processes kept ${of("beside", ({ cores }) => cores.others).toFixed(1)} cores busy`,
     );

@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 const graceMs = 10_000;
 const running = new Set<ChildProcess>();
 
-// Runs however the bench ends: not every server ends with the process that started it.
+// Kills the children at every end of the bench, because some servers outlive their parent.
 process.on("exit", () => {
   for (const child of running) signal(child, "SIGKILL");
 });
@@ -37,12 +37,12 @@ export function startChild(
   });
   running.add(child);
   const lines: string[] = [];
-  const said = createWriteStream(log);
-  child.stderr?.pipe(said);
+  const output = createWriteStream(log);
+  child.stderr?.pipe(output);
   const stdout = createInterface({ input: child.stdout as Readable });
   stdout.on("line", (line) => {
     lines.push(line);
-    said.write(`${line}\n`);
+    output.write(`${line}\n`);
   });
   const exited = new Promise<void>((resolve) => {
     child.once("exit", () => resolve());
@@ -60,12 +60,12 @@ export function startChild(
     ended,
     line: (pattern) =>
       new Promise((resolve, reject) => {
-        const look = (line: string) => {
+        const match = (line: string) => {
           const found = pattern.exec(line);
           if (found) resolve(found);
         };
-        lines.forEach(look);
-        stdout.on("line", look);
+        lines.forEach(match);
+        stdout.on("line", match);
         exited.then(() => reject(new Error(ended())));
       }),
     async stop() {

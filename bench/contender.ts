@@ -26,7 +26,7 @@ export type Served = {
   stop(): Promise<void>;
 };
 
-/** A server of the program. start() resolves with the first right answer. */
+/** A server of the program. start() resolves after the first correct answer. */
 export type Contender = {
   readonly name: string;
   /** Family that --only selects. */
@@ -38,9 +38,9 @@ export type Contender = {
 
 const maxStartMs = 120_000;
 
-/** Waits for the first right answer over HTTP. */
+/** Waits for the first correct answer over HTTP. */
 export async function firstAnswer(child: Child, { targets: [target], path, body }: Call): Promise<void> {
-  let said = "nothing";
+  let lastAnswer = "nothing";
   const deadline = Date.now() + maxStartMs;
   for (; Date.now() < deadline; await sleep(20)) {
     const end = child.ended();
@@ -52,13 +52,15 @@ export async function firstAnswer(child: Child, { targets: [target], path, body 
         headers,
         body: Buffer.from(body),
       });
-      said = await response.text();
-      if (response.ok && said.includes(expected)) return;
+      lastAnswer = await response.text();
+      if (response.ok && lastAnswer.includes(expected)) return;
     } catch (error) {
-      said = String(error);
+      lastAnswer = String(error);
     }
   }
-  throw new Error(`no right answer within ${maxStartMs / 1000} s, but: ${said.slice(0, 300)}`);
+  throw new Error(
+    `no correct answer within ${maxStartMs / 1000} s; the last one was: ${lastAnswer.slice(0, 300)}`,
+  );
 }
 
 /** A free port. */

@@ -15,8 +15,8 @@ export type Counters = {
   readonly changeBytes: number;
 };
 
-/** PostgreSQL's backends report their counters after at most 10 s without work. */
-const handInMs = 11_000;
+/** An idle backend of PostgreSQL reports its counters after at most 10 s. */
+const maxReportDelayMs = 11_000;
 
 const sql = `
   SELECT xact_commit::float8 AS commits, tup_inserted::float8 AS inserted, tup_updated::float8 AS updated,
@@ -28,7 +28,7 @@ const sql = `
 
 /** Waits until the counters are complete, and reads them. */
 export async function readCounters(url: string): Promise<Counters> {
-  await sleep(handInMs);
+  await sleep(maxReportDelayMs);
   return (await query<Counters>(url, sql))[0] as Counters;
 }
 

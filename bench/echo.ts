@@ -27,7 +27,7 @@ import { createProgram, type Gateway, sigrunPart, startGateway } from "./sigrun.
 const rounds = 5;
 const seconds = 4;
 const callers = 50;
-const most = 1.3;
+const maxRatio = 1.3;
 
 console.log("This takes about 2 minutes.");
 
@@ -63,10 +63,10 @@ await withRig(async ({ scratch, model, measure }) => {
             if (round > 0) cpu[part]?.push(measured.cpuMs[part] as number);
           }
         const [own, bare] = [median(cpu.gateway as number[]), median(cpu.echo as number[])];
-        const verdict = own / bare <= most ? "met" : "not met";
+        const verdict = own / bare <= maxRatio ? "met" : "not met";
         console.log(
           `${call.label.padEnd(16)} gateway ${(own * 1000).toFixed(0)} us of CPU a call, bare echo ${(bare * 1000).toFixed(0)} us: ` +
-            `${(own / bare).toFixed(2)}x (goal: at most ${most}x, ${verdict})`,
+            `${(own / bare).toFixed(2)}x (goal: at most ${maxRatio}x, ${verdict})`,
         );
       }
     } finally {
@@ -86,9 +86,9 @@ async function callsOf(gateway: Gateway): Promise<{ calls: Call[]; answers: Uint
   const { target, transport } = gateway;
   const programId = await createProgram(gateway, undefined);
   const run = await createClient(ProgramService, transport).executeProgram({ programId, inputs });
-  const asked = { key: { case: "programId", value: programId }, values: inputs } as const;
+  const request = { key: { case: "programId", value: programId }, values: inputs } as const;
   const id = run.execution?.id as string;
-  const validated = await createClient(SignatureService, transport).validateInputs(asked);
+  const validated = await createClient(SignatureService, transport).validateInputs(request);
   const got = await createClient(ExecutionService, transport).getExecution({ id });
   const call = (label: string, path: string, body: Uint8Array): Call => ({
     label,
@@ -104,7 +104,7 @@ async function callsOf(gateway: Gateway): Promise<{ calls: Call[]; answers: Uint
       call(
         "ValidateInputs",
         "/sigrun.v1.SignatureService/ValidateInputs",
-        toBinary(ValidateInputsRequestSchema, create(ValidateInputsRequestSchema, asked)),
+        toBinary(ValidateInputsRequestSchema, create(ValidateInputsRequestSchema, request)),
       ),
       call(
         "GetExecution",

@@ -4,7 +4,7 @@ import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { root } from "./environments.ts";
 
-/** Machine and versions of the measurement, one a line; no names and no paths. */
+/** Hardware and versions of the measurement, one a line, without names and paths of the machine. */
 export function machine(): string[] {
   const cores = cpus();
   return [

@@ -21,11 +21,11 @@ export type Measure = {
 
 /** Loads a contender; compares the CPU times of all its processes before and after. */
 export function createMeasure({ load, model }: { load: ReturnType<typeof createLoad>; model: Model }) {
-  const look = async ({ pids, partOf }: Served) => ({
+  const readCpu = async ({ pids, partOf }: Served) => ({
     contender: cpuSeconds(pids, partOf),
     model: await model.used(),
     busy: busySeconds(),
-    ours: process.cpuUsage(),
+    bench: process.cpuUsage(),
     at: performance.now(),
   });
 
@@ -35,7 +35,7 @@ export function createMeasure({ load, model }: { load: ReturnType<typeof createL
     callers: number,
     extent: Extent,
   ): Promise<Measure> {
-    const before = await look(served);
+    const before = await readCpu(served);
     const {
       ok,
       failed,
@@ -45,16 +45,16 @@ export function createMeasure({ load, model }: { load: ReturnType<typeof createL
       p99Ms,
       cpuSeconds: generator,
     } = await load(call, callers, extent);
-    const after = await look(served);
+    const after = await readCpu(served);
 
     const elapsed = (after.at - before.at) / 1000;
     const cpu = Object.fromEntries(
       Object.entries(after.contender).map(([part, amount]) => [part, amount - (before.contender[part] ?? 0)]),
     );
     const modelCpu = after.model.cpuSeconds - before.model.cpuSeconds;
-    const ours = (after.ours.user + after.ours.system - before.ours.user - before.ours.system) / 1e6;
+    const bench = (after.bench.user + after.bench.system - before.bench.user - before.bench.system) / 1e6;
     const contender = served.pids.includes(model.pid) ? 0 : total(cpu);
-    const others = after.busy - before.busy - contender - modelCpu - generator - ours;
+    const others = after.busy - before.busy - contender - modelCpu - generator - bench;
     return {
       ok,
       failed,

@@ -27,15 +27,15 @@ await withRig(async ({ scratch, model, load }) => {
       const { ok, failed, failure, seconds } = await load(call, callers, { count: each });
       if (failed > 0) throw new Error(`${failed} executions failed, the first with: ${failure}`);
       done += ok;
-      const said: string[] = [];
+      const amounts: string[] = [];
       for (const { pid, command } of treeOf([gateway.child.pid])) {
         if (sigrunPart(command) === "PostgreSQL") continue;
         const name = `${sigrunPart(command)} ${pid}`;
         samples.set(name, [...(samples.get(name) ?? []), memoryOf(pid)]);
-        said.push(`${name}: ${memoryOf(pid).toFixed(1)}`);
+        amounts.push(`${name}: ${memoryOf(pid).toFixed(1)}`);
       }
       console.log(
-        `${String(done).padStart(7)} executions, ${(ok / seconds).toFixed(0)}/s; MiB of ${said.join(", ")}`,
+        `${String(done).padStart(7)} executions, ${(ok / seconds).toFixed(0)}/s; MiB of ${amounts.join(", ")}`,
       );
     }
     console.log(

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type Child, startChild } from "./child.ts";
 import type { Call } from "./load.ts";
 
-const asked = {
+const request = {
   model: "bench",
   messages: [{ role: "user", content: "What is the capital of France? (asked as number 00000000)" }],
 };
@@ -32,7 +32,7 @@ export async function startModel({ program, scratch }: { program: string; scratc
       protocol: "http",
       targets: [address],
       path: "/v1/chat/completions",
-      body: Buffer.from(JSON.stringify(asked)),
+      body: Buffer.from(JSON.stringify(request)),
       expect: "Paris",
     },
     async delay(ms) {

@@ -60,19 +60,19 @@ export function cellTable(cell: Cell, rows: readonly Row[]): string[] {
     const averaged = Object.fromEntries(
       Object.keys(cpuMs).map((part) => [part, middle(row, (measure) => measure.cpuMs[part] ?? 0)]),
     );
-    const again = modelCalls > 1.01 ? `${modelCalls.toFixed(2)} model calls an execution` : "";
-    const adds = alone && row !== alone ? digits(p50(row) - p50(alone)) : "";
+    const retries = modelCalls > 1.01 ? `${modelCalls.toFixed(2)} model calls an execution` : "";
+    const added = alone && row !== alone ? digits(p50(row) - p50(alone)) : "";
     const amounts = [
       compared(rate(row), bestRate),
       compared(p50(row), bestP50),
       compared(p99(row), bestP99),
-      adds,
+      added,
     ];
     return line(
       row.label,
       ...amounts,
       compared(cpu(row), bestCpu),
-      [parts(averaged), again].filter(Boolean).join("; "),
+      [parts(averaged), retries].filter(Boolean).join("; "),
     );
   });
   const all = here.flatMap(({ rounds }) => rounds);
@@ -97,10 +97,9 @@ export const foreignCores = (rows: readonly Row[]) =>
 /** Table of starts and memory, with ratios to FastAPI's best. */
 export function costTable(costs: readonly Cost[]): string[] {
   const fastapi = costs.filter(({ family }) => family === "fastapi");
-  const least = (of: (cost: Cost) => number) =>
-    fastapi.length > 0 ? Math.min(...fastapi.map(of)) : undefined;
+  const min = (of: (cost: Cost) => number) => (fastapi.length > 0 ? Math.min(...fastapi.map(of)) : undefined);
   const memory = ({ memoryMiB }: Cost) => total(memoryMiB);
-  const [start, used] = [least(({ startSeconds }) => startSeconds), least(memory)];
+  const [start, used] = [min(({ startSeconds }) => startSeconds), min(memory)];
   return [
     line("", "s to the first answer", "MiB after the load", "of which"),
     "|---|---|---|---|",

@@ -6,7 +6,7 @@ import { createLoad } from "./load.ts";
 import { createMeasure } from "./measure.ts";
 import { type Model, startModel } from "./model.ts";
 
-/** Base of every bench: the model, the load generator, and a temporary folder. */
+/** The parts of every bench: the model, the load generator, and a temporary folder. */
 export type Rig = {
   readonly scratch: string;
   readonly model: Model;
@@ -16,7 +16,7 @@ export type Rig = {
   readonly floor: string;
 };
 
-/** Sets up a rig, does the work, and removes the rig. */
+/** Sets up the rig, runs the bench on it, and removes it. */
 export async function withRig(work: (rig: Rig) => Promise<void>): Promise<void> {
   const programs = goPrograms();
   const scratch = mkdtempSync(join(tmpdir(), "sigrun-bench-"));

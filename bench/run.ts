@@ -16,7 +16,7 @@ import { sigrun } from "./sigrun.ts";
 const args = process.argv.slice(2);
 const { plan, isChosen } = readPlan(args);
 console.log(
-  `This takes about ${plan.minutes} minutes, and longer the first time, when it installs what it compares with.`,
+  `This takes about ${plan.minutes} minutes, and longer the first time, when it installs the other servers.`,
 );
 
 type Started = { served: Served; family: string; cost?: Cost; ok: number };
@@ -61,38 +61,41 @@ async function warmUp({ load }: Rig, one: Started): Promise<void> {
     if (plan.isWanted(call.label)) one.ok += (await load(call, 64, { seconds: plan.firstSeconds })).ok;
 }
 
-async function rounds(rig: Rig, cell: Cell, started: Started[]): Promise<void> {
+async function measureCell(rig: Rig, cell: Cell, started: Started[]): Promise<void> {
   await rig.model.delay(cell.delayMs);
   const turns = started.flatMap((one) =>
-    one.served.calls.filter(({ label }) => plan.isWanted(label)).map((call) => turn(rig, cell, one, call)),
+    one.served.calls
+      .filter(({ label }) => plan.isWanted(label))
+      .map((call) => createTurn(rig, cell, one, call)),
   );
   for (const { warmUp } of turns) await warmUp();
-  for (let round = 1; round <= plan.rounds; round++) for (const { once } of turns) await once(round);
+  for (let round = 1; round <= plan.rounds; round++)
+    for (const { measureOnce } of turns) await measureOnce(round);
   console.log(`\n${cellTable(cell, rows).join("\n")}`);
 }
 
-function turn({ load, measure }: Rig, cell: Cell, one: Started, call: Call) {
+function createTurn({ load, measure }: Rig, cell: Cell, one: Started, call: Call) {
   const row: Row = { cell, label: call.label, family: one.family, rounds: [] };
   rows.push(row);
   return {
     async warmUp() {
       one.ok += (await load(call, cell.callers, { seconds: plan.warmUpSeconds })).ok;
     },
-    async once(round: number) {
+    async measureOnce(round: number) {
       const measured = await measure(one.served, call, cell.callers, { seconds: plan.seconds });
       one.ok += measured.ok;
       row.rounds.push(measured);
       const { perSecond, p50Ms, cpuMs, failed } = measured;
-      const said = `${perSecond.toFixed(0)}/s, p50 ${p50Ms.toFixed(1)} ms, ${total(cpuMs).toFixed(2)} ms of CPU, ${failed} failed`;
+      const figures = `${perSecond.toFixed(0)}/s, p50 ${p50Ms.toFixed(1)} ms, ${total(cpuMs).toFixed(2)} ms of CPU, ${failed} failed`;
       console.log(
-        `${cell.demos} demos, ${cell.delayMs} ms, c=${cell.callers}, round ${round}: ${call.label.padEnd(28)} ${said}`,
+        `${cell.demos} demos, ${cell.delayMs} ms, c=${cell.callers}, round ${round}: ${call.label.padEnd(28)} ${figures}`,
       );
     },
   };
 }
 
 /** Reads memory and records of a contender after the load. */
-async function look({ served, cost, ok }: Started, demos: number): Promise<void> {
+async function readCosts({ served, cost, ok }: Started, demos: number): Promise<void> {
   if (cost) cost.memoryMiB = memoryMiB(served.pids, served.partOf);
   const before = costs.find(({ name }) => name === cost?.name);
   if (before && cost) before.startSeconds = Math.min(before.startSeconds, cost.startSeconds);
@@ -110,8 +113,9 @@ await withRig(async (rig) => {
     try {
       await startAll(rig, demos, started);
       for (const one of started) await warmUp(rig, one);
-      for (const cell of plan.cells.filter((one) => one.demos === demos)) await rounds(rig, cell, started);
-      for (const one of started) await look(one, demos);
+      for (const cell of plan.cells.filter((one) => one.demos === demos))
+        await measureCell(rig, cell, started);
+      for (const one of started) await readCosts(one, demos);
     } finally {
       await Promise.all(started.map(({ served }) => served.stop()));
     }

@@ -13,7 +13,7 @@ export type Point = {
   readonly memoryMiB: Parts;
   /** Connections of each gateway to PostgreSQL. */
   readonly connections: number;
-  /** This and the following: for each execution. */
+  /** This and the following figures are for each execution. */
   readonly commits: number;
   readonly inserted: number;
   readonly updated: number;
@@ -25,9 +25,9 @@ export type Point = {
 
 const goal = 10_000;
 /** Maximum mean load of a process that still absorbs bursts. */
-const busy = 0.7;
+const maxLoad = 0.7;
 const daySeconds = 86_400;
-/** Seconds that the log of changes is kept. */
+/** Retention of the log of changes, in seconds. */
 const logSeconds = 900;
 
 const line = (...fields: (string | number)[]) => `| ${fields.join(" | ")} |`;
@@ -87,8 +87,8 @@ export function measuredText(points: readonly Point[], facts: readonly string[])
 /** Cost of one execution, and of 10,000 a second if only the number changes. */
 function costs(one: Point): string[] {
   const cores = (part: string) => ((one.cpuMs[part] as number) * goal) / 1000;
-  const gateways = Math.ceil(cores("gateway") / busy);
-  const workers = Math.ceil(cores("sidecar") / busy);
+  const gateways = Math.ceil(cores("gateway") / maxLoad);
+  const workers = Math.ceil(cores("sidecar") / maxLoad);
   const perSecond = (amount: number) => rounded(amount * goal);
   const gigabytes = (bytes: number) => rounded((bytes * goal) / 1e9);
   return [
@@ -99,7 +99,11 @@ function costs(one: Point): string[] {
         `${rounded(cores(part))} cores busy`,
       ),
     ),
-    line(`processes that are ${busy * 100} % busy`, "", `${gateways} gateways, ${workers} sidecar workers`),
+    line(
+      `processes that are ${maxLoad * 100} % busy`,
+      "",
+      `${gateways} gateways, ${workers} sidecar workers`,
+    ),
     line(
       "connections to PostgreSQL",
       "",

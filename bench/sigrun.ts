@@ -23,7 +23,7 @@ export type Gateway = {
   readonly databaseUrl: string;
 };
 
-const workersMs = 20_000;
+const maxWorkersWaitMs = 20_000;
 
 /** Starts a gateway on a free port, with its data in the scratch folder. */
 export async function startGateway(
@@ -85,15 +85,15 @@ export function runCalls(targets: string[], programId: string): [grpc: Call, jso
 }
 
 /**
- * Number of workers that a gateway's sidecar reports, after all have come or no further one has
- * come for some time.
+ * Waits until the sidecar reports the expected number of workers, for at most 20 s; returns the
+ * number that it reports.
  */
-export async function workersOf({ transport }: Gateway, asked: number): Promise<number> {
+export async function workersOf({ transport }: Gateway, expectedWorkers: number): Promise<number> {
   const admin = createClient(AdminService, transport);
-  const deadline = Date.now() + workersMs;
+  const deadline = Date.now() + maxWorkersWaitMs;
   for (;;) {
     const { sidecarWorkers } = await admin.getServerInfo({});
-    if (sidecarWorkers >= asked || Date.now() > deadline) return sidecarWorkers;
+    if (sidecarWorkers >= expectedWorkers || Date.now() > deadline) return sidecarWorkers;
     await sleep(50);
   }
 }

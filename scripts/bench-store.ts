@@ -169,12 +169,12 @@ async function medians(asks: readonly (() => Promise<unknown>)[]): Promise<numbe
 const stores: Store[] = [];
 try {
   await admin.connect();
-  const kinds: Question[][] = [];
+  const questionsBySize: Question[][] = [];
   for (const size of sizes) {
     const began = performance.now();
     const filled = await fill(size);
     stores.push(filled.store);
-    kinds.push(await questions(filled));
+    questionsBySize.push(await questions(filled));
     console.error(
       `${size.toLocaleString("en")} executions, filled in ${Math.round((performance.now() - began) / 1000)} s`,
     );
@@ -183,8 +183,8 @@ try {
   console.log(
     `${"median ms".padEnd(34)}${sizes.map((size) => size.toLocaleString("en").padStart(12)).join("")}${"growth".padStart(10)}`,
   );
-  for (const [place, [kind, isFlat]] of (kinds[0] ?? []).entries()) {
-    const times = await medians(kinds.map((of) => of[place]?.[2] as Question[2]));
+  for (const [place, [kind, isFlat]] of (questionsBySize[0] ?? []).entries()) {
+    const times = await medians(questionsBySize.map((of) => of[place]?.[2] as Question[2]));
     const growth = (times.at(-1) as number) / (times[0] as number);
     const verdict = isFlat ? (growth <= 1.5 ? "flat" : "GROWS") : "";
     console.log(

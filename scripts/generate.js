@@ -11,7 +11,7 @@ const python = join(root, "sidecar/.venv/bin/python");
 const run = (command, args) => execFileSync(command, args, { cwd: root, stdio: "inherit" });
 
 /** Copies the protos of health, reflection and error details from their packages. */
-function collectForeign(into) {
+function copyForeignProtos(into) {
   const sitePackages = execFileSync(
     python,
     ["-c", "import google.rpc; print(list(google.rpc.__path__)[0])"],
@@ -37,7 +37,7 @@ function generate() {
   rmSync(join(root, "sidecar/gen"), { recursive: true, force: true });
   const foreign = mkdtempSync(join(tmpdir(), "sigrun-proto-"));
   try {
-    collectForeign(foreign);
+    copyForeignProtos(foreign);
     run("buf", ["generate", foreign]);
   } finally {
     rmSync(foreign, { recursive: true });

@@ -11,8 +11,8 @@ const tracked = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], {
   .trim()
   .split("\n");
 const docs = tracked.filter((file) => file.endsWith(".md"));
-/** Names of files that programs make, or that callers bring. */
-const notOurs = ["x.json"];
+/** Files that the docs name but the repository does not hold. */
+const foreignFiles = ["x.json"];
 
 const textOf = (file) => readFileSync(join(root, file), "utf8").replaceAll(/^```.*?^```/gms, "");
 
@@ -37,7 +37,7 @@ function* faults(file) {
     else if (anchor && !anchorsOf(linked).includes(anchor)) yield `no heading ${target}`;
   }
   for (const [, path] of text.matchAll(/`((?:[\w.-]+\/)*[\w-]+\.(?:ts|js|py|proto|json|md|sh))`/g))
-    if (!isTracked(path) && !notOurs.includes(path)) yield `no file ${path}`;
+    if (!isTracked(path) && !foreignFiles.includes(path)) yield `no file ${path}`;
 }
 
 const found = docs.flatMap((file) => [...faults(file)].map((fault) => `${file}: ${fault}`));

@@ -27,36 +27,37 @@ export async function setUp({ dev }) {
   const parts = [
     {
       name: "gateway",
-      says: "Node packages, Node 24 and PostgreSQL (about 500 MB)",
+      description: "Node packages, Node 24 and PostgreSQL (about 500 MB)",
       files: ["package.json", "package-lock.json"],
-      done: () => existsSync(node),
+      isInstalled: () => existsSync(node),
       run: installNode,
     },
     {
       name: "sidecar",
-      says: "Python packages, DSPy and a small language model (about 600 MB)",
+      description: "Python packages, DSPy and a small language model (about 600 MB)",
       files: ["sidecar/pyproject.toml", "sidecar/uv.lock"],
-      done: () => existsSync(python),
+      isInstalled: () => existsSync(python),
       run: installPython,
     },
   ];
   if (dev || process.env.SIGRUN_GENERATED_CODE === "on")
     parts.push({
       name: "interpreter",
-      says: "Deno and Pyodide, which run the code that models write (about 110 MB)",
+      description: "Deno and Pyodide, which run the code that models write (about 110 MB)",
       files: ["sidecar/uv.lock", "sidecar/interpreter/package.json", "sidecar/interpreter/package-lock.json"],
-      done: () =>
+      isInstalled: () =>
         existsSync(join(python, "../deno")) && existsSync(join(interpreter, "node_modules/pyodide")),
       run: installInterpreter,
     });
-  const missing = () => parts.filter((part) => !part.done() || !isStamped(part, dev));
+  const missing = () => parts.filter((part) => !part.isInstalled() || !isStamped(part, dev));
   if (missing().length === 0) return;
   const unlock = await lock();
   try {
+    // Read again: the set-up that held the lock may have installed them.
     const todo = missing();
     for (const [index, part] of todo.entries()) {
       const began = Date.now();
-      console.log(`[${index + 1}/${todo.length}] installing ${part.says} ...`);
+      console.log(`[${index + 1}/${todo.length}] installing ${part.description} ...`);
       await part.run(dev);
       stamp(part, dev);
       console.log(`[${index + 1}/${todo.length}] done in ${Math.round((Date.now() - began) / 1000)} s`);
@@ -72,7 +73,7 @@ function hashOf({ files }) {
   return hash.digest("hex");
 }
 
-/** An installation with development packages also serves without them. */
+/** An installation with development packages is also valid for a start without them. */
 function isStamped(part, dev) {
   const read = (kind) => {
     const file = join(stamps, `${part.name}-${kind}`);
@@ -95,7 +96,7 @@ async function installNode(dev) {
   if (existsSync(postgres)) await run(process.execPath, ["scripts/hydrate-symlinks.js"], { cwd: postgres });
   if (!existsSync(node))
     throw new SetUpError(
-      "the package node was not installed: npm must be allowed to run its preinstall script (ignore-scripts is set?)",
+      "npm did not install the package node; expected npm to run its preinstall script, so unset ignore-scripts in npm's configuration",
     );
 }
 
@@ -142,36 +143,36 @@ async function sync(dev, more = []) {
 
 function systemPython() {
   for (const name of ["python3", "python3.14", "python3.13", "python3.12", "python3.11"]) {
-    const says = spawnSync(
+    const found = spawnSync(
       name,
       ["-c", "import sys, venv, ensurepip; print(sys.executable if sys.version_info >= (3, 11) else '')"],
       {
         encoding: "utf8",
       },
     );
-    if (says.status === 0 && says.stdout.trim()) return says.stdout.trim();
+    if (found.status === 0 && found.stdout.trim()) return found.stdout.trim();
   }
   throw new SetUpError(
-    "sigrun needs Python 3.11 or later with its venv module (on Debian: apt-get install python3 python3-venv)",
+    "no Python found with the venv module; expected Python 3.11 or later (on Debian: apt-get install python3 python3-venv)",
   );
 }
 
-/** The machine lacks something; the message says what to do. */
+/** Thrown if the machine lacks something; the message says what to do. */
 export class SetUpError extends Error {}
 
 /** Runs a command without output; if it fails, the error holds its last lines. */
 function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, ...options, stdio: ["ignore", "pipe", "pipe"] });
-    let said = "";
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (said += text));
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += text));
     child.on("error", reject);
     child.on("exit", (code) => {
       if (code === 0) resolve();
       else
         reject(
           new SetUpError(
-            `${command} ${args.join(" ")} failed (${code}):\n${said.trim().split("\n").slice(-30).join("\n")}`,
+            `${command} ${args.join(" ")} ended with code ${code}; its last lines:\n${output.trim().split("\n").slice(-30).join("\n")}`,
           ),
         );
     });
@@ -191,7 +192,7 @@ async function lock() {
       if (error.code !== "EEXIST") throw error;
     }
     if (isStale(file)) rmSync(file, { force: true });
-    else if (!waited) console.log("another set-up of this clone is under way; waiting for it ...");
+    else if (!waited) console.log("another set-up of this clone is running; waiting for it ...");
     await new Promise((resolve) => setTimeout(resolve, 300));
   }
 }

@@ -17,22 +17,22 @@ const env = {
 function run(command, args, cwd) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "inherit"] });
-    let said = "";
+    let output = "";
     child.stdout.on("data", (text) => {
-      said += text;
+      output += text;
       process.stdout.write(text);
     });
     child.on("error", reject);
-    child.on("exit", (code) => resolve({ code, said }));
+    child.on("exit", (code) => resolve({ code, output }));
   });
 }
 
 const ava = await run("ava", ["--concurrency", "2", ...process.argv.slice(2)], root);
 const count = (text, word) => Number(new RegExp(`(\\d+) (?:\\w+ )*${word}`).exec(text)?.[1] ?? 0);
 // If a test fails, AVA's summary does not count the passed ones.
-const avaPassed = (ava.said.match(/^ {2}[✔√] (?!\[)/gm) ?? []).length;
+const avaPassed = (ava.output.match(/^ {2}[✔√] (?!\[)/gm) ?? []).length;
 // "1 test failed", "1 uncaught exception", ...: every kind of failure counts.
-const summary = ava.said.slice(ava.said.lastIndexOf("\n  ─\n"));
+const summary = ava.output.slice(ava.output.lastIndexOf("\n  ─\n"));
 const avaFailed = Math.max(count(summary, "failed"), ava.code === 0 ? 0 : 1);
 
 const xml = join(reports, "pytest.xml");

@@ -52,9 +52,7 @@ async function main(): Promise<void> {
   }
 }
 
-/**
- * A reason that the operator can mend, in words; undefined for other errors, whose stack is logged.
- */
+/** The reason in words if the operator can mend it; undefined for other errors, which are logged. */
 function reasonOf(error: unknown, config: Config): string | undefined {
   if (error instanceof EmbeddedPostgresError) return error.message;
   if (error instanceof StoreUnavailable)

@@ -11,9 +11,7 @@ const sidecar = fileURLToPath(new URL("../sidecar", import.meta.url));
 const python = join(sidecar, ".venv/bin/python");
 const script = join(sidecar, "tests/mcp_server.py");
 
-/**
- * The configuration of a real MCP server that the sidecar starts; it writes files to the folder.
- */
+/** Configures a real MCP server, which the sidecar starts and which writes files to the folder. */
 export const stdioServer = (dir: string) => ({
   command: python,
   args: [script, "stdio"],

@@ -67,7 +67,7 @@ def main() -> None:
         listening = addresses(args.listen, settings.workers)
 
         def work(number: int, alive: int) -> None:
-            model = embedded and embedded.parents()
+            model = embedded and embedded.in_worker()
             asyncio.run(serve(listening[number], number, settings, model, alive, args.work_dir))
 
         Workers(settings.workers, work).run()

@@ -7,9 +7,13 @@ from process import running, scripted
 from scripted_model import ScriptedModel
 from worker import Worker
 
-# As the process itself does, before DSPy is imported.
+# Must be set before DSPy is imported, as in the sidecar.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"
 os.environ.setdefault("OPENAI_API_KEY", "test")
+
+from dspy_sidecar.models import dspy_patches
+
+dspy_patches.install()
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -1,72 +1,78 @@
-"""DSPy's adapters, with the one thing that streaming asks of them."""
+"""DSPy's adapters with prompt caches, retries of streamed answers, and parsing in linear time."""
 
 from typing import Any
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
 
-from dspy_sidecar.models import markers, small_model_adapter
-from dspy_sidecar.models.http import type_adapters
-from dspy_sidecar.models.memo import Memoized, MemoizedFormat
-from dspy_sidecar.models.reading.answer_reading import Reads, ReadsInThread
+from dspy_sidecar.models import small_model_adapter
+from dspy_sidecar.models.memo import CachesPrompts, CachesResponseFormat
+from dspy_sidecar.models.reading.answer_parsing import ParsesInThread, RaisesParseErrors
 
 
-class AsksAgain:
-    """Asks once more in JSON where the answer can't be read, also where it was streamed.
+class RetriesInJson:
+    """Mixin before an adapter of DSPy's: retries an unreadable answer once, in JSON.
 
-    DSPy does so only before the first chunk of a stream. Callers of the sidecar get a reset, which
-    makes them drop their chunks.
+    DSPy itself does so only if no chunk was streamed, since it can't take chunks back. The sidecar
+    can: its callers receive a reset.
     """
 
     def __call__(
         self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any
     ) -> list[dict[str, Any]]:
-        """As the adapter's own."""
+        """Requests and parses an answer, as `dspy.Adapter.__call__` does."""
         try:
             return super().__call__(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[misc, no-any-return]
         except AdapterParseError as error:
-            if not may_ask_again(error):
+            if not needs_json_retry(error):
                 raise
             return JSONAdapter()(lm, lm_kwargs, signature, demos, inputs)
 
     async def acall(
         self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any
     ) -> list[dict[str, Any]]:
-        """As the adapter's own."""
+        """Requests and parses an answer, as `dspy.Adapter.acall` does."""
         try:
             return await super().acall(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[misc, no-any-return]
         except AdapterParseError as error:
-            if not may_ask_again(error):
+            if not needs_json_retry(error):
                 raise
             return await JSONAdapter().acall(lm, lm_kwargs, signature, demos, inputs)
 
     def _make_json_adapter_fallback(self) -> dspy.JSONAdapter:
-        """As the adapter's own, but of ours."""
         return JSONAdapter(use_native_function_calling=False)
 
 
-def may_ask_again(error: AdapterParseError) -> bool:
-    """Whether DSPy has not done so itself."""
+def needs_json_retry(error: AdapterParseError) -> bool:
+    """Whether the answer was streamed, so that DSPy has not retried it in JSON itself."""
     return dspy.settings.send_stream is not None and error.adapter_name != "JSONAdapter"
 
 
-class ChatAdapter(Memoized, AsksAgain, Reads, dspy.ChatAdapter, ReadsInThread):  # type: ignore[misc]
-    """Fields under headers."""
+class ChatAdapter(
+    CachesPrompts,
+    RetriesInJson,
+    RaisesParseErrors,
+    dspy.ChatAdapter,  # type: ignore[misc]
+    ParsesInThread,
+):
+    """Answers have fields under headers."""
 
 
-class JSONAdapter(MemoizedFormat, Reads, dspy.JSONAdapter, ReadsInThread):  # type: ignore[misc]
-    """Fields as members of an object. The name is DSPy's too, since its errors carry it."""
+class JSONAdapter(CachesResponseFormat, RaisesParseErrors, dspy.JSONAdapter, ParsesInThread):  # type: ignore[misc]
+    """Answers are objects. The class is named as DSPy's, because DSPy's errors carry the name."""
 
 
-class XMLAdapter(Memoized, AsksAgain, Reads, dspy.XMLAdapter, ReadsInThread):  # type: ignore[misc]
-    """Fields as elements."""
+class XMLAdapter(
+    CachesPrompts,
+    RetriesInJson,
+    RaisesParseErrors,
+    dspy.XMLAdapter,  # type: ignore[misc]
+    ParsesInThread,
+):
+    """Answers have fields as elements."""
 
 
 class SmallModelAdapter(
-    MemoizedFormat, Reads, small_model_adapter.SmallModelAdapter, ReadsInThread
+    CachesResponseFormat, RaisesParseErrors, small_model_adapter.SmallModelAdapter, ParsesInThread
 ):
-    """The short prompt."""
-
-
-type_adapters.install()
-markers.install()
+    """Short prompts for the embedded model."""

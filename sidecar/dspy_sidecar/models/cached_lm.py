@@ -1,4 +1,4 @@
-"""DSPy's LM without its four hops to threads and its look at a price list in each request."""
+"""`dspy.LM` without its overhead per request: four thread hops and a look-up of prices."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,49 +17,60 @@ from dspy_sidecar import threads
 from dspy_sidecar.models.http.engine import Engine, Engines
 from dspy_sidecar.models.meter import Meter
 
-SETTINGS = {
+NATIVE_SETTINGS = {
     "model", "messages", "api_base", "rollout_id", "response_format", "temperature", "max_tokens",
     "max_completion_tokens", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty",
 }  # fmt: skip
-"""Settings that DSPy's own engine never refuses. With others DSPy checks if litellm must ask."""
+"""Request settings that DSPy's native engine always accepts.
+
+If a request has any other setting, DSPy decides whether litellm must send it.
+"""
 
 
 class LM(threads.LM):
-    """As `dspy.LM`; requests that are awaited go by an engine of ours where there is one."""
+    """`dspy.LM` whose awaited requests use the sidecar's own engine, if it supports the model.
+
+    Args:
+        model: provider/model
+        engines: The sidecar's engines. All models share them.
+        settings: Further arguments of `dspy.LM`.
+
+    """
 
     def __init__(self, model: str, *, engines: Engines, **settings: Any) -> None:
         super().__init__(model, **settings)
         self._engines = engines
 
     @property
-    def way(self) -> Engine | None:
-        """The engine of ours, if any."""
-        return self._engines.of(self)
+    def fast_engine(self) -> Engine | None:
+        """The sidecar's engine for this model; None if DSPy must send the requests."""
+        return self._engines.find(self)
 
     async def acall(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
-        """As `dspy.LM`'s, and tells the run's meter."""
+        """Requests a completion, as `dspy.LM.acall` does, and reports it to the run's meter."""
         meter = dspy.settings.usage_tracker
         if not isinstance(meter, Meter):
-            return await self._ask(prompt, messages=messages, **kwargs)
+            return await self._request(prompt, messages=messages, **kwargs)
         outputs = None
-        meter.asks(self.model)
+        meter.request_began(self.model)
         try:
-            outputs = await self._ask(prompt, messages=messages, **kwargs)
+            outputs = await self._request(prompt, messages=messages, **kwargs)
         finally:
-            meter.answered(outputs)
+            meter.request_ended(outputs)
         return outputs
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    async def _ask(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
-        """DSPy prepares in a thread, for files that a request may name: ours name none."""
+    async def _request(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
+        # DSPy prepares requests in a thread, because a request may name files to read. Requests of
+        # the sidecar name none.
         call = execution.prepare(self, prompt, messages, kwargs, asynchronous=True)
         warn_openai_messages(self, messages)
-        engine = self.way
+        engine = self.fast_engine
         if (
             engine is None
             or call.request is not None
             or call.n != 1
-            or not call.legacy.keys() <= SETTINGS
+            or not call.legacy.keys() <= NATIVE_SETTINGS
         ):
             result = await execution.aexecute(self, call)
         else:
@@ -68,7 +79,10 @@ class LM(threads.LM):
 
 
 async def execute(lm: LM, call: execution.PreparedCall, engine: Engine) -> CallResult:
-    """The same as DSPy's `aexecute`, without the price: only DSPy's history would have it."""
+    """Sends a request as DSPy's `aexecute` does, but does not compute its price.
+
+    DSPy keeps prices for its history only, and the sidecar disables the history.
+    """
     cached = await asyncio.to_thread(execution._cached, lm, call, True) if call.cache else None
     if cached:
         return cached
@@ -78,16 +92,16 @@ async def execute(lm: LM, call: execution.PreparedCall, engine: Engine) -> CallR
     async def attempt(state: execution._Attempt, spent: list[CallResult]) -> None:
         await execution._aattempt(lm, call, engine, request, engine.provider, state, spent)
 
-    with accounted(lm) as spent:
-        result = await attempts(lm, engine.provider, attempt, spent)
+    with accounting_failures(lm) as spent:
+        result = await with_retries(lm, engine.provider, attempt, spent)
         if call.cache:
             await asyncio.to_thread(execution._store, lm, call, result, True)
     return result
 
 
 @contextmanager
-def accounted(lm: dspy.LM) -> Iterator[list[CallResult]]:
-    """What attempts have spent, which counts as well where a call fails."""
+def accounting_failures(lm: dspy.LM) -> Iterator[list[CallResult]]:
+    """Gives a list for the results of attempts; counts their usage also if the call fails."""
     spent: list[CallResult] = []
     try:
         yield spent
@@ -97,13 +111,18 @@ def accounted(lm: dspy.LM) -> Iterator[list[CallResult]]:
         raise
 
 
-async def attempts(
+async def with_retries(
     lm: dspy.LM,
     provider: str,
     attempt: Callable[[execution._Attempt, list[CallResult]], Awaitable[None]],
     spent: list[CallResult],
 ) -> CallResult:
-    """Retries as DSPy does, with its pauses, until an answer or a fault that it does not retry."""
+    """Runs `attempt` until it succeeds, with DSPy's rules for retries and DSPy's backoff.
+
+    Raises:
+        LMError: The error of the last attempt: it can't be retried, or no retries are left.
+
+    """
     for number in range(lm.num_retries + 1):
         state = execution._Attempt()
         try:
@@ -118,9 +137,12 @@ async def attempts(
 
 
 @contextmanager
-def planned(lm: Any, lm_kwargs: dict[str, Any]) -> Iterator[None]:
-    """Tells DSPy's adapters a model's capabilities, which they would ask in a thread each time."""
-    engine = lm.way if isinstance(lm, LM) else None
+def known_capabilities(lm: Any, lm_kwargs: dict[str, Any]) -> Iterator[None]:
+    """Gives DSPy's adapters the model's capabilities, which they else look up for each prompt.
+
+    DSPy does the look-up in a thread. Models without an engine of the sidecar keep it.
+    """
+    engine = lm.fast_engine if isinstance(lm, LM) else None
     if engine is None:
         yield
         return

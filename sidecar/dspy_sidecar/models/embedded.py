@@ -1,4 +1,4 @@
-"""The local model: a llama.cpp server in a process of its own, which ends with the sidecar."""
+"""The embedded model: a llama.cpp server in its own process, which ends with this process."""
 
 import os
 import socket
@@ -11,28 +11,34 @@ from dataclasses import dataclass, field
 
 from dspy_sidecar.log import logger
 
-FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 5.0
+MIN_PAUSE_S, MAX_PAUSE_S = 0.1, 5.0
+"""Backoff between restarts of the process."""
+
+HEALTHY_AFTER_S = 30
+"""A process that lived longer is restarted after the minimum pause."""
+
 POLL_S = 0.05
 
 
 @dataclass
 class EmbeddedModel:
-    """Keeps the server's process alive on one port; a thread watches the process."""
+    """Restarts the server's process when it dies; a thread watches it, not the event loop."""
 
     port: int
     _process: subprocess.Popen[bytes] | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
-    # Held while the process starts, so that neither `stop` nor a fork comes in between.
+    # Held while the process is started. Until `_process` is set, nobody may stop the process and
+    # no worker may be forked.
     _starting: threading.Lock = field(default_factory=threading.Lock)
 
     @staticmethod
     def start() -> "EmbeddedModel":
-        """Starts the process and does not wait for it."""
+        """Starts the process on a free port and does not wait until it serves."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             model = EmbeddedModel(free.getsockname()[1])
-        # A worker that was forked during the start would keep the start's pipes and the model's
-        # stdin open.
+        # A worker that is forked during a start would inherit the pipe that Popen waits for, and
+        # the model's stdin.
         release = model._starting.release
         os.register_at_fork(
             before=model._starting.acquire, after_in_parent=release, after_in_child=release
@@ -40,19 +46,22 @@ class EmbeddedModel:
         threading.Thread(target=model._keep_alive, name="embedded model", daemon=True).start()
         return model
 
-    def parents(self) -> "EmbeddedModel":
-        """The model for a forked worker: closes the worker's copy of the process's stdin."""
+    def in_worker(self) -> "EmbeddedModel":
+        """The same model for a forked worker, which does not restart the process.
+
+        Closes the worker's copy of the model's stdin, so that the stdin ends with the parent.
+        """
         if self._process and self._process.stdin:
             self._process.stdin.close()
         return EmbeddedModel(self.port)
 
     @property
     def url(self) -> str:
-        """Address of the OpenAI-compatible API."""
+        """Base URL of the OpenAI-compatible API."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     def wait(self) -> None:
-        """Returns once the model is loaded, or stop() was called."""
+        """Blocks until the model is loaded or stop() is called."""
         while not self._stopping.is_set():
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=1):
@@ -61,7 +70,7 @@ class EmbeddedModel:
                 self._stopping.wait(POLL_S)
 
     def stop(self) -> None:
-        """Kills the process, which has nothing to save, and ends `wait`."""
+        """Kills the process, which has no state to save, and ends every wait()."""
         self._stopping.set()
         with self._starting:
             process = self._process
@@ -70,7 +79,7 @@ class EmbeddedModel:
             process.wait()
 
     def _keep_alive(self) -> None:
-        pause = FIRST_PAUSE_S
+        pause = MIN_PAUSE_S
         while not self._stopping.is_set():
             began = time.monotonic()
             process = self._start_process()
@@ -83,22 +92,23 @@ class EmbeddedModel:
                 "the local model's process ended by itself and is started again",
                 extra={"fields": {"code": code}},
             )
-            pause = FIRST_PAUSE_S if time.monotonic() - began > 30 else min(pause * 2, MAX_PAUSE_S)
+            was_healthy = time.monotonic() - began > HEALTHY_AFTER_S
+            pause = MIN_PAUSE_S if was_healthy else min(pause * 2, MAX_PAUSE_S)
             self._stopping.wait(pause)
 
     def _start_process(self) -> subprocess.Popen[bytes] | None:
-        """Starts the process; None after `stop`. On Linux it also dies with the calling thread."""
-        command = [
-            sys.executable,
-            "-m",
-            "dspy_sidecar.models.embedded_server",
-            str(self.port),
-            str(os.getpid()),
-        ]
+        """Starts the process; None after stop().
+
+        On Linux the process dies with the thread that calls this, which lives until this process
+        ends.
+        """
+        module = "dspy_sidecar.models.embedded_server"
+        command = [sys.executable, "-m", module, str(self.port), str(os.getpid())]
         with self._starting:
             if self._stopping.is_set():
                 return None
-            # The process ends with its stdin, a pipe that ends when the sidecar ends or is killed.
+            # Nobody writes to the process's stdin. The stdin ends when this process dies, also if
+            # this process is killed, and the server ends with it.
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )

@@ -1,9 +1,9 @@
-"""The fast path from a predictor to its model: DSPy makes once what is the same in each run.
+"""The fast path of a predictor: prepares with DSPy, once, whatever is the same in every run.
 
-In DSPy, a run makes its signature's fields, the model's capabilities, a canonical request and its
-form on the wire each time, and as much again of the answer. Here a run writes its own message,
-sends it, and reads the answer if that is plain.
-Whatever is not, such as a fault, a refusal or an answer that is cut off, is read by DSPy as always.
+In each run DSPy builds the signature's fields, the model's capabilities, a canonical request and
+its wire form, and as many objects for the answer. The fast path formats only the run's own message,
+puts it into the prepared request, sends it, and reads a plain answer. DSPy reads every other
+answer: errors, refusals, answers that are cut off.
 """
 
 from collections import OrderedDict
@@ -18,66 +18,74 @@ from dspy.utils.exceptions import AdapterParseError
 from dspy_sidecar.log import logger
 from dspy_sidecar.long_texts import in_thread_if_long
 from dspy_sidecar.models.adapters import ChatAdapter, XMLAdapter
-from dspy_sidecar.models.cached_lm import LM, SETTINGS, accounted, attempts, planned
-from dspy_sidecar.models.http.engine import MARK, Engine, Template
-from dspy_sidecar.models.http.plain import plain
+from dspy_sidecar.models.cached_lm import (
+    LM,
+    NATIVE_SETTINGS,
+    accounting_failures,
+    known_capabilities,
+    with_retries,
+)
+from dspy_sidecar.models.http.engine import PLACEHOLDER, Engine, Template
+from dspy_sidecar.models.http.plain import read_plain
 from dspy_sidecar.models.http.prompt import Prompt
 from dspy_sidecar.models.meter import Meter
 
-MOST = 4
-"""Fast paths that a predictor keeps, one for each model and adapter, with its demos."""
+MAX_FAST_PATHS = 4
+"""Fast paths of one predictor, each with the predictor's demos as text. Preparing one is cheap."""
 
 
-class Directs:
-    """A module's straight ways, by model and adapter."""
+class FastPaths:
+    """LRU cache of a module's fast paths, by model and adapter."""
 
     def __init__(self, module: dspy.Module) -> None:
         predict = module.predict if type(module) is dspy.ChainOfThought else module
         self._predict = predict if type(predict) is dspy.Predict else None
-        self._made: OrderedDict[tuple[dspy.LM, dspy.Adapter], Direct | None] = OrderedDict()
+        self._paths: OrderedDict[tuple[dspy.LM, dspy.Adapter], FastPath | None] = OrderedDict()
 
-    def to(self, lm: dspy.LM, adapter: dspy.Adapter) -> "Direct | None":
-        """None where DSPy has more to do than this way does."""
+    def find(self, lm: dspy.LM, adapter: dspy.Adapter) -> "FastPath | None":
+        """The fast path to a model by an adapter; None if DSPy must run the module."""
         if self._predict is None or type(adapter) not in (ChatAdapter, XMLAdapter):
             return None
         key = (lm, adapter)
-        if key not in self._made:
+        if key not in self._paths:
             try:
-                self._made[key] = direct(self._predict, lm, adapter)
+                self._paths[key] = make_fast_path(self._predict, lm, adapter)
             except Exception as error:
-                # For example, a key is missing. DSPy meets and reports the same fault in the run.
+                # For example a missing API key. The run meets the same error in DSPy, and the
+                # caller is told then.
                 logger.debug("a predictor's runs go through DSPy", exc_info=error)
-                self._made[key] = None
-        self._made.move_to_end(key)
-        while len(self._made) > MOST:
-            self._made.popitem(last=False)
-        return self._made[key]
+                self._paths[key] = None
+        self._paths.move_to_end(key)
+        while len(self._paths) > MAX_FAST_PATHS:
+            self._paths.popitem(last=False)
+        return self._paths[key]
 
 
-def direct(predict: dspy.Predict, lm: dspy.LM, adapter: dspy.Adapter) -> "Direct | None":
-    """Asks DSPy for all that it makes of a predictor, and looks whether that is all there is to it.
+def make_fast_path(predict: dspy.Predict, lm: dspy.LM, adapter: dspy.Adapter) -> "FastPath | None":
+    """Prepares the request of a predictor; None if a run needs more than that request.
 
-    The types of the wire (`annotations.py`) are none that DSPy treats specially, as it does images
-    or histories.
+    DSPy converts some types of values to message parts, as images and histories. The types that
+    `annotations.py` makes are none of those.
     """
-    engine = lm.way if isinstance(lm, LM) else None
+    engine = lm.fast_engine if isinstance(lm, LM) else None
     if engine is None:
         return None
     prompt = adapter.format(predict.signature, predict.demos, {})
-    call = execution.prepare(lm, None, ending(prompt, MARK), predict.config, asynchronous=True)
-    if call.cache or call.n != 1 or not call.legacy.keys() <= SETTINGS:
+    messages = with_last_message(prompt, PLACEHOLDER)
+    call = execution.prepare(lm, None, messages, predict.config, asynchronous=True)
+    if call.cache or call.n != 1 or not call.legacy.keys() <= NATIVE_SETTINGS:
         return None
     template = engine.template(call)
-    return Direct(predict, lm, adapter, engine, template, prompt) if template else None
+    return FastPath(predict, lm, adapter, engine, template, prompt) if template else None
 
 
-def ending(prompt: Prompt, content: str) -> Prompt:
-    """A prompt with another message of the run's own."""
+def with_last_message(prompt: Prompt, content: str) -> Prompt:
+    """A copy of a prompt with another last message, the run's own."""
     return Prompt([*prompt[:-1], {"role": "user", "content": content}], prompt.constant)
 
 
-class Direct:
-    """One predictor's way to one model."""
+class FastPath:
+    """The prepared requests of one predictor to one model."""
 
     def __init__(
         self,
@@ -99,57 +107,68 @@ class Direct:
         self._prompt = prompt
 
     async def answer(self, inputs: dict[str, Any], meter: Meter) -> dict[str, Any] | None:
-        """The outputs of DSPy's predictor; None, before any request, if DSPy has to make them."""
+        """The outputs by name, as DSPy's predictor gives them.
+
+        None if DSPy must run the module: an input is missing, or a text is no valid Unicode. No
+        request was sent then.
+
+        Raises:
+            LMError: The request failed, also after retries.
+            AdapterParseError: The answer can't be parsed, nor the answer to a retry in JSON.
+
+        """
         if inputs.keys() != self._fields:
             return None
         content = self._adapter.format_user_message_content(
             self._signature, inputs, main_request=True
         )
         try:
-            body = self._template.saying(content)
+            body = self._template.body_with(content)
         except TypeError:
             return None
-        output = await self._ask(body, content, meter)
+        output = await self._request(body, content, meter)
         signature, config = self._signature, dict(self._config)
         try:
             if isinstance(output, str) and output:
                 return await in_thread_if_long(
                     len(output), lambda: self._adapter.parse(signature, output)
                 )
-            made = self._adapter._call_postprocess(signature, signature, [output], self._lm, config)
-            return made[0]  # type: ignore[no-any-return]
+            outputs = self._adapter._call_postprocess(
+                signature, signature, [output], self._lm, config
+            )
+            return outputs[0]  # type: ignore[no-any-return]
         except AdapterParseError:
-            again = self._adapter._make_json_adapter_fallback()
-            with planned(self._lm, config):
-                return (await again.acall(self._lm, config, signature, self._demos, inputs))[0]  # type: ignore[no-any-return]
+            json_adapter = self._adapter._make_json_adapter_fallback()
+            with known_capabilities(self._lm, config):
+                outputs = await json_adapter.acall(self._lm, config, signature, self._demos, inputs)
+                return outputs[0]  # type: ignore[no-any-return]
 
-    async def _ask(self, body: bytes, content: str, meter: Meter) -> Any:
+    async def _request(self, body: bytes, content: str, meter: Meter) -> Any:
         async def attempt(state: execution._Attempt, spent: list[CallResult]) -> None:
             answer = await self._template.post.send(body)
-            state.result = plain(answer)
+            state.result = read_plain(answer)
             if state.result is None:
-                await self._read(answer, content, state, spent)
+                await self._read_by_dspy(answer, content, state, spent)
 
         outputs = None
-        meter.asks(self._lm.model)
+        meter.request_began(self._lm.model)
         try:
-            with accounted(self._lm) as spent:
-                result = await attempts(self._lm, self._engine.provider, attempt, spent)
+            with accounting_failures(self._lm) as spent:
+                result = await with_retries(self._lm, self._engine.provider, attempt, spent)
             meter.add_usage(self._lm.model, result.usage)
             outputs = result.outputs
         finally:
-            meter.answered(outputs)
+            meter.request_ended(outputs)
         return outputs[0]
 
-    async def _read(
+    async def _read_by_dspy(
         self, answer: HttpResponse, content: str, state: execution._Attempt, spent: list[CallResult]
     ) -> None:
-        """By DSPy, as if it had asked."""
-        call = execution.prepare(
-            self._lm, None, ending(self._prompt, content), self._config, asynchronous=True
-        )
+        """Has DSPy make the same request again, and gives it the answer that is already there."""
+        messages = with_last_message(self._prompt, content)
+        call = execution.prepare(self._lm, None, messages, self._config, asynchronous=True)
         engine = self._engine
         request = engine.request(call)
         await execution._aattempt(
-            self._lm, call, engine.that_got(answer), request, engine.provider, state, spent
+            self._lm, call, engine.replaying(answer), request, engine.provider, state, spent
         )

@@ -1,4 +1,4 @@
-"""Language models and adapters by their settings."""
+"""Language models and adapters, chosen by settings."""
 
 from collections import OrderedDict
 from typing import Any
@@ -16,15 +16,19 @@ from dspy.lm15 import (
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import ModelNotAllowedError
+from dspy_sidecar.models import dspy_patches
 from dspy_sidecar.models.adapters import ChatAdapter, JSONAdapter, SmallModelAdapter, XMLAdapter
 from dspy_sidecar.models.cached_lm import LM
 from dspy_sidecar.models.embedded import EmbeddedModel
 from dspy_sidecar.models.http.engine import Engines
 from dspy_sidecar.settings import Settings, is_embedded
 
-CAPACITY = 256
+MAX_CHOICES = 256
+"""Combinations of settings whose model and adapter are kept."""
+
 NUM_RETRIES = 2
 EMBEDDED_MAX_TOKENS = 512
+"""Default and maximum of an answer's tokens from the embedded model."""
 
 ADAPTERS: dict[str, dspy.Adapter] = {
     "ChatAdapter": ChatAdapter(),
@@ -35,9 +39,10 @@ SMALL_MODEL_ADAPTER = SmallModelAdapter()
 
 
 class Models:
-    """The models that the operator allows, as `dspy.LM`s; one for each set of settings."""
+    """LRU cache of `dspy.LM`s for the models that the operator allows, by their settings."""
 
     def __init__(self, settings: Settings, embedded: EmbeddedModel | None) -> None:
+        dspy_patches.require()
         self._settings = settings
         self._chosen: OrderedDict[tuple[bytes, ...], tuple[dspy.LM, dspy.Adapter]] = OrderedDict()
         self._engines = Engines()
@@ -45,7 +50,7 @@ class Models:
             register_embedded(embedded.url)
 
     def choose(self, *layers: pb.LmSettings) -> tuple[dspy.LM, dspy.Adapter]:
-        """The model and adapter of settings; later layers override earlier ones.
+        """The model and the adapter for layers of settings; later layers override earlier ones.
 
         Raises:
             ModelNotAllowedError: The operator does not allow the model.
@@ -55,12 +60,12 @@ class Models:
         if key not in self._chosen:
             self._chosen[key] = self._choose(layers)
         self._chosen.move_to_end(key)
-        while len(self._chosen) > CAPACITY:
+        while len(self._chosen) > MAX_CHOICES:
             self._chosen.popitem(last=False)
         return self._chosen[key]
 
     async def close(self) -> None:
-        """Ends the connections to the models."""
+        """Closes the connections to the models' servers."""
         await self._engines.transport.close()
 
     def _choose(self, layers: tuple[pb.LmSettings, ...]) -> tuple[dspy.LM, dspy.Adapter]:
@@ -73,11 +78,12 @@ class Models:
             raise ModelNotAllowedError(chosen.model)
         temperature = chosen.temperature if chosen.HasField("temperature") else None
         max_tokens = chosen.max_tokens if chosen.HasField("max_tokens") else None
-        lm = self._make(chosen.model, temperature, max_tokens, chosen.cache, params)
-        best = SMALL_MODEL_ADAPTER if is_embedded(chosen.model) else ADAPTERS["ChatAdapter"]
-        return lm, ADAPTERS[chosen.adapter] if chosen.adapter else best
+        lm = self._make_lm(chosen.model, temperature, max_tokens, chosen.cache, params)
+        if chosen.adapter:
+            return lm, ADAPTERS[chosen.adapter]
+        return lm, SMALL_MODEL_ADAPTER if is_embedded(chosen.model) else ADAPTERS["ChatAdapter"]
 
-    def _make(
+    def _make_lm(
         self,
         model: str,
         temperature: float | None,
@@ -85,16 +91,17 @@ class Models:
         cache: bool,
         params: dict[str, Any],
     ) -> dspy.LM:
-        where: dict[str, Any] = {}
+        address: dict[str, Any] = {}
         provider = self._settings.default_model.split("/", 1)[0]
         if self._settings.api_base and model.split("/", 1)[0] == provider:
-            where["api_base"] = self._settings.api_base
+            address["api_base"] = self._settings.api_base
         if is_embedded(model):
             temperature = 0.0 if temperature is None else temperature
             max_tokens = min(max_tokens or EMBEDDED_MAX_TOKENS, EMBEDDED_MAX_TOKENS)
-        # The gateway allow-lists params. They come first, so that none can replace another setting.
+        # The gateway lets only allowed params through. They come first, so that none can override
+        # another argument.
         return LM(
-            **{**params, **where, "temperature": temperature, "max_tokens": max_tokens},
+            **{**params, **address, "temperature": temperature, "max_tokens": max_tokens},
             model=model,
             engines=self._engines,
             cache=cache,
@@ -103,7 +110,7 @@ class Models:
 
 
 def register_embedded(url: str) -> None:
-    """Makes `embedded/...` a provider of DSPy's own, which takes a JSON schema for its answers."""
+    """Registers the embedded model's server with DSPy, as a provider that takes JSON schemas."""
     policy = AccessPolicy(
         provider="embedded",
         auth_modes=("bearer",),

@@ -1,4 +1,4 @@
-"""The trace of a run so far: steps, usage and model."""
+"""The trace and the token usage of a run, kept up to date while it runs."""
 
 import time
 from collections.abc import Callable
@@ -10,48 +10,49 @@ from dspy_sidecar.json_values import json_of
 
 
 class Meter:
-    """DSPy's usage tracker of a run. The sidecar's models also report each request's begin and end.
+    """DSPy's usage tracker of a run; the sidecar's LMs also report each request to it.
 
-    A callback of DSPy's would be called for each module, prompt and answer too, at 40 us each.
+    It is no callback of DSPy, because DSPy also calls a callback for each module, prompt and
+    answer, which takes 40 us each.
 
     Args:
-        on_spent: Called before each further request than the first.
+        on_spent: Called before each request but the first, when the trace already has usage.
 
     """
 
     def __init__(self, on_spent: Callable[[], None]) -> None:
         self._on_spent = on_spent
         self.trace = pb.Trace()
-        """The trace so far; copy it to send it."""
+        """The trace so far. It goes on changing: whoever keeps it must copy it."""
         self._began = 0.0
 
     def begin(self, module: str) -> None:
-        """Begins a module."""
+        """Begins the step of a module, and its clock."""
         self.trace.steps.add(module=module)
         self._began = time.monotonic()
 
     def end(self, outputs: dict[str, Any] | None) -> None:
-        """Ends the module that was begun last; `outputs` is None if it failed."""
+        """Ends the step that began last; `outputs` is None if the module failed."""
         step = self.trace.steps[-1]
         step.duration_ms = round((time.monotonic() - self._began) * 1000)
         if outputs is not None:
             step.outputs = json_of(outputs)
 
-    def asks(self, model: str) -> None:
-        """Counts a request that is about to be made."""
+    def request_began(self, model: str) -> None:
+        """Counts a request to `model`, as provider/model, that is about to be sent."""
         if self.trace.token_usage.lm_calls > 0:
             self._on_spent()
         self.trace.model = model
         for usage in self._usages():
             usage.lm_calls += 1
 
-    def answered(self, outputs: list[Any] | None) -> None:
-        """Notes a model's answer; None if the request failed."""
+    def request_ended(self, outputs: list[Any] | None) -> None:
+        """Keeps the raw answer; `outputs` is None if the request failed."""
         if outputs and self.trace.steps:
-            self.trace.steps[-1].raw_answer = text_of(outputs[0])
+            self.trace.steps[-1].raw_answer = answer_text(outputs[0])
 
     def add_usage(self, lm: str, entry: dict[str, Any]) -> None:
-        """DSPy's usage tracker's own method: what one request used, by the provider's word."""
+        """Adds the token counts that the provider reports for a request. DSPy calls this method."""
         details = entry.get("prompt_tokens_details") or {}
         cached = (
             details.get("cached_tokens")
@@ -68,7 +69,10 @@ class Meter:
         return [self.trace.token_usage, *step]
 
 
-def text_of(output: Any) -> str:
-    """What a model wrote, as DSPy's LMs give it: plain, or beside its reasoning and the like."""
+def answer_text(output: Any) -> str:
+    """The text in an output of a DSPy LM: a plain str, or a dict with "text" and other parts.
+
+    "" if the output has no text.
+    """
     text = output.get("text") if isinstance(output, dict) else output
     return text if isinstance(text, str) else ""

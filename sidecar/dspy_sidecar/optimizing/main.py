@@ -72,6 +72,7 @@ def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace) -> No
     import dspy
 
     from dspy_sidecar.faults import fault_of
+    from dspy_sidecar.models import dspy_patches
     from dspy_sidecar.models.lm import Models
     from dspy_sidecar.optimizing.optimization import Optimization
     from dspy_sidecar.tools.tools import toolbox
@@ -79,6 +80,7 @@ def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace) -> No
     # Building a program needs the definitions of its tools.
     asyncio.run(toolbox().wait_for_servers())
     dspy.disable_logging()
+    dspy_patches.install()
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
     embedded = EmbeddedModel(args.embedded_port) if args.embedded_port else None
     optimization = Optimization(

@@ -9,7 +9,7 @@ import orjson
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import BuildFailedError, NotEnabledError, ProgramNotLoadedError
-from dspy_sidecar.models.fast_path import Directs
+from dspy_sidecar.models.fast_path import FastPaths
 from dspy_sidecar.programs import states
 from dspy_sidecar.programs.annotations import signature_class
 from dspy_sidecar.programs.generated_code import code_module
@@ -28,7 +28,7 @@ class Step:
     wires: tuple[tuple[str, str, str], ...]
     """(input, source module or "" for the program's inputs, source field)"""
     lm: pb.LmSettings
-    directs: Directs
+    fast_paths: FastPaths
 
 
 class Pipeline(dspy.Module):  # type: ignore[misc]
@@ -90,7 +90,7 @@ def build(program: pb.Program) -> LoadedProgram:
 def step_of(module: pb.Module) -> Step:
     """A module of a program as a step."""
     made = module_of(module)
-    return Step(module.name, made, wires_of(module.wires), module.lm, Directs(made))
+    return Step(module.name, made, wires_of(module.wires), module.lm, FastPaths(made))
 
 
 def module_of(module: pb.Module) -> dspy.Module:

@@ -11,7 +11,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import OutputUnreadableError
 from dspy_sidecar.json_values import json_of
-from dspy_sidecar.models.fast_path import Direct
+from dspy_sidecar.models.fast_path import FastPath
 from dspy_sidecar.models.lm import Models
 from dspy_sidecar.models.meter import Meter
 from dspy_sidecar.programs.programs import LoadedProgram, Step
@@ -135,23 +135,23 @@ async def run_steps(
             meter.begin(step.name)
             if streaming:
                 streaming.begin(step.name, text_fields(step.module))
-            direct = None if streaming else step.directs.to(lm, adapter)
-            values[step.name] = await outputs_of(step, direct, values, meter)
+            fast_path = None if streaming else step.fast_paths.find(lm, adapter)
+            values[step.name] = await outputs_of(step, fast_path, values, meter)
             if streaming:
                 await streaming.end(values[step.name])
     return {output: values[module][field] for output, module, field in program.outputs}
 
 
 async def outputs_of(
-    step: Step, direct: Direct | None, values: Values, meter: Meter
+    step: Step, fast_path: FastPath | None, values: Values, meter: Meter
 ) -> dict[str, Any]:
     """Runs one module on the values that it is wired to, and gives its outputs by name.
 
-    `direct` is the module's fast path; without one, or if it gives None, DSPy runs the module.
+    `fast_path` is the module's fast path; without one, or if it gives None, DSPy runs the module.
     """
     inputs = {name: values[module][field] for name, module, field in step.wires}
     try:
-        outputs = await direct.answer(inputs, meter) if direct else None
+        outputs = await fast_path.answer(inputs, meter) if fast_path else None
         if outputs is None:
             outputs = dict((await step.module.acall(**inputs)).items())
     except AdapterParseError as error:

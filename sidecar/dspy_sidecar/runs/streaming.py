@@ -7,7 +7,10 @@ import dspy
 from dspy.utils.callback import BaseCallback
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.runs.streamed_text import ChatReader, JsonReader, Reader, XmlReader
+from dspy_sidecar.runs.chat_reader import ChatReader
+from dspy_sidecar.runs.json_reader import JsonReader
+from dspy_sidecar.runs.streamed_text import Reader
+from dspy_sidecar.runs.xml_reader import XmlReader
 
 PIECE = 16_384
 """Maximum number of characters that are parsed at once; other runs then get their turn."""

@@ -15,6 +15,7 @@ from grpc_health.v1._async import HealthServicer
 from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
 
 from dspy_sidecar.log import logger
+from dspy_sidecar.models import dspy_patches
 from dspy_sidecar.models.embedded import EmbeddedModel
 from dspy_sidecar.models.lm import Models
 from dspy_sidecar.optimizing.parent import Optimizing
@@ -39,6 +40,7 @@ OPTIONS = [
 
 def prepare() -> None:
     """Makes what all workers share: memory from before the fork is not copied."""
+    dspy_patches.install()
     dspy.configure_cache(
         enable_disk_cache=False, enable_memory_cache=True, memory_max_entries=1_000
     )

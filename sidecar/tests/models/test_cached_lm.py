@@ -1,4 +1,4 @@
-"""Requests to models behave as DSPy's: errors, retries, usage, callbacks, streams, cache."""
+"""The sidecar's LM behaves as DSPy's: errors, retries, usage, callbacks, streams, cache."""
 
 import asyncio
 
@@ -50,7 +50,7 @@ async def fault(lm) -> tuple:
 
 
 @pytest.mark.parametrize("name", ERRORS)
-async def test_faults_and_the_number_of_attempts_are_those_of_stock_dspy(model, pair, name):
+async def test_errors_and_the_number_of_attempts_are_those_of_stock_dspy(model, pair, name):
     model.script(ERRORS[name])
     seen = []
     for lm in pair():
@@ -59,22 +59,22 @@ async def test_faults_and_the_number_of_attempts_are_those_of_stock_dspy(model, 
     assert seen[0] == seen[1]
 
 
-async def test_a_server_that_is_not_there_is_a_fault_of_transport_as_in_stock_dspy(pair):
+async def test_an_unreachable_server_is_a_transport_error_as_in_stock_dspy(pair):
     ours, theirs = pair(api_base="http://127.0.0.1:9/v1", num_retries=0)
     assert (
         (await fault(ours))[0] is (await fault(theirs))[0] is dspy.utils.exceptions.LMTransportError
     )
 
 
-async def test_a_missing_key_is_the_same_fault_as_in_stock_dspy(pair, monkeypatch):
+async def test_a_missing_api_key_is_the_same_error_as_in_stock_dspy(pair, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     ours, theirs = pair()
     assert (await fault(ours))[:2] == (await fault(theirs))[:2]
-    # It is looked for again at the next request.
+    # The key is looked for again at the next request.
     monkeypatch.setenv("OPENAI_API_KEY", "test")
 
 
-async def test_a_request_is_made_again_after_a_fault_that_passes(model, pair):
+async def test_a_request_is_retried_after_a_temporary_error(model, pair):
     ours, _ = pair()
     model.script(ERRORS["down"], ERRORS["rate limit"], "fine")
     assert await ours.acall("hello") == ["fine"]
@@ -83,7 +83,7 @@ async def test_a_request_is_made_again_after_a_fault_that_passes(model, pair):
 
 
 class Heard(BaseCallback):
-    """What DSPy tells, in order."""
+    """Records the events of DSPy, in order."""
 
     def __init__(self):
         self.told = []
@@ -133,7 +133,7 @@ async def test_the_cache_setting_and_rollout_ids_are_those_of_stock_dspy(model, 
     model.script("first", "second", "third")
     before = len(model.requests)
     assert await ours.acall("hello") == ["first"]
-    # The same key: what ours has kept is DSPy's too.
+    # Both have the same cache key, so DSPy finds the answer that ours has cached.
     assert await theirs.acall("hello") == ["first"]
     assert await ours.acall("hello", rollout_id=1) == ["second"]
     assert await theirs.acall("hello", rollout_id=1) == ["second"]
@@ -142,7 +142,7 @@ async def test_the_cache_setting_and_rollout_ids_are_those_of_stock_dspy(model, 
     assert len(model.requests) - before == 3
 
 
-async def test_a_cancelled_call_gives_up_its_request(model, pair):
+async def test_a_cancelled_call_closes_its_request(model, pair):
     model.script(None)
     ours, _ = pair()
     before, asked = model.given_up, len(model.requests)
@@ -156,7 +156,7 @@ async def test_a_cancelled_call_gives_up_its_request(model, pair):
         await asyncio.sleep(0.01)
 
 
-async def test_many_calls_at_once_are_all_under_way_at_once(model, pair):
+async def test_300_calls_are_in_flight_at_once(model, pair):
     model.script(None)
     ours, _ = pair()
     asked = len(model.requests)
@@ -168,16 +168,16 @@ async def test_many_calls_at_once_are_all_under_way_at_once(model, pair):
     await asyncio.gather(*calls, return_exceptions=True)
 
 
-def test_other_providers_and_gateways_of_litellm_go_through_dspy_as_it_is(monkeypatch):
+def test_other_providers_and_proxies_of_litellm_have_no_fast_engine(monkeypatch):
     engines = Engines()
-    assert LM("openai/gpt-4o-mini", engines=engines).way is not None
-    assert LM("anthropic/claude-sonnet-4-5", engines=engines).way is None
-    assert LM("openai/gpt-4o", engines=engines, model_type="responses").way is None
+    assert LM("openai/gpt-4o-mini", engines=engines).fast_engine is not None
+    assert LM("anthropic/claude-sonnet-4-5", engines=engines).fast_engine is None
+    assert LM("openai/gpt-4o", engines=engines, model_type="responses").fast_engine is None
     monkeypatch.setenv("OPENAI_API_BASE", "http://127.0.0.1:1")
-    assert LM("openai/gpt-4.1", engines=engines).way is None
+    assert LM("openai/gpt-4.1", engines=engines).fast_engine is None
 
 
-async def test_changed_demos_and_instructions_are_seen(model, pair):
+async def test_a_prompt_has_demos_and_instructions_that_were_changed_in_place(model, pair):
     ours, _ = pair()
     model.script("[[ ## answer ## ]]\nx")
     predict = dspy.Predict("question -> answer")
@@ -200,7 +200,7 @@ async def test_changed_demos_and_instructions_are_seen(model, pair):
     assert "Fourth instructions" in await prompt()
 
 
-async def test_nothing_of_a_run_stays_in_the_memos(model, pair):
+async def test_the_caches_keep_no_text_of_a_run(model, pair):
     ours, _ = pair()
     adapter = lm_module.ADAPTERS["ChatAdapter"]
     model.script("[[ ## answer ## ]]\nmarked answer")
@@ -209,6 +209,6 @@ async def test_nothing_of_a_run_stays_in_the_memos(model, pair):
     for _ in range(2):
         with dspy.context(lm=ours, adapter=adapter, disable_history=True, trace=None):
             await predict.acall(question="marked question")
-    texts = "\n".join(reachable_texts([adapter, ours, type_adapters.made]))
+    texts = "\n".join(reachable_texts([adapter, ours, type_adapters.cached_type_adapter]))
     assert "kept demo" in texts
     assert "marked question" not in texts and "marked answer" not in texts

@@ -10,7 +10,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from worker import Worker
 
 
-async def test_the_embedded_model_answers_so_that_it_can_be_read_and_ends_with_the_sidecar(
+async def test_the_embedded_models_answers_are_valid_and_it_ends_with_the_sidecar(
     tmp_path,
 ):
     address = f"unix:{tmp_path}/s.sock"

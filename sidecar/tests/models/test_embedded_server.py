@@ -1,4 +1,4 @@
-"""The local model's own process: it ends whenever its stdin does, and with its parent."""
+"""The embedded model's process ends with its stdin, at any time, and with its parent."""
 
 import asyncio
 import os
@@ -12,10 +12,10 @@ from process import SIDECAR
 
 STEP_S = 0.1
 STEPS = 24
-"""Over as long as the model takes to load, and longer."""
+"""Together longer than the model takes to load."""
 AT_A_TIME = 4
 END_S = 20
-"""Generous: what does not end by then hangs."""
+"""Generous: a process that has not ended by then hangs."""
 
 
 def free_port() -> int:
@@ -24,7 +24,7 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-async def test_it_ends_with_its_stdin_whenever_that_is():
+async def test_the_process_ends_with_its_stdin_also_while_it_loads():
     turns = asyncio.Semaphore(AT_A_TIME)
 
     async def end_after(seconds: float) -> None:
@@ -51,16 +51,16 @@ async def test_it_ends_with_its_stdin_whenever_that_is():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent-death signal")
-async def test_it_is_killed_with_its_parent_while_its_stdin_goes_on():
+async def test_the_process_is_killed_with_its_parent_while_its_stdin_is_open():
     reading, writing = os.pipe()
-    # A parent that starts it, tells its process id and sleeps.
+    # A parent that starts the process, prints its id and sleeps.
     code = (
         "import os, subprocess, sys, time\n"
-        "command = [sys.executable, '-m', 'dspy_sidecar.models.embedded_server', sys.argv[1],"
-        " str(os.getpid())]\n"
+        "module, port = 'dspy_sidecar.models.embedded_server', sys.argv[1]\n"
+        "command = [sys.executable, '-m', module, port, str(os.getpid())]\n"
         "quiet = subprocess.DEVNULL\n"
-        "model = subprocess.Popen(command, stdin=int(sys.argv[2]), stdout=quiet, stderr=quiet)\n"
-        "print(model.pid, flush=True)\n"
+        "child = subprocess.Popen(command, stdin=int(sys.argv[2]), stdout=quiet, stderr=quiet)\n"
+        "print(child.pid, flush=True)\n"
         "time.sleep(3600)\n"
     )
     try:

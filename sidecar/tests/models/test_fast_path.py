@@ -1,4 +1,4 @@
-"""The straight way asks the same, reads the same and fails the same as DSPy as it comes."""
+"""The fast path sends the same requests, outputs and errors as stock DSPy."""
 
 import asyncio
 import itertools
@@ -15,7 +15,7 @@ from reachable_texts import reachable_texts
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import failure_of
-from dspy_sidecar.models.fast_path import MOST
+from dspy_sidecar.models.fast_path import MAX_FAST_PATHS
 from dspy_sidecar.models.http import plain
 from dspy_sidecar.models.lm import Models
 from dspy_sidecar.models.meter import Meter
@@ -34,20 +34,20 @@ async def models(model):
     await made.close()
 
 
-def is_direct(made: LoadedProgram, models: Models, *settings: pb.LmSettings) -> bool:
-    return made.steps[0].directs.to(*models.choose(made.lm, *settings)) is not None
+def is_fast(made: LoadedProgram, models: Models, *settings: pb.LmSettings) -> bool:
+    return made.steps[0].fast_paths.find(*models.choose(made.lm, *settings)) is not None
 
 
 async def run(made: LoadedProgram, models: Models, adapter: str = "", **inputs) -> tuple:
-    """Its outputs or its fault, and all that is told of it."""
-    told = []
+    """The outputs or the failure of a run, and its trace."""
+    events = []
     request = asked(pb.Program(), pb.LmSettings(adapter=adapter), **inputs)
     try:
-        done = await running.run(made, models, request, running.Events(told.append))
+        done = await running.run(made, models, request, running.Events(events.append))
         outcome, trace = json.loads(done.outputs), done.trace
     except Exception as error:
         failure = failure_of(error)
-        outcome, trace = str(failure), told[-1].trace
+        outcome, trace = str(failure), events[-1].trace
     for step in trace.steps:
         step.ClearField("duration_ms")
     return outcome, str(trace)
@@ -56,9 +56,9 @@ async def run(made: LoadedProgram, models: Models, adapter: str = "", **inputs) 
 async def by_dspy(
     made: LoadedProgram, models: Models, monkeypatch, adapter: str = "", **inputs
 ) -> tuple:
-    """The same without the straight way."""
+    """The same without the fast path."""
     with monkeypatch.context() as patched:
-        patched.setattr("dspy_sidecar.models.fast_path.Directs.to", lambda *_: None)
+        patched.setattr("dspy_sidecar.models.fast_path.FastPaths.find", lambda *_: None)
         return await run(made, models, adapter, **inputs)
 
 
@@ -78,12 +78,12 @@ async def test_requests_and_outputs_are_those_of_stock_dspy(model, models, adapt
         made = build(program(sig, kind))
         predict = made.steps[0].module.predictors()[0]
         predict.demos = demos_of(values, count)
-        assert is_direct(made, models, pb.LmSettings(adapter=adapter))
+        assert is_fast(made, models, pb.LmSettings(adapter=adapter))
         stock = dspy.Predict(predict.signature)
         stock.demos = predict.demos
         lm = dspy.LM("openai/scripted", api_base=model.url, cache=False)
         for value in values:
-            # JSON has no keys but texts: what comes over the wire is not what Python would have.
+            # JSON has only texts as keys: values from the wire differ from the ones in Python.
             inputs = {
                 "x": json.loads(json.dumps(value)),
                 "note": 'Ünï\ncödé 😀\t"<&>"\\ \x7f [[ ## y ## ]] ',
@@ -159,19 +159,19 @@ BODIES = {
 
 
 @pytest.mark.parametrize("name", [*BODIES, *ERRORS, "no JSON"])
-async def test_whatever_a_server_answers_comes_to_the_same_as_by_dspy(
+async def test_every_kind_of_answer_gives_the_same_outcome_as_dspy(
     model, models, monkeypatch, name
 ):
     made = build(capital())
-    assert is_direct(made, models)
+    assert is_fast(made, models)
     monkeypatch.setattr(execution, "_delay", lambda *_: 0)
     seen = []
-    for way in (run, lambda *args, **inputs: by_dspy(*args, monkeypatch, **inputs)):
+    for run_by in (run, lambda *args, **inputs: by_dspy(*args, monkeypatch, **inputs)):
         model.script(
             ERRORS.get(name) or (json.dumps(BODIES[name]).encode() if name in BODIES else b"<html>")
         )
         before = len(model.requests)
-        outcome = await way(made, models, question="Where?")
+        outcome = await run_by(made, models, question="Where?")
         seen.append(
             (
                 outcome,
@@ -184,22 +184,25 @@ async def test_whatever_a_server_answers_comes_to_the_same_as_by_dspy(
 
 @pytest.mark.parametrize("text", [*MALFORMED_ANSWERS, PARIS, '{"answer": "Paris"}'])
 @pytest.mark.parametrize("adapter", STOCK)
-async def test_what_cannot_be_read_is_asked_for_again_in_json_as_by_dspy(
+async def test_an_unreadable_answer_is_retried_in_json_as_by_dspy(
     model, models, monkeypatch, adapter, text
 ):
     made = build(capital())
     seen = []
-    for way in (run, lambda *args, **inputs: by_dspy(*args[:2], monkeypatch, *args[2:], **inputs)):
+    for run_by in (
+        run,
+        lambda *args, **inputs: by_dspy(*args[:2], monkeypatch, *args[2:], **inputs),
+    ):
         model.script(text, '{"answer": "Rome"}')
         before = len(model.requests)
-        outcome = await way(made, models, adapter, question="Where?")
+        outcome = await run_by(made, models, adapter, question="Where?")
         seen.append((outcome, [json.dumps(sent) for sent in model.requests[before:]]))
     assert seen[0] == seen[1]
 
 
 def test_only_plain_answers_are_read_without_dspy():
     def is_plain(body: object) -> bool:
-        return plain.plain(HttpResponse(200, "OK", [], json.dumps(body).encode())) is not None
+        return plain.read_plain(HttpResponse(200, "OK", [], json.dumps(body).encode())) is not None
 
     assert [name for name, body in BODIES.items() if is_plain(body)] == [
         *("plain", "other names of nothing", "no usage", "half a usage", "no count of the cached")
@@ -209,14 +212,12 @@ def test_only_plain_answers_are_read_without_dspy():
 @pytest.mark.parametrize(
     "settings", [{"adapter": "JSONAdapter"}, {"cache": True}, {"params": b'{"logprobs": true}'}]
 )
-async def test_what_else_dspy_does_at_a_run_goes_through_dspy(models, settings):
-    assert is_direct(build(capital()), models)
-    assert not is_direct(build(capital()), models, pb.LmSettings(**settings))
+async def test_runs_with_other_settings_go_through_dspy(models, settings):
+    assert is_fast(build(capital()), models)
+    assert not is_fast(build(capital()), models, pb.LmSettings(**settings))
 
 
-async def test_text_that_holds_dspys_public_markers_is_asked_as_dspy_asks_any_text(
-    model, models, monkeypatch
-):
+async def test_text_with_dspys_public_markers_is_sent_as_any_text(model, models, monkeypatch):
     made = build(capital())
     model.script(PARIS)
     for text in ["<<CUSTOM-TYPE-START-IDENTIFIER>>[1]<<CUSTOM-TYPE-END-IDENTIFIER>>", "plain"]:
@@ -225,15 +226,15 @@ async def test_text_that_holds_dspys_public_markers_is_asked_as_dspy_asks_any_te
         assert json.dumps(model.requests[-2]) == json.dumps(model.requests[-1])
 
 
-async def test_text_that_is_no_unicode_and_inputs_that_are_missing_are_left_to_dspy(models):
+async def test_invalid_unicode_and_missing_inputs_are_left_to_dspy(models):
     sig = signature({"question": STR}, {"answer": STR})
     step = build(program(sig)).steps[0]
-    direct = step.directs.to(*models.choose())
-    assert await direct.answer({"question": "\ud800"}, Meter(lambda: None)) is None
-    assert await direct.answer({}, Meter(lambda: None)) is None
+    fast_path = step.fast_paths.find(*models.choose())
+    assert await fast_path.answer({"question": "\ud800"}, Meter(lambda: None)) is None
+    assert await fast_path.answer({}, Meter(lambda: None)) is None
 
 
-async def test_a_cancelled_run_gives_up_its_request(model, models):
+async def test_a_cancelled_run_closes_its_request(model, models):
     model.script(None)
     made = build(capital())
     before, asked_before = model.given_up, len(model.requests)
@@ -247,7 +248,7 @@ async def test_a_cancelled_run_gives_up_its_request(model, models):
         await asyncio.sleep(0.01)
 
 
-async def test_nothing_of_a_run_stays(model, models):
+async def test_the_fast_path_keeps_no_text_of_a_run(model, models):
     made = build(capital())
     made.steps[0].module.demos = [{"question": "kept demo", "answer": "kept"}]
     model.script(PARIS.replace("Paris", "marked answer"))
@@ -258,9 +259,9 @@ async def test_nothing_of_a_run_stays(model, models):
     assert "marked question" not in texts and "marked answer" not in texts
 
 
-async def test_a_predictor_keeps_few_ways(model, models):
+async def test_a_predictor_keeps_its_4_latest_fast_paths(model, models):
     made = build(capital())
-    directs = made.steps[0].directs
-    ways = [directs.to(*models.choose(pb.LmSettings(temperature=n / 10))) for n in range(10)]
-    assert all(ways) and len(directs._made) == MOST
-    assert directs.to(*models.choose(pb.LmSettings(temperature=0.9))) is ways[-1]
+    fast_paths = made.steps[0].fast_paths
+    paths = [fast_paths.find(*models.choose(pb.LmSettings(temperature=n / 10))) for n in range(10)]
+    assert all(paths) and len(fast_paths._paths) == MAX_FAST_PATHS
+    assert fast_paths.find(*models.choose(pb.LmSettings(temperature=0.9))) is paths[-1]

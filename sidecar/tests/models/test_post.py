@@ -1,4 +1,4 @@
-"""A post sends what aiohttp's session sends, and gets the same of whatever a server answers."""
+"""A prepared POST sends and receives the same as aiohttp's session does."""
 
 import asyncio
 import contextlib
@@ -19,10 +19,13 @@ FAILED = ("no answer",)
 
 
 class Server:
-    """Sends its answers in order and repeats the last; None closes without an answer.
+    """Sends one answer after the other, and then the last one again and again.
 
-    With `closes` it closes the connection after each answer. With `is_early` it answers its first
-    connection after the head, and reads no further.
+    Args:
+        answers: Whole responses; None closes the connection without one.
+        closes: Whether each response closes its connection.
+        is_early: Whether the first connection is answered after a request's head, unread.
+
     """
 
     def __init__(
@@ -73,7 +76,7 @@ async def transport():
 
 
 async def by_post(transport: Transport, request: TransportRequest) -> tuple:
-    return await outcome(transport.post(request).send(request.body))
+    return await outcome(transport.prepare_post(request).send(request.body))
 
 
 async def by_session(transport: Transport, request: TransportRequest) -> tuple:
@@ -131,25 +134,25 @@ ANSWERS = {
     "nothing": None,
 }
 UNREADABLE = {
-    "badly compressed", "cut in its body", "cut in its chunks", "cut in its head",
-    "no HTTP", "a bad length", "a long header", "nothing",
+    "badly compressed", "cut in its body", "cut in its chunks", "cut in its head", "no HTTP",
+    "a bad length", "a long header", "nothing",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-async def test_whatever_a_server_sends_is_what_the_session_makes_of_it(transport, name):
+async def test_gives_the_same_response_or_error_as_the_session(transport, name):
     server = Server(ANSWERS[name], closes=True)
     async with server.started() as url:
         request = TransportRequest("POST", url, HEADERS, BODY)
         got = await by_post(transport, request)
         assert got == await by_session(transport, request)
         assert (got == FAILED) == (name in UNREADABLE)
-        # What was wrong with one connection is not the next one's trouble.
+        # An error of one connection does not affect the next.
         server.answers = [WHOLE]
         assert (await by_post(transport, request))[0] == 200
 
 
-async def test_the_same_is_sent(transport):
+async def test_sends_the_same_bytes_as_the_session(transport):
     server = Server(WHOLE)
     async with server.started() as url:
         for address in [url, url.replace("127.0.0.1", "localhost"), url.partition("?")[0]]:
@@ -162,12 +165,14 @@ async def test_the_same_is_sent(transport):
             assert post[2] == session[2] == BODY
 
 
-async def test_a_header_cannot_hold_another(transport):
+async def test_refuses_a_header_with_a_line_break(transport):
     with pytest.raises(ValueError, match="header"):
-        transport.post(TransportRequest("POST", "http://127.0.0.1:9/", [("X", "a\r\nY: b")], b""))
+        transport.prepare_post(
+            TransportRequest("POST", "http://127.0.0.1:9/", [("X", "a\r\nY: b")], b"")
+        )
 
 
-async def test_connections_are_used_again_unless_the_server_says_no(transport):
+async def test_reuses_connections_unless_the_server_closes_them(transport):
     last = answer(Content_Length=b"2", Connection=b"close")
     server = Server(WHOLE, WHOLE, last, WHOLE)
     async with server.started() as url:
@@ -177,12 +182,12 @@ async def test_connections_are_used_again_unless_the_server_says_no(transport):
             assert server.connections == connections
 
 
-async def test_nobody_there_is_a_fault_of_transport(transport):
+async def test_an_unreachable_server_is_a_transport_error(transport):
     request = TransportRequest("POST", "http://127.0.0.1:9/", HEADERS, BODY)
     assert await by_post(transport, request) == await by_session(transport, request) == FAILED
 
 
-async def test_a_server_that_is_silent_is_given_up(transport, monkeypatch):
+async def test_a_silent_server_is_a_transport_error_after_the_time_out(transport, monkeypatch):
     monkeypatch.setattr("dspy_sidecar.models.http.transport.READ_S", 0.2)
     server = Server(b"")
     async with server.started() as url:
@@ -190,19 +195,23 @@ async def test_a_server_that_is_silent_is_given_up(transport, monkeypatch):
         assert await by_post(transport, request) == await by_session(transport, request) == FAILED
 
 
-async def test_what_else_a_session_sees_to_is_left_to_it(transport, monkeypatch):
+async def test_leaves_proxies_and_passwords_to_the_session(transport, monkeypatch):
     for who in ["user", "user:pass", ":pass"]:
         assert (
-            transport.post(TransportRequest("POST", f"http://{who}@127.0.0.1:9/", HEADERS, BODY))
+            transport.prepare_post(
+                TransportRequest("POST", f"http://{who}@127.0.0.1:9/", HEADERS, BODY)
+            )
             is None
         )
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     proxied = Transport()
-    assert proxied.post(TransportRequest("POST", "http://127.0.0.1:9/", HEADERS, BODY)) is None
+    assert (
+        proxied.prepare_post(TransportRequest("POST", "http://127.0.0.1:9/", HEADERS, BODY)) is None
+    )
     await proxied.close()
 
 
-async def test_an_answer_that_nobody_waited_for_is_not_the_next_ones(transport):
+async def test_the_answer_to_a_cancelled_request_is_not_given_to_the_next(transport):
     server = Server(b"", WHOLE)
     async with server.started() as url:
         request = TransportRequest("POST", url, HEADERS, BODY)
@@ -215,7 +224,7 @@ async def test_an_answer_that_nobody_waited_for_is_not_the_next_ones(transport):
         assert server.connections == 2
 
 
-async def test_what_a_server_did_not_read_is_not_the_next_requests_to_wait_behind(transport):
+async def test_the_unread_rest_of_a_request_does_not_delay_the_next(transport):
     server = Server(WHOLE, is_early=True)
     async with server.started() as url:
         long = TransportRequest("POST", url, HEADERS, b"x" * 50_000_000)
@@ -225,11 +234,11 @@ async def test_what_a_server_did_not_read_is_not_the_next_requests_to_wait_behin
         server.silence.set()
 
 
-async def test_a_timer_keeps_nothing_of_the_run_that_it_was_made_in(transport):
+async def test_a_timer_keeps_no_context_of_a_run(transport):
     server = Server(b"")
     async with server.started() as url:
         request = TransportRequest("POST", url, HEADERS, BODY)
-        # A loop forgets cancelled timers only where none that is due earlier still runs.
+        # The event loop keeps a cancelled timer as long as an earlier one is pending.
         earlier = asyncio.get_running_loop().call_later(60, lambda: None)
         made = Context()
         made.run(said.set, Said())
@@ -246,7 +255,7 @@ async def test_a_timer_keeps_nothing_of_the_run_that_it_was_made_in(transport):
 
 
 class Said:
-    """What a run said."""
+    """A value of a run."""
 
 
 said: ContextVar[Said] = ContextVar("said")

@@ -1,4 +1,4 @@
-"""Prompts, requests and parsed answers are those of DSPy as it comes, byte for byte."""
+"""Prompts, requests and parsed answers are those of stock DSPy, byte for byte."""
 
 import itertools
 import json
@@ -64,16 +64,19 @@ def signature_of(kind: pb.Type, described: bool, constrained: bool) -> type[dspy
     )
 
 
-def test_dspy_is_the_version_that_this_was_written_for():
-    look_at = (
-        "type_adapters.py (where adapters call TypeAdapter), "
-        "memo.py (what adapters format and when), "
+def test_dspy_is_the_version_that_the_fast_paths_were_compared_with():
+    parts = (
+        "type_adapters.py (DSPy's calls of TypeAdapter), "
+        "memo.py (what adapters format, and when), "
+        "json_answers.py and xml_answers.py (adapters/utils.py, json_adapter.py, xml_adapter.py), "
         "cached_lm.py (dspy/clients/execution.py: aexecute; capabilities.py: prepare_async), "
         "engine.py (lm15's router and transports), "
         "fast_path.py (predict.py, adapters/base.py and chat_adapter.py), "
         "plain.py (openai_chat.py: _response_from_chat_body)"
     )
-    assert dspy.__version__ == "3.4.1", f"read again, and run these tests: {look_at}"
+    assert dspy.__version__ == "3.4.1", (
+        f"compare these files with DSPy, then run the tests: {parts}"
+    )
 
 
 @pytest.mark.parametrize("adapter", PAIRS)
@@ -98,7 +101,7 @@ def test_prompts_and_parsed_answers_are_those_of_stock_dspy(adapter, name):
 
 
 def answers(adapter, signature, values) -> list[str]:
-    """As the adapter itself would write them."""
+    """Answers in the adapter's format."""
     return [
         adapter.format_assistant_message_content(signature, {"y": value, "note": "é"})
         for value in values
@@ -106,7 +109,7 @@ def answers(adapter, signature, values) -> list[str]:
 
 
 def outcome(adapter, signature, completion) -> str:
-    """With the types of all values, since `1 == True`."""
+    """The parsed values or the error, as text, since `1 == True`."""
     try:
         return repr(adapter.parse(signature, completion))
     except AdapterParseError as error:
@@ -114,32 +117,32 @@ def outcome(adapter, signature, completion) -> str:
 
 
 @pytest.mark.parametrize("adapter", PAIRS)
-async def test_the_request_that_is_sent_is_that_of_stock_dspy(model, adapter):
+async def test_sends_the_request_that_stock_dspy_sends(model, adapter):
     ours, theirs = PAIRS[adapter]
     engines = Engines()
     settings = [
         {},
         {"temperature": 0.3, "max_tokens": 77, "stop": ["x", "y"], "seed": 3, "top_p": 0.5},
         {"presence_penalty": 0.5, "frequency_penalty": -1.0},
-        # Not on the lean way.
+        # A setting that the fast engine leaves to DSPy.
         {"reasoning_effort": "low"},
     ]
     cases = [
         *itertools.product(TYPES, (0, 5), settings[:1]),
         *itertools.product(["str", "dict[str, int]"], [5], settings),
     ]
-    for name, count, given in cases:
+    for name, count, own_settings in cases:
         kind, values = TYPES[name]
         predict = dspy.Predict(signature_of(kind, True, True))
         predict.demos = demos_of(values, count)
         model.script(answers(theirs, predict.signature, values)[0])
-        where = {"api_base": model.url, "cache": False}
-        lean = LM("openai/scripted", engines=engines, **given, **where)
+        common = {"api_base": model.url, "cache": False}
+        ours_lm = LM("openai/scripted", engines=engines, **own_settings, **common)
         outputs, sent = [], []
         for lm, adapter in (
-            (lean, ours),
-            (lean, ours),
-            (dspy.LM("openai/scripted", **given, **where), theirs),
+            (ours_lm, ours),
+            (ours_lm, ours),
+            (dspy.LM("openai/scripted", **own_settings, **common), theirs),
         ):
             with dspy.context(lm=lm, adapter=adapter, disable_history=True, trace=None):
                 outputs.append(repr((await predict.acall(x=values[-1])).toDict()))
@@ -149,7 +152,7 @@ async def test_the_request_that_is_sent_is_that_of_stock_dspy(model, adapter):
     await engines.transport.close()
 
 
-def test_equal_annotations_that_pydantic_tells_apart_have_adapters_of_their_own():
+def test_equal_annotations_in_another_order_have_separate_type_adapters():
     assert (int | str) == (str | int)
     assert (
         type_adapters.type_adapter(float | str).core_schema
@@ -158,18 +161,18 @@ def test_equal_annotations_that_pydantic_tells_apart_have_adapters_of_their_own(
     assert type_adapters.type_adapter(list[str]) is type_adapters.type_adapter(list[str])
 
 
-async def test_the_local_models_requests_go_the_same_way_and_are_those_of_stock_dspy(model):
+async def test_sends_the_embedded_model_the_request_that_stock_dspy_sends(model):
     register_embedded(model.url)
     engines = Engines()
     kind, values = TYPES["list[str]"]
     predict = dspy.Predict(signature_of(kind, True, True))
     model.script('{"y": ["a"], "note": "n"}')
-    lean = LM("embedded/smollm2", engines=engines, cache=False, temperature=0.0, max_tokens=99)
-    assert lean.way is not None
+    ours_lm = LM("embedded/smollm2", engines=engines, cache=False, temperature=0.0, max_tokens=99)
+    assert ours_lm.fast_engine is not None
     sent = []
     for lm, adapter in (
-        (lean, adapters.SmallModelAdapter()),
-        (lean, adapters.SmallModelAdapter()),
+        (ours_lm, adapters.SmallModelAdapter()),
+        (ours_lm, adapters.SmallModelAdapter()),
         (
             dspy.LM("embedded/smollm2", cache=False, temperature=0.0, max_tokens=99),
             small_model_adapter.SmallModelAdapter(),

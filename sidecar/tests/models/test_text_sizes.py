@@ -1,4 +1,4 @@
-"""Texts of callers and models cost time by their length, and do not delay other runs."""
+"""Texts take linear time to read and to compare, and do not delay a worker's other runs."""
 
 import asyncio
 import json
@@ -17,7 +17,9 @@ from dspy_sidecar.models.lm import Models
 from dspy_sidecar.programs.annotations import signature_class
 from dspy_sidecar.programs.programs import build
 from dspy_sidecar.runs import running
-from dspy_sidecar.runs.streamed_text import ChatReader, JsonReader, XmlReader
+from dspy_sidecar.runs.chat_reader import ChatReader
+from dspy_sidecar.runs.json_reader import JsonReader
+from dspy_sidecar.runs.xml_reader import XmlReader
 from dspy_sidecar.scoring import comparing
 from dspy_sidecar.settings import Settings
 
@@ -78,7 +80,7 @@ def spent(call, text: str) -> float:
 
 
 def assert_linear(call, make) -> None:
-    """Four times the length takes about four times as long. Up to 256 KiB, or a second."""
+    """Four times the length takes about four times as long; quadratic time would be 16 times."""
     size, before = 16 * KIB, 0.0
     while size <= 256 * KIB and before < 0.25:
         # What takes a few milliseconds may be noise, and so may be one time of three.

@@ -10,8 +10,10 @@ from programs import QUESTION, STR, asked, capital, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.models.adapters import ChatAdapter, JSONAdapter, SmallModelAdapter, XMLAdapter
-from dspy_sidecar.runs.streamed_text import ChatReader, JsonReader, XmlReader
+from dspy_sidecar.runs.chat_reader import ChatReader
+from dspy_sidecar.runs.json_reader import JsonReader
 from dspy_sidecar.runs.streaming import Streaming
+from dspy_sidecar.runs.xml_reader import XmlReader
 
 ANSWER = (
     "Paris, on the Seine.\n\n"

@@ -1,4 +1,4 @@
-"""In this process: what a gateway must not see of a run, or only much later."""
+"""A session in this process: batches, flow control, cancellation and drain."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from dspy_sidecar.settings import Settings
 
 
 class Gateway:
-    """Writes commands and reads events, as far as a test wants."""
+    """Writes commands and reads events."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -39,7 +39,7 @@ class Gateway:
             self.events.extend(response.events)
 
     async def ends(self, *numbers: int) -> list[pb.RunEvent]:
-        """The last events of runs, once they are there."""
+        """The last events of runs; waits for them."""
         while True:
             ended = {
                 event.run: event
@@ -62,7 +62,7 @@ async def gateway(model, monkeypatch):
     await models.close()
 
 
-async def test_outputs_that_no_message_holds_fail_their_run_alone(gateway, model, monkeypatch):
+async def test_outputs_larger_than_a_message_fail_only_their_run(gateway, model, monkeypatch):
     monkeypatch.setattr(sessions, "MAX_EVENT_BYTES", 3_000)
     model.script(
         lambda request: {"answer": "x" * 4_000 if "large" in str(request["messages"]) else "Paris"}
@@ -78,7 +78,7 @@ async def test_outputs_that_no_message_holds_fail_their_run_alone(gateway, model
     assert json.loads(small.done.outputs) == {"answer": "Paris"}
 
 
-async def test_events_go_together_up_to_a_size(gateway, model, monkeypatch):
+async def test_events_are_batched_up_to_a_size(gateway, model, monkeypatch):
     monkeypatch.setattr(sessions, "MAX_BATCH_BYTES", 1_000)
     model.script({"answer": "x" * 400})
     for number in range(1, 11):
@@ -87,7 +87,7 @@ async def test_events_go_together_up_to_a_size(gateway, model, monkeypatch):
         assert len(json.loads(event.done.outputs)["answer"]) == 400
 
 
-async def test_one_that_is_told_to_end_takes_no_further_run_and_ends_after_those_that_it_has(
+async def test_a_draining_session_refuses_further_runs_and_ends_after_its_in_flight_runs(
     gateway, model
 ):
     answer = model.hold = asyncio.Event()
@@ -122,7 +122,7 @@ async def test_the_models_answer_is_read_no_faster_than_its_chunks_are_taken(gat
 
     while chunks() < 16:
         await asyncio.sleep(0.01)
-    # Nothing to wait for: that nothing comes is what is to be seen.
+    # No condition to wait for: no further chunk may come.
     await asyncio.sleep(0.3)
     assert chunks() == 16
     gateway.command(1, taken=3)
@@ -134,7 +134,7 @@ async def test_the_models_answer_is_read_no_faster_than_its_chunks_are_taken(gat
     assert json.loads(end.done.outputs) == {"answer": text}
 
 
-async def test_of_a_run_that_was_cancelled_nothing_more_is_told(gateway, model):
+async def test_a_cancelled_run_sends_no_further_event(gateway, model):
     model.script(None)
     given_up = model.given_up
     before = len(model.requests)
@@ -142,7 +142,7 @@ async def test_of_a_run_that_was_cancelled_nothing_more_is_told(gateway, model):
     while len(model.requests) == before:
         await asyncio.sleep(0.01)
     gateway.command(1, cancel=pb.Cancel())
-    # Of an unknown run too.
+    # Unknown runs are ignored.
     gateway.command(7, cancel=pb.Cancel())
     gateway.command(7, taken=1)
     while model.given_up == given_up:

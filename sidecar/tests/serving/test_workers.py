@@ -1,4 +1,4 @@
-"""Forked workers: all serve, a dead one is replaced, none outlives its parent."""
+"""Forked workers all serve, dead ones are replaced, and none outlives its parent."""
 
 import asyncio
 import os
@@ -48,7 +48,7 @@ async def started(model, tmp_path, workers: int):
 
 
 async def info(stub) -> pb.GetInfoResponse:
-    """Once it is there."""
+    """The worker's info; waits until it serves."""
     while True:
         try:
             return await stub.GetInfo(pb.GetInfoRequest(), wait_for_ready=True)
@@ -74,12 +74,12 @@ async def gone(pids: list[int]) -> None:
 
 
 def own_megabytes(pid: int) -> float:
-    """The pages that a process shares with nobody."""
+    """Memory that a process shares with no other, in MiB."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
 
 
-def test_the_first_worker_listens_where_it_is_told_and_the_others_beside_it():
+def test_the_other_workers_addresses_follow_the_first_ones():
     assert addresses("127.0.0.1:50051", 3) == [
         "127.0.0.1:50051",
         "127.0.0.1:50052",
@@ -93,7 +93,7 @@ def test_the_first_worker_listens_where_it_is_told_and_the_others_beside_it():
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5"])
-def test_a_number_of_workers_that_is_none_is_refused(wrong):
+def test_refuses_a_number_of_workers_that_is_no_whole_number_from_1(wrong):
     with pytest.raises(ValueError, match="SIGRUN_WORKERS"):
         Settings.read({"SIGRUN_WORKERS": wrong})
     assert Settings.read({}).workers >= 1
@@ -103,9 +103,9 @@ async def test_all_workers_serve_and_each_further_one_takes_less_than_30_megabyt
     model.script({"answer": "Paris"})
     made = capital()
     async with started(model, tmp_path, 4) as (process, stubs):
-        told = [await info(stub) for stub in stubs]
-        assert [one.workers for one in told] == [4] * 4
-        assert len({one.boot_id for one in told}) == 4
+        infos = [await info(stub) for stub in stubs]
+        assert [one.workers for one in infos] == [4] * 4
+        assert len({one.boot_id for one in infos}) == 4
         for stub in stubs:
             await asyncio.gather(*(run(stub, made) for _ in range(50)))
         own = [own_megabytes(pid) for pid in children(process.pid)]
@@ -117,7 +117,7 @@ async def run(stub, made) -> pb.RunEvent:
     return [event async for event in stub.run(asked(made, **QUESTION))][-1]
 
 
-async def test_a_worker_that_is_killed_is_replaced_and_the_others_go_on(model, tmp_path):
+async def test_a_killed_worker_is_replaced_and_the_others_go_on(model, tmp_path):
     async with started(model, tmp_path, 2) as (process, stubs):
         before = [await info(stub) for stub in stubs]
         first, second = children(process.pid)
@@ -141,7 +141,7 @@ async def test_no_worker_outlives_a_parent_that_is_killed(model, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["the end of stdin", "SIGTERM"])
-async def test_told_to_end_they_let_runs_end(model, tmp_path, how):
+async def test_in_flight_runs_end_before_the_workers_do(model, tmp_path, how):
     async with started(model, tmp_path, 2) as (process, stubs):
         workers = children(process.pid)
         answer = asyncio.Event()

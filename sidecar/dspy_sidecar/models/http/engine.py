@@ -1,4 +1,4 @@
-"""Requests to OpenAI-compatible servers: DSPy's own, over the sidecar's connections."""
+"""Engines for OpenAI-compatible servers: DSPy's requests and errors, the sidecar's connections."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -13,36 +13,40 @@ from dspy.clients.capabilities import capabilities
 from dspy.clients.execution import PreparedCall, _canonical
 from dspy.lm15 import AsyncLMRouter, Request, Response, RouterConfig, _definitions
 
-from dspy_sidecar.models.http.post import Post
+from dspy_sidecar.models.http.post import PreparedPost
 from dspy_sidecar.models.http.prompt import Message, Prompt
-from dspy_sidecar.models.http.transport import Got, Transport
+from dspy_sidecar.models.http.transport import ReceivedAnswer, Transport
 
 PROVIDERS = ("openai-chat", "embedded")
-"""As DSPy calls them: openai/... and embedded/..."""
+"""DSPy's names of the providers of openai/... and embedded/..."""
 
+PLACEHOLDER = "(what the run says)"
+"""Stands for a run's own message in a request that is prepared before the run."""
 
-MARK = "(what the run says)"
-"""In the place of a run's own message, where a request is made before there is one."""
-
-NOTHING = lm15.Message.user("-")
-"""In the place of a run's own messages."""
+PLACEHOLDER_MESSAGE = lm15.Message.user("-")
+"""Stands for a run's own messages in a cached request."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """A request as it goes to the server, but for a run's own message."""
+    """A prepared request whose JSON body lacks only the run's own message."""
 
-    post: Post
+    post: PreparedPost
     before: bytes
     after: bytes
 
-    def saying(self, content: str) -> bytes:
-        """Its body with the message; TypeError where that is no valid Unicode."""
+    def body_with(self, content: str) -> bytes:
+        """The body with the run's message.
+
+        Raises:
+            TypeError: The message is no valid Unicode.
+
+        """
         return self.before + orjson.dumps(content) + self.after
 
 
 class Engine:
-    """An async engine of DSPy's for one model, which asks for one answer and does not retry."""
+    """An async engine, as DSPy defines it, for one model. The caller does the retries."""
 
     def __init__(self, lm: dspy.LM, selection: BackendSelection, transport: Transport) -> None:
         self.provider = selection.resolution.provider
@@ -50,7 +54,7 @@ class Engine:
         self._compat = selection.resolution.compat
         self._model = selection.resolution.model
         self._transport = transport
-        self._made: Any = None
+        self._made_engine: Any = None
         url = selection.clients.get("api_base")
         urls = {self.provider: url} if url else None
         self._router = AsyncLMRouter(
@@ -58,55 +62,62 @@ class Engine:
         )
 
     async def complete(self, request: Request) -> Response:
-        """DSPy's own method of an engine."""
-        return await self._lm().complete(request)
+        """The whole answer to a request. DSPy calls this method."""
+        return await self._lm15_engine().complete(request)
 
     def stream(self, request: Request) -> AsyncIterator[Any]:
-        """DSPy's own method of an engine."""
-        return self._lm().stream(request)  # type: ignore[no-any-return]
+        """The answer to a request, piece by piece. DSPy calls this method."""
+        return self._lm15_engine().stream(request)  # type: ignore[no-any-return]
 
     def request(self, call: PreparedCall) -> Request:
-        """DSPy's request of a call; makes all but the run's own messages once for each prompt."""
+        """DSPy's canonical request for a call.
+
+        The part that is the same in every run is cached: one for each prompt, with the settings it
+        was made for.
+        """
         prompt = call.messages
         constant = prompt.constant if isinstance(prompt, Prompt) else None
         if constant is None:
             return replace(self._canonical(call, call.legacy["messages"]), model=self._model)
         settings = {name: value for name, value in call.legacy.items() if name != "messages"}
-        made = constant.made_by(self)
-        if made is None or made[0] != settings:
-            # DSPy refuses a system message alone; the run's first message is added and removed.
+        cached = constant.cached_for(self)
+        if cached is None or cached[0] != settings:
+            # DSPy refuses a system message alone, so the run's first message goes along and is
+            # removed afterwards.
             whole = self._canonical(call, prompt[: constant.length + 1])
-            made = (
+            cached = (
                 settings,
-                replace(whole, model=self._model, messages=(NOTHING,)),
+                replace(whole, model=self._model, messages=(PLACEHOLDER_MESSAGE,)),
                 whole.messages[:-1],
             )
-            constant.remember(self, made)
-        _, request, messages = made
-        return replace(request, messages=(*messages, *self._own(call, prompt[constant.length :])))
+            constant.cache_for(self, cached)
+        _, request, messages = cached
+        return replace(
+            request, messages=(*messages, *self._own_messages(call, prompt[constant.length :]))
+        )
 
     def template(self, call: PreparedCall) -> Template | None:
-        """The template of a call whose last message is the mark.
+        """The template of a call whose last message is the placeholder.
 
-        None if DSPy would do more than send the request and read the answer.
+        None if DSPy does more for the call than to send one request and read the answer.
         """
-        lm = self._lm()
+        engine = self._lm15_engine()
         request = self.request(call)
-        made, adaptations = lm._inner._build(request, stream=False, policy=lm.adaptations)
+        built, adaptations = engine._inner._build(request, stream=False, policy=engine.adaptations)
         is_plain = (
             not adaptations
-            and not callable(lm.api_key)
-            and not lm._inner._judgments_via_token_scoring(request)
+            and not callable(engine.api_key)
+            and not engine._inner._judgments_via_token_scoring(request)
         )
-        parts = made.body.split(orjson.dumps(MARK))
-        post = self._transport.post(made) if is_plain and len(parts) == 2 else None
+        parts = built.body.split(orjson.dumps(PLACEHOLDER))
+        post = self._transport.prepare_post(built) if is_plain and len(parts) == 2 else None
         return Template(post, *parts) if post else None
 
-    def that_got(self, answer: HttpResponse) -> Any:
-        """An engine of DSPy's that has this answer to its request already."""
-        return replace(self._lm(), transport=Got(answer))
+    def replaying(self, answer: HttpResponse) -> Any:
+        """An engine of DSPy whose requests all get this answer, without a network."""
+        return replace(self._lm15_engine(), transport=ReceivedAnswer(answer))
 
-    def _own(self, call: PreparedCall, messages: list[Message]) -> tuple[Any, ...]:
+    def _own_messages(self, call: PreparedCall, messages: list[Message]) -> tuple[Any, ...]:
         if (
             len(messages) == 1
             and messages[0]["role"] == "user"
@@ -119,22 +130,26 @@ class Engine:
         part = replace(call, legacy={**call.legacy, "messages": messages})
         return _canonical(part, compat=self._compat)
 
-    def _lm(self) -> Any:
-        # Made at the first request, so that a missing key is that request's fault.
-        if self._made is None:
-            self._made = self._router.lm(f"{self.provider}:{self._model}")
-        return self._made
+    def _lm15_engine(self) -> Any:
+        # Made at the first request: this looks for the API key, and a missing key must fail the
+        # request, not the sidecar's start.
+        if self._made_engine is None:
+            self._made_engine = self._router.lm(f"{self.provider}:{self._model}")
+        return self._made_engine
 
 
 class Engines:
-    """The engines of all models; there are no more of them than the operator allows models."""
+    """One engine for each model and address; the operator's list of models limits their number."""
 
     def __init__(self) -> None:
         self.transport = Transport()
         self._engines: dict[tuple[str, str | None], Engine | None] = {}
 
-    def of(self, lm: dspy.LM) -> Engine | None:
-        """None if the model's requests need another provider's engine, or litellm."""
+    def find(self, lm: dspy.LM) -> Engine | None:
+        """The engine of a model; None if DSPy must send its requests.
+
+        DSPy does so for other providers, and if litellm must send requests to OpenAI.
+        """
         key = (lm.model, lm.kwargs.get("api_base"))
         if key not in self._engines:
             self._engines[key] = self._make(lm)
@@ -142,13 +157,10 @@ class Engines:
 
     def _make(self, lm: dspy.LM) -> Engine | None:
         selection = select_backend(lm)
-        ours = (
+        is_supported = (
             selection.native
             and lm.model_type == "chat"
             and selection.clients.keys() <= {"api_base"}
+            and selection.resolution.provider in PROVIDERS
         )
-        return (
-            Engine(lm, selection, self.transport)
-            if ours and selection.resolution.provider in PROVIDERS
-            else None
-        )
+        return Engine(lm, selection, self.transport) if is_supported else None

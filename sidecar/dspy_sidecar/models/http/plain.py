@@ -1,16 +1,16 @@
-"""Answers of OpenAI-compatible servers that need no more reading than this."""
+"""Reads plain answers of OpenAI-compatible servers: one text, and the tokens that it took."""
 
 import orjson
 from dspy._vendor.lm15.providers.base import HttpResponse
 from dspy._vendor.lm15.providers.openai_chat import _usage_from_chat
 from dspy.clients.call_result import CallResult
 
-MORE = ("reasoning_content", "reasoning", "refusal", "tool_calls")
-"""What DSPy reads of a message besides its content."""
+OTHER_PARTS = ("reasoning_content", "reasoning", "refusal", "tool_calls")
+"""Parts of a message, besides its content, that DSPy reads."""
 
 
-def plain(answer: HttpResponse) -> CallResult | None:
-    """The one text of an answer and its tokens; None of any other answer, which DSPy must read."""
+def read_plain(answer: HttpResponse) -> CallResult | None:
+    """The text and the usage of an answer; None if the answer has other parts that DSPy reads."""
     try:
         read = orjson.loads(answer.body) if answer.status == 200 else None
     except orjson.JSONDecodeError:
@@ -23,15 +23,15 @@ def plain(answer: HttpResponse) -> CallResult | None:
             **whole,
         }:
             return (
-                counted(text, whole.get("usage"))
-                if text and not any(map(message.get, MORE))
+                with_usage(text, whole.get("usage"))
+                if text and not any(map(message.get, OTHER_PARTS))
                 else None
             )
     return None
 
 
-def counted(text: str, usage: object) -> CallResult | None:
-    """With the counts that DSPy takes; None where it would refuse them."""
+def with_usage(text: str, usage: object) -> CallResult | None:
+    """A result with the answer's token counts; None if DSPy would refuse the counts."""
     try:
         counts = _usage_from_chat(usage or {})
     except Exception:

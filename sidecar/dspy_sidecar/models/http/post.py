@@ -1,6 +1,7 @@
-"""Requests that differ in their bodies alone, over the connections of an aiohttp session.
+"""POST requests whose head is prepared once, over the connections of an aiohttp session.
 
-The session's own request and response objects take twice the time of sending and reading.
+A session builds a request and a response object each time, which takes twice as long as sending
+and reading.
 """
 
 from contextvars import Context
@@ -15,31 +16,36 @@ from multidict import CIMultiDict
 from yarl import URL
 
 
-class Post:
-    """What the session would send, by the session's own connector and protocol.
+class PreparedPost:
+    """Sends what the session would send, by the session's own connector and protocol.
 
     Args:
-        session: Without a proxy.
-        request: Its body is left out.
+        session: Must not use a proxy.
+        request: The method, address and headers. Its body is not used.
 
     """
 
     def __init__(self, session: aiohttp.ClientSession, request: TransportRequest) -> None:
         headers = CIMultiDict(session.headers)
         headers.update(request.headers)
-        self._asked = aiohttp.ClientRequest(
+        self._request = aiohttp.ClientRequest(
             request.method, URL(request.url), headers=headers, session=session
         )
-        self._asked.headers.popall("Content-Length", None)
-        line = f"{request.method} {self._asked.url.raw_path_qs} HTTP/1.1"
+        self._request.headers.popall("Content-Length", None)
+        line = f"{request.method} {self._request.url.raw_path_qs} HTTP/1.1"
         self._head = (
-            _serialize_headers(line, self._asked.headers).removesuffix(b"\r\n")
+            _serialize_headers(line, self._request.headers).removesuffix(b"\r\n")
             + b"Content-Length: "
         )
         self._session = session
 
     async def send(self, body: bytes) -> HttpResponse:
-        """The server's answer, whatever it says; DSPy's fault where there is none."""
+        """Sends a body and gives the server's answer, of any status.
+
+        Raises:
+            TransportError: The server can't be reached, or its answer is no complete HTTP response.
+
+        """
         try:
             return await self._send(body)
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
@@ -50,10 +56,10 @@ class Post:
         if connector is None:
             raise aiohttp.ClientConnectionError("the session is closed")
         try:
-            connection = await connector.connect(self._asked, [], timeout)
+            connection = await connector.connect(self._request, [], timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(
-                f"no connection to {self._asked.url.origin()}"
+                f"no connection to {self._request.url.origin()}"
             ) from error
         try:
             answer = await self._exchange(
@@ -75,7 +81,8 @@ class Post:
             read_until_eof=True, read_timeout=self._session.timeout.sock_read
         )
         transport.write(message)
-        # Its timer keeps the context that it is made in until long after the run.
+        # The timer keeps the context that it was created in long after the run. An empty context
+        # has no values of callers.
         Context().run(protocol.start_timeout)
         head, content = await protocol.read()
         while 100 <= head.code < 200 and head.code != 101:
@@ -84,7 +91,8 @@ class Post:
             head.code, head.reason, list(head.headers.items()), await content.read()
         )
         if transport.get_write_buffer_size() > 0:
-            # The server answered before it read all: the rest would precede the next request.
+            # The server answered before it had read the whole request. The unsent rest would be
+            # sent before the connection's next request.
             protocol.abort()
             connection.close()
         return answer

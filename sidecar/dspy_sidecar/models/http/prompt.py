@@ -1,40 +1,43 @@
-"""A prompt that knows which of its messages are always the same."""
+"""Prompts with a mark of the messages that are the same in every run."""
 
 from typing import Any
 
 Message = dict[str, Any]
 
 
-class Constant:
-    """The messages before a run's own: the system message and the demos."""
+class ConstantPart:
+    """The messages before a run's own: the system message and the demos.
+
+    Holds one value that an owner has derived from them, such as an engine's canonical request.
+    """
 
     def __init__(self, demos: tuple[Message, ...]) -> None:
         self.demos = demos
-        self._made: tuple[object, Any] | None = None
+        self._derived: tuple[object, Any] | None = None
 
     @property
     def length(self) -> int:
-        """With the system message."""
+        """The number of messages, with the system message."""
         return 1 + len(self.demos)
 
-    def begins(self, messages: list[Message]) -> bool:
-        """Whether messages are these and at least one more."""
+    def is_prefix_of(self, messages: list[Message]) -> bool:
+        """Whether `messages` begin with these messages and have at least one more."""
         return len(messages) > self.length and (
             not self.demos or messages[len(self.demos)] is self.demos[-1]
         )
 
-    def made_by(self, owner: object) -> Any:
-        """What an owner made of these messages, where it was the last to do so; else None."""
-        return self._made[1] if self._made and self._made[0] is owner else None
+    def cached_for(self, owner: object) -> Any:
+        """The cached value of an owner; None if another owner has replaced it."""
+        return self._derived[1] if self._derived and self._derived[0] is owner else None
 
-    def remember(self, owner: object, made: Any) -> None:
-        """Keeps what an owner made of these messages."""
-        self._made = (owner, made)
+    def cache_for(self, owner: object, value: Any) -> None:
+        """Caches a value of an owner, in place of the last one."""
+        self._derived = (owner, value)
 
 
 class Prompt(list[Message]):
-    """Messages as an adapter of DSPy's writes them."""
+    """An adapter's messages; `constant` is the part that is the same in every run, if known."""
 
-    def __init__(self, messages: list[Message], constant: Constant | None) -> None:
+    def __init__(self, messages: list[Message], constant: ConstantPart | None) -> None:
         super().__init__(messages)
         self.constant = constant

@@ -1,4 +1,4 @@
-"""HTTP to language models: lm15's transport over one aiohttp session."""
+"""HTTP connections to language models: a transport for lm15 over one aiohttp session."""
 
 import asyncio
 import urllib.request
@@ -12,20 +12,24 @@ from dspy._vendor.lm15.providers.base import HttpResponse
 from dspy._vendor.lm15.transports import AsyncTransportResponse, TransportError, TransportRequest
 from yarl import URL
 
-from dspy_sidecar.models.http.post import Post
+from dspy_sidecar.models.http.post import PreparedPost
 
-MOST_CONNECTIONS = 512
-"""Maximum of connections to all models; further requests wait. Below 1,024 files a process."""
+MAX_CONNECTIONS = 512
+"""Connections to all models together. Further requests wait, within their callers' deadlines.
+
+Must stay below the usual limit of 1,024 open files a process.
+"""
 
 CONNECT_S, READ_S = 10, 600
-"""As DSPy's own engine: connecting is quick or hopeless, thinking takes its time."""
+"""Time-outs in seconds, as in DSPy's own engine: for a connection, and between bytes read."""
 
 
 class Connector(aiohttp.TCPConnector):
     """Opens and keeps connections outside of any run's context.
 
-    Sockets and timers hold the context that they were made in, and so the prompt of that run, as
-    long as the connection lives. aiohttp has no setting for that; these two methods make them.
+    Sockets and timers keep the context that they were created in, and with it a run's prompt, as
+    long as the connection lives. aiohttp has no setting for this; the two methods overridden here
+    are the ones that create sockets and timers.
     """
 
     async def _create_connection(self, *args: Any) -> Any:
@@ -39,36 +43,47 @@ class Connector(aiohttp.TCPConnector):
 
 
 class Transport:
-    """Sends requests, on the event loop of the first one; closes a cancelled one's connection."""
+    """Sends requests; a cancelled request closes its connection.
+
+    Belongs to the event loop that first uses it.
+    """
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
     async def stream(self, request: TransportRequest) -> AsyncIterator[AsyncTransportResponse]:
-        """lm15's own method of a transport."""
+        """Sends a request and gives its response while the body arrives. lm15 calls this method.
+
+        Raises:
+            TransportError: The server can't be reached, or the connection was lost.
+
+        """
         try:
-            async with self._ask(request) as response:
+            async with self._request(request) as response:
                 yield AsyncTransportResponse(
                     status=response.status,
                     reason=response.reason or "",
                     headers=list(response.headers.items()),
                     http_version="HTTP/1.1",
                     chunks=response.content.iter_any(),
-                    release=released,
+                    release=keep_connection,
                 )
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError(f"{type(error).__name__}: {error}") from error
 
-    def post(self, request: TransportRequest) -> Post | None:
-        """A post for requests of many bodies; None if a proxy or password needs the session."""
-        session = self._open()
+    def prepare_post(self, request: TransportRequest) -> PreparedPost | None:
+        """Prepares requests that differ only in their bodies.
+
+        None if the session must handle a proxy, or a user name or password in the address.
+        """
+        session = self._open_session()
         url = URL(request.url)
         is_plain = not session.trust_env and url.user is None and url.password is None
-        return Post(session, request) if is_plain else None
+        return PreparedPost(session, request) if is_plain else None
 
-    def _ask(self, request: TransportRequest) -> Any:
-        return self._open().request(
+    def _request(self, request: TransportRequest) -> Any:
+        return self._open_session().request(
             request.method,
             request.url,
             data=request.body,
@@ -77,34 +92,34 @@ class Transport:
         )
 
     async def close(self) -> None:
-        """Ends all connections."""
+        """Closes all connections."""
         if self._session:
             await self._session.close()
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=Connector(limit=MOST_CONNECTIONS, ttl_dns_cache=60),
+                connector=Connector(limit=MAX_CONNECTIONS, ttl_dns_cache=60),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S),
-                # A compressed stream waits in a proxy's buffer until it is full.
+                # Proxies buffer a compressed stream, which would delay its chunks.
                 headers={"Accept-Encoding": "identity", "User-Agent": "sigrun"},
-                # One provider's cookies are nothing for the next caller.
+                # Cookies of one caller's request must not reach the next caller's.
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # Asked once and not at each request, which reads the whole environment.
+                # Read once: with trust_env aiohttp reads the whole environment at each request.
                 trust_env=bool(urllib.request.getproxies()),
             )
         return self._session
 
 
-class Got:
-    """A transport that has the answer to its request already."""
+class ReceivedAnswer:
+    """A transport that gives an answer that was received before."""
 
     def __init__(self, answer: HttpResponse) -> None:
         self._answer = answer
 
     @asynccontextmanager
     async def stream(self, _: TransportRequest) -> AsyncIterator[AsyncTransportResponse]:
-        """lm15's own method of a transport."""
+        """Gives the answer without a network. lm15 calls this method."""
         answer = self._answer
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -116,9 +131,9 @@ class Got:
             headers=answer.headers,
             http_version=answer.http_version,
             chunks=chunks(),
-            release=released,
+            release=keep_connection,
         )
 
 
-async def released(_: bool) -> None:
-    """The context manager that the response lives in lets go of the connection."""
+async def keep_connection(_: bool) -> None:
+    """Does nothing: the context manager around the response releases the connection."""

@@ -1,8 +1,8 @@
-"""pydantic's TypeAdapters for DSPy, made once a type.
+"""A cache of pydantic's TypeAdapters for DSPy, by type.
 
-DSPy makes ten of them in each run, which took a third of its time. DSPy has no setting for that
-and no method to override. So the name `TypeAdapter` is replaced in the two modules that use it in
-a run, by a function that gives the same objects again. The objects keep no values.
+DSPy creates ten of them a run, which was a third of a run's time. DSPy has no setting for this and
+no method to override, since it calls the functions that parse and write values by name. So the name
+`TypeAdapter` is replaced in the two modules that use it in a run. TypeAdapters keep no values.
 """
 
 from functools import lru_cache
@@ -12,25 +12,28 @@ import dspy.adapters.utils
 import dspy.adapters.xml_adapter
 import pydantic
 
-MOST = 1_024
+MAX_TYPES = 1_024
 
 
-@lru_cache(MOST)
-def made(annotation: Any, text: str) -> pydantic.TypeAdapter[Any]:
-    """Keyed by text too: `int | str == str | int`, but pydantic tries the types in order."""
+@lru_cache(MAX_TYPES)
+def cached_type_adapter(annotation: Any, text: str) -> pydantic.TypeAdapter[Any]:
+    """The TypeAdapter of an annotation.
+
+    The text is a part of the key, since `int | str == str | int`, but pydantic tries them in order.
+    """
     return pydantic.TypeAdapter(annotation)
 
 
 def type_adapter(annotation: Any) -> pydantic.TypeAdapter[Any]:
-    """As `pydantic.TypeAdapter(annotation)`."""
+    """A shared `pydantic.TypeAdapter(annotation)`."""
     try:
-        return made(annotation, repr(annotation))
+        return cached_type_adapter(annotation, repr(annotation))
     except TypeError:
-        # Not hashable, or nothing that pydantic knows: its own error, then.
+        # The annotation is not hashable, or pydantic refuses it and raises its own error here.
         return pydantic.TypeAdapter(annotation)
 
 
 def install() -> None:
-    """Lets DSPy's adapters use them."""
+    """Makes DSPy's adapters use the cache."""
     for module in (dspy.adapters.utils, dspy.adapters.xml_adapter):
         module.TypeAdapter = type_adapter

@@ -1,4 +1,4 @@
-"""Reads a model's text as a signature's values, in a thread if it is long."""
+"""Mixins that parse a model's answer: in a thread if it is long, and with DSPy's errors only."""
 
 from typing import Any
 
@@ -8,15 +8,19 @@ from dspy.clients.capabilities import with_capability_planning
 from dspy.utils.exceptions import AdapterParseError
 
 from dspy_sidecar.long_texts import in_thread_if_long
-from dspy_sidecar.models.meter import text_of
-from dspy_sidecar.models.reading import json_reading, xml_reading
+from dspy_sidecar.models.meter import answer_text
 
 
-class Reads:
-    """Goes before an adapter of DSPy's."""
+class RaisesParseErrors:
+    """Mixin before an adapter of DSPy's: every failure to parse is an AdapterParseError."""
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
-        """As the adapter's own, with its error also for texts nested too deep or not Unicode."""
+        """The outputs by name.
+
+        Raises:
+            AdapterParseError: The answer has not all outputs, nests too deep, or is no Unicode.
+
+        """
         try:
             return super().parse(signature, completion)  # type: ignore[misc, no-any-return]
         except (ValueError, RecursionError, MemoryError) as error:
@@ -26,23 +30,23 @@ class Reads:
             ) from error
 
 
-class ReadsInThread(dspy.Adapter):  # type: ignore[misc]
-    """Mixed in after DSPy's ChatAdapter, so that it replaces `dspy.Adapter`."""
+class ParsesInThread(dspy.Adapter):  # type: ignore[misc]
+    """Mixin after an adapter of DSPy's: parses long answers in a thread.
+
+    All adapters derive from DSPy's ChatAdapter, whose `acall` calls the next class in the order of
+    methods. After the ChatAdapter that is this class, in place of `dspy.Adapter`.
+    """
 
     @with_capability_planning  # type: ignore[untyped-decorator]
     async def acall(
         self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any
     ) -> list[dict[str, Any]]:
-        """As `dspy.Adapter`'s."""
+        """Requests and parses an answer, as `dspy.Adapter.acall` does."""
         render = self._call_preprocess(lm, lm_kwargs, signature, inputs)
         messages = self.format(render, demos, inputs)
         with adapter_message_call(lm, messages):
             outputs = await lm.acall(messages=messages, **lm_kwargs)
-        length = sum(len(text_of(output)) for output in outputs)
+        length = sum(len(answer_text(output)) for output in outputs)
         return await in_thread_if_long(
             length, lambda: self._call_postprocess(render, signature, outputs, lm, lm_kwargs)
         )
-
-
-json_reading.install()
-xml_reading.install()

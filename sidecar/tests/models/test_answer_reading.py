@@ -1,4 +1,4 @@
-"""What is read in linear time is what DSPy's own readers make of ordinary answers."""
+"""The readers of answers give the same values as the ones that DSPy uses."""
 
 import ast
 import json
@@ -10,7 +10,7 @@ import json_repair
 import pytest
 import regex
 
-from dspy_sidecar.models.reading import json_reading, xml_reading
+from dspy_sidecar.models.reading import json_answers, xml_answers
 from dspy_sidecar.scoring import combining_marks
 
 WORDS = [
@@ -68,7 +68,7 @@ def value(random_: random.Random, depth: int = 0):
 
 
 def answers(seed: int, count: int):
-    """JSON as models write it: whole, cut off, in prose, with wrong quotes, Python's literals."""
+    """JSON as models write it: cut off, in prose, with wrong quotes, or as Python literals."""
     random_ = random.Random(seed)
     for _ in range(count):
         made = {"y": value(random_), "note": value(random_)}
@@ -93,13 +93,13 @@ def outcome(read, *args) -> str:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_json_is_repaired_as_json_repair_does(monkeypatch, seed):
-    monkeypatch.setattr(json_reading, "SHORT", 0)
+def test_repairs_json_as_json_repair_does(monkeypatch, seed):
+    monkeypatch.setattr(json_answers, "SHORT", 0)
     for text in answers(seed, 500):
-        assert outcome(json_reading.loads, text) == outcome(json_repair.loads, text), text
+        assert outcome(json_answers.loads, text) == outcome(json_repair.loads, text), text
 
 
-def test_a_long_answer_with_many_faults_is_repaired_as_json_repair_does():
+def test_repairs_a_long_answer_with_many_errors_as_json_repair_does():
     said = 'He said "hi there", and "bye", to "all" of them: "so".\n'
     for text in [
         '{"y": "' + said * 100 + '", "note": "n"}',
@@ -108,19 +108,19 @@ def test_a_long_answer_with_many_faults_is_repaired_as_json_repair_does():
         "Here it is:\n```json\n" + json.dumps({"y": said * 100}) + "\n```",
         '{"y": "' + "word " * 2_000,
     ]:
-        assert json_reading.loads(text) == json_repair.loads(text)
-        assert isinstance(json_reading.loads(text), dict)
+        assert json_answers.loads(text) == json_repair.loads(text)
+        assert isinstance(json_answers.loads(text), dict)
 
 
-def test_the_first_object_of_a_very_long_answer_is_read_with_prose_around_it_and_cut_off():
+def test_reads_the_first_object_of_a_very_long_answer_in_prose_or_cut_off():
     made = {"y": 'word "so"\n' * 20_000, "note": [1, {"a": None}]}
     whole = json.dumps(made)
-    assert json_reading.loads(f"Here it is:\n```json\n{whole}\n```") == made
-    assert json_reading.loads(json.dumps({"note": "n", "y": "word " * 40_000})[:-2]) == {
+    assert json_answers.loads(f"Here it is:\n```json\n{whole}\n```") == made
+    assert json_answers.loads(json.dumps({"note": "n", "y": "word " * 40_000})[:-2]) == {
         "note": "n",
         "y": "word " * 40_000,
     }
-    assert json_reading.loads("word " * 40_000) == ""
+    assert json_answers.loads("word " * 40_000) == ""
 
 
 @pytest.mark.parametrize(
@@ -134,29 +134,29 @@ def test_the_first_object_of_a_very_long_answer_is_read_with_prose_around_it_and
         '" ' + '["]",' * 9_000,
     ],
 )
-def test_a_nest_that_is_too_deep_is_an_error_whatever_the_interpreters_limit_is(monkeypatch, text):
+def test_nesting_too_deep_is_an_error_at_any_recursion_limit(monkeypatch, text):
     import sys
 
     limit = sys.getrecursionlimit()
     try:
-        # As in an optimization's process.
+        # The limit in an optimizer's process.
         sys.setrecursionlimit(100_000)
         with pytest.raises(ValueError):
-            json_reading.loads(text)
+            json_answers.loads(text)
     finally:
         sys.setrecursionlimit(limit)
 
 
-def test_braces_are_found_as_dspys_pattern_finds_them():
+def test_finds_the_same_braces_as_dspys_pattern():
     random_ = random.Random(0)
     for _ in range(3_000):
         text = "".join(random_.choices("{}{}ab\n", k=random_.randrange(14)))
         expected = regex.search(r"\{(?:[^{}]|(?R))*\}", text, regex.DOTALL)
-        found = json_reading.braces(text)
+        found = json_answers.first_braces(text)
         assert (found and found[0]) == (expected and expected[0]), text
 
 
-def test_literals_are_pythons():
+def test_reads_the_literals_that_python_reads():
     for text in [
         "'a', 'b'",
         "1, 2",
@@ -170,12 +170,12 @@ def test_literals_are_pythons():
         "-" * 9_000,
     ]:
         if len(text) < 9_000:
-            assert outcome(json_reading.literal_eval, text) == outcome(ast.literal_eval, text)
+            assert outcome(json_answers.literal_eval, text) == outcome(ast.literal_eval, text)
         else:
-            assert outcome(json_reading.literal_eval, text) == "TooMuchError"
+            assert outcome(json_answers.literal_eval, text) == "TooComplexError"
 
 
-def test_xml_in_pieces_is_xml(monkeypatch):
+def test_reads_xml_in_pieces_as_python_reads_it_whole(monkeypatch):
     texts = [
         "<r><y>1</y><note>é😀 &lt;b&gt; &#233;</note>\n tail</r>",
         '<r><entry key="b c">2</entry><y/></r>',
@@ -185,15 +185,15 @@ def test_xml_in_pieces_is_xml(monkeypatch):
         outcome(lambda text: ET.tostring(ET.fromstring(text), "unicode"), text) for text in texts
     ]
     for piece in (1, 2, 7):
-        monkeypatch.setattr(xml_reading, "PIECE", piece)
+        monkeypatch.setattr(xml_answers, "PIECE", piece)
         assert [
-            outcome(lambda text: ET.tostring(xml_reading.fromstring(text), "unicode"), text)
+            outcome(lambda text: ET.tostring(xml_answers.fromstring(text), "unicode"), text)
             for text in texts
         ] == expected
-    assert outcome(xml_reading.fromstring, "<a>" * 300 + "</a>" * 300) == "ParseError"
+    assert outcome(xml_answers.fromstring, "<a>" * 300 + "</a>" * 300) == "ParseError"
 
 
-def test_marks_are_put_in_order_as_unicode_has_it():
+def test_orders_combining_marks_as_unicode_does():
     random_ = random.Random(0)
     letters = [*"aé가", "\u0344", "\u0f73", *random_.sample(combining_marks.MARKS, 40)]
     for _ in range(300):

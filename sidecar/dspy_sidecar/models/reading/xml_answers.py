@@ -1,4 +1,4 @@
-"""XML of any length, read in pieces, so that no reading holds the other runs of a worker."""
+"""Reads XML of any length in pieces, so that other runs of the worker go on in between."""
 
 import xml.etree.ElementTree as ET
 from types import SimpleNamespace
@@ -6,12 +6,19 @@ from types import SimpleNamespace
 import dspy.adapters.xml_adapter
 
 PIECE = 32 * 1_024
-DEEPEST = 200
-"""Levels of elements. A value has 32 at most, and DSPy makes a call in a call for each."""
+"""Characters that are parsed at once."""
+
+MAX_DEPTH = 200
+"""Levels of elements. The types of the API have at most 32, and DSPy recurses for each."""
 
 
 def fromstring(text: str) -> ET.Element:
-    """As `ElementTree.fromstring`; ParseError of elements that nest too deep, too."""
+    """The root element, as `ElementTree.fromstring` gives it.
+
+    Raises:
+        ParseError: The text is no XML, or its elements nest too deep.
+
+    """
     if len(text) <= PIECE:
         root = ET.fromstring(text)
     else:
@@ -19,15 +26,15 @@ def fromstring(text: str) -> ET.Element:
         for begin in range(0, len(text), PIECE):
             parser.feed(text[begin : begin + PIECE])
         root = parser.close()
-    if is_deep(root):
+    if is_too_deep(root):
         raise ET.ParseError("elements nest too deep")
     return root
 
 
-def is_deep(root: ET.Element) -> bool:
-    """Whether there are more levels of elements than are read."""
+def is_too_deep(root: ET.Element) -> bool:
+    """Whether there are more than MAX_DEPTH levels of elements."""
     level = [root]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         level = [child for element in level for child in element]
         if not level:
             return False
@@ -35,5 +42,5 @@ def is_deep(root: ET.Element) -> bool:
 
 
 def install() -> None:
-    """Lets DSPy's XMLAdapter read by it."""
+    """Makes DSPy's XMLAdapter use `fromstring`."""
     dspy.adapters.xml_adapter.ET = SimpleNamespace(**{**vars(ET), "fromstring": fromstring})

@@ -1,0 +1,27 @@
+"""The parts of DSPy that the sidecar replaces, since DSPy has no settings for them."""
+
+from dspy_sidecar.models import markers
+from dspy_sidecar.models.http import type_adapters
+from dspy_sidecar.models.reading import json_answers, xml_answers
+
+
+def install() -> None:
+    """Replaces the parts in this process, and in the processes that are forked from it.
+
+    Every process that runs programs calls this once, before its first `Models`.
+    """
+    type_adapters.install()
+    json_answers.install()
+    xml_answers.install()
+    markers.install()
+
+
+def require() -> None:
+    """Refuses to go on without the parts, because text could become a file of a request.
+
+    Raises:
+        RuntimeError: `install` has not run.
+
+    """
+    if not markers.are_installed():
+        raise RuntimeError("dspy_patches.install() must run before models are used")
