@@ -9,8 +9,8 @@ const parentCheckMs = 500;
 const crashCode = 70;
 const minPauseMs = 1_000;
 const maxPauseMs = 60_000;
-/** After a life of this length, the next restart comes after the shortest pause again. */
-const wellMs = 300_000;
+/** After a gateway lived this long, the next restart comes after the minimum pause again. */
+const stableMs = 300_000;
 
 try {
   await setUp({ dev: false });
@@ -39,7 +39,7 @@ function run() {
   });
   gateway.on("exit", (code, signal) => {
     if (code !== crashCode || isStopping) process.exit(code ?? (signal === "SIGINT" ? 130 : 1));
-    if (Date.now() - began > wellMs) pauseMs = minPauseMs;
+    if (Date.now() - began > stableMs) pauseMs = minPauseMs;
     console.log(`sigrun ended after an uncaught error, see the log; it restarts in ${pauseMs / 1000} s`);
     setTimeout(run, pauseMs);
     pauseMs = Math.min(pauseMs * 2, maxPauseMs);

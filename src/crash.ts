@@ -23,10 +23,10 @@ export function drainOnCrash(log: Logger, drain: () => void, maxDrainMs = defaul
   };
   process.on("uncaughtException", (error) => {
     thrown += 1;
-    if (thrown <= maxLogged) report(error, "an error was not caught; the gateway drains and ends");
+    if (thrown <= maxLogged) report(error, `uncaught error; the gateway drains and exits with ${crashCode}`);
     if (thrown > 1) return;
     setTimeout(() => {
-      report(undefined, "the gateway did not drain in time and ends at once");
+      report(undefined, "the gateway did not drain in time and exits at once");
       process.exit(crashCode);
     }, maxDrainMs);
     drain();

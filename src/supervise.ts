@@ -8,12 +8,12 @@ export type Supervised = {
   stop(signal: NodeJS.Signals, graceMs: number): Promise<void>;
 };
 
-const firstPauseMs = 100;
-const longestPauseMs = 10_000;
-/** After a life of this length, the backoff begins again: the next restart is immediate. */
-const wellMs = 30_000;
+const minPauseMs = 100;
+const maxPauseMs = 10_000;
+/** After a child lived this long, the backoff is reset: the next restart is immediate. */
+const stableMs = 30_000;
 
-/** Keeps a child process alive: restarts it with backoff. Its stderr goes to the gateway's log. */
+/** Keeps a child process alive: restarts it with backoff, and copies its stderr to the log. */
 export function supervise(options: { name: string; start(): ChildProcess; log: Logger }): Supervised {
   const log = options.log.child({ process: options.name });
   const stopping = new AbortController();
@@ -22,33 +22,33 @@ export function supervise(options: { name: string; start(): ChildProcess; log: L
   async function keepAlive(): Promise<void> {
     let pauseMs = 0;
     while (!stopping.signal.aborted) {
-      const began = Date.now();
+      const startedAt = Date.now();
       child = options.start();
       forward(child, log);
-      const end = await exit(child);
+      const exit = await exitOf(child);
       if (stopping.signal.aborted) return;
-      if (Date.now() - began > wellMs) pauseMs = 0;
-      log.warn({ ...end, restartMs: pauseMs }, `${options.name} ended by itself and is started again`);
+      if (Date.now() - startedAt > stableMs) pauseMs = 0;
+      log.warn({ ...exit, restartMs: pauseMs }, `${options.name} ended unexpectedly and is restarted`);
       await sleep(pauseMs, undefined, { signal: stopping.signal }).catch(() => {});
-      pauseMs = Math.min(Math.max(pauseMs * 2, firstPauseMs), longestPauseMs);
+      pauseMs = Math.min(Math.max(pauseMs * 2, minPauseMs), maxPauseMs);
     }
   }
-  const kept = keepAlive();
+  const supervision = keepAlive();
 
   return {
     async stop(signal, graceMs) {
       stopping.abort();
       child.kill(signal);
       const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
-      await kept;
+      await supervision;
       clearTimeout(timer);
     },
   };
 }
 
-type End = { code: number | null; signal: NodeJS.Signals | null; err?: Error };
+type Exit = { code: number | null; signal: NodeJS.Signals | null; err?: Error };
 
-function exit(child: ChildProcess): Promise<End> {
+function exitOf(child: ChildProcess): Promise<Exit> {
   return new Promise((resolve) => {
     child.once("exit", (code, signal) => resolve({ code, signal }));
     child.once("error", (err) => resolve({ code: null, signal: null, err }));

@@ -2,7 +2,7 @@ import { type Logger, pino } from "pino";
 
 export type { Logger };
 
-/** Writes one JSON line for each event to stderr; stdout is for people. */
+/** Writes one JSON line for each event to stderr; stdout is for text that people read. */
 export function createLogger(level: string): Logger {
   return pino(
     {
@@ -16,7 +16,7 @@ export function createLogger(level: string): Logger {
   );
 }
 
-/** Leaves out all other members: errors of the database hold statements with callers' inputs. */
+/** Logs these members alone, because errors of the database hold statements with callers' inputs. */
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { name, message, stack, cause } = error;

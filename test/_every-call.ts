@@ -18,7 +18,7 @@ export async function makeEveryCall(url: string, programId: string, question = "
   const grpc = createGrpcTransport({ baseUrl: url });
   const programs = createClient(ProgramService, grpc);
   const sockets: Socket[] = [];
-  const raw = async (...bytes: string[]) => {
+  const openRaw = async (...bytes: string[]) => {
     const socket = connect(Number(port), hostname);
     sockets.push(socket);
     socket.on("error", () => {});
@@ -28,7 +28,8 @@ export async function makeEveryCall(url: string, programId: string, question = "
   };
   const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
   const session = connectHttp2(url).on("error", () => {});
-  const refused = async () => {
+  /** Sends the head of a message that is too large. */
+  const sendTooLarge = async () => {
     const path = "/sigrun.v1.ProgramService/GetProgram";
     const stream = session.request({
       ":method": "POST",
@@ -40,25 +41,26 @@ export async function makeEveryCall(url: string, programId: string, question = "
     stream.write(Buffer.from([0, 0x7f, 0xff, 0xff, 0xff]));
     await once(stream, "close");
   };
-  const read = async (events: AsyncIterable<unknown>) => {
+  const readAll = async (events: AsyncIterable<unknown>) => {
     for await (const _ of events);
   };
   await Promise.allSettled([
-    raw(),
-    raw(preface),
-    raw(preface, "\0\0\x01\x06\0\0\0\0\0\0"),
-    raw("GET / HTTP/1.1\r\n\r\n").then((socket) => socket.resetAndDestroy()),
+    openRaw(),
+    openRaw(preface),
+    // A ping of one byte, which ends the session with an error.
+    openRaw(preface, "\0\0\x01\x06\0\0\0\0\0\0"),
+    openRaw("GET / HTTP/1.1\r\n\r\n").then((socket) => socket.resetAndDestroy()),
     fetch(url),
     fetch(`${url}/grpc.health.v1.Health/Check`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: "{}",
     }),
-    Promise.race([refused(), once(session, "close")]),
+    Promise.race([sendTooLarge(), once(session, "close")]),
     programs.executeProgram({ programId, inputs }, limits),
-    read(programs.streamProgram({ programId, inputs }, limits)),
-    read(programs.batchExecuteProgram({ programId, items: [{ inputs }] }, limits)),
-    read(createClient(ExecutionService, grpc).watchExecutions({}, { timeoutMs: 300 })),
+    readAll(programs.streamProgram({ programId, inputs }, limits)),
+    readAll(programs.batchExecuteProgram({ programId, items: [{ inputs }] }, limits)),
+    readAll(createClient(ExecutionService, grpc).watchExecutions({}, { timeoutMs: 300 })),
   ]);
   session.destroy();
   for (const socket of sockets) socket.destroy();

@@ -70,26 +70,26 @@ export function readSites(): Site[] {
 function argumentsAt(source: string, from: number): [number, number][] {
   const found: [number, number][] = [];
   let depth = 0;
-  let begin = from;
-  const end = (at: number) => {
-    const text = source.slice(begin, at);
-    const start = begin + (text.length - text.trimStart().length);
-    if (text.trim() !== "") found.push([start, start + text.trim().length]);
-    begin = at + 1;
+  let start = from;
+  const endArgument = (at: number) => {
+    const text = source.slice(start, at);
+    const first = start + (text.length - text.trimStart().length);
+    if (text.trim() !== "") found.push([first, first + text.trim().length]);
+    start = at + 1;
   };
   const tokens = /\/\/.*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`|[()[\]{},]/g;
   tokens.lastIndex = from;
   for (let token = tokens.exec(source); token; token = tokens.exec(source)) {
     const [sign] = token;
-    if (sign === "," && depth === 0) end(token.index);
+    if (sign === "," && depth === 0) endArgument(token.index);
     else if ("([{".includes(sign)) depth += 1;
     else if (")]}".includes(sign)) {
       if (depth === 0) {
-        end(token.index);
+        endArgument(token.index);
         return found;
       }
       depth -= 1;
     }
   }
-  throw new Error(`no end of the call at ${from}`);
+  throw new Error(`the call at ${from} has no closing parenthesis`);
 }

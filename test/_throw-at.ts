@@ -12,10 +12,11 @@ export type Order = { sites: readonly string[]; isForced?: boolean };
 export type Report = { registered?: string; thrown?: string };
 
 type Callback = (...values: never[]) => unknown;
-type Wrapped = { call: Callback; sites: Set<string> };
+/** The wrapper of a function, and the sites that got this function. */
+type Wrapper = { call: Callback; sites: Set<string> };
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const wrappers = new WeakMap<Callback, Wrapped>();
+const wrappers = new WeakMap<Callback, Wrapper>();
 /** Calls a site's function: by its emitter, or directly if it is a timer's. */
 const callers = new Map<string, () => void>();
 /** Sites that have an order and have not thrown yet. */
@@ -40,8 +41,8 @@ if (process.env.SIGRUN_THROW_AT) obey({ sites: [process.env.SIGRUN_THROW_AT], is
 function throwAt(site: string, callback: unknown): unknown {
   if (typeof callback !== "function") return callback;
   const original = callback as Callback;
-  let wrapped = wrappers.get(original);
-  if (!wrapped) {
+  let wrapper = wrappers.get(original);
+  if (!wrapper) {
     const sites = new Set<string>();
     const call = function (this: unknown, ...values: never[]) {
       for (const at of sites) {
@@ -52,13 +53,13 @@ function throwAt(site: string, callback: unknown): unknown {
       }
       return Reflect.apply(original, this, values);
     };
-    wrapped = { call, sites };
-    wrappers.set(original, wrapped);
-    wrappers.set(call, wrapped);
+    wrapper = { call, sites };
+    wrappers.set(original, wrapper);
+    wrappers.set(call, wrapper);
   }
-  wrapped.sites.add(site);
-  if (/ (setTimeout|setInterval|setImmediate)/.test(site)) register(site, wrapped.call as () => void);
-  return wrapped.call;
+  wrapper.sites.add(site);
+  if (/ (setTimeout|setInterval|setImmediate)/.test(site)) register(site, wrapper.call as () => void);
+  return wrapper.call;
 }
 
 function register(site: string, call: () => void): void {

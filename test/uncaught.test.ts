@@ -126,8 +126,8 @@ async function throwAll(
   return gateway.log();
 }
 
-/** Makes calls of all kinds, and leaves some in flight, which the model does not answer. */
-async function makeCalls({
+/** Makes calls of all kinds, and leaves three runs in flight, which the model does not answer. */
+async function leaveCallsInFlight({
   gateway: { url },
   model,
   programId,
@@ -151,7 +151,7 @@ test("logs an error in any other listener or timer, drains, and exits with 70", 
   const { SIGRUN_SIDECAR: _sidecar, ...ownSidecar } = env;
 
   /** Leaves a run in one gateway, for which only another gateway waits. */
-  async function leaveToAnother(gateway: Gateway): Promise<void> {
+  async function leaveRun(gateway: Gateway): Promise<void> {
     const question = `hang ${randomUUID()}`;
     const request = { programId, inputs: { question }, requestId: randomUUID() };
     const leave = new AbortController();
@@ -171,14 +171,16 @@ test("logs an error in any other listener or timer, drains, and exits with 70", 
   await Promise.all([
     ...siteGroups.map((ids) =>
       limit(async () => {
-        const log = await throwAll(t, ids, env, (gateway) => makeCalls({ gateway, model, programId }));
+        const log = await throwAll(t, ids, env, (gateway) =>
+          leaveCallsInFlight({ gateway, model, programId }),
+        );
         t.true(
           log.includes("did not drain in time"),
-          "the calls under way hang longer than a drain may take here",
+          "the calls in flight hang, so that the drain takes its maximum",
         );
       }),
     ),
-    limit(() => throwAll(t, [specialSites.keptRun], env, leaveToAnother)),
+    limit(() => throwAll(t, [specialSites.keptRun], env, leaveRun)),
     // Ordered by the environment, since the call is too short for a message.
     limit(() =>
       throwAll(

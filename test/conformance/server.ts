@@ -22,17 +22,17 @@ import { conformanceMethods } from "./service.ts";
 const registry = createFileRegistry(
   fromBinary(FileDescriptorSetSchema, readFileSync(process.argv[2] as string)),
 );
-const named = "connectrpc.conformance.v1";
-const service = registry.getService(`${named}.ConformanceService`) as DescService;
-const asked = registry.getMessage(`${named}.ServerCompatRequest`) as DescMessage;
-const answered = registry.getMessage(`${named}.ServerCompatResponse`) as DescMessage;
+const packageName = "connectrpc.conformance.v1";
+const service = registry.getService(`${packageName}.ConformanceService`) as DescService;
+const requestType = registry.getMessage(`${packageName}.ServerCompatRequest`) as DescMessage;
+const responseType = registry.getMessage(`${packageName}.ServerCompatResponse`) as DescMessage;
 
 let read = Buffer.alloc(0);
 for await (const part of process.stdin) {
   read = Buffer.concat([read, part]);
   if (read.length >= 4 && read.length >= 4 + read.readUInt32BE()) break;
 }
-const { messageReceiveLimit } = fromBinary(asked, read.subarray(4)) as unknown as {
+const { messageReceiveLimit } = fromBinary(requestType, read.subarray(4)) as unknown as {
   messageReceiveLimit: number;
 };
 const maxBytes = messageReceiveLimit || 2 ** 22;
@@ -56,8 +56,8 @@ const port = createPort({
   log,
 });
 const message = toBinary(
-  answered,
-  create(answered, { host: "127.0.0.1", port: await port.listen("127.0.0.1", 0) } as never),
+  responseType,
+  create(responseType, { host: "127.0.0.1", port: await port.listen("127.0.0.1", 0) } as never),
 );
 const length = Buffer.alloc(4);
 length.writeUInt32BE(message.length);

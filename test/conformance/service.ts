@@ -22,7 +22,7 @@ type Definition = {
     | { case: "error"; value: Failure }
     | { case: undefined; value?: undefined };
 };
-type Asked = Message & { responseDefinition?: Definition };
+type UnaryRequest = Message & { responseDefinition?: Definition };
 
 /** Unary methods of the conformance service: each sends the defined answer, and echoes the call. */
 export function conformanceMethods(
@@ -43,7 +43,7 @@ export function conformanceMethods(
   }
 
   async function unary(request: Message, context: HandlerContext) {
-    const { responseDefinition: definition } = request as Asked;
+    const { responseDefinition: definition } = request as UnaryRequest;
     const info = infoOf(context.method, request, context);
     for (const { name, value } of definition?.responseHeaders ?? [])
       for (const one of value) context.responseHeader.append(name, one);
