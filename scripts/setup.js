@@ -119,7 +119,7 @@ async function installPython(dev) {
   await sync(dev);
 }
 
-/** Packages of the interpreter, beside the sidecar's own. */
+/** Installs the packages of the interpreter in addition to the sidecar's. */
 async function installInterpreter(dev) {
   await sync(dev, ["--inexact", "--extra", "generated-code"]);
   await run("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"], { cwd: interpreter });

@@ -8,7 +8,7 @@ const defaultMaxDrainMs = 60_000;
 const maxLogged = 100;
 
 /**
- * After an error that nobody caught, the state of the process is unknown. Each such error is
+ * After an uncaught error, the state of the process is unknown. Each such error is
  * logged, and the first one calls drain(). The process ends with the crash code after at most a
  * minute.
  */

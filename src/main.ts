@@ -52,7 +52,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** The reason in words if the operator can mend it; undefined for other errors, which are logged. */
+/** The reason in words if the operator can mend it; undefined for others, which are logged. */
 function reasonOf(error: unknown, config: Config): string | undefined {
   if (error instanceof EmbeddedPostgresError) return error.message;
   if (error instanceof StoreUnavailable)

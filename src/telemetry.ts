@@ -16,7 +16,7 @@ export function createLogger(level: string): Logger {
   );
 }
 
-/** Logs these members alone, because errors of the database hold statements with callers' inputs. */
+/** Logs these members alone: errors of the database hold statements with callers' inputs. */
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { name, message, stack, cause } = error;

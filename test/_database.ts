@@ -2,7 +2,7 @@ import pg from "pg";
 import type { Teardown } from "./_gateway.ts";
 import { until } from "./_wait.ts";
 
-/** Runs SQL beside the gateway, as an operator would. */
+/** Runs SQL directly in the database, as an operator would. */
 export async function runSql(
   url: string,
   schema: string,

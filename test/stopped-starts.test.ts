@@ -19,7 +19,7 @@ const script = fileURLToPath(new URL("../scripts/start.js", import.meta.url));
 const onLinux = process.platform === "linux" ? test : test.skip;
 
 type Started = { pid: number; token: string };
-/** A way to stop a start; isClean: it leaves no temporary files either. */
+/** Stops or kills a start. If isClean, no temporary files are left either. */
 type StopMethod = { name: string; isClean: boolean; stop(started: Started): Promise<void> | void };
 
 const ctrlC: StopMethod = {

@@ -1,5 +1,5 @@
-// The least that a server of such programs can do: it takes a call, by HTTP or by gRPC, asks the model once, and answers.
-// What it reaches shows that the load generator and the model are not the limit of what runs DSPy.
+// A server without DSPy: for each call, by HTTP or by gRPC, it asks the model once and returns the answer.
+// Its rate shows that the load generator and the model are not the limit of the other servers.
 package main
 
 import (
@@ -15,9 +15,9 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-var asked = []byte(`{"model":"bench","messages":[{"role":"user","content":"What is the capital of France?"}]}`)
+var request = []byte(`{"model":"bench","messages":[{"role":"user","content":"What is the capital of France?"}]}`)
 
-// Messages as the bytes they are.
+// raw sends and receives messages as bytes, without decoding them.
 type raw struct{}
 
 func (raw) Name() string { return "proto" }
@@ -34,12 +34,12 @@ func (raw) Unmarshal(data mem.BufferSlice, message any) error {
 var _ encoding.CodecV2 = raw{}
 
 func main() {
-	model := flag.String("model", "", "the model's address")
+	model := flag.String("model", "", "address of the model")
 	flag.Parse()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}}
 
 	ask := func() ([]byte, error) {
-		response, err := client.Post(*model+"/chat/completions", "application/json", bytes.NewReader(asked))
+		response, err := client.Post(*model+"/chat/completions", "application/json", bytes.NewReader(request))
 		if err != nil {
 			return nil, err
 		}
@@ -56,8 +56,8 @@ func main() {
 		panic(err)
 	}
 	server := grpc.NewServer(grpc.ForceServerCodecV2(raw{}), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
-		var request []byte
-		if err := stream.RecvMsg(&request); err != nil {
+		var message []byte
+		if err := stream.RecvMsg(&message); err != nil {
 			return err
 		}
 		answer, err := ask()

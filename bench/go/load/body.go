@@ -7,22 +7,23 @@ import (
 
 const digits = "00000000"
 
-// Gives a request's bytes with a number where it has eight zeros; their count stays, so a message's lengths still hold.
+// template returns a function that replaces the eight zeros of a body by a number of eight digits,
+// so that the lengths in a protobuf message stay right.
 func template(body []byte) func(number uint64) []byte {
 	at := bytes.Index(body, []byte(digits))
 	return func(number uint64) []byte {
-		own := bytes.Clone(body)
+		request := bytes.Clone(body)
 		if at >= 0 {
-			copy(own[at:], fmt.Sprintf("%08d", number%100_000_000))
+			copy(request[at:], fmt.Sprintf("%08d", number%100_000_000))
 		}
-		return own
+		return request
 	}
 }
 
-// An answer that lacks what is expected is a failure, however its status reads.
+// check fails if the answer does not contain the expected text, whatever its status.
 func check(answer, expect []byte) error {
 	if bytes.Contains(answer, expect) {
 		return nil
 	}
-	return fmt.Errorf("not the answer: %.300q", answer)
+	return fmt.Errorf("wrong answer %.300q; expected %q in it", answer, expect)
 }

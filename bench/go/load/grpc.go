@@ -10,10 +10,10 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// As many callers share a connection.
-const shared = 64
+// callersPerConnection is the number of callers that share one HTTP/2 connection.
+const callersPerConnection = 64
 
-// Messages as the bytes they are: the generator need not know them.
+// raw sends and receives messages as bytes, without decoding them.
 type raw struct{}
 
 func (raw) Name() string { return "proto" }
@@ -29,27 +29,28 @@ func (raw) Unmarshal(data mem.BufferSlice, message any) error {
 
 var _ encoding.CodecV2 = raw{}
 
-type place struct {
+// key names a shared connection.
+type key struct {
 	target string
 	number int
 }
 
 var connections sync.Map
 
-// A caller on a connection that it shares with others.
+// overGRPC returns the call of a caller that shares its connection with others.
 func overGRPC(target, method string, caller int, body func(uint64) []byte, expect []byte) call {
 	connection, err := grpc.NewClient("passthrough:///"+target,
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(raw{})))
 	if err != nil {
 		panic(err)
 	}
-	// A client that nobody has called holds no socket; the one that was there first is kept.
-	kept, _ := connections.LoadOrStore(place{target, caller / shared}, connection)
+	// An unused client opens no socket, so that a second one can be dropped.
+	client, _ := connections.LoadOrStore(key{target, caller / callersPerConnection}, connection)
 	return func(number uint64) error {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 		defer cancel()
 		request, answer := body(number), []byte(nil)
-		if err := kept.(*grpc.ClientConn).Invoke(ctx, method, &request, &answer); err != nil {
+		if err := client.(*grpc.ClientConn).Invoke(ctx, method, &request, &answer); err != nil {
 			return err
 		}
 		return check(answer, expect)

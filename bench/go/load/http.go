@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-const patience = 60 * time.Second
+const callTimeout = 60 * time.Second
 
-// A caller with a connection of its own, which it keeps.
+// overHTTP returns the call of a caller with its own connection, which stays open.
 func overHTTP(target, path string, _ int, body func(uint64) []byte, expect []byte) call {
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 1, DisableCompression: true}}
+	client := &http.Client{Timeout: callTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 1, DisableCompression: true}}
 	return func(number uint64) error {
 		response, err := client.Post("http://"+target+path, "application/json", bytes.NewReader(body(number)))
 		if err != nil {

@@ -1,5 +1,5 @@
-// Calls a server over and over, as many callers at a time as it is told, and says as JSON how that went.
-// Where a body has the digits 00000000, each call has its own number there, so that no two calls ask the same.
+// The load generator: calls a server with a number of callers at a time, and prints the result as JSON.
+// Each call replaces the digits 00000000 in the body by its own number, so that no two calls are the same.
 package main
 
 import (
@@ -26,18 +26,18 @@ type result struct {
 	CPUSeconds float64 `json:"cpuSeconds"`
 }
 
-// A call of one caller's; the number makes it unlike every other.
+// call makes one call; the number makes its body unique.
 type call func(number uint64) error
 
 func main() {
-	protocol := flag.String("protocol", "http", "http, or grpc: the body is a message's bytes")
-	targets := flag.String("targets", "", "addresses by commas, each host:port; callers are spread over them")
+	protocol := flag.String("protocol", "http", "http; or grpc, whose body is an encoded message")
+	targets := flag.String("targets", "", "addresses host:port, separated by commas; callers are spread over them")
 	path := flag.String("path", "", "the path, or the full name of the method")
-	body := flag.String("body", "", "a file")
-	expect := flag.String("expect", "", "what every answer has in it")
+	body := flag.String("body", "", "file of the request's body")
+	expect := flag.String("expect", "", "text that every answer contains")
 	callers := flag.Int("c", 1, "callers at a time")
-	seconds := flag.Float64("seconds", math.Inf(1), "for how long calls are begun")
-	count := flag.Int64("count", math.MaxInt64, "how many calls are begun")
+	seconds := flag.Float64("seconds", math.Inf(1), "time after which no call starts")
+	count := flag.Int64("count", math.MaxInt64, "maximum number of calls")
 	flag.Parse()
 	request, err := os.ReadFile(*body)
 	if err != nil {
@@ -55,11 +55,11 @@ func main() {
 		calls[i] = open(all[i%len(all)], *path, i/len(all), template(request), []byte(*expect))
 	}
 
-	// Numbers go on from the last run's, since they begin at the time.
+	// The clock is the first number, so that no number repeats one of an earlier run.
 	var number atomic.Uint64
 	number.Store(uint64(time.Now().UnixMilli()))
-	var begun atomic.Int64
-	var waiting sync.WaitGroup
+	var started atomic.Int64
+	var running sync.WaitGroup
 	took := make([][]time.Duration, *callers)
 	failures := make([][]string, *callers)
 	until := time.Duration(math.MaxInt64)
@@ -67,11 +67,11 @@ func main() {
 		until = time.Duration(*seconds * float64(time.Second))
 	}
 	began := time.Now()
-	for i, once := range calls {
-		waiting.Go(func() {
-			for time.Since(began) < until && begun.Add(1) <= *count {
+	for i, makeCall := range calls {
+		running.Go(func() {
+			for time.Since(began) < until && started.Add(1) <= *count {
 				from := time.Now()
-				if err := once(number.Add(1)); err != nil {
+				if err := makeCall(number.Add(1)); err != nil {
 					failures[i] = append(failures[i], err.Error())
 					continue
 				}
@@ -79,7 +79,7 @@ func main() {
 			}
 		})
 	}
-	waiting.Wait()
+	running.Wait()
 	report(time.Since(began), took, failures)
 }
 
@@ -89,24 +89,24 @@ func report(elapsed time.Duration, took [][]time.Duration, failures [][]string) 
 		all = append(all, of...)
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i] < all[j] })
-	said := result{Ok: len(all), Seconds: elapsed.Seconds(), P50: quantile(all, 0.5), P99: quantile(all, 0.99)}
+	summary := result{Ok: len(all), Seconds: elapsed.Seconds(), P50: quantile(all, 0.5), P99: quantile(all, 0.99)}
 	for _, of := range failures {
-		said.Failed += len(of)
-		if len(of) > 0 && said.Failure == "" {
-			said.Failure = of[0]
+		summary.Failed += len(of)
+		if len(of) > 0 && summary.Failure == "" {
+			summary.Failure = of[0]
 		}
 	}
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		panic(err)
 	}
-	said.CPUSeconds = time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
-	if err := json.NewEncoder(os.Stdout).Encode(said); err != nil {
+	summary.CPUSeconds = time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
+	if err := json.NewEncoder(os.Stdout).Encode(summary); err != nil {
 		panic(err)
 	}
 }
 
-// In milliseconds, and of nothing 0.
+// quantile is in milliseconds; 0 without calls.
 func quantile(sorted []time.Duration, q float64) float64 {
 	if len(sorted) == 0 {
 		return 0

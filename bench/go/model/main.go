@@ -1,8 +1,8 @@
-// A model server that speaks as OpenAI's does, says always the same, and takes as long as it is told to.
+// A model server with OpenAI's API, which always gives the same answer, after a delay.
 //
-//	POST /v1/chat/completions   the answer, after the delay
-//	PUT  /delay?ms=50           the delay from now on
-//	GET  /calls                 how many answers it has given, and the CPU seconds that took
+//	POST /v1/chat/completions   returns the answer after the delay
+//	PUT  /delay?ms=50           sets the delay of all further answers
+//	GET  /calls                 returns the number of answers and the CPU seconds used
 package main
 
 import (
@@ -47,13 +47,13 @@ func cpuSeconds() float64 {
 }
 
 func main() {
-	listen := flag.String("listen", "127.0.0.1:0", "where")
+	listen := flag.String("listen", "127.0.0.1:0", "address host:port")
 	flag.Parse()
 	var delay, calls atomic.Int64
 	asChat, asObject := completion(chat), completion(object)
 
 	http.HandleFunc("POST /v1/chat/completions", func(w http.ResponseWriter, r *http.Request) {
-		asked, err := io.ReadAll(r.Body)
+		request, err := io.ReadAll(r.Body)
 		if err != nil {
 			return
 		}
@@ -67,7 +67,7 @@ func main() {
 			}
 		}
 		answer := asChat
-		if bytes.Contains(asked, []byte(`"response_format"`)) {
+		if bytes.Contains(request, []byte(`"response_format"`)) {
 			answer = asObject
 		}
 		calls.Add(1)

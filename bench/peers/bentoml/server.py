@@ -1,4 +1,4 @@
-"""As BentoML's documentation has it for calls that wait: a service with an async API."""
+"""A service with an async API, as BentoML's documentation recommends for calls that wait."""
 
 from typing import Any
 
@@ -17,5 +17,5 @@ class Answering:
 
     @bentoml.api
     async def predict(self, question: str, context: str) -> dict[str, Any]:
-        """Many at a time, as they wait for the model."""
+        """Runs concurrently, because runs wait for the model."""
         return (await self.program.acall(question=question, context=context)).toDict()

@@ -15,7 +15,7 @@ app = FastAPI()
 
 
 class Question(BaseModel):
-    """What a caller sends."""
+    """Body of a request."""
 
     question: str
     context: str

@@ -1,4 +1,4 @@
-"""As LitServe's documentation has it for models behind an API: an async LitAPI."""
+"""An async LitAPI, as LitServe's documentation recommends for models behind an API."""
 
 import os
 from typing import Any
@@ -12,22 +12,22 @@ class Answering(litserve.LitAPI):
     """Runs the program."""
 
     def setup(self, device: str) -> None:
-        """Once in each worker."""
+        """Builds the program, once in each worker."""
         dspy.configure(lm=language_model())
         self.program = program()
 
     async def decode_request(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Takes the inputs as they are."""
+        """Returns the inputs unchanged."""
         return request
 
     async def predict(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Many at a time, as they wait for the model."""
+        """Runs concurrently, because runs wait for the model."""
         return (
             await self.program.acall(question=inputs["question"], context=inputs["context"])
         ).toDict()
 
     async def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:
-        """Gives the outputs as they are."""
+        """Returns the outputs unchanged."""
         return {"data": output}
 
 

@@ -34,7 +34,7 @@ export type UnaryCalls = {
 type Deps = {
   /** Maximum size of a message, compressed or not. */
   maxBytes: number;
-  /** Makes the caller's error of whatever was thrown. */
+  /** Makes the error that the caller gets of any value that was thrown. */
   explain(error: unknown, rpc: string): ConnectError;
   boundary: Boundary;
   log: Logger;
