@@ -1,1 +1,1 @@
-"""Language models: which, by which adapter, and what they cost."""
+"""Language models, adapters, and the token usage of runs."""

@@ -1,4 +1,4 @@
-"""Caches of what DSPy's adapters write into every prompt: system message, reminder, demos, schema.
+"""Caches of the parts that are the same in every prompt: system message, reminder, demos, schema.
 
 The reminder is the list of output fields at the end of the last message.
 """

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.scoring.normal_text import normal, shared_words
+from dspy_sidecar.scoring.normal_text import f1_score, normalize_text
 
 Params = dict[str, Any]
 Comparison = Callable[[Any, Any, pb.Type, Params], float]
@@ -33,7 +33,7 @@ def token_f1(got: Any, expected: Any, tree: pb.Type, params: Params) -> float:
     if got is None or expected is None:
         return float(got is expected)
     # DSPy gives 0 for two equal texts without words.
-    return 1.0 if normalized(got) == normalized(expected) else shared_words(got, expected)
+    return 1.0 if normalized(got) == normalized(expected) else f1_score(got, expected)
 
 
 def numeric(got: Any, expected: Any, tree: pb.Type, params: Params) -> float:
@@ -90,7 +90,7 @@ def normal_form(value: Any, tree: pb.Type) -> Any:
 
 def normalized(text: str) -> str:
     """A text as DSPy normalizes it, or lower-cased if nothing would be left of it, as of "+"."""
-    return normal(text) or text.strip().lower()
+    return normalize_text(text) or text.strip().lower()
 
 
 def without_optional(tree: pb.Type) -> pb.Type:

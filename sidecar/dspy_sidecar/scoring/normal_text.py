@@ -7,7 +7,7 @@ import re
 import string
 from collections import Counter
 
-from dspy.evaluate.metrics import normalize_text
+from dspy.evaluate import metrics
 
 from dspy_sidecar.scoring.combining_marks import decomposed
 
@@ -20,10 +20,10 @@ PUNCTUATION = str.maketrans("", "", string.punctuation)
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
-def normal(text: str) -> str:
+def normalize_text(text: str) -> str:
     """The same as DSPy's `normalize_text`."""
     if len(text) <= MAX_SHORT:
-        return str(normalize_text(text))
+        return str(metrics.normalize_text(text))
     lower = decomposed(text).lower()
     bare = "".join(
         lower[begin : begin + STEP].translate(PUNCTUATION) for begin in range(0, len(lower), STEP)
@@ -33,17 +33,17 @@ def normal(text: str) -> str:
     return " ".join(without.split())
 
 
-def shared_words(one: str, other: str) -> float:
+def f1_score(one: str, other: str) -> float:
     """The same as DSPy's `f1_score`."""
-    ours, theirs = normal(one).split(), normal(other).split()
-    shared = (counted(ours) & counted(theirs)).total()
+    ours, theirs = normalize_text(one).split(), normalize_text(other).split()
+    shared = (word_counts(ours) & word_counts(theirs)).total()
     if shared == 0:
         return 0.0
     precision, recall = shared / len(ours), shared / len(theirs)
     return (2 * precision * recall) / (precision + recall)
 
 
-def counted(words: list[str]) -> Counter[str]:
+def word_counts(words: list[str]) -> Counter[str]:
     """The number of occurrences of each word."""
     counts: Counter[str] = Counter()
     for begin in range(0, len(words), STEP):

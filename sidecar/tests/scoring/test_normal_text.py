@@ -39,5 +39,5 @@ def test_a_long_text_is_normalized_as_dspy_does(monkeypatch, step):
             )
             for _ in "12"
         )
-        assert normal_text.normal(one) == normalize_text(one)
-        assert normal_text.shared_words(one, other) == f1_score(one, other)
+        assert normal_text.normalize_text(one) == normalize_text(one)
+        assert normal_text.f1_score(one, other) == f1_score(one, other)

@@ -1,1 +1,1 @@
-"""Requests to OpenAI-compatible servers, without DSPy's detours."""
+"""Requests to OpenAI-compatible servers without DSPy's overhead."""

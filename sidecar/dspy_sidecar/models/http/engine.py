@@ -20,7 +20,7 @@ from dspy_sidecar.models.http.transport import ReceivedAnswer, Transport
 PROVIDERS = ("openai-chat", "embedded")
 """DSPy's names of the providers of openai/... and embedded/..."""
 
-PLACEHOLDER = "(what the run says)"
+PLACEHOLDER = "(the message of the run)"
 """Stands for a run's own message in a request that is prepared before the run."""
 
 PLACEHOLDER_MESSAGE = lm15.Message.user("-")

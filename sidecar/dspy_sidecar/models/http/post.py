@@ -17,7 +17,7 @@ from yarl import URL
 
 
 class PreparedPost:
-    """Sends what the session would send, by the session's own connector and protocol.
+    """Sends the same bytes as the session, by the session's own connector and protocol.
 
     Args:
         session: Must not use a proxy.

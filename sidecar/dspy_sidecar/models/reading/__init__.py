@@ -1,1 +1,1 @@
-"""Reading what models answer, in linear time."""
+"""Parsers of models' answers that take linear time."""
