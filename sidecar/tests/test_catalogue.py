@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from dspy_sidecar.programs import programs
-from dspy_sidecar.scoring.comparing import COMPARISONS
+from dspy_sidecar.scoring.metrics import KINDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +25,7 @@ def names(table: str) -> set[str]:
 
 
 def test_the_gateway_offers_exactly_the_metrics_that_the_sidecar_has():
-    assert names("metrics") == {*COMPARISONS, "judge"}
+    assert names("metrics") == set(KINDS)
 
 
 def test_the_gateway_offers_exactly_the_modules_that_the_sidecar_builds():

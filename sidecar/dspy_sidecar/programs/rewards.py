@@ -63,7 +63,8 @@ def validator_of(field: pb.Field) -> pydantic.TypeAdapter[Any]:
         try:
             return bounded_adapter(field, {**limits, "pattern": f"^(?:{pattern})$"})
         except pydantic_core.SchemaError:
-            # Rust's engine lacks some syntax of RE2's. The gateway still checks the final outputs.
+            # Rust's engine refuses some patterns that RE2 takes, as `{.*}` or `[[a]`. The gateway
+            # still checks the final outputs.
             pass
     return bounded_adapter(field, limits)
 

@@ -1,6 +1,6 @@
 """The metrics of a request: scores of an answer, and feedback that optimizers learn from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -112,14 +112,18 @@ def verdict_of(judgement: Judgement) -> Verdict:
     return Verdict(judgement.score, f"A judge said: {judgement.reason}")
 
 
+KINDS: dict[str, Callable[[pb.Signature, pb.Metric], Metric]] = {
+    **dict.fromkeys(COMPARISONS, ComparisonMetric),
+    "judge": JudgeMetric,
+}
+"""Every metric of the catalogue, by name."""
+
+
 class Metrics:
     """All metrics of a request."""
 
     def __init__(self, signature: pb.Signature, metrics: Sequence[pb.Metric]) -> None:
-        kinds = [JudgeMetric if metric.name == "judge" else ComparisonMetric for metric in metrics]
-        self._metrics: list[Metric] = [
-            kind(signature, metric) for kind, metric in zip(kinds, metrics, strict=True)
-        ]
+        self._metrics = [KINDS[metric.name](signature, metric) for metric in metrics]
         self._weights = [metric.weight or 1.0 for metric in metrics]
         self.needs_model = any(metric.needs_model for metric in self._metrics)
 
