@@ -6,9 +6,10 @@ import { checkUuid } from "./uuid.ts";
 export type RequestKey = { readonly method: string; readonly id: string; readonly hash: string };
 
 /**
- * The fields that always count in the hash of a request, set or not. Do not add to this table:
- * databases hold hashes made from exactly these fields. Any other field counts only if it is set,
- * so that a request without the field keeps its hash after an upgrade.
+ * The fields that always count in the hash of a request, set or not. A new method gets a row here;
+ * a row that stands never gets another field, since databases hold hashes made from exactly these
+ * fields. Any other field counts only if it is set, so that a request without it keeps its hash
+ * after an upgrade.
  *
  * The rule covers the request itself. A new field inside one of its parts (a module, a signature,
  * lm) must be undefined while it is not set. test/actions/request-hashes.test.ts fails if a hash

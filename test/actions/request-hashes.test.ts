@@ -1,4 +1,5 @@
 import anyTest, { type TestFn } from "ava";
+import type { RequestMethod } from "../../src/domain/request.ts";
 import { runSql } from "../_database.ts";
 import { type Gateway, shared, startScripted } from "../_gateway.ts";
 
@@ -55,7 +56,7 @@ const compiledState = JSON.stringify({
  * gets REQUEST_ID_REUSED. A new field must not change them while it is not set: see
  * domain/request.ts.
  */
-const hashes = {
+const hashes: Record<RequestMethod, string> = {
   "create program": "2ec45c3b7fb66b9b25c4e7b9c21df08dd6c14d8980d043e847dc279c18ac9cd0",
   import: "5c3c2f0f65bbc5970e67b803f786c7112fb28b39351c6b337c278cc039a031d1",
   rollback: "45b62e34d3210a6ac08aa8ec9f39140ffd2805bf5fa8d456be98ded40bee1283",

@@ -59,8 +59,10 @@ export function createCreateProgram({ programs, signatures, capabilitiesFor }: D
       const result = await programs.create(project, { ...draft, handle, request: requestIdKey });
       if (result === "created") return { program: await programs.get(project, draft.id) };
       if (result === "request_id taken") return undefined;
-      if (isHandleChosen)
-        throw new AlreadyExists(`a program with the handle ${JSON.stringify(handle)} already exists`);
+      if (!isHandleChosen) continue;
+      // A twin with the same request_id may hold the handle: PostgreSQL names one of two taken keys.
+      if (requestIdKey && (await programs.findByRequest(project, requestIdKey.id))) return undefined;
+      throw new AlreadyExists(`a program with the handle ${JSON.stringify(handle)} already exists`);
     }
     throw new AlreadyExists(
       `the handle ${JSON.stringify(base)} and ${handleAttempts - 1} variants of it are taken; set program.handle`,

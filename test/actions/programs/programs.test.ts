@@ -280,6 +280,13 @@ test("a rollback makes a new revision with the content and status of an earlier 
   });
 });
 
+test("a creation with a request_id and a chosen handle happens once, over two gateways", async (t) => {
+  const asked = { program: { name: "Once", handle: "created-once", signature }, requestId: randomUUID() };
+  const gateways = [t.context.one, t.context.two, t.context.one, t.context.two];
+  const made = await Promise.all(gateways.map(({ programs }) => programs.createProgram(asked)));
+  t.is(new Set(made.map(({ program }) => program?.id)).size, 1);
+});
+
 test("a rollback with a request_id happens once, over two gateways", async (t) => {
   const { id, handle } = await ready(t);
   const requestId = randomUUID();
