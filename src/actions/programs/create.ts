@@ -60,7 +60,8 @@ export function createCreateProgram({ programs, signatures, capabilitiesFor }: D
       if (result === "created") return { program: await programs.get(project, draft.id) };
       if (result === "request_id taken") return undefined;
       if (!isHandleChosen) continue;
-      // A twin with the same request_id may hold the handle: PostgreSQL names one of two taken keys.
+      // A twin with the same request_id may hold the handle: PostgreSQL names one of two taken
+      // keys.
       if (requestIdKey && (await programs.findByRequest(project, requestIdKey.id))) return undefined;
       throw new AlreadyExists(`a program with the handle ${JSON.stringify(handle)} already exists`);
     }
