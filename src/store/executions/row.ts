@@ -29,18 +29,23 @@ type Column = {
   /** What the column holds until the run ends, in SQL. */
   readonly before?: string;
 };
-type Written = Column &
-  ({ readonly start: unknown } | { readonly end: unknown } | { readonly isInSql: true });
+/** Columns written by the SQL in statements.ts, or by PostgreSQL itself. */
+type SqlName = "runnerId" | "createdAt" | "updatedAt";
+type Written<Name> = Column &
+  (
+    | { readonly start: unknown }
+    | { readonly end: unknown }
+    | (Name extends SqlName ? { readonly isInSql: true } : never)
+  );
 
 const atStart = (type: SqlType, start: (run: RunStart) => unknown) => ({ type, start });
 const atEnd = (type: SqlType, before: string, end: (run: RunEnd) => unknown) => ({ type, before, end });
-/** Written by the SQL in statements.ts, or by PostgreSQL itself. */
 const inSql = (type: SqlType) => ({ type, isInSql: true }) as const;
 
 /**
  * Every column, with its type and its values. The recorder's statements, the change log, SELECT
- * lists and Sequelize's model are made from this table. A field of Execution that is missing here
- * does not compile.
+ * lists and Sequelize's model are made from this table. A field of Execution that is missing here,
+ * or that has no value to write, does not compile.
  */
 export const executionColumns = {
   projectId: { type: "uuid", start: (run: RunStart) => run.project, end: (run: RunEnd) => run.project },
@@ -69,7 +74,7 @@ export const executionColumns = {
   durationMs: atEnd("bigint", "NULL", (run) => run.durationMs),
   createdAt: inSql("timestamptz"),
   updatedAt: inSql("timestamptz"),
-} as const satisfies { readonly [Name in keyof ExecutionRow]: Written };
+} as const satisfies { readonly [Name in keyof ExecutionRow]-?: Written<Name> };
 
 type Name = keyof typeof executionColumns;
 
