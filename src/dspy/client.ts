@@ -52,8 +52,11 @@ export type Sidecar = {
   info(): SidecarInfo | undefined;
   /** Builds and caches a program. Throws PROGRAM_INVALID if DSPy can't build it. */
   load(dspyProgramId: string, definition: Definition, limits: CallLimits): Promise<void>;
-  /** Runs a program on a worker, which gets the definition if it does not hold the program. */
-  run(call: RunCall, listener: RunListener, limits: CallLimits): Promise<Answer>;
+  /**
+   * Runs a program on a worker, which gets the definition if it does not hold the program. The
+   * signal alone ends the run early, with its reason.
+   */
+  run(call: RunCall, listener: RunListener, signal: AbortSignal): Promise<Answer>;
   /** Optimizes a program in a sidecar process that ends with the call. */
   optimize(call: OptimizeCall, limits: CallLimits): AsyncGenerator<OptimizeEvent>;
   /** The tools that the MCP servers list now. */
@@ -77,7 +80,7 @@ export function createSidecar(options: {
     worker: Worker,
     call: RunCall,
     { onTrace, onChunk }: RunListener,
-    limits: CallLimits,
+    signal: AbortSignal,
   ): Promise<Answer> {
     const { scoring } = call;
     const scoringMessage = scoring && {
@@ -96,14 +99,14 @@ export function createSidecar(options: {
       else return onChunk?.({ kind, module: value.module, attempt: value.attempt });
     };
     try {
-      return answerOf(await worker.run({ ...request, programId: call.dspyProgramId }, onEvent, limits));
+      return answerOf(await worker.run({ ...request, programId: call.dspyProgramId }, onEvent, signal));
     } catch (error) {
       if (!(error instanceof ProgramNotLoaded)) throw error;
       return answerOf(
         await worker.run(
           { ...request, program: programMessage(call.dspyProgramId, call.definition) },
           onEvent,
-          limits,
+          signal,
         ),
       );
     }
@@ -157,7 +160,7 @@ export function createSidecar(options: {
       );
     },
 
-    run: (call, { onTrace, onChunk }, limits) =>
+    run: (call, { onTrace, onChunk }, signal) =>
       workers.call((worker, handsOn) => {
         const listener: RunListener = {
           onTrace(trace) {
@@ -171,7 +174,7 @@ export function createSidecar(options: {
               return onChunk(event);
             }),
         };
-        return runOn(worker, call, listener, limits);
+        return runOn(worker, call, listener, signal);
       }, cacheKey(call)),
 
     optimize: (call, limits) => workers.stream((worker) => optimizeOn(worker, call, limits)),

@@ -1,6 +1,6 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { ClientDuplexStream } from "@grpc/grpc-js";
-import { Cancelled, DeadlineExceeded, Fault, SidecarUnavailable } from "../domain/faults.ts";
+import { Cancelled, Fault, SidecarUnavailable } from "../domain/faults.ts";
 import {
   type Done,
   type RunCommandSchema,
@@ -10,7 +10,7 @@ import {
   type RunSchema,
   SidecarService,
 } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
-import { type CallLimits, type Channel, maxRequestBytes, mebibyte } from "./channel.ts";
+import { type Channel, maxRequestBytes, mebibyte } from "./channel.ts";
 import { faultOfFailure, requestTooLarge } from "./faults.ts";
 
 /** An event of a run before its end. */
@@ -19,12 +19,13 @@ export type RunProgress = Extract<RunEvent["event"], { case: "trace" | "chunk" |
 export type Session = {
   /**
    * Runs a program. Events come in order. While the promise for a chunk is pending, flow control
-   * pauses the model's stream.
+   * pauses the model's stream. The run has no time limit of its own: the signal alone ends it
+   * early, with the signal's reason.
    */
   run(
     request: MessageInitShape<typeof RunSchema>,
     onEvent: (event: RunProgress) => Promise<void> | undefined,
-    limits: CallLimits,
+    signal: AbortSignal,
   ): Promise<Done>;
   close(): void;
 };
@@ -86,24 +87,22 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
   }
 
   return {
-    run: (request, onEvent, { timeoutMs, signal }) =>
+    run: (request, onEvent, signal) =>
       new Promise((resolve, reject) => {
-        if (signal?.aborted) return reject(reasonOf(signal));
+        if (signal.aborted) return reject(reasonOf(signal));
         lastNumber = (lastNumber + 1) >>> 0;
         const number = lastNumber;
         const start = encode(number, { case: "start", value: request });
         if (start.length > maxRequestBytes) throw requestTooLarge();
 
-        const timer = setTimeout(() => giveUp(new DeadlineExceeded()), timeoutMs);
-        const onAbort = () => giveUp(reasonOf(signal as AbortSignal));
-        signal?.addEventListener("abort", onAbort, { once: true });
+        const onAbort = () => giveUp(reasonOf(signal));
+        signal.addEventListener("abort", onAbort, { once: true });
         /** Resolves when all chunks so far are taken. */
         let taken: Promise<void> | undefined;
 
         function settle(): void {
           runs.delete(number);
-          clearTimeout(timer);
-          signal?.removeEventListener("abort", onAbort);
+          signal.removeEventListener("abort", onAbort);
         }
         function fail(error: Error): void {
           settle();

@@ -80,7 +80,7 @@ export function createWorker({
     callsInFlight: () => callsInFlight,
 
     unary: (method, request, limits) => countCall(() => channel.unary(method, request, limits)),
-    run: (request, onEvent, limits) => countCall(() => session.run(request, onEvent, limits)),
+    run: (request, onEvent, signal) => countCall(() => session.run(request, onEvent, signal)),
 
     async *stream(method, request, limits) {
       callsInFlight++;

@@ -29,15 +29,15 @@ type RunMethods = Pick<
 export function runMethods(executions: ExecutionActions, log: Logger): RunMethods {
   return {
     async executeProgram(request, context) {
-      const { project, ...limits } = callerOf(context, defaultTimeouts.run);
+      const { project, signal } = callerOf(context, defaultTimeouts.run);
       const onRecord = (execution: Execution) => setExecutionHeader(context, execution);
       const run = runRequest(request, context);
-      return responseOf(await executions.executeProgram(project, "execute", run, { ...limits, onRecord }));
+      return responseOf(await executions.executeProgram(project, "execute", run, { signal, onRecord }));
     },
 
     async *streamProgram(request, context) {
-      const { project, ...limits } = callerOf(context, defaultTimeouts.run);
-      for await (const event of executions.streamProgram(project, runRequest(request, context), limits))
+      const { project, signal } = callerOf(context, defaultTimeouts.run);
+      for await (const event of executions.streamProgram(project, runRequest(request, context), { signal }))
         switch (event.kind) {
           case "started":
             setExecutionHeader(context, event.execution);

@@ -112,9 +112,8 @@ test("calls go to the least busy worker, and are retried once if it dies", async
     inputs: Buffer.from("{}"),
     program: { id: "p", signature: {}, modules: [{ name: "m", type: "Predict", signature: one() }] },
   };
-  const limits = { timeoutMs: 30_000, signal: end.signal };
   const runs = Array.from({ length: 9 }, () =>
-    workers.call((worker) => worker.run(request, () => undefined, limits)),
+    workers.call((worker) => worker.run(request, () => undefined, end.signal)),
   );
   await until(() => model.requests.length === 9);
   t.deepEqual(
@@ -125,7 +124,7 @@ test("calls go to the least busy worker, and are retried once if it dies", async
   // A request that is too large must not be sent: it would end the call that all runs share.
   const large = { ...request, inputs: Buffer.alloc(17 * 2 ** 20, " ") };
   await t.throwsAsync(
-    workers.call((worker) => worker.run(large, () => undefined, limits)),
+    workers.call((worker) => worker.run(large, () => undefined, end.signal)),
     { instanceOf: TooLarge },
   );
   t.is(

@@ -20,7 +20,6 @@ import type { LmSettings } from "../../domain/program/program.ts";
 import type { Revision } from "../../domain/program/revision.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
 import { createViolations } from "../../domain/violations.ts";
-import type { CallLimits } from "../../dspy/channel.ts";
 import type { Sidecar } from "../../dspy/client.ts";
 import { retryUntilStoreAvailable } from "../../retry.ts";
 import type { EvaluationStore } from "../../store/optimizations/evaluations.ts";
@@ -54,7 +53,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
   return async function* evaluate(
     project: string,
     request: EvaluateRequest,
-    limits: CallLimits & { signal: AbortSignal },
+    signal: AbortSignal,
   ): AsyncGenerator<ExampleScore | Summary> {
     const { program, revision } = await programs.getRevision(project, request.programId, request.revision);
     const { dataset, metrics } = check(request, revision);
@@ -74,16 +73,16 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
       errorReason: "CANCELLED",
     };
     try {
-      const scoreAt = (index: number, signal: AbortSignal) =>
-        scoreOne(revision, request.lm, metrics, dataset[index] as Example, index, { ...limits, signal });
+      const scoreAt = (index: number, end: AbortSignal) =>
+        scoreOne(revision, request.lm, metrics, dataset[index] as Example, index, end);
       for await (const result of runPool(
         dataset.length,
         request.concurrency || defaultConcurrency,
-        limits.signal,
+        signal,
         scoreAt,
       )) {
         // The call was cancelled; the program did not fail.
-        if ("error" in result && limits.signal.aborted) throw limits.signal.reason;
+        if ("error" in result && signal.aborted) throw signal.reason;
         results.push(result);
         yield result;
       }
@@ -132,7 +131,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
     metrics: readonly Metric[],
     { inputs, outputs: expected }: Example,
     index: number,
-    limits: CallLimits,
+    signal: AbortSignal,
   ): Promise<ExampleScore> {
     let trace: Trace = noTrace;
     const onTrace = (soFar: Trace) => {
@@ -142,7 +141,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
       const answer = await sidecar.run(
         { dspyProgramId, definition, inputs, lm, scoring: { expected, metrics } },
         { onTrace },
-        limits,
+        signal,
       );
       trace = answer.trace;
       const checked = schemas.of(definition.signature).outputs.validate(answer.outputs);

@@ -86,8 +86,8 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
         requestId,
         ...annotationsOver(request.labels, item),
       };
-      const limits = { timeoutMs, signal: AbortSignal.any([signal, deadline.signal]), onRecord: () => {} };
-      return { index, execution: await run(project, "batch", runRequest, limits) };
+      const itemCaller = { signal: AbortSignal.any([signal, deadline.signal]), onRecord: () => {} };
+      return { index, execution: await run(project, "batch", runRequest, itemCaller) };
     } catch (error) {
       return { index, error };
     } finally {

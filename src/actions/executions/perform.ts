@@ -4,7 +4,6 @@ import { programStep } from "../../domain/lifecycle.ts";
 import type { Definition, LmSettings } from "../../domain/program/program.ts";
 import type { Revision } from "../../domain/program/revision.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
-import type { CallLimits } from "../../dspy/channel.ts";
 import type { ChunkEvent, Sidecar } from "../../dspy/client.ts";
 import type { ExecutionStore } from "../../store/executions/executions.ts";
 import type { Recorder } from "../../store/executions/recorder.ts";
@@ -43,10 +42,10 @@ export function createPerform({
   schemas,
   log,
 }: Deps) {
-  return async function perform(run: RecordedRun & RunSettings, limits: CallLimits): Promise<Execution> {
+  return async function perform(run: RecordedRun & RunSettings, signal: AbortSignal): Promise<Execution> {
     const { start, revision } = run;
     const startedAt = performance.now();
-    const outcome = await runInSidecar(run, limits);
+    const outcome = await runInSidecar(run, signal);
     const durationMs = Math.round(performance.now() - startedAt);
 
     const end = endOf(start, outcome, durationMs);
@@ -83,7 +82,7 @@ export function createPerform({
 
   async function runInSidecar(
     { start, revision, lm, onChunk }: RecordedRun & RunSettings,
-    limits: CallLimits,
+    signal: AbortSignal,
   ): Promise<Outcome> {
     let trace = noTrace;
     const onTrace = (soFar: Trace) => {
@@ -94,7 +93,7 @@ export function createPerform({
       const answer = await sidecar.run(
         { dspyProgramId, definition, inputs: start.inputs, lm },
         { onTrace, onChunk },
-        limits,
+        signal,
       );
       trace = answer.trace;
       const checked = schemas.of(definition.signature).outputs.validate(answer.outputs);

@@ -15,9 +15,8 @@ export type RunRequest = Annotations & {
 };
 
 export type RunCaller = {
-  /** Aborts with a fault as its reason when the caller leaves or its deadline passes. */
+  /** Ends this caller's wait, with a fault as its reason, when it leaves or its deadline passes. */
   readonly signal: AbortSignal;
-  readonly timeoutMs: number;
   /** Called once, as soon as the run is on record; for a repeated request_id, with its record. */
   onRecord(execution: Execution): void;
   /** Gets what the model writes; the model's stream is paused until the promise resolves. */

@@ -68,9 +68,9 @@ export function createRun({
     if (!recorded) return run(project, method, request, caller);
     const { start } = recorded;
     caller.onRecord(runningRecord(start));
-    const { timeoutMs, onChunk } = caller;
+    const { onChunk } = caller;
     return inFlight.start(start.id, caller.signal, (signal) =>
-      perform({ ...recorded, lm: request.lm, onChunk }, { signal, timeoutMs }),
+      perform({ ...recorded, lm: request.lm, onChunk }, signal),
     );
   };
 

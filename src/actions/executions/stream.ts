@@ -12,18 +12,13 @@ export type StreamEvent =
 
 /** Gives chunks while the model writes them, then the record of the run, however it ended. */
 export function createStream({ run }: { run: Run }) {
-  return async function* stream(
-    project: string,
-    request: RunRequest,
-    caller: Omit<RunCaller, "onRecord" | "onChunk">,
-  ) {
+  return async function* stream(project: string, request: RunRequest, caller: Pick<RunCaller, "signal">) {
     const events = createChunkQueue<StreamEvent>();
     const stopped = new AbortController();
     const signal = AbortSignal.any([caller.signal, stopped.signal]);
     // A caller that left takes no more chunks, and must not pause the run of the other waiters.
     signal.addEventListener("abort", events.cancel, { once: true });
     const result = run(project, "stream", request, {
-      timeoutMs: caller.timeoutMs,
       signal,
       onRecord: (execution) => void events.push({ kind: "started", execution }),
       onChunk: events.push,

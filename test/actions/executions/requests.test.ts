@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { JsonObject } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import anyTest, { type TestFn } from "ava";
 import { listen } from "../../_database.ts";
@@ -42,6 +43,27 @@ function gate() {
   return { opened, open };
 }
 
+/** Calls StreamProgram; resolves when the call waits for the run, with the promise of its answer. */
+async function waitIn(
+  { programs }: Gateway,
+  request: { programId: string; inputs: JsonObject; requestId: string },
+  timeoutMs?: number,
+) {
+  const events = programs
+    .streamProgram(request, timeoutMs === undefined ? {} : { timeoutMs })
+    [Symbol.asyncIterator]();
+  const { value: started } = await events.next();
+  const answer = async () => {
+    for (;;) {
+      const { value } = await events.next();
+      if (value?.event.case === "done") return value.event.value;
+    }
+  };
+  const done = answer();
+  done.catch(() => {});
+  return { id: started?.event.case === "started" ? started.event.value.id : "", done };
+}
+
 test("callers of two gateways with one request_id share one run", async (t) => {
   const { one, two, model, programId } = t.context;
   const { opened, open } = gate();
@@ -79,6 +101,38 @@ test("a run whose own caller leaves goes on while a caller waits at another gate
   open();
   t.deepEqual((await second).outputs, { answer: "here" });
   t.is(model.requests.length, requestsBefore + 1);
+});
+
+test("each caller of a run waits until its own deadline, and the run goes on for the others", async (t) => {
+  const { one, two, model, programId } = t.context;
+  const { opened, open } = gate();
+  model.script({ fields: { answer: "here" }, after: opened });
+  const requestsBefore = model.requests.length;
+  const request = { programId, inputs, requestId: randomUUID() };
+  const first = await waitIn(one, request, 2_000);
+  const second = await waitIn(one, request, 3_000);
+  const others = [await waitIn(one, request), await waitIn(two, request)];
+  for (const { done } of [first, second]) t.like(await failure(t, done), { code: Code.DeadlineExceeded });
+  open();
+  for (const { done } of others) t.deepEqual((await done).outputs, { answer: "here" });
+  t.is(model.requests.length, requestsBefore + 1);
+});
+
+test("a run ends as DEADLINE_EXCEEDED at the deadline of its last caller", async (t) => {
+  const { one, model, programId } = t.context;
+  model.script({ hang: true });
+  const aborted = model.aborted();
+  const request = { programId, inputs, requestId: randomUUID() };
+  const first = await waitIn(one, request, 1_000);
+  const last = await waitIn(one, request, 2_000);
+  for (const { done } of [first, last]) t.like(await failure(t, done), { code: Code.DeadlineExceeded });
+  await until(() => model.aborted() > aborted);
+  const record = await until(async () => {
+    const { execution } = await one.executions.getExecution({ id: first.id });
+    return execution?.completedAt && execution;
+  });
+  t.is(last.id, first.id);
+  t.is(record.errorReason, "DEADLINE_EXCEEDED");
 });
 
 test("a failed run is replayed with the same fault by any gateway", async (t) => {
