@@ -1,8 +1,8 @@
 import { NotFound, StoreUnavailable } from "../../domain/faults.ts";
 import { retryUntilStoreAvailable } from "../../retry.ts";
 import type { Logger } from "../../telemetry.ts";
-import { createBatch } from "../batch.ts";
 import { type Database, sqlStateOf } from "../database.ts";
+import { createGroupCommit } from "../group-commit.ts";
 import type { Announce } from "../notifications/announcer.ts";
 import type { RunEnd, RunStart } from "./run.ts";
 import { deleteSql, endRow, insertSql, startRow, updateSql } from "./statements.ts";
@@ -39,12 +39,12 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
     const written = await database.rows<{ id: string }>(statement, [storableJson(rows), runnerId]);
     return new Set(written.map(({ id }) => id));
   };
-  const insert = createBatch<RunStart, boolean>(async (runs) => {
+  const insert = createGroupCommit<RunStart, boolean>(async (runs) => {
     const ids = await write({ sql: insertSql, name: "begin runs" }, runs.map(startRow));
     announceAll(runs);
     return runs.map(({ id }) => ids.has(id));
   }, maxBatch);
-  const update = createBatch<RunEnd, boolean>(async (ends) => {
+  const update = createGroupCommit<RunEnd, boolean>(async (ends) => {
     const ids = await write({ sql: updateSql, name: "end runs" }, ends.map(endRow));
     announceAll(ends);
     return ends.map(({ id }) => ids.has(id));

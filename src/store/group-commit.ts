@@ -4,7 +4,7 @@ import { StoreUnavailable } from "../domain/faults.ts";
  * Group commit. Items that arrive while a flush is in flight share the next flush, so that under
  * load many share a commit, and without load none waits.
  */
-export function createBatch<Item, Result>(
+export function createGroupCommit<Item, Result>(
   flush: (items: Item[]) => Promise<Result[]>,
   maxItems: number,
 ): (item: Item) => Promise<Result> {
