@@ -11,11 +11,11 @@ import {
 import type { Logger } from "../telemetry.ts";
 import type { CallLimits } from "./channel.ts";
 import { lmMessage, metricMessage, programMessage } from "./definition.ts";
-import { faultOf, ProgramNotLoaded } from "./faults.ts";
+import { ProgramNotLoaded, sidecarFault } from "./faults.ts";
 import { type OptimizeCall, type OptimizeEvent, optimizeMessage, progressOf } from "./optimize.ts";
 import type { RunProgress } from "./session.ts";
-import { usageOf } from "./usage.ts";
-import { bytesOf, valuesOf } from "./values.ts";
+import { sidecarUsage } from "./usage.ts";
+import { bytesOf, readValues } from "./values.ts";
 import type { SidecarInfo, Worker } from "./worker.ts";
 import { createWorkers } from "./workers.ts";
 
@@ -74,7 +74,8 @@ export function createSidecar(options: {
   const workers = createWorkers(options);
 
   /**
-   * Runs by the program's id; if the worker does not hold the program, again with its definition.
+   * Runs by the program's id. Retry with the definition, on the same worker, if that worker does
+   * not hold the program; nothing has run by then. (workers.ts retries if a worker died.)
    */
   async function runOn(
     worker: Worker,
@@ -125,10 +126,10 @@ export function createSidecar(options: {
       )) {
         if (event.case === "progress") yield { kind: "progress", ...progressOf(event.value) };
         if (event.case === "result")
-          yield { kind: "result", ...event.value, tokenUsage: usageOf(event.value.tokenUsage) };
+          yield { kind: "result", ...event.value, tokenUsage: sidecarUsage(event.value.tokenUsage) };
       }
     } catch (error) {
-      throw faultOf(error, limits.signal);
+      throw sidecarFault(error, limits.signal);
     }
   }
 
@@ -136,7 +137,7 @@ export function createSidecar(options: {
     try {
       return await answer;
     } catch (error) {
-      throw faultOf(error, signal);
+      throw sidecarFault(error, signal);
     }
   }
 
@@ -161,16 +162,16 @@ export function createSidecar(options: {
     },
 
     run: (call, { onTrace, onChunk }, signal) =>
-      workers.call((worker, handsOn) => {
+      workers.call((worker, markAnswerStarted) => {
         const listener: RunListener = {
           onTrace(trace) {
-            handsOn();
+            markAnswerStarted();
             onTrace(trace);
           },
           onChunk:
             onChunk &&
             ((event) => {
-              handsOn();
+              markAnswerStarted();
               return onChunk(event);
             }),
         };
@@ -223,7 +224,7 @@ function cacheKey({ dspyProgramId, definition, inputs, lm }: RunCall): string | 
 }
 
 const answerOf = ({ outputs, trace, metricScores }: Done): Answer => ({
-  outputs: valuesOf(outputs) ?? {},
+  outputs: readValues(outputs) ?? {},
   trace: traceOf(trace),
   metricScores,
 });
@@ -232,12 +233,12 @@ function traceOf(trace: TraceMessage | undefined): Trace {
   return {
     steps: (trace?.steps ?? []).map((step) => ({
       module: step.module,
-      outputs: valuesOf(step.outputs),
+      outputs: readValues(step.outputs),
       rawAnswer: step.rawAnswer,
-      tokenUsage: usageOf(step.tokenUsage),
+      tokenUsage: sidecarUsage(step.tokenUsage),
       durationMs: Number(step.durationMs),
     })),
-    tokenUsage: usageOf(trace?.tokenUsage),
+    tokenUsage: sidecarUsage(trace?.tokenUsage),
     model: trace?.model ?? "",
   };
 }

@@ -21,7 +21,7 @@ import { maxRequestBytes, mebibyte } from "./channel.ts";
 export class ProgramNotLoaded extends Error {}
 
 /** The fault of a failed call to the sidecar. */
-export function faultOf(error: unknown, signal: AbortSignal | undefined): Error {
+export function sidecarFault(error: unknown, signal: AbortSignal | undefined): Error {
   if (signal?.aborted) return signal.reason instanceof Fault ? signal.reason : new Cancelled();
   const { code, details, metadata } = error as { code?: unknown; details?: unknown; metadata?: unknown };
   if (typeof code !== "number" || !(metadata instanceof Metadata))

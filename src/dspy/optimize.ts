@@ -7,7 +7,7 @@ import type {
   OptimizeProgramRequestSchema,
 } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import { lmMessage, metricMessage, programMessage } from "./definition.ts";
-import { usageOf } from "./usage.ts";
+import { sidecarUsage } from "./usage.ts";
 import { bytesOf } from "./values.ts";
 
 /** A call that optimizes a program. */
@@ -70,7 +70,7 @@ export function progressOf({
     fraction: fraction ?? null,
     bestScore: bestScore ?? null,
     baselineScore: baselineScore ?? null,
-    tokenUsage: usageOf(tokenUsage),
+    tokenUsage: sidecarUsage(tokenUsage),
   };
 }
 

@@ -38,8 +38,8 @@ const batchBytes = 4 * mebibyte;
  * turn of the event loop share a message.
  */
 export function createSession(channel: Pick<Channel, "duplex">): Session {
-  type Run = { take(event: RunEvent["event"]): void; fail(error: Error): void };
-  const runs = new Map<number, Run>();
+  type Receiver = { receive(event: RunEvent["event"]): void; fail(error: Error): void };
+  const runs = new Map<number, Receiver>();
   let call: ClientDuplexStream<Uint8Array, RunProgramsResponse> | undefined;
   let unsent: Uint8Array[] = [];
   let lastNumber = 0;
@@ -48,7 +48,7 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
     const opened = channel.duplex(SidecarService.method.runPrograms);
     let cause: unknown;
     opened.on("data", ({ events }: RunProgramsResponse) => {
-      for (const { run, event } of events) runs.get(run)?.take(event);
+      for (const { run, event } of events) runs.get(run)?.receive(event);
     });
     opened.on("error", (error) => {
       cause = error;
@@ -97,8 +97,8 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
 
         const onAbort = () => giveUp(reasonOf(signal));
         signal.addEventListener("abort", onAbort, { once: true });
-        /** Resolves when all chunks so far are taken. */
-        let taken: Promise<void> | undefined;
+        /** Resolves when the caller has taken all chunks so far. */
+        let delivered: Promise<void> | undefined;
 
         function settle(): void {
           runs.delete(number);
@@ -112,14 +112,18 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
           if (runs.has(number)) send(encode(number, { case: "cancel", value: {} }));
           fail(error);
         }
+        /** Flow control: the sidecar may send one chunk more. */
+        function acknowledge(): void {
+          if (runs.has(number)) send(encode(number, { case: "taken", value: 1 }));
+        }
         function afterChunks(end: () => void): void {
-          if (taken) taken.then(end, giveUp);
+          if (delivered) delivered.then(end, giveUp);
           else end();
         }
 
         runs.set(number, {
           fail,
-          take(event) {
+          receive(event) {
             if (event.case === "done") {
               const done = event.value;
               afterChunks(() => {
@@ -130,12 +134,9 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
               const fault = faultOfFailure(event.value);
               afterChunks(() => fail(fault));
             } else if (event.case === "chunk" || event.case === "reset") {
-              taken = (taken ?? Promise.resolve()).then(() => onEvent(event));
-              if (event.case === "chunk")
-                taken = taken
-                  .then(() => runs.has(number) && send(encode(number, { case: "taken", value: 1 })))
-                  .then(() => {});
-              taken.catch(giveUp);
+              delivered = (delivered ?? Promise.resolve()).then(() => onEvent(event));
+              if (event.case === "chunk") delivered = delivered.then(acknowledge);
+              delivered.catch(giveUp);
             } else if (event.case === "trace") onEvent(event);
           },
         });

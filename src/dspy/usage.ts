@@ -2,7 +2,7 @@ import type { TokenUsage } from "../domain/execution.ts";
 import type { TokenUsage as TokenUsageMessage } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 
 /** Reads the sidecar's token usage. */
-export function usageOf(usage: TokenUsageMessage | undefined): TokenUsage {
+export function sidecarUsage(usage: TokenUsageMessage | undefined): TokenUsage {
   return {
     inputTokens: Number(usage?.inputTokens ?? 0),
     outputTokens: Number(usage?.outputTokens ?? 0),

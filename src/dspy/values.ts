@@ -7,5 +7,5 @@ const decoder = new TextDecoder();
 export const bytesOf = (values: object): Uint8Array<ArrayBuffer> => encoder.encode(JSON.stringify(values));
 
 /** Reads values; null for no bytes. */
-export const valuesOf = (bytes: Uint8Array): Values | null =>
+export const readValues = (bytes: Uint8Array): Values | null =>
   bytes.length === 0 ? null : JSON.parse(decoder.decode(bytes));

@@ -13,18 +13,18 @@ export type Workers = {
   connected(): readonly Worker[];
   /**
    * Runs `attempt` on the least busy worker. If that worker dies before `attempt` calls
-   * `handsOn()`, retries once on another. Throws SidecarUnavailable if no worker is connected.
-   * Calls with the same key go to the same worker while it is connected.
+   * `markAnswerStarted()`, retries once on another. Throws SidecarUnavailable if no worker is
+   * connected. Calls with the same key go to the same worker while it is connected.
    */
-  call<T>(attempt: (worker: Worker, handsOn: () => void) => Promise<T>, key?: string): Promise<T>;
-  /** The same for a stream, which is handed on with the first item that `attempt` yields. */
+  call<T>(attempt: (worker: Worker, markAnswerStarted: () => void) => Promise<T>, key?: string): Promise<T>;
+  /** The same for a stream: its answer starts with the first item that `attempt` yields. */
   stream<T>(attempt: (worker: Worker) => AsyncGenerator<T>): AsyncGenerator<T>;
   close(): void;
 };
 
 /**
- * The sidecar's workers. Each call goes to the least busy one: balancing connections would not do
- * that.
+ * The sidecar's workers, each at an address of its own, so that each call can go to the least busy
+ * one. A balancer of gRPC would spread connections: all runs of a worker share one connection.
  */
 export function createWorkers(options: {
   targets: readonly string[];
@@ -56,8 +56,8 @@ export function createWorkers(options: {
   }
 
   /**
-   * The worker for a retry, or throws the fault. There is only one retry, because the call itself
-   * may be what kills workers.
+   * Retry after a worker died: gives another worker, or throws the fault. There is only one retry,
+   * because the call itself may be what kills workers.
    */
   function workerForRetry(error: unknown, tried: ReadonlySet<Worker>): Worker {
     const isLost = error instanceof Fault && error.reason === "SIDECAR_UNAVAILABLE";
@@ -84,15 +84,15 @@ export function createWorkers(options: {
 
     async call(attempt, key) {
       const tried = new Set<Worker>();
-      let isHandedOn = false;
-      const handsOn = () => {
-        isHandedOn = true;
+      let hasAnswerStarted = false;
+      const markAnswerStarted = () => {
+        hasAnswerStarted = true;
       };
       for (let worker = workerFor(key); ; ) {
         try {
-          return await attempt(worker, handsOn);
+          return await attempt(worker, markAnswerStarted);
         } catch (error) {
-          if (isHandedOn) throw error;
+          if (hasAnswerStarted) throw error;
           worker = workerForRetry(error, tried.add(worker));
         }
       }
@@ -101,15 +101,15 @@ export function createWorkers(options: {
     async *stream(attempt) {
       const tried = new Set<Worker>();
       for (let worker = workerFor(); ; ) {
-        let isHandedOn = false;
+        let hasAnswerStarted = false;
         try {
           for await (const event of attempt(worker)) {
-            isHandedOn = true;
+            hasAnswerStarted = true;
             yield event;
           }
           return;
         } catch (error) {
-          if (isHandedOn) throw error;
+          if (hasAnswerStarted) throw error;
           worker = workerForRetry(error, tried.add(worker));
         }
       }
