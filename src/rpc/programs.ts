@@ -7,8 +7,8 @@ import { type ProgramService, ProgramView } from "../gen/sigrun/v1/program_servi
 import type { Logger } from "../telemetry.ts";
 import { callerOf, defaultTimeouts } from "./caller.ts";
 import { evaluateMethods } from "./evaluate.ts";
+import { executeMethods } from "./execute.ts";
 import { optimizeMethods } from "./optimizations.ts";
-import { runMethods } from "./runs.ts";
 import { pageMessage } from "./wire/page.ts";
 import { callerProgram, programMessage, revisionMessage } from "./wire/program.ts";
 import { requiredField } from "./wire/required-field.ts";
@@ -29,7 +29,7 @@ export function programService({
   log,
 }: Deps): ServiceImpl<typeof ProgramService> {
   return {
-    ...runMethods(executions, log),
+    ...executeMethods(executions, log),
     ...optimizeMethods(optimizations),
     ...evaluateMethods(evaluations, log),
 

@@ -10,10 +10,10 @@ import { createExternalRuns } from "./external-runs.ts";
 import { createGetExecution } from "./get.ts";
 import { createInFlightRuns } from "./in-flight.ts";
 import { createListExecutions } from "./list.ts";
-import { createPerform } from "./perform.ts";
 import { createProgramCache } from "./program-cache.ts";
 import { createReplay } from "./replay.ts";
 import { createRun } from "./run.ts";
+import { createRunAndRecordEnd } from "./run-and-record-end.ts";
 import { createStream } from "./stream.ts";
 import { createUpdateExecution } from "./update.ts";
 import { createWatch } from "./watch.ts";
@@ -36,7 +36,15 @@ export function createExecutionActions({ store, sidecar, schemas, log, allowedMo
   const inFlight = createInFlightRuns<Execution>();
   const programCache = createProgramCache(programCacheBytes);
   const replay = createReplay({ executions, inFlight, notices });
-  const perform = createPerform({ sidecar, recorder, executions, revisions, programCache, schemas, log });
+  const runAndRecordEnd = createRunAndRecordEnd({
+    sidecar,
+    recorder,
+    executions,
+    revisions,
+    programCache,
+    schemas,
+    log,
+  });
   const models = { allowedModels, defaultModel };
   const run = createRun({
     programs,
@@ -45,7 +53,7 @@ export function createExecutionActions({ store, sidecar, schemas, log, allowedMo
     sidecar,
     schemas,
     inFlight,
-    perform,
+    runAndRecordEnd,
     replay,
     ...models,
   });

@@ -7,7 +7,7 @@ import type { LmSettings } from "../../domain/program/program.ts";
 import { createViolations } from "../../domain/violations.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import { checkConcurrency, defaultConcurrency, runPool } from "../pool.ts";
-import type { Run } from "./run.ts";
+import type { RunProgram } from "./run.ts";
 
 export type BatchRequest = {
   readonly programId: string;
@@ -31,7 +31,7 @@ export type BatchAnswer = { readonly index: number } & (
   | { readonly error: unknown }
 );
 
-type Deps = { run: Run; programs: ProgramStore; allowedModels: readonly string[] };
+type Deps = { run: RunProgram; programs: ProgramStore; allowedModels: readonly string[] };
 
 /**
  * Runs many inputs, `concurrency` at a time, and gives each answer when its run ends.

@@ -13,11 +13,11 @@ export type InFlightRuns<Result> = {
 };
 
 export function createInFlightRuns<Result>(): InFlightRuns<Result> {
-  type Run = { result: Promise<Result>; waiters: number; keptUntil: number; end: AbortController };
-  const runs = new Map<string, Run>();
+  type InFlightRun = { result: Promise<Result>; waiters: number; keptUntil: number; end: AbortController };
+  const runs = new Map<string, InFlightRun>();
 
   /** Cancels a run that has neither a waiter nor a keep-alive; true if it did. */
-  function cancelIfAbandoned(run: Run, reason: unknown): boolean {
+  function cancelIfAbandoned(run: InFlightRun, reason: unknown): boolean {
     const keptMs = run.keptUntil - performance.now();
     if (run.waiters === 0 && keptMs > 0) setTimeout(() => cancelIfAbandoned(run, reason), keptMs);
     if (run.waiters > 0 || keptMs > 0) return false;
@@ -25,12 +25,13 @@ export function createInFlightRuns<Result>(): InFlightRuns<Result> {
     return true;
   }
 
-  function wait(run: Run, waiter: AbortSignal): Promise<Result> {
+  function wait(run: InFlightRun, waiter: AbortSignal): Promise<Result> {
     run.waiters += 1;
     return new Promise((resolve, reject) => {
       const leave = () => {
         run.waiters -= 1;
-        // The last waiter gets the record of the cancelled run; the others do not wait for it.
+        // A waiter that leaves while others wait is rejected at once. The last one to leave ends
+        // the run, and then waits for the commit of that end: it gets the record.
         if (!cancelIfAbandoned(run, waiter.reason)) reject(waiter.reason);
       };
       waiter.addEventListener("abort", leave, { once: true });
@@ -42,7 +43,7 @@ export function createInFlightRuns<Result>(): InFlightRuns<Result> {
   return {
     start(id, waiter, work) {
       const end = new AbortController();
-      const run: Run = {
+      const run: InFlightRun = {
         result: work(end.signal).finally(() => runs.delete(id)),
         waiters: 0,
         keptUntil: 0,

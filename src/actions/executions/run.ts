@@ -12,14 +12,14 @@ import type { RunStart } from "../../store/executions/run.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { InFlightRuns } from "./in-flight.ts";
 import { checkInputs } from "./inputs.ts";
-import type { createPerform, RecordedRun } from "./perform.ts";
 import type { ProgramCache, ProgramRevision } from "./program-cache.ts";
 import { runningRecord } from "./record.ts";
 import type { Replay } from "./replay.ts";
+import type { createRunAndRecordEnd, RecordedRun } from "./run-and-record-end.ts";
 import type { RunCaller, RunMethod, RunRequest } from "./run-request.ts";
 
 /** Runs a program and gives the record of the run, however it ended. */
-export type Run = (
+export type RunProgram = (
   project: string,
   method: RunMethod,
   request: RunRequest,
@@ -33,7 +33,7 @@ type Deps = {
   sidecar: Sidecar;
   schemas: SchemaCache;
   inFlight: InFlightRuns<Execution>;
-  perform: ReturnType<typeof createPerform>;
+  runAndRecordEnd: ReturnType<typeof createRunAndRecordEnd>;
   replay: Replay;
   allowedModels: readonly string[];
   defaultModel: string;
@@ -46,14 +46,14 @@ export function createRun({
   sidecar,
   schemas,
   inFlight,
-  perform,
+  runAndRecordEnd,
   replay,
   allowedModels,
   defaultModel,
-}: Deps): Run {
+}: Deps): RunProgram {
   return async function run(project, method, request, caller) {
-    // The key covers the request alone, so that a repeated call gets its run even if the program
-    // has changed since.
+    // The hash covers the request as it was sent, so that a repeated call gets its run even if the
+    // program has changed since. A handle and the UUID of the same program differ in this hash.
     const key = requestKey(method, request.requestId, request);
     const earlier = key && (await replay(project, key, caller));
     if (earlier) return earlier;
@@ -70,7 +70,7 @@ export function createRun({
     caller.onRecord(runningRecord(start));
     const { onChunk } = caller;
     return inFlight.start(start.id, caller.signal, (signal) =>
-      perform({ ...recorded, lm: request.lm, onChunk }, signal),
+      runAndRecordEnd({ ...recorded, lm: request.lm, onChunk }, signal),
     );
   };
 
@@ -116,7 +116,7 @@ export function createRun({
       id: uuidv7(),
       programId: program.id,
       revision: revision.number,
-      isCurrent: request.revision === 0,
+      mustBeCurrent: request.revision === 0,
       inputs,
       ...annotationsOf(request),
       model: request.lm.model || revision.definition.lm.model || defaultModel,

@@ -2,7 +2,7 @@ import type { Execution } from "../../domain/execution.ts";
 import { Cancelled } from "../../domain/faults.ts";
 import type { ChunkEvent } from "../../dspy/client.ts";
 import { createChunkQueue } from "./chunk-queue.ts";
-import type { Run } from "./run.ts";
+import type { RunProgram } from "./run.ts";
 import type { RunCaller, RunRequest } from "./run-request.ts";
 
 export type StreamEvent =
@@ -11,7 +11,7 @@ export type StreamEvent =
   | { readonly kind: "done"; readonly execution: Execution };
 
 /** Gives chunks while the model writes them, then the record of the run, however it ended. */
-export function createStream({ run }: { run: Run }) {
+export function createStream({ run }: { run: RunProgram }) {
   return async function* stream(project: string, request: RunRequest, caller: Pick<RunCaller, "signal">) {
     const events = createChunkQueue<StreamEvent>();
     const stopped = new AbortController();

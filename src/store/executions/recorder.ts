@@ -9,8 +9,8 @@ import { deleteSql, endRow, insertSql, startRow, updateSql } from "./statements.
 
 export type Recorder = {
   /**
-   * Commits the run as running. Returns false and writes nothing if its request_id is on record,
-   * if the program is gone, or if `isCurrent` is set and the program's current revision changed.
+   * Commits the run as running. Returns false and writes nothing if its request_id is on record, if
+   * the program is gone, or if `mustBeCurrent` is set and the program's current revision changed.
    */
   start(run: RunStart): Promise<boolean>;
   /**

@@ -10,9 +10,10 @@ export type RunStart = Annotations & {
   readonly programId: string;
   readonly revision: number;
   /**
-   * True if the caller named no revision: the run needs the one that the program's callers get now.
+   * True if the caller named no revision: nothing is written unless `revision` is the one that the
+   * program's callers get now.
    */
-  readonly isCurrent: boolean;
+  readonly mustBeCurrent: boolean;
   readonly inputs: Values;
   readonly model: string;
   readonly request: RequestKey | null;

@@ -3,7 +3,7 @@ import { executionColumnList } from "./row.ts";
 import type { RunEnd, RunStart } from "./run.ts";
 
 /** A column of the rows that a statement reads from JSON. */
-type Written<Run> = { readonly name: string; readonly type: SqlType; readonly value: (run: Run) => unknown };
+type Written<Row> = { readonly name: string; readonly type: SqlType; readonly value: (run: Row) => unknown };
 
 const startColumns = executionColumnList.flatMap(({ name, type, start }): Written<RunStart>[] =>
   start ? [{ name, type, value: start }] : [],
@@ -11,12 +11,16 @@ const startColumns = executionColumnList.flatMap(({ name, type, start }): Writte
 const endColumns = executionColumnList.flatMap(({ name, type, end }): Written<RunEnd>[] =>
   end ? [{ name, type, value: end }] : [],
 );
-const isCurrent: Written<RunStart> = { name: "is_current", type: "boolean", value: (run) => run.isCurrent };
-const sentAtStart = [...startColumns, isCurrent];
+const mustBeCurrent: Written<RunStart> = {
+  name: "must_be_current",
+  type: "boolean",
+  value: (run) => run.mustBeCurrent,
+};
+const sentAtStart = [...startColumns, mustBeCurrent];
 
 const rowBy =
-  <Run>(columns: readonly Written<Run>[]) =>
-  (run: Run) => {
+  <Row>(columns: readonly Written<Row>[]) =>
+  (run: Row) => {
     const row: Record<string, unknown> = {};
     for (const { name, value } of columns) row[name] = value(run);
     return row;
@@ -31,15 +35,15 @@ const rowsOf = (columns: readonly { readonly name: string; readonly type: SqlTyp
 
 /**
  * Inserts runs of the gateway process $2 and returns the ids of the inserted ones. A run is left
- * out if its request_id is on record, if its program is gone, or if `is_current` is set and the
- * program's current revision is another one.
+ * out if its request_id is on record, if its program is gone, or if `must_be_current` is set and
+ * the program's current revision is another one.
  */
 export const insertSql = `
   INSERT INTO executions (${startColumns.map(({ name }) => name).join(", ")}, status, runner_id, updated_at)
   SELECT ${startColumns.map(({ name }) => `run.${name}`).join(", ")}, 'running', $2::uuid, run.started_at
   FROM ${rowsOf(sentAtStart)}
   JOIN programs AS program ON program.project_id = run.project_id AND program.id = run.program_id
-       AND (NOT run.is_current OR coalesce(program.deployed_revision, program.newest_revision) = run.revision)
+       AND (NOT run.must_be_current OR coalesce(program.deployed_revision, program.newest_revision) = run.revision)
   ON CONFLICT (project_id, request_method, request_id) DO NOTHING
   RETURNING id`;
 
@@ -51,10 +55,13 @@ const assignments = endColumns
 
 /**
  * Writes the ends of runs that the gateway process $2 still runs, and returns their ids. A run that
- * was swept or cancelled meanwhile is not changed. Rows are found by their key alone: no index
- * serves the other conditions as written, so the cached plan stays good as the table grows. The
- * conditions on `run` always hold. They tell the planner that `run` has few rows; without them it
- * would cache a plan that scans the whole table, made while that was small.
+ * was swept or cancelled meanwhile is not changed.
+ *
+ * The primary key must find the rows. Do not write `e.status = 'running'` or `e.runner_id = $2`
+ * here: the planner would take the index `executions_running`, and its cached plan would read all
+ * runs in flight for each end. The conditions on `run` always hold. They tell the planner that
+ * `run` has few rows; without them it would cache a plan that scans the whole table, made while the
+ * table was small.
  */
 export const updateSql = `
   UPDATE executions AS e

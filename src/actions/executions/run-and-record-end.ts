@@ -32,8 +32,10 @@ type Deps = {
   log: Logger;
 };
 
-/** Runs a program in the sidecar, checks the outputs, records the end, and gives the record. */
-export function createPerform({
+/**
+ * Runs a recorded run in the sidecar, checks the outputs, commits the end, and gives the record.
+ */
+export function createRunAndRecordEnd({
   sidecar,
   recorder,
   executions,
@@ -42,7 +44,10 @@ export function createPerform({
   schemas,
   log,
 }: Deps) {
-  return async function perform(run: RecordedRun & RunSettings, signal: AbortSignal): Promise<Execution> {
+  return async function runAndRecordEnd(
+    run: RecordedRun & RunSettings,
+    signal: AbortSignal,
+  ): Promise<Execution> {
     const { start, revision } = run;
     const startedAt = performance.now();
     const outcome = await runInSidecar(run, signal);

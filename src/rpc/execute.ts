@@ -21,12 +21,12 @@ import { requiredField } from "./wire/required-field.ts";
 import { valuesOf } from "./wire/signature.ts";
 
 /** The methods of ProgramService that run a program. */
-type RunMethods = Pick<
+type ExecuteMethods = Pick<
   ServiceImpl<typeof ProgramService>,
   "executeProgram" | "streamProgram" | "batchExecuteProgram"
 >;
 
-export function runMethods(executions: ExecutionActions, log: Logger): RunMethods {
+export function executeMethods(executions: ExecutionActions, log: Logger): ExecuteMethods {
   return {
     async executeProgram(request, context) {
       const { project, signal } = callerOf(context, defaultTimeouts.run);
