@@ -31,8 +31,8 @@ export function adminService({
     },
 
     async listLoadedPrograms(_, context) {
-      const { project: _project, ...limits } = callerOf(context, defaultTimeouts.read);
-      const programs = await sidecar.loaded(limits);
+      const { signal, timeoutMs } = callerOf(context, defaultTimeouts.read);
+      const programs = await sidecar.loaded({ signal, timeoutMs });
       return { programs: programs.map(({ id, type, signature }) => ({ id, type, signature })) };
     },
 

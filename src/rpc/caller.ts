@@ -14,12 +14,16 @@ const defaultProject = "00000000-0000-0000-0000-000000000000";
 /** Maximum of a caller's deadline: one hour. */
 export const maxTimeoutMs = 3_600_000;
 /**
- * The caller's timer starts when it sends the call, so that it ends shortly before ours.
- * A caller that leaves within this time of our deadline has reached its own deadline.
+ * Maximum time between the caller's deadline and ours. Its timer starts when it sends the call, and
+ * ours when the call arrives. So a caller that leaves within this time before our deadline has
+ * reached its own: the run's record says DEADLINE_EXCEEDED, and not CANCELLED.
  */
 const transitMs = 50;
-/** Shared by all calls: every call ends, and an error of its own would cost its stack trace. */
-const callerLeft = new Cancelled();
+/**
+ * Shared by all calls: the signal of a call aborts also when the call has been answered, and a new
+ * error would cost a stack trace each time.
+ */
+const callerLeftFault = new Cancelled();
 
 /** Default deadlines, for callers that set none. */
 export const defaultTimeouts = {
@@ -39,7 +43,8 @@ export function callerOf(context: HandlerContext, defaultMs: number): Caller {
   const calledAt = performance.now();
   let controller: AbortController | undefined;
 
-  // Made on first use: most calls that only read never need the signal, and its timer costs.
+  // The signal is made when `signal` is first read, because its timer costs and most calls that only
+  // read records never need it. `const { project, ...rest }` reads it too, so name what you take.
   function signalOf(): AbortSignal {
     if (controller) return controller.signal;
     const created = new AbortController();
@@ -50,7 +55,7 @@ export function callerOf(context: HandlerContext, defaultMs: number): Caller {
     const leave = () => {
       clearTimeout(timer);
       const leftMs = context.timeoutMs() ?? Number.POSITIVE_INFINITY;
-      created.abort(leftMs <= transitMs ? new DeadlineExceeded() : callerLeft);
+      created.abort(leftMs <= transitMs ? new DeadlineExceeded() : callerLeftFault);
     };
     if (context.signal.aborted) leave();
     else context.signal.addEventListener("abort", leave, { once: true });

@@ -23,8 +23,8 @@ export function catalogService({ modules, tools }: Deps): ServiceImpl<typeof Cat
     listMetrics: () => ({ metrics: metrics.map(entryMessage) }),
 
     async listTools(_, context) {
-      const { project: _project, ...limits } = callerOf(context, defaultTimeouts.read);
-      const { tools: available, serversAway } = await tools(limits);
+      const { signal, timeoutMs } = callerOf(context, defaultTimeouts.read);
+      const { tools: available, serversAway } = await tools({ signal, timeoutMs });
       return {
         tools: available.map(({ name, description }) => ({ name, description })),
         serversAway: [...serversAway],

@@ -46,7 +46,7 @@ export function optimizeMethods(
 ): Pick<ServiceImpl<typeof ProgramService>, "optimizeProgram"> {
   return {
     async optimizeProgram(request, context) {
-      const { project, ...limits } = callerOf(context, defaultTimeouts.build);
+      const { project, signal, timeoutMs } = callerOf(context, defaultTimeouts.build);
       const options = {
         programId: requiredField(request.programId, "program_id"),
         baseRevision: request.baseRevision,
@@ -62,7 +62,11 @@ export function optimizeMethods(
         labels: request.labels,
         requestId: request.requestId,
       };
-      return { optimization: optimizationMessage(await actions.optimizeProgram(project, options, limits)) };
+      return {
+        optimization: optimizationMessage(
+          await actions.optimizeProgram(project, options, { signal, timeoutMs }),
+        ),
+      };
     },
   };
 }

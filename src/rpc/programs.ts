@@ -86,10 +86,13 @@ export function programService({
     },
 
     async compileProgram({ programId }, context) {
-      const { project, ...limits } = callerOf(context, defaultTimeouts.build);
+      const { project, signal, timeoutMs } = callerOf(context, defaultTimeouts.build);
       return {
         program: programMessage(
-          await programs.compileProgram(project, requiredField(programId, "program_id"), limits),
+          await programs.compileProgram(project, requiredField(programId, "program_id"), {
+            signal,
+            timeoutMs,
+          }),
           ProgramView.FULL,
         ),
       };
@@ -136,12 +139,12 @@ export function programService({
     },
 
     async importProgramState(request, context) {
-      const { project, ...limits } = callerOf(context, defaultTimeouts.build);
+      const { project, signal, timeoutMs } = callerOf(context, defaultTimeouts.build);
       requiredField(request.compiledState, "compiled_state");
       const program = await programs.importProgramState(
         project,
         { ...request, programId: requiredField(request.programId, "program_id") },
-        limits,
+        { signal, timeoutMs },
       );
       return { program: programMessage(program, ProgramView.FULL) };
     },

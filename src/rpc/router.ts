@@ -25,6 +25,10 @@ export type Implementations = {
   admin: ServiceImpl<typeof AdminService>;
 };
 
+/**
+ * Registers the implementations. server/unary.ts replaces `router.service` during these calls, so
+ * that it answers the unary methods itself if they come by gRPC over HTTP/2.
+ */
 export function createRoutes({
   signatures,
   programs,

@@ -56,7 +56,11 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
 
   const pending = new Set<Promise<unknown>>();
 
-  /** Retries without end: no other gateway ends the run while this one renews its lease. */
+  /**
+   * Retries every 250 ms, without end. An outage stops the renewal of this gateway's lease too. If
+   * it lasts longer than the lease (15 s) and there is another gateway, that gateway's sweep may
+   * come first: then INTERRUPTED stays on record, and the late end changes nothing.
+   */
   function persist<T>(execution: string, work: () => Promise<T>): Promise<T> {
     const done = retryUntilStoreAvailable(work, () =>
       log.warn({ execution }, "the database is away; this run's record is written as soon as it is back"),
