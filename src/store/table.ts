@@ -1,4 +1,5 @@
 import { DataTypes, type Model, type ModelStatic, type Sequelize } from "sequelize";
+import { snakeCase } from "../domain/snake-case.ts";
 
 /** The SQL types that columns have here, by Sequelize's types for them. */
 const sequelizeTypes = {
@@ -17,14 +18,6 @@ export type SqlType = keyof typeof sequelizeTypes;
 
 /** The SQL type of each column of a table, by the column's name in TypeScript. */
 export type ColumnTypes<Row> = { readonly [Name in keyof Row]-?: SqlType };
-
-/** The name of a column in SQL: `programId` is `program_id`. */
-export type ColumnName<Name extends string> = Name extends `${infer First}${infer Rest}`
-  ? `${First extends Lowercase<First> ? First : `_${Lowercase<First>}`}${ColumnName<Rest>}`
-  : Name;
-
-export const columnName = <Name extends string>(name: Name) =>
-  name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) as ColumnName<Name>;
 
 /** Defines a table for Sequelize. Defaults and NOT NULL are PostgreSQL's, from the migrations. */
 export function defineTable<Row extends object, NewRow extends object>(
@@ -53,4 +46,4 @@ export function defineTable<Row extends object, NewRow extends object>(
 
 /** A SELECT list that gives columns their names in TypeScript. */
 export const selectList = (names: readonly string[]) =>
-  names.map((name) => `${columnName(name)} AS "${name}"`).join(", ");
+  names.map((name) => `${snakeCase(name)} AS "${name}"`).join(", ");

@@ -4,6 +4,7 @@ import { annotationsOf } from "../../domain/annotations.ts";
 import { type Execution, executionEtag, type TokenUsage } from "../../domain/execution.ts";
 import { Invalid } from "../../domain/faults.ts";
 import type { Aggregate } from "../../domain/query/aggregate.ts";
+import { snakeCase } from "../../domain/snake-case.ts";
 import {
   type ExecutionAggregateSchema,
   type Execution as ExecutionMessage,
@@ -104,7 +105,7 @@ export function usageOf(usage: TokenUsageMessage | undefined): TokenUsage {
   const counts = { inputTokens, outputTokens, cachedTokens, lmCalls };
   for (const [name, count] of Object.entries(counts))
     if (count < 0n || count > BigInt(Number.MAX_SAFE_INTEGER)) {
-      const field = `token_usage.${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
+      const field = `token_usage.${snakeCase(name)}`;
       throw Invalid.at("REQUEST_INVALID", field, "must be from 0 to 2^53-1", "range");
     }
   return {

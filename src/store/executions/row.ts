@@ -1,7 +1,8 @@
 import type { Sequelize } from "sequelize";
 import { annotationsOf } from "../../domain/annotations.ts";
 import type { Execution } from "../../domain/execution.ts";
-import { columnName, defineTable, type SqlType, selectList } from "../table.ts";
+import { snakeCase } from "../../domain/snake-case.ts";
+import { defineTable, type SqlType, selectList } from "../table.ts";
 import { type TokenColumns, tokenUsageOf } from "../token-columns.ts";
 import type { RunEnd, RunStart } from "./run.ts";
 
@@ -81,7 +82,7 @@ type Name = keyof typeof executionColumns;
 /** The same columns as a list. */
 export const executionColumnList = Object.entries<Column>(executionColumns).map(([property, column]) => ({
   property,
-  name: columnName(property),
+  name: snakeCase(property),
   ...column,
 }));
 

@@ -1,4 +1,4 @@
-import { type ColumnName, columnName } from "../table.ts";
+import { type SnakeCase, snakeCase } from "../../domain/snake-case.ts";
 import type { Column, Columns } from "./where.ts";
 
 /** A table, or a join of tables, that callers may query. It has the columns project_id and id. */
@@ -11,7 +11,7 @@ export type Queryable = {
 
 /** The SQL names of a row's columns that are never null: their name is all their SQL. */
 type PlainName<Row> = {
-  [Name in keyof Row & string]: null extends Row[Name] ? never : ColumnName<Name>;
+  [Name in keyof Row & string]: null extends Row[Name] ? never : SnakeCase<Name>;
 }[keyof Row & string];
 
 /**
@@ -24,6 +24,6 @@ export function fieldColumns<Row, Field extends string>(
     readonly [Name in Field]?: Column;
   },
 ): Readonly<Record<Field, Column>> {
-  const named = Object.keys(fields).map((field) => [field, { sql: columnName(field) }]);
+  const named = Object.keys(fields).map((field) => [field, { sql: snakeCase(field) }]);
   return { ...Object.fromEntries(named), ...special };
 }
