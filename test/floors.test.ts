@@ -35,7 +35,8 @@ const innerFloors: Record<string, string[][]> = {
     ["domain/signature/"],
     ["domain/catalogue/"],
     ["domain/program/"],
-    ["domain/query/", "domain/optimization/"],
+    ["domain/optimization/"],
+    ["domain/query/"],
   ],
   store: [
     ["store/(?!store)[^/]+$"],

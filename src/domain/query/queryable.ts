@@ -1,3 +1,8 @@
+import type { Execution, TokenUsage } from "../execution.ts";
+import type { Optimization } from "../optimization/optimization.ts";
+import type { Program, Revision } from "../program/revision.ts";
+import type { Signature } from "../signature/signature.ts";
+import type { SnakeCase } from "../snake-case.ts";
 import type { Word } from "./filter.ts";
 
 /**
@@ -23,6 +28,14 @@ export type Kind =
 /** The fields of a resource, by their names in the API. */
 export type Fields = Readonly<Record<string, Kind>>;
 
+/**
+ * Fields that include every property of a record but the hidden ones. A property that is neither
+ * a field nor hidden does not compile.
+ */
+type FieldsOf<Item, Hidden extends keyof Item, Prefix extends string = ""> = Fields & {
+  readonly [Name in Exclude<keyof Item, Hidden> & string as `${Prefix}${SnakeCase<Name>}`]: Kind;
+};
+
 /** A field, or a member of one. */
 export type Target = { readonly field: string; readonly kind: Kind; readonly path: readonly string[] };
 
@@ -41,7 +54,7 @@ export const signatureFields = {
   instructions: "text",
   created_at: "time",
   updated_at: "time",
-} as const satisfies Fields;
+} as const satisfies FieldsOf<Signature, "inputs" | "outputs">;
 
 export const programFields = {
   id: "uuid",
@@ -59,7 +72,7 @@ export const programFields = {
   error_message: "text",
   created_at: "time",
   updated_at: "time",
-} as const satisfies Fields;
+} as const satisfies FieldsOf<Program, "etag" | "newest">;
 
 /** Fields of the revisions of one program; the key is the number. */
 export const revisionFields = {
@@ -73,7 +86,7 @@ export const revisionFields = {
   error_reason: "text",
   error_message: "text",
   created_at: "time",
-} as const satisfies Fields;
+} as const satisfies FieldsOf<Revision, "programId" | "definition">;
 
 export const executionFields = {
   id: "uuid",
@@ -101,7 +114,12 @@ export const executionFields = {
   completed_at: "time",
   created_at: "time",
   updated_at: "time",
-} as const satisfies Fields;
+} as const satisfies FieldsOf<Execution, "violations" | "steps" | "tokenUsage" | "retryAfterMs"> &
+  FieldsOf<TokenUsage, never, "token_usage.">;
+
+type HiddenOfOptimizations =
+  | ("metrics" | "seed" | "phase" | "message" | "fraction" | "bestScore")
+  | ("tokenUsage" | "updatedAt");
 
 export const optimizationFields = {
   id: "uuid",
@@ -127,7 +145,8 @@ export const optimizationFields = {
   started_at: "time",
   completed_at: "time",
   created_at: "time",
-} as const satisfies Fields;
+} as const satisfies FieldsOf<Optimization, HiddenOfOptimizations> &
+  FieldsOf<TokenUsage, "cachedTokens", "token_usage.">;
 
 /** Resolves a path to a field; if there is none, returns what was expected and where. */
 export function resolveTarget(
