@@ -8,9 +8,9 @@ HEADER_BEGIN = "[[ ## "
 HEADER = re.compile(r"\[\[ ## (\w+) ## \]\]")
 
 MAX_OPEN_LINE = 4_096
-"""Length up to which the beginning of a line is searched for a header.
+"""Length up to which a line may grow while each further piece is searched for a header.
 
-A longer line without a decision waits for its end."""
+A longer line without a decision waits for its end, so that no line is read again and again."""
 
 
 class ChatReader:
@@ -37,9 +37,10 @@ class ChatReader:
         if self._line is None:
             yield from self._fields.add(part)
         else:
+            can_decide = has_ended or self._length <= MAX_OPEN_LINE
             self._line.append(part)
             self._length += len(part)
-            if has_ended or self._length <= MAX_OPEN_LINE:
+            if can_decide:
                 yield from self._decide("".join(self._line), has_ended)
         if has_ended:
             if self._is_header and self._fields.text:

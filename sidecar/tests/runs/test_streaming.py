@@ -122,6 +122,13 @@ def read(reader, text: str, piece: int) -> dict[str, str]:
     return fields
 
 
+def test_a_long_first_piece_of_a_line_is_given_before_the_line_ends():
+    reader = ChatReader()
+    text = "x" * 10_000
+    assert dict(reader.feed(f"[[ ## answer ## ]]\n{text}")) == {"answer": text}
+    assert dict(reader.feed(text)) == {"answer": text}
+
+
 def test_headers_are_understood_as_dspy_understands_them():
     adapter = dspy.ChatAdapter()
     signature = dspy.Signature("question -> y, note")
