@@ -1,6 +1,6 @@
 import {
   type Annotations,
-  annotationNames,
+  annotationPaths,
   checkAnnotations,
   maskedAnnotations,
 } from "../../domain/annotations.ts";
@@ -31,8 +31,8 @@ export function createUpdateExecution({ executions, changes }: Deps) {
     checkUuid(id, "execution.id");
     const v = createViolations();
     for (const [index, path] of mask.entries())
-      if (path !== "*" && !annotationNames.some((name) => name === path)) {
-        const description = `${JSON.stringify(path)} can't be updated; expected one of ${annotationNames.join(", ")}`;
+      if (path !== "*" && !annotationPaths.includes(path)) {
+        const description = `${JSON.stringify(path)} can't be updated; expected one of ${annotationPaths.join(", ")}`;
         v.at("update_mask", "paths").add(index, description, "unknown");
       }
     checkAnnotations(annotations, v.at("execution"));
