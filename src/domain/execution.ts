@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Annotations } from "./annotations.ts";
+import { type Annotations, setAnnotationsOf } from "./annotations.ts";
 import type { Violation } from "./faults.ts";
 import { canonicalJson, type Json } from "./json.ts";
 import type { ExecutionStatus } from "./lifecycle.ts";
@@ -66,8 +66,13 @@ export type Execution = Annotations & {
   readonly updatedAt: Date;
 };
 
-/** Changes whenever the record does. */
-export function executionEtag({ status, labels, updatedAt }: Execution): string {
-  const content = canonicalJson({ status, labels, updatedAt: updatedAt.getTime() });
+/**
+ * Changes whenever the record does. Labels count set or not, other annotations only if set, so that
+ * a record without a new annotation keeps its etag after an upgrade.
+ */
+export function executionEtag(execution: Execution): string {
+  const { status, labels, updatedAt } = execution;
+  const counted = { status, labels, ...setAnnotationsOf(execution), updatedAt: updatedAt.getTime() };
+  const content = canonicalJson(counted);
   return `"${createHash("sha256").update(content).digest("base64url").slice(0, 16)}"`;
 }
