@@ -5,7 +5,7 @@ import type { ExampleScore, Summary } from "../domain/optimization/evaluation.ts
 import type { ProgramService } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 import { callerOf, defaultTimeouts } from "./caller.ts";
-import { failureMessage, faultOf } from "./faults.ts";
+import { callFault, failureMessage } from "./faults.ts";
 import { usageMessage } from "./wire/execution.ts";
 import { exampleOf, metricOf } from "./wire/optimization.ts";
 import { lmSettings } from "./wire/program.ts";
@@ -39,6 +39,6 @@ function eventOf(part: ExampleScore | Summary, log: Logger) {
   const { index, score } = part;
   if ("outputs" in part)
     return { case: "result", value: { index, score, outputs: part.outputs as JsonObject } } as const;
-  const failure = failureMessage(faultOf(part.error, "sigrun.v1.ProgramService/EvaluateProgram", log));
+  const failure = failureMessage(callFault(part.error, "sigrun.v1.ProgramService/EvaluateProgram", log));
   return { case: "result", value: { index, score, failure } } as const;
 }

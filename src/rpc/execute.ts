@@ -14,7 +14,7 @@ import type {
 } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 import { callerOf, defaultTimeouts, headersOf } from "./caller.ts";
-import { failureMessage, faultOf } from "./faults.ts";
+import { callFault, failureMessage } from "./faults.ts";
 import { executionMessage } from "./wire/execution.ts";
 import { lmSettings } from "./wire/program.ts";
 import { requiredField } from "./wire/required-field.ts";
@@ -119,7 +119,7 @@ function resultOf(answer: BatchAnswer, log: Logger) {
   } catch (error) {
     return {
       case: "failure",
-      value: failureMessage(faultOf(error, "sigrun.v1.ProgramService/BatchExecuteProgram", log)),
+      value: failureMessage(callFault(error, "sigrun.v1.ProgramService/BatchExecuteProgram", log)),
     } as const;
   }
 }

@@ -61,7 +61,7 @@ export function explainFaults(log: Logger): Interceptor {
   return (next) => async (request) => {
     request.contextValues.set(arrived, true);
     const rpc = `${request.service.typeName}/${request.method.name}`;
-    const explain = (error: unknown) => connectErrorOf(faultOf(error, rpc, log));
+    const explain = (error: unknown) => connectErrorOf(callFault(error, rpc, log));
     try {
       const response = await next(request);
       return response.stream ? { ...response, message: explainStream(response.message, explain) } : response;
@@ -83,7 +83,7 @@ async function* explainStream<T>(
 }
 
 /** An unexpected error becomes INTERNAL with an incident id, under which the log has its stack. */
-export function faultOf(error: unknown, rpc: string, log: Logger): Fault {
+export function callFault(error: unknown, rpc: string, log: Logger): Fault {
   if (error instanceof Fault) {
     if (codes[error.reason] === Code.Unavailable)
       log.warn({ rpc, reason: error.reason, err: error.cause }, error.message);

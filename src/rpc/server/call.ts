@@ -17,7 +17,7 @@ export type Call = {
 };
 
 /** Shared by all calls, because the stack trace of a new error costs more than reading a row. */
-const callEnded = new Cancelled();
+const callEndedFault = new Cancelled();
 
 /** Creates each part of the context on first use, because most methods use few of them. */
 export function createCall(
@@ -36,7 +36,7 @@ export function createCall(
   let controller: AbortController | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  function end(reason: Error = callEnded): void {
+  function end(reason: Error = callEndedFault): void {
     clearTimeout(timer);
     controller?.abort(reason);
   }

@@ -16,7 +16,7 @@ import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import { trailerParse } from "@connectrpc/connect/protocol-grpc-web";
 import type { Logger } from "../../telemetry.ts";
 import { maxTimeoutMs } from "../caller.ts";
-import { arrived, connectErrorOf, faultOf } from "../faults.ts";
+import { arrived, callFault, connectErrorOf } from "../faults.ts";
 
 const refusal = createContextKey<ConnectError | undefined>(undefined);
 
@@ -45,7 +45,7 @@ export function explainDecodeErrors(handler: UniversalHandler, log: Logger): Uni
     const { error, response: unread } = await findError(response);
     if (!error) return unread;
     const rpc = `${handler.service.typeName}/${handler.method.name}`;
-    contextValues.set(refusal, connectErrorOf(faultOf(error, rpc, log)));
+    contextValues.set(refusal, connectErrorOf(callFault(error, rpc, log)));
     return handler({ ...request, contextValues, body: emptyBody() });
   };
   return Object.assign(handleExplained, handler);

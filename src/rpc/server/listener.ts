@@ -2,7 +2,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import { type ConnectRouter, cors } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Logger } from "../../telemetry.ts";
-import { connectErrorOf, explainFaults, faultOf } from "../faults.ts";
+import { callFault, connectErrorOf, explainFaults } from "../faults.ts";
 import { createBoundary } from "./boundary.ts";
 import { explainDecodeErrors, throwRefusal } from "./decode-errors.ts";
 import type { HealthReport } from "./health.ts";
@@ -29,12 +29,13 @@ export function createListener({ routes, services, health, log }: Deps): Port {
   const boundary = createBoundary(log);
   const unary = createUnaryCalls({
     maxBytes,
-    explain: (error, rpc) => connectErrorOf(faultOf(error, rpc, log)),
+    explain: (error, rpc) => connectErrorOf(callFault(error, rpc, log)),
     boundary,
     log,
   });
   const adapter = connectNodeAdapter({
     routes(router) {
+      // Connect gets all methods; unary.ts also keeps the unary ones, which it answers itself.
       unary.register(routes)(router);
       unary.register(health.routes)(router);
       reflectionRoutes(services)(router);

@@ -25,7 +25,10 @@ import { sendResponse, trailersOf } from "./unary-response.ts";
 type UnarySpec = Extract<MethodImplSpec, { kind: "unary" }>;
 
 export type UnaryCalls = {
-  /** The same routes; their unary methods are also registered here. */
+  /**
+   * The same routes, which also register their unary methods here: `router.service` is replaced
+   * while they run, since Connect's handlers do not give out their implementations.
+   */
   register(routes: (router: ConnectRouter) => void): (router: ConnectRouter) => void;
   /** Answers the call of a registered method; false if Connect must answer it. */
   tryAnswer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
