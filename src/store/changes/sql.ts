@@ -15,14 +15,9 @@ export type ChangeQuery = {
 /** Maximum size of the values of one step, in bytes; a first value may be larger. */
 const stepBytes = 2 ** 20;
 
-/**
- * Columns that the log holds as they were after the change. What else an update changes is read
- * from the execution as it is now, so an annotation of which watchers must see every value needs a
- * column in the log.
- */
+/** What the log says of an execution after the change, besides its annotations. */
 const changed: Readonly<Record<string, string>> = {
   status: "coalesce(change.status, found.status)",
-  labels: "change.labels",
   updated_at: "change.changed_at",
   started_at: "CASE WHEN change.status = 'pending' THEN NULL ELSE found.started_at END",
 };
@@ -31,10 +26,11 @@ const changed: Readonly<Record<string, string>> = {
  * The columns of an execution as they were after a change: those written at its end were empty
  * before.
  */
-const columnsThen = executionColumnList.map(({ name, before }) => {
+const columnsThen = executionColumnList.map(({ name, before, isLogged }) => {
+  const source = isLogged ? "change" : "found";
   const then =
     before === undefined
-      ? `found.${name}`
+      ? `${source}.${name}`
       : `CASE WHEN change.status IN ('pending', 'running') THEN ${before} ELSE found.${name} END`;
   return `${changed[name] ?? then} AS ${name}`;
 });

@@ -1,5 +1,5 @@
 import type { Sequelize } from "sequelize";
-import { annotationsOf } from "../../domain/annotations.ts";
+import { type Annotations, annotationsOf } from "../../domain/annotations.ts";
 import type { Execution } from "../../domain/execution.ts";
 import { snakeCase } from "../../domain/snake-case.ts";
 import { defineTable, type SqlType, selectList } from "../table.ts";
@@ -29,15 +29,21 @@ type Column = {
   readonly end?: (run: RunEnd) => unknown;
   /** What the column holds until the run ends, in SQL. */
   readonly before?: string;
+  /**
+   * True if the log of changes has this column too, with the value after each change. If false, a
+   * watcher gets the present value with every change.
+   */
+  readonly isLogged?: boolean;
 };
 /** Columns written by the SQL in statements.ts, or by PostgreSQL itself. */
 type SqlName = "runnerId" | "createdAt" | "updatedAt";
 type Written<Name> = Column &
-  (
-    | { readonly start: unknown }
-    | { readonly end: unknown }
-    | (Name extends SqlName ? { readonly isInSql: true } : never)
-  );
+  (Name extends keyof Annotations
+    ? { readonly start: unknown; readonly isLogged: boolean }
+    :
+        | { readonly start: unknown }
+        | { readonly end: unknown }
+        | (Name extends SqlName ? { readonly isInSql: true } : never));
 
 const atStart = (type: SqlType, start: (run: RunStart) => unknown) => ({ type, start });
 const atEnd = (type: SqlType, before: string, end: (run: RunEnd) => unknown) => ({ type, before, end });
@@ -65,7 +71,7 @@ export const executionColumns = {
   cachedTokens: atEnd("bigint", "0", (run) => run.trace.tokenUsage.cachedTokens),
   lmCalls: atEnd("bigint", "0", (run) => run.trace.tokenUsage.lmCalls),
   model: { type: "text", start: (run: RunStart) => run.model, end: (run: RunEnd) => run.trace.model },
-  labels: atStart("jsonb", (run) => run.labels),
+  labels: { ...atStart("jsonb", (run) => run.labels), isLogged: true },
   requestMethod: atStart("text", (run) => run.request?.method ?? null),
   requestId: atStart("uuid", (run) => run.request?.id ?? null),
   requestHash: atStart("text", (run) => run.request?.hash ?? null),
