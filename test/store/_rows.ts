@@ -59,7 +59,7 @@ export const times = [
 export const labelKeys = ["team", "a.b", "x-y"];
 
 /** An execution's row by the names of its columns, with the fields that callers may query. */
-function row(programs: readonly string[]) {
+export function row(programs: readonly string[]) {
   const time = fc.constantFrom(...times);
   return fc
     .record({
