@@ -1,6 +1,6 @@
 """The parts of DSPy that the sidecar replaces, since DSPy has no settings for them."""
 
-from dspy_sidecar.models import markers
+from dspy_sidecar.models import long_values, markers
 from dspy_sidecar.models.http import type_adapters
 from dspy_sidecar.models.reading import json_answers, xml_answers
 
@@ -13,6 +13,7 @@ def install() -> None:
     type_adapters.install()
     json_answers.install()
     xml_answers.install()
+    long_values.install()
     markers.install()
 
 

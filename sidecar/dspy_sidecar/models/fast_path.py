@@ -16,7 +16,7 @@ from dspy.clients.call_result import CallResult
 from dspy.utils.exceptions import AdapterParseError
 
 from dspy_sidecar.log import logger
-from dspy_sidecar.long_texts import in_thread_if_long
+from dspy_sidecar.long_texts import in_thread_if_long, size_of
 from dspy_sidecar.models.adapters import ChatAdapter, XMLAdapter
 from dspy_sidecar.models.cached_lm import (
     LM,
@@ -119,11 +119,10 @@ class FastPath:
         """
         if inputs.keys() != self._fields:
             return None
-        content = self._adapter.format_user_message_content(
-            self._signature, inputs, main_request=True
-        )
         try:
-            body = self._template.body_with(content)
+            content, body = await in_thread_if_long(
+                size_of(inputs), lambda: self._content_and_body(inputs)
+            )
         except TypeError:
             return None
         output = await self._request(body, content, meter)
@@ -142,6 +141,12 @@ class FastPath:
             with known_capabilities(self._lm, config):
                 outputs = await json_adapter.acall(self._lm, config, signature, self._demos, inputs)
                 return outputs[0]  # type: ignore[no-any-return]
+
+    def _content_and_body(self, inputs: dict[str, Any]) -> tuple[str, bytes]:
+        content = self._adapter.format_user_message_content(
+            self._signature, inputs, main_request=True
+        )
+        return content, self._template.body_with(content)
 
     async def _request(self, body: bytes, content: str, meter: Meter) -> Any:
         async def attempt(state: execution._Attempt, spent: list[CallResult]) -> None:

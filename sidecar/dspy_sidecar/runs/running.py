@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import dspy
-import orjson
 from dspy.utils.exceptions import AdapterParseError
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import OutputUnreadableError
 from dspy_sidecar.json_values import json_of
+from dspy_sidecar.long_texts import loads
 from dspy_sidecar.models.fast_path import FastPath
 from dspy_sidecar.models.lm import Models
 from dspy_sidecar.models.meter import Meter
@@ -101,9 +101,9 @@ async def scores(
     with dspy.context(
         lm=lm, adapter=adapter, usage_tracker=meter, callbacks=[], disable_history=True, trace=None
     ):
-        expected = orjson.loads(request.scoring.expected or b"{}")
+        expected = await loads(request.scoring.expected or b"{}")
         try:
-            verdicts = await metrics.acall(orjson.loads(request.inputs), expected, outputs)
+            verdicts = await metrics.acall(await loads(request.inputs), expected, outputs)
         finally:
             if metrics.needs_model:
                 meter.end(None)
@@ -118,7 +118,7 @@ async def run_steps(
     streaming: Streaming | None,
 ) -> dict[str, Any]:
     """Runs the modules in order, and gives the program's outputs by name."""
-    values: Values = {"": orjson.loads(request.inputs)}
+    values: Values = {"": await loads(request.inputs)}
     callbacks = [streaming] if streaming else []
     for step in program.steps:
         lm, adapter = models.choose(program.lm, step.lm, request.lm)
@@ -131,6 +131,9 @@ async def run_steps(
             send_stream=streaming,
             disable_history=True,
             trace=None,
+            # The gateway has checked the types. DSPy would write a value that it finds wrong into
+            # the log, such as every dict with int keys, which are texts in JSON.
+            warn_on_type_mismatch=False,
         ):
             meter.begin(step.name)
             if streaming:

@@ -7,7 +7,7 @@ from dspy.clients._deprecation import adapter_message_call
 from dspy.clients.capabilities import with_capability_planning
 from dspy.utils.exceptions import AdapterParseError
 
-from dspy_sidecar.long_texts import in_thread_if_long
+from dspy_sidecar.long_texts import in_thread_if_long, size_of
 from dspy_sidecar.models.meter import answer_text
 
 
@@ -31,7 +31,7 @@ class RaisesParseErrors:
 
 
 class ParsesInThread(dspy.Adapter):  # type: ignore[misc]
-    """Mixin after an adapter of DSPy's: parses long answers in a thread.
+    """Mixin after an adapter of DSPy's: writes long inputs and parses long answers in a thread.
 
     All adapters derive from DSPy's ChatAdapter, whose `acall` calls the next class in the order of
     methods. After the ChatAdapter that is this class, in place of `dspy.Adapter`.
@@ -43,7 +43,9 @@ class ParsesInThread(dspy.Adapter):  # type: ignore[misc]
     ) -> list[dict[str, Any]]:
         """Requests and parses an answer, as `dspy.Adapter.acall` does."""
         render = self._call_preprocess(lm, lm_kwargs, signature, inputs)
-        messages = self.format(render, demos, inputs)
+        messages = await in_thread_if_long(
+            size_of(inputs), lambda: self.format(render, demos, inputs)
+        )
         with adapter_message_call(lm, messages):
             outputs = await lm.acall(messages=messages, **lm_kwargs)
         length = sum(len(answer_text(output)) for output in outputs)
