@@ -92,7 +92,7 @@ class ScriptedModel:
         return response
 
     async def start(self) -> web.AppRunner:
-        app = web.Application()
+        app = web.Application(client_max_size=64 * 2**20)
         app.router.add_post("/v1/chat/completions", self.answer)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
         await runner.setup()

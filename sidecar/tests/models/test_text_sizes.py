@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 from dspy.utils.exceptions import AdapterParseError
-from field_types import listed
+from field_types import keyed, listed
 from programs import STR, asked, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
@@ -183,4 +183,21 @@ async def test_an_answer_of_4_mib_does_not_delay_other_runs(model, adapter, name
     finally:
         await models.close()
     # DSPy's own readers take minutes for some of these.
+    assert longest < 0.5
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [(INTS, [1] * 2_000_000), (keyed(INTS.list.element), {f"{n:06}": 1 for n in range(350_000)})],
+    ids=["a list", "a dict"],
+)
+async def test_an_input_of_4_mib_does_not_hold_other_runs(model, kind, value):
+    models = Models(Settings("openai/scripted", ("openai/scripted",), model.url), None)
+    made = build(program(signature({"question": kind}, {"answer": STR})))
+    model.script({"answer": "ok"})
+    run = asked(pb.Program(), question=value)
+    task = asyncio.create_task(running.run(made, models, run, running.Events(lambda _: None)))
+    longest = await held(task)
+    await models.close()
+    assert json.loads((await task).outputs) == {"answer": "ok"}
     assert longest < 0.5
