@@ -15,7 +15,7 @@ type Annotation<Value> = {
 };
 
 /** An annotation without an entry does not compile. */
-const table: { readonly [Name in keyof Annotations]: Annotation<Annotations[Name]> } = {
+const table: { readonly [Name in keyof Annotations]-?: Annotation<Annotations[Name]> } = {
   labels: { unset: {}, isSet: (labels) => Object.keys(labels).length > 0, check: checkLabels },
 };
 
