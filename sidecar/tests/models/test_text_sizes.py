@@ -63,6 +63,8 @@ TEXTS = {
     "escaped quotes": ('{"answer": "', '\\"'),
     "keys without values": ('{"answer": "', '",'),
     "comments": ("{", "/*"),
+    "objects that are cut off": ("[", '{"name": "Ann", "age": 3}, '),
+    "escaped quotes after many brackets": ("[]" * 201 + '"', '\\"'),
     "marks on a letter": ("a", "\u0315\u0300"),
 }
 

@@ -123,6 +123,7 @@ const constraints: [rest: Partial<FieldDraft>, faults: string[]][] = [
   ],
   [{ type: "int", defaultValue: "x" }, ["default_value: type"]],
   [{ type: "list[int]", defaultValue: [1, "x"] }, ["default_value[1]: type"]],
+  [{ type: "dict[str, int]", defaultValue: { a: "x" } }, ["default_value.a: type"]],
   [{ type: "int", constraints: { min: 5 }, defaultValue: 1 }, ["default_value: range"]],
   [{ defaultValue: null }, ["default_value: type"]],
   [{ defaultValue: "\0" }, ["default_value: text"]],

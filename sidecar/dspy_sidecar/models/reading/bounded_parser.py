@@ -64,7 +64,13 @@ class BoundedParser(JSONParser):
         self._text.budget = self._budget
 
     def _try_parse_valid_json_value(self) -> tuple[bool, Any]:
-        if not self.has_tried_valid_json_suffix and is_too_deep(self.json_str, self.index):
+        # Only at the top level, as json_repair itself: measured at each bracket, the depth of a long
+        # answer would take the square of its length.
+        if (
+            self.context.empty
+            and not self.has_tried_valid_json_suffix
+            and is_too_deep(self.json_str, self.index)
+        ):
             self.has_tried_valid_json_suffix = True
         return super()._try_parse_valid_json_value()
 
