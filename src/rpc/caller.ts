@@ -43,8 +43,9 @@ export function callerOf(context: HandlerContext, defaultMs: number): Caller {
   const calledAt = performance.now();
   let controller: AbortController | undefined;
 
-  // The signal is made when `signal` is first read, because its timer costs and most calls that only
-  // read records never need it. `const { project, ...rest }` reads it too, so name what you take.
+  // The signal is made when `signal` is first read, because its timer costs and most calls that
+  // only read records never need it. `const { project, ...rest }` reads it too, so name what you
+  // take.
   function signalOf(): AbortSignal {
     if (controller) return controller.signal;
     const created = new AbortController();

@@ -43,7 +43,7 @@ function gate() {
   return { opened, open };
 }
 
-/** Calls StreamProgram; resolves when the call waits for the run, with the promise of its answer. */
+/** Calls StreamProgram; resolves when the call waits for the run, with its answer's promise. */
 async function waitIn(
   { programs }: Gateway,
   request: { programId: string; inputs: JsonObject; requestId: string },

@@ -64,8 +64,8 @@ class BoundedParser(JSONParser):
         self._text.budget = self._budget
 
     def _try_parse_valid_json_value(self) -> tuple[bool, Any]:
-        # Only at the top level, as json_repair itself: measured at each bracket, the depth of a long
-        # answer would take the square of its length.
+        # Only at the top level, as json_repair itself: if the depth were measured at each bracket,
+        # a long answer would take the square of its length.
         if (
             self.context.empty
             and not self.has_tried_valid_json_suffix

@@ -5,7 +5,8 @@ import re
 MAX_DEPTH = 200
 """Levels of lists and objects. The types of the API have at most 32."""
 
-# The closing quote is optional: else an unterminated string would be tried anew at each quote in it.
+# The closing quote is optional: else an unterminated string would be tried anew at each of its
+# quotes.
 STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
