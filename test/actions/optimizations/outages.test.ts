@@ -70,7 +70,7 @@ for (const [what, later, end] of [
     proxy.cut();
     open();
     await until(() =>
-      linesOf(gateway, id).some(({ msg }) => msg.includes("the end of an optimization waits")),
+      linesOf(gateway, id).some(({ msg }) => msg.includes("retrying to record the end of an optimization")),
     );
     proxy.restore();
     await until(() => gateway.optimizations.getOptimization({ id }).catch(() => undefined));
@@ -109,7 +109,7 @@ test("the job queue logs an outage of the database, but not every retry, and wit
     gateway
       .log()
       .split("\n")
-      .filter((line) => line.includes("the job queue has trouble"));
+      .filter((line) => line.includes("the job queue can't reach the database"));
   const away = () =>
     gateway
       .log()
@@ -139,7 +139,7 @@ test("the end of an optimization is one log line, with its reason and without a 
       level: "warn",
       attempt,
       reason: "LM_AUTH_FAILED",
-      msg: "an optimization failed, and is not tried again",
+      msg: "an optimization failed; it is not attempted again",
     },
   ]);
 
