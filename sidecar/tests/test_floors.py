@@ -10,6 +10,7 @@ FLOORS = [
         "faults",
         "json_values",
         "threads",
+        "combining_marks",
         "cores",
         "parent_process",
         "long_texts",

@@ -9,7 +9,7 @@ from collections import Counter
 
 from dspy.evaluate import metrics
 
-from dspy_sidecar.scoring.combining_marks import decomposed
+from dspy_sidecar.combining_marks import decomposed
 
 MAX_SHORT = 4_096
 """Length of a text up to which DSPy's own function takes no noticeable time."""

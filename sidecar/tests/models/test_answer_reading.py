@@ -10,8 +10,8 @@ import json_repair
 import pytest
 import regex
 
+from dspy_sidecar import combining_marks
 from dspy_sidecar.models.reading import json_answers, xml_answers
-from dspy_sidecar.scoring import combining_marks
 
 WORDS = [
     "Paris",

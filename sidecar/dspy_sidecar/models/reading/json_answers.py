@@ -14,9 +14,9 @@ import dspy.adapters.utils
 import jiter
 import json_repair
 
+from dspy_sidecar.combining_marks import has_many
 from dspy_sidecar.models.reading.bounded_parser import BoundedParser
 from dspy_sidecar.models.reading.nesting import TooComplexError, is_too_deep
-from dspy_sidecar.scoring.combining_marks import has_many
 
 SHORT = 512
 """Characters. json_repair takes a few milliseconds for any text of this length."""
