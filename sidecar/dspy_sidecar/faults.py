@@ -34,6 +34,10 @@ class NotWarmError(Exception):
     """The default model is not loaded yet."""
 
 
+class DrainingError(Exception):
+    """The worker is stopping and takes no further run."""
+
+
 class CodeFailedError(Exception):
     """The code that the model wrote failed in every attempt."""
 
@@ -88,6 +92,7 @@ TABLE: list[tuple[type[BaseException], grpc.StatusCode, str, str | None]] = [
     ),
     (ModelNotAllowedError, PRECONDITION, "LM_NOT_CONFIGURED", None),
     (NotWarmError, UNAVAILABLE, "SIDECAR_UNAVAILABLE", "the default model is still loading"),
+    (DrainingError, UNAVAILABLE, "SIDECAR_UNAVAILABLE", "this worker of the sidecar is stopping"),
     (
         OutputUnreadableError,
         INTERNAL,

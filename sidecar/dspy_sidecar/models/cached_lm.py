@@ -138,7 +138,7 @@ async def with_retries(
 
 @contextmanager
 def known_capabilities(lm: Any, lm_kwargs: dict[str, Any]) -> Iterator[None]:
-    """Gives DSPy's adapters the model's capabilities, which they else look up for each prompt.
+    """Gives DSPy's adapters the model's capabilities, which they otherwise look up for each prompt.
 
     DSPy does the look-up in a thread. Models without an engine of the sidecar keep it.
     """

@@ -101,7 +101,7 @@ class CachesPrompts:
 
 
 class CachesResponseFormat(CachesPrompts):
-    """Mixin before DSPy's JSONAdapter, which else builds a pydantic model of the outputs a run."""
+    """Mixin before DSPy's JSONAdapter: caches the pydantic model that DSPy builds in every run."""
 
     def _prepare_response_format(
         self, lm: Any, lm_kwargs: dict[str, Any], signature: Signature

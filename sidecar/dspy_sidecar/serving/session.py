@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import grpc
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.faults import NotWarmError, failure_of
+from dspy_sidecar.faults import DrainingError, failure_of
 from dspy_sidecar.models.lm import Models
 from dspy_sidecar.programs.programs import Programs
 from dspy_sidecar.runs.running import Events, run
@@ -42,7 +42,7 @@ class Session:
     async def serve(
         self, requests: AsyncIterator[pb.RunProgramsRequest]
     ) -> AsyncGenerator[pb.RunProgramsResponse]:
-        """Yields events until the gateway leaves, or after `end` until all have been sent."""
+        """Yields events until the gateway leaves; after `end`, until all events have been sent."""
         reading = asyncio.create_task(self._read(requests))
         try:
             while self._runs or self._unsent or not self._is_ending:
@@ -81,7 +81,7 @@ class Session:
                 self._tell(number, event)
 
         if self._is_ending:
-            self._tell(number, pb.RunEvent(failure=failure_of(NotWarmError())))
+            self._tell(number, pb.RunEvent(failure=failure_of(DrainingError())))
             return
         events = Events(tell)
         task = asyncio.create_task(self._run(number, request, events))
@@ -129,5 +129,7 @@ class Session:
 
 
 TOO_LARGE = pb.Failure(
-    code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], message="the run's outputs are too large"
+    code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0],
+    reason="TOO_LARGE",
+    message="the run's outputs are too large",
 )

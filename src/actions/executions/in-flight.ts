@@ -16,7 +16,7 @@ export function createInFlightRuns<Result>(): InFlightRuns<Result> {
   type InFlightRun = { result: Promise<Result>; waiters: number; keptUntil: number; end: AbortController };
   const runs = new Map<string, InFlightRun>();
 
-  /** Cancels a run that has neither a waiter nor a keep-alive; true if it did. */
+  /** Cancels the run if nobody waits for it, here or elsewhere; returns whether it did. */
   function cancelIfAbandoned(run: InFlightRun, reason: unknown): boolean {
     const keptMs = run.keptUntil - performance.now();
     if (run.waiters === 0 && keptMs > 0) setTimeout(() => cancelIfAbandoned(run, reason), keptMs);
@@ -30,8 +30,8 @@ export function createInFlightRuns<Result>(): InFlightRuns<Result> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         run.waiters -= 1;
-        // A waiter that leaves while others wait is rejected at once. The last one to leave ends
-        // the run, and then waits for the commit of that end: it gets the record.
+        // A waiter that leaves while others wait, here or elsewhere, is rejected at once. The last
+        // one to leave ends the run, and then waits for the commit of that end: it gets the record.
         if (!cancelIfAbandoned(run, waiter.reason)) reject(waiter.reason);
       };
       waiter.addEventListener("abort", leave, { once: true });

@@ -35,7 +35,7 @@ export function createReplay({ executions, inFlight, notices }: Deps): Replay {
       if (execution.completedAt) return execution;
       const joined = inFlight.join(execution.id, caller.signal);
       if (joined) return joined;
-      // Another gateway runs it, and will record its end.
+      // Another gateway runs it and will record its end, or its end waits for the database here.
       if (performance.now() - notifiedAt > repeatMs) {
         await notices.send({ kind: "wait", project, id: execution.id });
         notifiedAt = performance.now();

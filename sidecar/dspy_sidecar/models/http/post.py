@@ -81,8 +81,8 @@ class PreparedPost:
             read_until_eof=True, read_timeout=self._session.timeout.sock_read
         )
         transport.write(message)
-        # The timer keeps the context that it was created in long after the run. An empty context
-        # has no values of callers.
+        # The timer outlives the run and keeps the context in which it was created. An empty
+        # context has no values of callers.
         Context().run(protocol.start_timeout)
         head, content = await protocol.read()
         while 100 <= head.code < 200 and head.code != 101:

@@ -780,7 +780,7 @@ export type ExecuteProgramRequest = Message<"sigrun.v1.ExecuteProgramRequest"> &
 
   /**
    * UUID that the caller chooses. As long as the run's record exists, the same call waits for the
-   * run and gets its result, also a failed one, and nothing runs twice.
+   * run and gets its result, also a failed one, and makes no second record.
    * Another request with it is ALREADY_EXISTS. A call that is refused before its record leaves
    * nothing behind.
    *

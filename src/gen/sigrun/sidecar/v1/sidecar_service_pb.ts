@@ -870,7 +870,7 @@ export type Failure = Message<"sigrun.sidecar.v1.Failure"> & {
   code: number;
 
   /**
-   * The reason of ErrorInfo; empty for faults that have none, as of gRPC itself.
+   * The reason of ErrorInfo; every failure of a run has one.
    *
    * @generated from field: string reason = 2;
    */
@@ -911,7 +911,7 @@ export type Trace = Message<"sigrun.sidecar.v1.Trace"> & {
   tokenUsage?: TokenUsage | undefined;
 
   /**
-   * provider/model of the model that answered.
+   * provider/model of the model that was asked last.
    *
    * @generated from field: string model = 3;
    */
