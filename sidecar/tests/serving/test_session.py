@@ -73,7 +73,7 @@ async def test_outputs_larger_than_a_message_fail_only_their_run(gateway, model,
     large, small = await gateway.ends(1, 2)
     assert (large.failure.code, large.failure.reason) == (
         grpc.StatusCode.RESOURCE_EXHAUSTED.value[0],
-        "",
+        "TOO_LARGE",
     )
     assert json.loads(small.done.outputs) == {"answer": "Paris"}
 
