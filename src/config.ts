@@ -7,6 +7,11 @@ export type Config = Readonly<{
   host: string;
   /** Undefined if the operator set no port: the first free one from 8080 on. */
   port: number | undefined;
+  maxConnections: number;
+  /** Calls that the peer of one HTTP/2 connection may cancel each second. */
+  maxCancels: number;
+  /** Maximum bytes of the answers that callers have not read yet. */
+  answerMemory: number;
   /** Undefined: the embedded PostgreSQL. */
   databaseUrl: string | undefined;
   /** PostgreSQL schema of the tables. */
@@ -51,9 +56,18 @@ const integer = (min: number, max: number) => {
 
 const oneOf = (...words: string[]) => string().oneOf(words, expected(`one of ${words.join(", ")}`));
 
+/** Half of it, which one connection gets, holds several messages of the maximum size. */
+const size = string().matches(
+  /^([1-9]\d{0,4}GiB|[1-9]\d{1,5}MiB)$/,
+  expected("a size of at least 10MiB, such as 256MiB or 2GiB"),
+);
+
 const environment = object({
   SIGRUN_HOST: string().default("127.0.0.1"),
   SIGRUN_PORT: integer(0, 65535),
+  SIGRUN_MAX_CONNECTIONS: integer(1, 1_000_000).default(10_000),
+  SIGRUN_MAX_CANCELS: integer(1, 1_000_000).default(1_000),
+  SIGRUN_ANSWER_MEMORY: size.default("512MiB"),
   DATABASE_URL: string().matches(
     /^postgres(ql)?:\/\//,
     expectedUnshown("a URL that begins with postgres:// or postgresql://"),
@@ -80,6 +94,7 @@ const environment = object({
   SIGRUN_LOG_LEVEL: oneOf("trace", "debug", "info", "warn", "error", "fatal"),
 });
 
+const unitBytes = { MiB: 2 ** 20, GiB: 2 ** 30 } as const;
 const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 const splitList = (text: string) =>
@@ -91,11 +106,17 @@ const splitList = (text: string) =>
 const readDurationMs = (time: string) =>
   Number(time.slice(0, -1)) * unitMs[time.slice(-1) as keyof typeof unitMs];
 
+const readSize = (size: string) =>
+  Number(size.slice(0, -3)) * unitBytes[size.slice(-3) as keyof typeof unitBytes];
+
 /** The settings in force, by the names of their variables; passwords and paths are left out. */
 export function shownSettings(config: Config) {
   return {
     SIGRUN_HOST: config.host,
     SIGRUN_PORT: config.port ?? "8080, or the next one that is free",
+    SIGRUN_MAX_CONNECTIONS: config.maxConnections,
+    SIGRUN_MAX_CANCELS: config.maxCancels,
+    SIGRUN_ANSWER_MEMORY: `${config.answerMemory / unitBytes.MiB}MiB`,
     DATABASE_URL: config.databaseUrl ? "set" : "not set: the embedded PostgreSQL",
     SIGRUN_DATABASE_SCHEMA: config.databaseSchema,
     SIGRUN_DATABASE_POOL: config.databasePool,
@@ -124,6 +145,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     return Object.freeze({
       host: read.SIGRUN_HOST,
       port: read.SIGRUN_PORT,
+      maxConnections: read.SIGRUN_MAX_CONNECTIONS,
+      maxCancels: read.SIGRUN_MAX_CANCELS,
+      answerMemory: readSize(read.SIGRUN_ANSWER_MEMORY),
       databaseUrl: read.DATABASE_URL,
       databaseSchema: read.SIGRUN_DATABASE_SCHEMA,
       databasePool: read.SIGRUN_DATABASE_POOL,

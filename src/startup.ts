@@ -64,7 +64,13 @@ export async function startGateway({ config, log, shutdown }: Deps): Promise<str
   shutdown.add("sidecar channel", sidecar.close);
   const services = createServices({ config, version, store, sidecar, log });
   shutdown.add("runs", services.idle);
-  const listener = createListener({ routes: services.routes, services: contract, health, log });
+  const listener = createListener({
+    routes: services.routes,
+    services: contract,
+    health,
+    limits: config,
+    log,
+  });
   shutdown.add("listener", async () => {
     readiness.stop();
     health.shutDown();

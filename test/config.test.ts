@@ -39,6 +39,15 @@ test("the path of the MCP servers is made absolute, and generated code runs only
   );
 });
 
+test("a size is a number of MiB or GiB, and at least 10MiB", (t) => {
+  t.deepEqual(
+    ["", "10MiB", "2GiB"].map((SIGRUN_ANSWER_MEMORY) => readConfig({ SIGRUN_ANSWER_MEMORY }).answerMemory),
+    [512 * 2 ** 20, 10 * 2 ** 20, 2 * 2 ** 30],
+  );
+  for (const SIGRUN_ANSWER_MEMORY of ["9MiB", "512", "512MB", "0GiB", "1.5GiB", "-1GiB"])
+    t.throws(() => readConfig({ SIGRUN_ANSWER_MEMORY }), { message: /expected a size of at least 10MiB/ });
+});
+
 test("names every wrong setting, with its value", (t) => {
   const wrong = {
     SIGRUN_PORT: "http",

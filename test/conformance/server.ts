@@ -13,6 +13,7 @@ import {
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { readConfig } from "../../src/config.ts";
 import { createBoundary } from "../../src/rpc/server/boundary.ts";
 import { createPort } from "../../src/rpc/server/port.ts";
 import { createUnaryCalls } from "../../src/rpc/server/unary.ts";
@@ -52,6 +53,7 @@ const port = createPort({
     if (isAnswered) calls += 1;
     return isAnswered;
   },
+  limits: readConfig({}),
   boundary,
   log,
 });

@@ -1,4 +1,5 @@
 import {
+  constants,
   createServer,
   type Http2ServerRequest,
   type Http2ServerResponse,
@@ -7,7 +8,10 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Socket } from "node:net";
+import type { Logger } from "../../telemetry.ts";
 import type { Boundary } from "./boundary.ts";
+import { createCancelLimit } from "./cancel-limit.ts";
+import { maxHeaderBytes, maxHeaders, maxStreams, type PortLimits } from "./limits.ts";
 import { watchPeer } from "./peer-watch.ts";
 
 export type Http2Server = {
@@ -23,16 +27,38 @@ type Deps = {
   /** Answers a stream directly; false leaves it to `onRequest`. */
   tryAnswer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
   onRequest(request: Http2ServerRequest, response: Http2ServerResponse): void;
+  limits: PortLimits;
   boundary: Boundary;
+  log: Logger;
   pingMs: number;
 };
 
-const settings = { maxConcurrentStreams: 1_000, maxHeaderListSize: 32_768, initialWindowSize: 1_048_576 };
+const { NGHTTP2_ENHANCE_YOUR_CALM } = constants;
+/** Room of a connection beside its answers: headers of all its streams, and the library's own. */
+const memoryBesideAnswers = 64 * 2 ** 20;
+
+/**
+ * If one of nghttp2's own limits is exceeded, Node says INTERNAL_ERROR, or ends the connection with
+ * all its calls. They lie beyond the limits that this room enforces itself.
+ */
+const optionsOf = ({ maxCancels, answerMemory }: PortLimits) => ({
+  settings: {
+    maxConcurrentStreams: maxStreams,
+    maxHeaderListSize: maxHeaderBytes,
+    initialWindowSize: 1_048_576,
+  },
+  maxHeaderListPairs: maxHeaders,
+  // In megabytes.
+  maxSessionMemory: Math.ceil((answerMemory / 2 + memoryBesideAnswers) / 1_000_000),
+  streamResetRate: 2 * maxCancels,
+  streamResetBurst: 20 * maxCancels + 10_000,
+});
 
 /** Cleartext HTTP/2 on sockets that are handed in; this server itself never listens. */
-export function createHttp2Server({ onStream, tryAnswer, onRequest, boundary, pingMs }: Deps): Http2Server {
+export function createHttp2Server(deps: Deps): Http2Server {
+  const { onStream, tryAnswer, onRequest, limits, boundary, log, pingMs } = deps;
   const sessions = new Set<ServerHttp2Session>();
-  const streams = createServer({ settings });
+  const streams = createServer(optionsOf(limits));
   // Makes requests of streams. A server with a request listener would make one of every stream.
   const requests = createServer(onRequest);
   streams.on("stream", (stream, headers, ...more) => {
@@ -43,12 +69,28 @@ export function createHttp2Server({ onStream, tryAnswer, onRequest, boundary, pi
   streams.on("sessionError", () => {});
   for (const emitter of [streams, requests]) boundary.contain(emitter);
 
+  function endAbusive(session: ServerHttp2Session, socket: Socket): void {
+    if (session.destroyed) return;
+    log.warn(
+      { peer: socket.remoteAddress },
+      `a connection was closed: its peer cancelled more than ${limits.maxCancels} calls a second (SIGRUN_MAX_CANCELS)`,
+    );
+    // For undefined, Node takes its default, which overrides the code.
+    session.destroy(null as never, NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
   return {
     accept(socket) {
       const onSession = (session: ServerHttp2Session) => {
         boundary.contain(session);
+        sayWhichAbuse(session);
         sessions.add(session);
         session.once("close", () => sessions.delete(session));
+        const mayCancel = createCancelLimit(limits.maxCancels);
+        function countCancel(this: ServerHttp2Stream): void {
+          if ((this.rstCode !== 0 || this.aborted) && !mayCancel()) endAbusive(session, socket);
+        }
+        session.on("stream", (stream) => stream.once("close", countCancel));
         watchPeer(session, socket, pingMs, boundary);
       };
       // The socket comes from here, since session.socket is a proxy that may not be destroyed.
@@ -58,5 +100,19 @@ export function createHttp2Server({ onStream, tryAnswer, onRequest, boundary, pi
     close() {
       for (const session of sessions) session.close();
     },
+  };
+}
+
+/** What nghttp2 reports if a peer floods it with frames that are no calls, such as pings. */
+const floodedErrno = -904;
+const floodedCode = "ERR_HTTP2_TOO_MANY_INVALID_FRAMES";
+
+/** Node ends a connection that floods with INTERNAL_ERROR. */
+function sayWhichAbuse(session: ServerHttp2Session): void {
+  const destroy = session.destroy.bind(session);
+  session.destroy = (error, code) => {
+    const { errno, code: name } = (error ?? {}) as NodeJS.ErrnoException;
+    const isFlood = errno === floodedErrno || name === floodedCode;
+    destroy(error, code ?? (isFlood ? NGHTTP2_ENHANCE_YOUR_CALM : undefined));
   };
 }

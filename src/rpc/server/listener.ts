@@ -6,18 +6,17 @@ import { callFault, connectErrorOf, explainFaults } from "../faults.ts";
 import { createBoundary } from "./boundary.ts";
 import { explainDecodeErrors, throwRefusal } from "./decode-errors.ts";
 import type { HealthReport } from "./health.ts";
+import { maxMessageBytes, type PortLimits } from "./limits.ts";
 import { answerUnknownPath } from "./not-found.ts";
 import { createPort, type NodeHandler, type Port } from "./port.ts";
 import { reflectionRoutes } from "./reflection.ts";
 import { createUnaryCalls } from "./unary.ts";
 
-/** Maximum size of a message, in bytes. */
-const maxBytes = 4 * 2 ** 20;
-
 type Deps = {
   routes: (router: ConnectRouter) => void;
   services: readonly DescService[];
   health: HealthReport;
+  limits: PortLimits;
   log: Logger;
 };
 
@@ -25,10 +24,10 @@ type Deps = {
  * Serves gRPC, gRPC-Web, Connect and JSON over HTTP/1.1 and 2, with health and reflection, on one
  * port.
  */
-export function createListener({ routes, services, health, log }: Deps): Port {
+export function createListener({ routes, services, health, limits, log }: Deps): Port {
   const boundary = createBoundary(log);
   const unary = createUnaryCalls({
-    maxBytes,
+    maxBytes: maxMessageBytes,
     explain: (error, rpc) => connectErrorOf(callFault(error, rpc, log)),
     boundary,
     log,
@@ -45,7 +44,7 @@ export function createListener({ routes, services, health, log }: Deps): Port {
     },
     interceptors: [explainFaults(log)],
     requestGate: throwRefusal,
-    readMaxBytes: maxBytes,
+    readMaxBytes: maxMessageBytes,
     // An unknown field is a mistake of the caller, who gets an error.
     jsonOptions: { ignoreUnknownFields: false },
     fallback: answerUnknownPath,
@@ -53,7 +52,7 @@ export function createListener({ routes, services, health, log }: Deps): Port {
   const handle: NodeHandler = (request, response) => {
     if (allowOrigins(request, response)) adapter(request, response);
   };
-  return createPort({ handle, tryAnswer: unary.tryAnswer, boundary, log });
+  return createPort({ handle, tryAnswer: unary.tryAnswer, limits, boundary, log });
 }
 
 const exposed = [...cors.exposedHeaders, "sigrun-execution-id"].join(", ");

@@ -12,6 +12,7 @@ import type { Logger } from "../../telemetry.ts";
 import type { Boundary } from "./boundary.ts";
 import { detectHttpVersion } from "./http-version.ts";
 import { createHttp2Server } from "./http2-server.ts";
+import { maxHeaderBytes, type PortLimits } from "./limits.ts";
 
 /** Answers the requests of both HTTP versions. */
 export type NodeHandler = ReturnType<typeof connectNodeAdapter>;
@@ -26,8 +27,17 @@ export type Port = {
   drain(graceMs: number): Promise<void>;
 };
 
-const maxConnections = 10_000;
+/**
+ * Beyond the 60 s for which proxies keep idle connections: else they send a request on one that is
+ * being closed, and their caller gets an error.
+ */
+const keepAliveTimeout = 75_000;
+/** Times for the headers of a request, and for all of it; an idle connection is held to neither. */
+const headersTimeout = 20_000;
+const requestTimeout = 60_000;
+const connectionsCheckingInterval = 5_000;
 const defaultPingMs = 30_000;
+const dropLogMs = 60_000;
 /** Time that a peer gets to read its last answer. */
 const lastReadMs = 500;
 
@@ -35,13 +45,15 @@ type Deps = {
   handle: NodeHandler;
   /** Answers an HTTP/2 stream before it becomes a request; false leaves it to `handle`. */
   tryAnswer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
+  limits: PortLimits;
   boundary: Boundary;
   log: Logger;
   pingMs?: number;
 };
 
 /** One cleartext port for HTTP/2 and HTTP/1.1. */
-export function createPort({ handle, tryAnswer, boundary, log, pingMs = defaultPingMs }: Deps): Port {
+export function createPort(deps: Deps): Port {
+  const { handle, tryAnswer, limits, boundary, log, pingMs = defaultPingMs } = deps;
   const calls = new Set<object>();
   const callEnds = new EventEmitter();
   const countCall = (call: EventEmitter) => {
@@ -55,14 +67,28 @@ export function createPort({ handle, tryAnswer, boundary, log, pingMs = defaultP
     (handle as RequestListener)(request as IncomingMessage, response as ServerResponse);
   };
 
-  const http1 = createHttp1Server({ requestTimeout: 60_000, headersTimeout: 20_000, maxHeaderSize: 32_768 });
+  const http1 = createHttp1Server({
+    keepAliveTimeout,
+    headersTimeout,
+    requestTimeout,
+    connectionsCheckingInterval,
+    maxHeaderSize: maxHeaderBytes,
+  });
   http1.on("request", (request, response) => {
     countCall(response);
     onRequest(request, response);
   });
   // Without this event, Node's time-outs and closeIdleConnections() do nothing.
   http1.emit("listening");
-  const http2 = createHttp2Server({ onStream: countCall, tryAnswer, onRequest, boundary, pingMs });
+  const http2 = createHttp2Server({
+    onStream: countCall,
+    tryAnswer,
+    onRequest,
+    limits,
+    boundary,
+    log,
+    pingMs,
+  });
 
   const sockets = new Set<Socket>();
   /** Sockets whose HTTP version is not known yet. */
@@ -84,7 +110,8 @@ export function createPort({ handle, tryAnswer, boundary, log, pingMs = defaultP
     });
   });
   for (const emitter of [server, http1]) boundary.contain(emitter);
-  server.maxConnections = maxConnections;
+  server.maxConnections = limits.maxConnections;
+  server.on("drop", createDropLog(limits.maxConnections, log));
 
   return {
     listen: (host, port) =>
@@ -111,5 +138,21 @@ export function createPort({ handle, tryAnswer, boundary, log, pingMs = defaultP
       await closed;
       clearTimeout(cut);
     },
+  };
+}
+
+/** Logs the connections that are closed at once, at most one line a minute. */
+function createDropLog(maxConnections: number, log: Logger): () => void {
+  let dropped = 0;
+  let loggedAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    dropped += 1;
+    if (performance.now() - loggedAt < dropLogMs) return;
+    log.warn(
+      { dropped },
+      `connections are closed at once: ${maxConnections} are open, the maximum (SIGRUN_MAX_CONNECTIONS)`,
+    );
+    dropped = 0;
+    loggedAt = performance.now();
   };
 }

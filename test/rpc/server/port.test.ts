@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { Http2ServerRequest } from "node:http2";
 import { connect, type Socket } from "node:net";
 import test, { type ExecutionContext } from "ava";
+import { readConfig } from "../../../src/config.ts";
 import { createBoundary } from "../../../src/rpc/server/boundary.ts";
 import { createPort, type NodeHandler } from "../../../src/rpc/server/port.ts";
 import type { Logger } from "../../../src/telemetry.ts";
@@ -14,7 +15,14 @@ const answer: NodeHandler = (_request, response) => void response.end("answered"
 async function openPort(t: ExecutionContext, { handle = answer, pingMs = 50 } = {}) {
   const faults: Error[] = [];
   const log = { error: ({ err }: { err: Error }) => faults.push(err) } as unknown as Logger;
-  const port = createPort({ handle, tryAnswer: () => false, boundary: createBoundary(log), log, pingMs });
+  const port = createPort({
+    handle,
+    tryAnswer: () => false,
+    limits: readConfig({}),
+    boundary: createBoundary(log),
+    log,
+    pingMs,
+  });
   const number = await port.listen("127.0.0.1", 0);
   const sockets = new Set<Socket>();
   const accept = (message: unknown) => {
