@@ -48,11 +48,21 @@ function entryMessage({
 }
 
 function parameterMessage({
+  name,
+  type,
+  description,
+  isRequired = false,
   defaultValue,
-  ...parameter
+  min,
+  max,
 }: Parameter): MessageInitShape<typeof ParameterSchema> {
   return {
-    ...parameter,
+    name,
+    type,
+    description,
+    required: isRequired,
     ...(defaultValue !== undefined && { defaultValue: fromJson(ValueSchema, defaultValue as JsonValue) }),
+    ...(min !== undefined && { min }),
+    ...(max !== undefined && { max }),
   };
 }

@@ -10,12 +10,12 @@ export type Parameter = {
   readonly name: string;
   readonly type: string;
   readonly description: string;
-  /** True if a caller must set it, and to more than "". */
+  /** True if a caller must set it, and a string to more than "". */
   readonly isRequired?: boolean;
   readonly defaultValue?: Json;
   readonly min?: number;
   readonly max?: number;
-  /** Checks a value in place of `type`, if the notation has no such type. */
+  /** Checks a value in place of `type`, its text included, if the notation has no such type. */
   readonly check?: (value: Json, v: Violations) => void;
 };
 

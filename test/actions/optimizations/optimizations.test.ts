@@ -225,6 +225,14 @@ test("the catalogue lists the roles of models that an optimizer or a metric take
   t.like(lmsOf((await catalogue.listMetrics({})).metrics), { exact_match: [], judge: ["judge"] });
 });
 
+test("the catalogue says which parameters a caller must set", async (t) => {
+  const { metrics } = await t.context.gateway.catalogue.listMetrics({});
+  const required = metrics.flatMap((metric) =>
+    metric.parameters.filter((one) => one.required).map((one) => `${metric.name}: ${one.name}`),
+  );
+  t.deepEqual(required, ["judge: rubric"]);
+});
+
 test("optimizations can be filtered by any of their fields", async (t) => {
   const { gateway, programId } = t.context;
   const started = [];
