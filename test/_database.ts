@@ -1,6 +1,18 @@
+import { registerSharedWorker } from "ava/plugin";
 import pg from "pg";
 import type { Teardown } from "./_gateway.ts";
 import { until } from "./_wait.ts";
+
+/** Makes an empty database in the PostgreSQL that all test files share, and returns its URL. */
+export async function createDatabase(): Promise<string> {
+  const server = registerSharedWorker<string>({
+    filename: new URL("_shared-postgres.ts", import.meta.url),
+    supportedProtocols: ["ava-4"],
+  });
+  await server.available;
+  for await (const { data } of server.publish("").replies()) return data;
+  throw new Error("the shared PostgreSQL has not answered");
+}
 
 /** Runs SQL directly in the database, as an operator would. */
 export async function runSql(

@@ -17,7 +17,8 @@ import { ProgramService } from "../src/gen/sigrun/v1/program_service_pb.ts";
 import { SignatureService } from "../src/gen/sigrun/v1/signature_service_pb.ts";
 import { startEmbeddedPostgres } from "../src/store/postgres.ts";
 import { createLogger } from "../src/telemetry.ts";
-import { startModel } from "./_model.ts";
+import { createDatabase } from "./_database.ts";
+import { type ScriptedModel, startModel } from "./_model.ts";
 
 export type Gateway = {
   readonly url: string;
@@ -47,7 +48,7 @@ export function shared(test: Pick<TestFn, "after">): Teardown {
   return { teardown: (end) => void ends.unshift(end) };
 }
 
-/** Starts a PostgreSQL for one test. */
+/** Starts a PostgreSQL of a test's own; most tests do with a database of the shared one. */
 export async function startPostgres(t: Teardown): Promise<string> {
   const dataDir = mkdtempSync(join(tmpdir(), "sigrun-test-"));
   const postgres = await startEmbeddedPostgres({ dataDir, log: createLogger("error") });
@@ -65,6 +66,7 @@ export async function startGateway(t: Teardown, env: Record<string, string>): Pr
     env: {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       SIGRUN_PORT: "0",
       SIGRUN_DATABASE_SCHEMA: `test_${randomUUID().replaceAll("-", "")}`,
       SIGRUN_LOG_LEVEL: "info",
@@ -116,15 +118,40 @@ export async function startGateway(t: Teardown, env: Record<string, string>): Pr
   };
 }
 
-/** Starts a gateway with its own PostgreSQL and a scripted model. */
-export async function startScripted(t: Teardown, env: Record<string, string> = {}) {
+/** A scripted model, and the settings of a gateway that uses it and a database of its own. */
+export async function prepareScripted(t: Teardown) {
   const model = await startModel();
   t.teardown(model.close);
-  const scripted = {
-    DATABASE_URL: await startPostgres(t),
+  const env = {
+    DATABASE_URL: await createDatabase(),
     SIGRUN_LM: "openai/scripted",
     SIGRUN_LM_API_BASE: model.url,
     OPENAI_API_KEY: "test",
   };
-  return { model, env: scripted, gateway: await startGateway(t, { ...scripted, ...env }) };
+  return { model, env };
+}
+
+/** Starts a gateway with a database of its own and a scripted model. */
+export async function startScripted(t: Teardown, more: Record<string, string> = {}) {
+  const { model, env } = await prepareScripted(t);
+  return { model, env, gateway: await startGateway(t, { ...env, ...more }) };
+}
+
+/** Two gateways on one database with a scripted model; env starts a third. */
+export type TwoGateways = {
+  readonly one: Gateway;
+  readonly two: Gateway;
+  readonly model: ScriptedModel;
+  readonly url: string;
+  readonly schema: string;
+  readonly env: Record<string, string>;
+};
+
+/** Starts two gateways, each a process of its own. */
+export async function startTwo(t: Teardown): Promise<TwoGateways> {
+  const schema = "two_gateways";
+  const named = { SIGRUN_DATABASE_SCHEMA: schema };
+  const { gateway: one, model, env } = await startScripted(t, named);
+  const two = await startGateway(t, { ...env, ...named });
+  return { one, two, model, url: env.DATABASE_URL, schema, env: { ...env, ...named } };
 }

@@ -3,17 +3,8 @@ import {
   type ExecutionView,
   type WatchExecutionsResponse,
 } from "../src/gen/sigrun/v1/execution_service_pb.ts";
-import { type Gateway, startGateway, startScripted, type Teardown } from "./_gateway.ts";
+import type { Gateway, Teardown, TwoGateways } from "./_gateway.ts";
 import { until } from "./_wait.ts";
-
-/** Two gateways on one database, each a process of its own. */
-export type TwoGateways = { one: Gateway; two: Gateway; url: string; env: Record<string, string> };
-
-export async function startTwo(file: Teardown, schema: string): Promise<TwoGateways> {
-  const { gateway: one, env } = await startScripted(file, { SIGRUN_DATABASE_SCHEMA: schema });
-  const two = await startGateway(file, { ...env, SIGRUN_DATABASE_SCHEMA: schema });
-  return { one, two, url: env.DATABASE_URL ?? "", env: { ...env, SIGRUN_DATABASE_SCHEMA: schema } };
-}
 
 const statuses = Object.fromEntries(Object.entries(ExecutionStatus).map(([name, value]) => [value, name]));
 type Asked = { filter?: string; resumeToken?: string; view?: ExecutionView };

@@ -3,7 +3,7 @@ import { Code } from "@connectrpc/connect";
 import test from "ava";
 import { ExecutionStatus } from "../src/gen/sigrun/v1/execution_service_pb.ts";
 import { failure } from "./_errors.ts";
-import { type Gateway, startGateway, startScripted } from "./_gateway.ts";
+import { type Gateway, prepareScripted, startGateway, startScripted } from "./_gateway.ts";
 import { startProxy } from "./_proxy.ts";
 import { until } from "./_wait.ts";
 
@@ -92,7 +92,7 @@ test("a gateway that stops lets running executions end, records them, and leaves
 });
 
 test("while the database is unreachable calls are UNAVAILABLE, and a run that ends is recorded later", async (t) => {
-  const { env, model } = await startScripted(t);
+  const { env, model } = await prepareScripted(t);
   const url = new URL(env.DATABASE_URL);
   const proxy = await startProxy(Number(url.port));
   t.teardown(proxy.close);

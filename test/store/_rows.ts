@@ -3,8 +3,8 @@ import { v7 as uuidv7 } from "uuid";
 import type { Json } from "../../src/domain/json.ts";
 import { openStore, type Store } from "../../src/store/store.ts";
 import { createLogger } from "../../src/telemetry.ts";
-import { runSql } from "../_database.ts";
-import { startPostgres, type Teardown } from "../_gateway.ts";
+import { createDatabase, runSql } from "../_database.ts";
+import type { Teardown } from "../_gateway.ts";
 import type { Fields } from "./_evaluate.ts";
 
 // Only a few values, so that filters often match.
@@ -115,7 +115,7 @@ export async function fill(
   t: Teardown,
   { schema, handles, count }: { schema: string; handles: string[]; count: number },
 ): Promise<Filled> {
-  const url = await startPostgres(t);
+  const url = await createDatabase();
   const store = await openStore({ url, schema, pool: 4, log: createLogger("error") });
   t.teardown(() => store.close());
   const programs = await Promise.all(handles.map((handle) => createProgram(store, handle)));

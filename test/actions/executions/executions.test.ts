@@ -3,27 +3,20 @@ import { Code } from "@connectrpc/connect";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { ExecutionStatus, ExecutionView } from "../../../src/gen/sigrun/v1/execution_service_pb.ts";
 import { failure } from "../../_errors.ts";
-import { type Gateway, shared, startGateway, startScripted } from "../../_gateway.ts";
-import type { ScriptedModel } from "../../_model.ts";
+import { type Gateway, shared, startTwo, type TwoGateways } from "../../_gateway.ts";
 import { until } from "../../_wait.ts";
 
 // Two gateways on one database. Serial: the tests share a model.
-type Context = { one: Gateway; two: Gateway; model: ScriptedModel; programId: string };
+type Context = TwoGateways & { programId: string };
 const test = anyTest.serial as TestFn<Context>;
 const file = shared(anyTest);
 const inputs = { question: "Where?" };
 test.before(async (t) => {
-  const schema = { SIGRUN_DATABASE_SCHEMA: "two_gateways" };
-  const { gateway, model, env } = await startScripted(file, schema);
-  const { program } = await gateway.programs.createProgram({
+  const gateways = await startTwo(file);
+  const { program } = await gateways.one.programs.createProgram({
     program: { name: "Under Test", signature: { text: "question -> answer, confidence: float" } },
   });
-  t.context = {
-    one: gateway,
-    two: await startGateway(file, { ...env, ...schema }),
-    model,
-    programId: program?.id ?? "",
-  };
+  t.context = { ...gateways, programId: program?.id ?? "" };
 });
 test.beforeEach(({ context }) => context.model.script({ fields: { answer: "here", confidence: 0.5 } }));
 type T = ExecutionContext<Context>;

@@ -4,33 +4,19 @@ import { Code } from "@connectrpc/connect";
 import anyTest, { type TestFn } from "ava";
 import { listen } from "../../_database.ts";
 import { failure } from "../../_errors.ts";
-import { type Gateway, shared, startGateway, startScripted } from "../../_gateway.ts";
-import type { ScriptedModel } from "../../_model.ts";
+import { type Gateway, shared, startTwo, type TwoGateways } from "../../_gateway.ts";
 import { until } from "../../_wait.ts";
 
 // request_ids over two gateways on one database. Serial: the tests share a model.
-const test = anyTest.serial as TestFn<{
-  one: Gateway;
-  two: Gateway;
-  model: ScriptedModel;
-  programId: string;
-  url: string;
-}>;
+const test = anyTest.serial as TestFn<TwoGateways & { programId: string }>;
 const file = shared(anyTest);
 const inputs = { question: "Where?" };
 test.before(async (t) => {
-  const schema = { SIGRUN_DATABASE_SCHEMA: "two_gateways" };
-  const { gateway, model, env } = await startScripted(file, schema);
-  const { program } = await gateway.programs.createProgram({
+  const gateways = await startTwo(file);
+  const { program } = await gateways.one.programs.createProgram({
     program: { name: "Asked", signature: { text: "question -> answer" } },
   });
-  t.context = {
-    one: gateway,
-    two: await startGateway(file, { ...env, ...schema }),
-    model,
-    programId: program?.id ?? "",
-    url: env.DATABASE_URL,
-  };
+  t.context = { ...gateways, programId: program?.id ?? "" };
 });
 test.beforeEach(({ context }) => context.model.script({ fields: { answer: "here" } }));
 

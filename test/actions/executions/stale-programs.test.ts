@@ -2,20 +2,16 @@ import { Code } from "@connectrpc/connect";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { ProgramStatus } from "../../../src/gen/sigrun/v1/program_service_pb.ts";
 import { failure } from "../../_errors.ts";
-import { type Gateway, shared, startGateway, startScripted } from "../../_gateway.ts";
-import type { ScriptedModel } from "../../_model.ts";
+import { shared, startTwo, type TwoGateways } from "../../_gateway.ts";
 
 // A gateway runs a program from its cache, unless the other gateway has changed the program since.
-type Context = { one: Gateway; two: Gateway; model: ScriptedModel };
-const test = anyTest as TestFn<Context>;
+const test = anyTest as TestFn<TwoGateways>;
 const file = shared(test);
 test.before(async (t) => {
-  const schema = { SIGRUN_DATABASE_SCHEMA: "stale_programs" };
-  const { gateway, model, env } = await startScripted(file, schema);
-  model.script({ fields: { answer: "here", place: "there" } });
-  t.context = { one: gateway, two: await startGateway(file, { ...env, ...schema }), model };
+  t.context = await startTwo(file);
+  t.context.model.script({ fields: { answer: "here", place: "there" } });
 });
-type T = ExecutionContext<Context>;
+type T = ExecutionContext<TwoGateways>;
 
 const inputs = { question: "Where?" };
 

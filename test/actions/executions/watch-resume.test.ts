@@ -3,15 +3,15 @@ import anyTest, { type TestFn } from "ava";
 import { openStore } from "../../../src/store/store.ts";
 import { createLogger } from "../../../src/telemetry.ts";
 import { failure } from "../../_errors.ts";
-import { shared, startGateway, startScripted } from "../../_gateway.ts";
+import { shared, startGateway, startScripted, startTwo, type TwoGateways } from "../../_gateway.ts";
 import { until } from "../../_wait.ts";
-import { begin, complete, createProgram, startTwo, type TwoGateways, watch } from "../../_watching.ts";
+import { begin, complete, createProgram, watch } from "../../_watching.ts";
 
 const test = anyTest as TestFn<TwoGateways>;
 const file = shared(anyTest);
 
 test.before(async (t) => {
-  t.context = await startTwo(file, "resumed");
+  t.context = await startTwo(file);
 });
 
 /** The events of each execution, in their order. */

@@ -2,7 +2,7 @@ import anyTest, { type TestFn } from "ava";
 import pg from "pg";
 import { OptimizationStatus } from "../../../src/gen/sigrun/v1/optimization_service_pb.ts";
 import { failure } from "../../_errors.ts";
-import { type Gateway, shared, startGateway, startScripted } from "../../_gateway.ts";
+import { type Gateway, prepareScripted, shared, startGateway } from "../../_gateway.ts";
 import type { Reply, ScriptedModel } from "../../_model.ts";
 import { createMoods, ended, learning, sentences } from "../../_moods.ts";
 import { startProxy } from "../../_proxy.ts";
@@ -20,7 +20,7 @@ const test = anyTest.serial as TestFn<{
 }>;
 const file = shared(anyTest);
 test.before(async (t) => {
-  const { env, model } = await startScripted(file);
+  const { env, model } = await prepareScripted(file);
   const url = new URL(env.DATABASE_URL);
   const proxy = await startProxy(Number(url.port));
   file.teardown(proxy.close);

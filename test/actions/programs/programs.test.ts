@@ -4,25 +4,15 @@ import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { type Program, ProgramStatus } from "../../../src/gen/sigrun/v1/program_service_pb.ts";
 import { runSql } from "../../_database.ts";
 import { failure } from "../../_errors.ts";
-import { type Gateway, shared, startGateway, startScripted } from "../../_gateway.ts";
-import type { ScriptedModel } from "../../_model.ts";
+import { type Gateway, shared, startTwo, type TwoGateways } from "../../_gateway.ts";
 
 // Two gateways on one database: a change through one is visible through the other.
-type Context = { one: Gateway; two: Gateway; model: ScriptedModel; url: string };
-const test = anyTest as TestFn<Context>;
-const schema = "two_gateways";
+const test = anyTest as TestFn<TwoGateways>;
 const file = shared(test);
 test.before(async (t) => {
-  const shared = { SIGRUN_DATABASE_SCHEMA: schema };
-  const { gateway, model, env } = await startScripted(file, shared);
-  t.context = {
-    one: gateway,
-    two: await startGateway(file, { ...env, ...shared }),
-    model,
-    url: env.DATABASE_URL,
-  };
+  t.context = await startTwo(file);
 });
-type T = ExecutionContext<Context>;
+type T = ExecutionContext<TwoGateways>;
 
 const signature = { text: "question -> answer" };
 const inputs = { question: "Where?" };
@@ -353,7 +343,7 @@ test("a program that DSPy can't build has status error with the reason, and an u
   // Written by SQL, since DSPy builds every program that this gateway accepts.
   const wrong =
     "UPDATE program_revisions SET modules = replace(modules::text, 'Predict', 'Gone')::json, dspy_program_id = 'p_gone' WHERE program_id = $1";
-  await runSql(url, schema, wrong, [id]);
+  await runSql(url, t.context.schema, wrong, [id]);
   t.like(await failure(t, one.programs.executeProgram({ programId: id, inputs })), {
     code: Code.InvalidArgument,
     reason: "PROGRAM_INVALID",

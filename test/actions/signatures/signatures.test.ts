@@ -1,15 +1,12 @@
 import { Code } from "@connectrpc/connect";
 import anyTest, { type TestFn } from "ava";
 import { failure } from "../../_errors.ts";
-import { type Gateway, shared, startGateway, startScripted } from "../../_gateway.ts";
-import type { ScriptedModel } from "../../_model.ts";
+import { shared, startTwo, type TwoGateways } from "../../_gateway.ts";
 
-const test = anyTest as TestFn<{ one: Gateway; two: Gateway; model: ScriptedModel }>;
+const test = anyTest as TestFn<TwoGateways>;
 const file = shared(test);
 test.before(async (t) => {
-  const schema = { SIGRUN_DATABASE_SCHEMA: "two_gateways" };
-  const { gateway, model, env } = await startScripted(file, schema);
-  t.context = { one: gateway, two: await startGateway(file, { ...env, ...schema }), model };
+  t.context = await startTwo(file);
 });
 
 test("a signature is created once, and returned again if it is the same, over two gateways at once", async (t) => {
