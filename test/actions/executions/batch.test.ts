@@ -1,18 +1,18 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { Code } from "@connectrpc/connect";
 import anyTest, { type TestFn } from "ava";
 import { ExecutionStatus } from "../../../src/gen/sigrun/v1/execution_service_pb.ts";
 import type { BatchExecuteProgramResponse } from "../../../src/gen/sigrun/v1/program_service_pb.ts";
 import { failure } from "../../_errors.ts";
 import { type Gateway, shared, startScripted } from "../../_gateway.ts";
+import { inspected, liveMiB } from "../../_memory.ts";
 import type { ScriptedModel } from "../../_model.ts";
 import { until } from "../../_wait.ts";
 
 const test = anyTest.serial as TestFn<{ gateway: Gateway; model: ScriptedModel; programId: string }>;
 const file = shared(anyTest);
 test.before(async (t) => {
-  const { gateway, model } = await startScripted(file);
+  const { gateway, model } = await startScripted(file, inspected);
   const { program } = await gateway.programs.createProgram({
     program: { name: "Batched", signature: { text: "question -> answer" } },
   });
@@ -173,23 +173,17 @@ test("a caller that leaves a batch cancels its runs, and no further item starts"
 test("memory does not grow with the number of items", async (t) => {
   t.timeout(180_000);
   const { gateway, programId } = t.context;
-  const rss = () =>
-    gateway.process.pid &&
-    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${gateway.process.pid}/status`, "utf8"))?.[1]) / 1024;
-  const pass = async () => {
+  const run = async (count: number) => {
     for await (const answer of gateway.programs.batchExecuteProgram(
-      { programId, items: items(1_500), concurrency: 32 },
+      { programId, items: items(count), concurrency: 32 },
       { timeoutMs: 120_000 },
     ))
       if (answer.result.case !== "response") t.fail(JSON.stringify(answer.result.value));
-    return rss() as number;
+    return liveMiB(gateway);
   };
-  // V8's heap grows to its working size first.
-  await pass();
-  await pass();
-  const first = await pass();
-  await pass();
-  const second = await pass();
-  t.log(`${Math.round(first)} MiB after 4,500 items, ${Math.round(second)} MiB after 7,500`);
-  t.true(second < first + 60);
+  // The first items fill caches and compile code.
+  const before = await run(300);
+  const after = await run(1_000);
+  t.log(`${before.toFixed(1)} MiB are in use after 300 items, ${after.toFixed(1)} MiB after 1,300`);
+  t.true(after < before + 4);
 });
