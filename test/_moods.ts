@@ -1,6 +1,7 @@
+import anyTest, { type TestFn } from "ava";
 import { type Optimization, OptimizationStatus } from "../src/gen/sigrun/v1/optimization_service_pb.ts";
-import type { Gateway } from "./_gateway.ts";
-import type { Asked, Reply } from "./_model.ts";
+import { type Gateway, shared, startScripted } from "./_gateway.ts";
+import type { Asked, Reply, ScriptedModel } from "./_model.ts";
 import { until } from "./_wait.ts";
 
 const moods = ["glad", "sad"] as const;
@@ -24,6 +25,24 @@ export function learning({ messages }: Asked): Reply {
   const isShown = messages.length > 2;
   const asked = messages.at(-1)?.content ?? "";
   return { fields: { mood: isShown && asked.includes("is glad") ? "glad" : "sad" } };
+}
+
+type Context = { gateway: Gateway; model: ScriptedModel; url: string; programId: string };
+
+/** Serial tests of one gateway and its learning model; each test has a program of its own. */
+export function createMoodsTest(): TestFn<Context> {
+  const test = anyTest.serial as TestFn<Context>;
+  const file = shared(anyTest);
+  let count = 0;
+  test.before(async (t) => {
+    const { gateway, model, env } = await startScripted(file, { SIGRUN_DATABASE_SCHEMA: "public" });
+    t.context = { gateway, model, url: env.DATABASE_URL, programId: "" };
+  });
+  test.beforeEach(async ({ context }) => {
+    context.model.answer(learning);
+    context.programId = await createMoods(context.gateway, `Moods ${++count}`);
+  });
+  return test;
 }
 
 /** Waits until an optimization has ended, and returns its record. */

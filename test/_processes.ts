@@ -4,16 +4,36 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 export function processesWith(text: string): Map<number, string> {
   const found = new Map<number, string>();
   for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
-    const command = read(() => readFileSync(`/proc/${name}/cmdline`, "utf8")).replaceAll("\0", " ");
-    const environment = read(() => readFileSync(`/proc/${name}/environ`, "latin1"));
-    // PostgreSQL overwrites its environment, but its working folder is that of the database.
-    const folder = read(() => readlinkSync(`/proc/${name}/cwd`));
-    if ([command, environment, folder].some((part) => part.includes(text)))
-      found.set(Number(name), command.trim());
+    const pid = Number(name);
+    if (!/^\d+$/.test(name) || pid === process.pid) continue;
+    const isFound =
+      read(() => readFileSync(`/proc/${name}/environ`, "latin1")).includes(text) ||
+      commandOf(pid).includes(text) ||
+      // PostgreSQL overwrites its environment, but its working folder is that of the database.
+      read(() => readlinkSync(`/proc/${name}/cwd`)).includes(text);
+    if (isFound) found.set(pid, commandOf(pid));
   }
   return found;
 }
+
+/** On Linux, the descendants of a process whose command contains the text. */
+export function descendantsWith(pid: number | undefined, text: string): number[] {
+  const threads = read(() => readdirSync(`/proc/${pid}/task`).join(" "));
+  const children = threads
+    .split(" ")
+    .flatMap((thread) => read(() => readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8")).split(" "))
+    .filter(Boolean)
+    .map(Number);
+  return children.flatMap((child) => [
+    ...(commandOf(child).includes(text) ? [child] : []),
+    ...descendantsWith(child, text),
+  ]);
+}
+
+const commandOf = (pid: number) =>
+  read(() => readFileSync(`/proc/${pid}/cmdline`, "utf8"))
+    .replaceAll("\0", " ")
+    .trim();
 
 /** Empty if the process has ended. */
 function read(file: () => string): string {

@@ -1,24 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { Code } from "@connectrpc/connect";
-import anyTest, { type TestFn } from "ava";
 import { OptimizationStatus } from "../../../src/gen/sigrun/v1/optimization_service_pb.ts";
 import { ProgramStatus } from "../../../src/gen/sigrun/v1/program_service_pb.ts";
 import { failure } from "../../_errors.ts";
-import { type Gateway, shared, startScripted } from "../../_gateway.ts";
-import type { ScriptedModel } from "../../_model.ts";
-import { createMoods, ended, learning, sentences } from "../../_moods.ts";
+import { createMoodsTest, ended, learning, sentences } from "../../_moods.ts";
 import { until } from "../../_wait.ts";
 
-const test = anyTest.serial as TestFn<{ gateway: Gateway; model: ScriptedModel; programId: string }>;
-const file = shared(anyTest);
-let count = 0;
-test.before(async (t) => {
-  t.context = { ...(await startScripted(file)), programId: "" };
-});
-test.beforeEach(async ({ context }) => {
-  context.model.answer(learning);
-  context.programId = await createMoods(context.gateway, `Moods ${++count}`);
-});
+const test = createMoodsTest();
 
 test("an optimization is on record at once and makes a better revision in the background, which can be deployed", async (t) => {
   const { gateway, model, programId } = t.context;

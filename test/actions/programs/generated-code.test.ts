@@ -1,7 +1,17 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import test from "ava";
+import anyTest, { type TestFn } from "ava";
 import { failure } from "../../_errors.ts";
-import { startGateway, startScripted } from "../../_gateway.ts";
+import { type Gateway, shared, startGateway, startScripted } from "../../_gateway.ts";
+import type { ScriptedModel } from "../../_model.ts";
+
+// Two gateways on one database; the operator has enabled generated code for one of them.
+const test = anyTest.serial as TestFn<{ on: Gateway; off: Gateway; model: ScriptedModel }>;
+const file = shared(anyTest);
+test.before(async (t) => {
+  const schema = { SIGRUN_DATABASE_SCHEMA: "both" };
+  const { gateway: on, model, env } = await startScripted(file, { ...schema, SIGRUN_GENERATED_CODE: "on" });
+  t.context = { on, off: await startGateway(file, { ...env, ...schema }), model };
+});
 
 const inputs = { question: "Six times seven?" };
 const of = (type: string) => ({
@@ -13,18 +23,18 @@ const code = { fields: { reasoning: "I multiply", generated_code: 'SUBMIT({"answ
 const endless = { fields: { reasoning: "I think", generated_code: "while True:\n    pass" } };
 const answer = { fields: { reasoning: "the code says so", answer: "42" } };
 
-test("refuses modules that run code until the operator enables them, and then they work", async (t) => {
+test("modules that run code work if the operator has enabled them", async (t) => {
   t.timeout(240_000);
-  const { gateway, model, env } = await startScripted(t, { SIGRUN_GENERATED_CODE: "on" });
-  const { modules } = await gateway.catalogue.listModules({});
+  const { on, model } = t.context;
+  const { modules } = await on.catalogue.listModules({});
   t.deepEqual(
     modules.filter(({ refused }) => refused !== ""),
     [],
   );
-  const { program } = await gateway.programs.createProgram({ program: of("ProgramOfThought") });
+  const { program } = await on.programs.createProgram({ program: of("ProgramOfThought") });
   const programId = program?.id ?? "";
   model.script(code, answer);
-  const { outputs, execution } = await gateway.programs.executeProgram(
+  const { outputs, execution } = await on.programs.executeProgram(
     { programId, inputs },
     { timeoutMs: 60_000 },
   );
@@ -32,15 +42,14 @@ test("refuses modules that run code until the operator enables them, and then th
   t.is(execution?.tokenUsage?.lmCalls, 2n);
 
   model.script(endless);
-  const late = await t.throwsAsync(
-    gateway.programs.executeProgram({ programId, inputs }, { timeoutMs: 4_000 }),
-    {
-      instanceOf: ConnectError,
-    },
-  );
+  const late = await t.throwsAsync(on.programs.executeProgram({ programId, inputs }, { timeoutMs: 4_000 }), {
+    instanceOf: ConnectError,
+  });
   t.is(late?.code, Code.DeadlineExceeded);
+});
 
-  const off = await startGateway(t, { ...env, SIGRUN_DATABASE_SCHEMA: "off" });
+test("refuses modules that run code until the operator enables them", async (t) => {
+  const { off } = t.context;
   for (const type of ["ProgramOfThought", "CodeAct", "RLM"]) {
     t.regex(
       (await off.catalogue.listModules({})).modules.find(({ name }) => name === type)?.refused ?? "",
@@ -56,15 +65,9 @@ test("refuses modules that run code until the operator enables them, and then th
 });
 
 test("a program with code that was created while it was enabled fails with NOT_ENABLED once it is disabled", async (t) => {
-  t.timeout(240_000);
-  const { gateway, env } = await startScripted(t, {
-    SIGRUN_GENERATED_CODE: "on",
-    SIGRUN_DATABASE_SCHEMA: "both",
-  });
-  const { program } = await gateway.programs.createProgram({ program: of("RLM") });
+  const { on, off } = t.context;
+  const { program } = await on.programs.createProgram({ program: of("RLM") });
   const id = program?.id ?? "";
-  await gateway.stop();
-  const off = await startGateway(t, { ...env, SIGRUN_DATABASE_SCHEMA: "both" });
   t.is((await failure(t, off.programs.compileProgram({ programId: id }))).reason, "NOT_ENABLED");
   t.is((await failure(t, off.programs.executeProgram({ programId: id, inputs }))).reason, "NOT_ENABLED");
   t.is((await off.programs.getProgram({ id })).program?.errorReason, "");

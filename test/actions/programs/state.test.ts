@@ -1,22 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { Code } from "@connectrpc/connect";
-import anyTest, { type TestFn } from "ava";
 import { ProgramStatus } from "../../../src/gen/sigrun/v1/program_service_pb.ts";
 import { failure } from "../../_errors.ts";
-import { type Gateway, shared, startScripted } from "../../_gateway.ts";
-import type { ScriptedModel } from "../../_model.ts";
-import { createMoods, learning } from "../../_moods.ts";
+import { createMoodsTest } from "../../_moods.ts";
 
-const test = anyTest.serial as TestFn<{ gateway: Gateway; model: ScriptedModel; programId: string }>;
-const file = shared(anyTest);
-let count = 0;
-test.before(async (t) => {
-  t.context = { ...(await startScripted(file)), programId: "" };
-});
-test.beforeEach(async ({ context }) => {
-  context.model.answer(learning);
-  context.programId = await createMoods(context.gateway, `Moods ${++count}`);
-});
+const test = createMoodsTest();
 
 /** What DSPy's save() writes for "text -> mood", with a demo and a model that is not allowed. */
 const saved = (mood: string) =>
