@@ -15,6 +15,8 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
 
 from dspy_sidecar import log
 from dspy_sidecar.models.embedded import EmbeddedModel
+from dspy_sidecar.proxies import except_loopback
+from dspy_sidecar.serving.access import check_address
 from dspy_sidecar.serving.workers import Workers, addresses
 from dspy_sidecar.settings import Settings, SettingsError
 from dspy_sidecar.tools.mcp_servers import read_servers
@@ -49,11 +51,13 @@ def main() -> None:
     # exception, which an import may swallow.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     log.set_up()
+    except_loopback(os.environ)
     args = arguments()
     if args.exit_with_stdin:
         threading.Thread(target=end_with_stdin, name="stdin", daemon=True).start()
-    settings = Settings.read(os.environ)
     try:
+        settings = Settings.read(os.environ)
+        check_address(args.listen, settings.token)
         # Each worker reads the file again. If it is invalid, no worker is started.
         read_servers(os.environ)
     except SettingsError as error:

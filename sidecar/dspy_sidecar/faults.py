@@ -38,6 +38,10 @@ class DrainingError(Exception):
     """The worker is stopping and takes no further run."""
 
 
+class AnswerTooLargeError(dspy_errors.LMError):  # type: ignore[misc]
+    """The model, or a server between, sends more than the maximum of an answer. Not retried."""
+
+
 class CodeFailedError(Exception):
     """The code that the model wrote failed in every attempt."""
 
@@ -101,6 +105,7 @@ TABLE: list[tuple[type[BaseException], grpc.StatusCode, str, str | None]] = [
     ),
     (BudgetExceededError, EXHAUSTED, "BUDGET_EXCEEDED", None),
     (InterruptedRunError, UNAVAILABLE, "INTERRUPTED", None),
+    (AnswerTooLargeError, EXHAUSTED, "TOO_LARGE", None),
     (
         dspy_errors.LMRateLimitError,
         EXHAUSTED,

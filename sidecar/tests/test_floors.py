@@ -13,6 +13,7 @@ FLOORS = [
         "combining_marks",
         "cores",
         "parent_process",
+        "proxies",
         "long_texts",
     ],
     ["models.http", "interpreter", "tools", "scoring"],

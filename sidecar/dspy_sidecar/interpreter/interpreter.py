@@ -64,8 +64,10 @@ class Interpreter(PythonInterpreter):  # type: ignore[misc]
         super().shutdown()
 
     def _read_response_line(self, context: str) -> str:
-        # DSPy would read a line of any length into memory.
-        line: str = self.deno_process.stdout.readline(MAX_CHARACTERS)
+        # DSPy would read a line of any length into memory, also after a blank one.
+        line = "\n"
+        while line and not line.strip():
+            line = self.deno_process.stdout.readline(MAX_CHARACTERS)
         if len(line) == MAX_CHARACTERS:
             self._raise_terminal_error(
                 f"the code has printed more than {MAX_CHARACTERS} characters"

@@ -1,7 +1,7 @@
 """The parts of DSPy that the sidecar replaces, since DSPy has no settings for them."""
 
 from dspy_sidecar.models import long_values, markers
-from dspy_sidecar.models.http import type_adapters
+from dspy_sidecar.models.http import answer_size, type_adapters
 from dspy_sidecar.models.reading import json_answers, xml_answers
 
 
@@ -10,6 +10,7 @@ def install() -> None:
 
     Every process that runs programs calls this once, before its first `Models`.
     """
+    answer_size.install()
     type_adapters.install()
     json_answers.install()
     xml_answers.install()

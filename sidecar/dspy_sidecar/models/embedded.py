@@ -18,6 +18,8 @@ HEALTHY_AFTER_S = 30
 """A process that lived longer is restarted after the minimum pause."""
 
 POLL_S = 0.05
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Opens addresses without a proxy."""
 
 
 @dataclass
@@ -64,7 +66,7 @@ class EmbeddedModel:
         """Blocks until the model is loaded or stop() is called."""
         while not self._stopping.is_set():
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=1):
+                with DIRECT.open(f"http://127.0.0.1:{self.port}/health", timeout=1):
                     return
             except OSError:
                 self._stopping.wait(POLL_S)

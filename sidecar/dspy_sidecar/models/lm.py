@@ -20,6 +20,7 @@ from dspy_sidecar.models import dspy_patches
 from dspy_sidecar.models.adapters import ChatAdapter, JSONAdapter, SmallModelAdapter, XMLAdapter
 from dspy_sidecar.models.cached_lm import LM
 from dspy_sidecar.models.embedded import EmbeddedModel
+from dspy_sidecar.models.http import answer_size
 from dspy_sidecar.models.http.engine import Engines
 from dspy_sidecar.settings import Settings, is_embedded
 
@@ -43,6 +44,7 @@ class Models:
 
     def __init__(self, settings: Settings, embedded: EmbeddedModel | None) -> None:
         dspy_patches.require()
+        answer_size.install(settings.max_answer)
         self._settings = settings
         self._chosen: OrderedDict[tuple[bytes, ...], tuple[dspy.LM, dspy.Adapter]] = OrderedDict()
         self._engines = Engines()

@@ -20,6 +20,7 @@ from dspy_sidecar.models.embedded import EmbeddedModel
 from dspy_sidecar.models.lm import Models
 from dspy_sidecar.optimizing.parent import Optimizing
 from dspy_sidecar.programs.programs import Programs
+from dspy_sidecar.serving.access import AsksForToken
 from dspy_sidecar.serving.servicer import Servicer
 from dspy_sidecar.settings import Settings, is_embedded
 from dspy_sidecar.tools.tools import toolbox
@@ -74,7 +75,8 @@ async def serve(
     servicer = Servicer(settings, models, Programs(), Optimizing(embedded, work_dir))
     health = HealthServicer()
     await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
-    server = grpc.aio.server(options=OPTIONS)
+    asks = [AsksForToken(settings.token)] if settings.token and not is_unix(address) else []
+    server = grpc.aio.server(options=OPTIONS, interceptors=asks)
     pb_grpc.add_SidecarServiceServicer_to_server(servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     server.add_insecure_port(address)
@@ -117,6 +119,11 @@ async def serve(
     await server.stop(max(0, deadline - loop.time()))
     await models.close()
     await toolbox().close()
+
+
+def is_unix(address: str) -> bool:
+    """Whether an address is a socket that only this user can open."""
+    return address.startswith("unix:")
 
 
 async def warm(

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from dspy_sidecar.log import logger
+from dspy_sidecar.tools.bounded_lines import BoundedLines
 from dspy_sidecar.tools.mcp_servers import Http, Stdio
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class ToolServer:
     async def _connect(self, stack: AsyncExitStack) -> "Client":
         # Imported here since the import takes half a second, which only tools need.
         from mcp import Client, StdioServerParameters
+        from mcp.client import stdio
         from mcp.client.sse import sse_client
         from mcp.client.streamable_http import streamable_http_client
         from mcp.shared._httpx_utils import create_mcp_http_client
@@ -99,6 +101,7 @@ class ToolServer:
         transport: Any
         match self._server:
             case Stdio(command=command, args=args, env=env, cwd=cwd):
+                stdio.TextReceiveStream = BoundedLines  # type: ignore[attr-defined]
                 transport = StdioServerParameters(command=command, args=args, env=env, cwd=cwd)
             case Http(type="sse", url=url, headers=headers):
                 transport = sse_client(url, headers=headers)

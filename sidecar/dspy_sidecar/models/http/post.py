@@ -15,6 +15,8 @@ from dspy.lm15 import TransportError
 from multidict import CIMultiDict
 from yarl import URL
 
+from dspy_sidecar.models.http.answer_size import bounded
+
 
 class PreparedPost:
     """Sends the same bytes as the session, by the session's own connector and protocol.
@@ -87,9 +89,8 @@ class PreparedPost:
         head, content = await protocol.read()
         while 100 <= head.code < 200 and head.code != 101:
             head, content = await protocol.read()
-        answer = HttpResponse(
-            head.code, head.reason, list(head.headers.items()), await content.read()
-        )
+        body = b"".join([chunk async for chunk in bounded(content.iter_any())])
+        answer = HttpResponse(head.code, head.reason, list(head.headers.items()), body)
         if transport.get_write_buffer_size() > 0:
             # The server answered before it had read the whole request. The unsent rest would be
             # sent before the connection's next request.

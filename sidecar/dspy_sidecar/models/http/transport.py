@@ -66,6 +66,7 @@ class Transport:
                     reason=response.reason or "",
                     headers=list(response.headers.items()),
                     http_version="HTTP/1.1",
+                    # AsyncTransportResponse bounds them: see answer_size.py.
                     chunks=response.content.iter_any(),
                     release=keep_connection,
                 )
@@ -75,11 +76,12 @@ class Transport:
     def prepare_post(self, request: TransportRequest) -> PreparedPost | None:
         """Prepares requests that differ only in their bodies.
 
-        None if the session must handle a proxy, or a user name or password in the address.
+        None if the address is behind a proxy, or has a user name or a password.
         """
         session = self._open_session()
         url = URL(request.url)
-        is_plain = not session.trust_env and url.user is None and url.password is None
+        is_direct = not session.trust_env or urllib.request.proxy_bypass(url.host or "")
+        is_plain = is_direct and url.user is None and url.password is None
         return PreparedPost(session, request) if is_plain else None
 
     def _request(self, request: TransportRequest) -> Any:
