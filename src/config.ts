@@ -20,6 +20,8 @@ export type Config = Readonly<{
   dataDir: string;
   /** A gRPC target for each worker. Undefined: a child process. */
   sidecar: readonly string[] | undefined;
+  /** What the gateway sends to the sidecar. Never shown. */
+  sidecarToken: string | undefined;
   /** Number of processes that run DSPy, if the sidecar is a child. */
   workers: number;
   lm: string;
@@ -48,6 +50,9 @@ const expectedUnshown =
     `${path} has a wrong value; expected ${what}`;
 
 const model = string().matches(/^[^/\s,]+\/[^\s,]+$/, expected("PROVIDER/MODEL, such as openai/gpt-5-mini"));
+
+/** The newline at the end of a file with a key would be told only by the first run. */
+const key = string().matches(/^[!-~]+$/, expectedUnshown("one line of printable ASCII, without blanks"));
 
 const integer = (min: number, max: number) => {
   const message = expected(`a whole number from ${min} to ${max}`);
@@ -82,6 +87,14 @@ const environment = object({
   SIGRUN_DATABASE_POOL: integer(1, 1000).default(10),
   SIGRUN_DATA_DIR: string().default(".sigrun"),
   SIGRUN_SIDECAR: string(),
+  SIGRUN_SIDECAR_TOKEN: string().matches(
+    /^[!-~]+$/,
+    expectedUnshown("one line of printable ASCII, without blanks"),
+  ),
+  SIGRUN_LM_MAX_ANSWER: string().matches(
+    /^[1-9]\d{0,8}(KiB|MiB|GiB)?$/,
+    expected("a size such as 32MiB, in bytes, KiB, MiB or GiB"),
+  ),
   SIGRUN_WORKERS: integer(1, 256).default(availableParallelism),
   SIGRUN_LM: model.default("embedded/smollm2"),
   SIGRUN_LM_ALLOWED: string().default(""),
@@ -121,6 +134,7 @@ export function shownSettings(config: Config) {
     SIGRUN_DATABASE_SCHEMA: config.databaseSchema,
     SIGRUN_DATABASE_POOL: config.databasePool,
     SIGRUN_SIDECAR: config.sidecar?.join(",") ?? "not set: processes of its own",
+    SIGRUN_SIDECAR_TOKEN: config.sidecarToken === undefined ? "not set" : "set",
     SIGRUN_WORKERS: config.workers,
     SIGRUN_LM: config.lm,
     SIGRUN_LM_ALLOWED: config.lmAllowed.slice(1).join(","),
@@ -141,6 +155,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   try {
     const read = environment.validateSync(set, { abortEarly: false, stripUnknown: true });
     const others = splitList(read.SIGRUN_LM_ALLOWED);
+    for (const name of Object.keys(set).filter((one) => one.endsWith("_API_KEY")))
+      key.label(name).validateSync(set[name]);
     for (const name of others) model.label("SIGRUN_LM_ALLOWED").validateSync(name);
     return Object.freeze({
       host: read.SIGRUN_HOST,
@@ -153,6 +169,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       databasePool: read.SIGRUN_DATABASE_POOL,
       dataDir: resolve(read.SIGRUN_DATA_DIR),
       sidecar: read.SIGRUN_SIDECAR === undefined ? undefined : Object.freeze(splitList(read.SIGRUN_SIDECAR)),
+      sidecarToken: read.SIGRUN_SIDECAR_TOKEN,
       workers: read.SIGRUN_WORKERS,
       lm: read.SIGRUN_LM,
       lmAllowed: Object.freeze([...new Set([read.SIGRUN_LM, ...others])]),

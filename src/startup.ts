@@ -60,7 +60,7 @@ export async function startGateway({ config, log, shutdown }: Deps): Promise<str
   const readiness = watchReadiness({ health, services: contract, databaseAnswers: store.database.answers });
   shutdown.add("readiness", readiness.stop);
   const targets = config.sidecar ?? child?.targets ?? [];
-  const sidecar = createSidecar({ targets, log, onChange: readiness.setSidecar });
+  const sidecar = createSidecar({ targets, token: config.sidecarToken, log, onChange: readiness.setSidecar });
   shutdown.add("sidecar channel", sidecar.close);
   const services = createServices({ config, version, store, sidecar, log });
   shutdown.add("runs", services.idle);

@@ -53,7 +53,7 @@ export const maxRequestBytes = 16 * mebibyte;
  * A grpc-js channel for protobuf-es messages, which lives as long as the process. While nothing
  * listens at the target, calls fail at once.
  */
-export function createChannel(target: string): Channel {
+export function createChannel(target: string, token?: string): Channel {
   const client = new Client(target, credentials.createInsecure(), {
     "grpc.max_send_message_length": maxRequestBytes,
     "grpc.max_receive_message_length": 32 * mebibyte,
@@ -63,7 +63,14 @@ export function createChannel(target: string): Channel {
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 1_000,
     "grpc.service_config_disable_resolution": 1,
+    // The sidecar is never behind the proxy that leads to the models' providers.
+    "grpc.enable_http_proxy": 0,
   });
+  const metadata = () => {
+    const sent = new Metadata();
+    if (token !== undefined) sent.set("authorization", `Bearer ${token}`);
+    return sent;
+  };
   const path = (method: { parent: { typeName: string }; name: string }) =>
     `/${method.parent.typeName}/${method.name}`;
   const writer =
@@ -86,7 +93,7 @@ export function createChannel(target: string): Channel {
           writer(method.input),
           reader(method.output),
           create(method.input, request),
-          new Metadata(),
+          metadata(),
           deadline(limits),
           (error, response) => {
             limits.signal?.removeEventListener("abort", cancel);
@@ -105,7 +112,7 @@ export function createChannel(target: string): Channel {
         writer(method.input),
         reader(method.output),
         create(method.input, request),
-        new Metadata(),
+        metadata(),
         deadline(limits),
       );
       const cancel = () => call.cancel();
@@ -124,6 +131,7 @@ export function createChannel(target: string): Channel {
         path(method),
         (bytes: Uint8Array) => bytes as Buffer,
         reader(method.output),
+        metadata(),
       ),
 
     disconnected: () =>

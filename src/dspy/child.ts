@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { supervise } from "../supervise.ts";
 import type { Logger } from "../telemetry.ts";
+import { childEnvironment } from "./child-environment.ts";
 
 /** Maximum time to stop: longer than the sidecar's own maximum, so that it is not killed. */
 const stopTimeoutMs = 10_000;
@@ -37,11 +38,10 @@ export async function startSidecarChild(options: {
         {
           cwd: dir,
           // Paths in the environment are absolute, because the sidecar has another working folder.
-          env: {
-            ...process.env,
+          env: childEnvironment(process.env, {
             SIGRUN_WORKERS: String(workers),
             ...(mcpServers && { SIGRUN_MCP_SERVERS: mcpServers }),
-          },
+          }),
           // A process group of its own: Ctrl-C must not stop the sidecar while runs drain.
           detached: true,
           // The sidecar stops when its stdin ends, which happens however this process dies.

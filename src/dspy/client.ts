@@ -68,6 +68,7 @@ export type Sidecar = {
 /** Calls the sidecar's workers, each at a gRPC target of its own. */
 export function createSidecar(options: {
   targets: readonly string[];
+  token?: string | undefined;
   log: Logger;
   onChange(isAvailable: boolean): void;
 }): Sidecar {

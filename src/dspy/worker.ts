@@ -1,3 +1,4 @@
+import { status } from "@grpc/grpc-js";
 import { SidecarService } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 import { type Channel, createChannel } from "./channel.ts";
@@ -22,6 +23,8 @@ export type Worker = Pick<Channel, "unary" | "stream" | "close"> &
     callsInFlight(): number;
   };
 
+const tokenRefused =
+  "the sidecar refuses this gateway's token, so that nothing can run; set SIGRUN_SIDECAR_TOKEN to the same value for both";
 const handshakeTimeoutMs = 2_000;
 const handshakeRetryMs = 100;
 
@@ -30,18 +33,21 @@ const handshakeRetryMs = 100;
  */
 export function createWorker({
   target,
+  token,
   log,
   onChange,
 }: {
   target: string;
+  token?: string | undefined;
   log: Logger;
   onChange(): void;
 }): Worker {
-  const channel = createChannel(target);
+  const channel = createChannel(target, token);
   const session = createSession(channel);
   let info: SidecarInfo | undefined;
   let callsInFlight = 0;
   let isClosed = false;
+  let isRefused = false;
 
   async function keepConnected(): Promise<void> {
     while (!isClosed) {
@@ -58,6 +64,9 @@ export function createWorker({
         log.warn({ target }, "a sidecar worker is away");
         onChange();
       } catch (error) {
+        if ((error as { code?: unknown }).code === status.UNAUTHENTICATED && !isRefused)
+          log.error({ target }, tokenRefused);
+        isRefused = (error as { code?: unknown }).code === status.UNAUTHENTICATED;
         log.debug({ target, err: error }, "no handshake with a sidecar worker; retrying");
         await new Promise((resolve) => setTimeout(resolve, handshakeRetryMs));
       }

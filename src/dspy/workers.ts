@@ -28,10 +28,11 @@ export type Workers = {
  */
 export function createWorkers(options: {
   targets: readonly string[];
+  token?: string | undefined;
   log: Logger;
   onChange(isAvailable: boolean): void;
 }): Workers {
-  const { targets, log, onChange } = options;
+  const { targets, token, log, onChange } = options;
   let isAvailable = false;
 
   function onWorkerChange(): void {
@@ -45,7 +46,7 @@ export function createWorkers(options: {
     onChange(isAvailable);
   }
 
-  const workers = targets.map((target) => createWorker({ target, log, onChange: onWorkerChange }));
+  const workers = targets.map((target) => createWorker({ target, token, log, onChange: onWorkerChange }));
   const connected = () => workers.filter((worker) => worker.info());
 
   function leastBusy(tried: ReadonlySet<Worker>): Worker | undefined {
