@@ -167,6 +167,11 @@ function messageOf(type: DescMessage, random: Random, hostility: Hostility, dept
       return { [hostility.text()]: hostility.json(3), question: hostility.json(2) };
     case "google.protobuf.FieldMask":
       return { $typeName: type.typeName, paths: [hostility.text(), "name"].slice(random.below(2)) };
+    case "google.protobuf.Duration":
+    case "google.protobuf.Timestamp": {
+      const seconds = random.pick([0n, 1n, -1n, 2n ** 63n - 1n, -(2n ** 63n)]);
+      return create(type, { seconds, nanos: random.pick([0, 1, -1, 2 ** 31 - 1]) } as never);
+    }
     case "google.protobuf.Value":
       return create(type, { kind: { case: "stringValue", value: hostility.text() } } as never);
   }

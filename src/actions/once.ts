@@ -1,5 +1,5 @@
 import { RequestIdReused } from "../domain/faults.ts";
-import type { RequestKey } from "../domain/request.ts";
+import { isSameRequest, type RequestKey } from "../domain/request.ts";
 
 /**
  * Makes a thing once per request_id: a repeated call gets what the first one made, and a different
@@ -14,7 +14,7 @@ export async function once<Made extends object>(
 ): Promise<Made> {
   for (;;) {
     const earlier = key && (await find(key));
-    if (earlier && earlier.hash !== key.hash) throw new RequestIdReused(key.id);
+    if (earlier && !isSameRequest(earlier.hash, key)) throw new RequestIdReused(key.id);
     const made = earlier ?? (await make());
     if (made) return made;
   }

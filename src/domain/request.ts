@@ -3,7 +3,20 @@ import { canonicalJson } from "./json.ts";
 import { checkUuid } from "./uuid.ts";
 
 /** A request_id in its scope (a project's method), and the hash of its request. */
-export type RequestKey = { readonly method: string; readonly id: string; readonly hash: string };
+export type RequestKey = {
+  readonly method: string;
+  readonly id: string;
+  readonly hash: string;
+  /**
+   * The hash with the maps in the order in which they arrived, if that is another one. Databases
+   * hold such hashes, from before maps were sorted.
+   */
+  readonly hashAsArrived?: string;
+};
+
+/** True if the hash on record is of this request. */
+export const isSameRequest = (recorded: string, { hash, hashAsArrived }: RequestKey): boolean =>
+  recorded === hash || recorded === hashAsArrived;
 
 /**
  * The fields that always count in the hash of a request, set or not. A new method gets a row here;
@@ -33,19 +46,30 @@ const originalFields = {
 /** "create" and "start" record an execution that runs elsewhere. */
 export type RequestMethod = keyof typeof originalFields;
 
-/** The key of a request; null if its caller sent no request_id. */
+/**
+ * The key of a request; null if its caller sent no request_id. A request with a map that was read
+ * as a list is sorted, and `asArrived` is the same request unsorted: the order of a map on the wire
+ * is any, and some clients change it with each attempt.
+ */
 export function requestKey(
   method: RequestMethod,
   id: string,
   request: object,
-  field = "request_id",
+  asArrived: object = request,
 ): RequestKey | null {
   if (id === "") return null;
-  checkUuid(id, field);
+  checkUuid(id, "request_id");
+  const hash = hashOf(method, request);
+  const hashAsArrived = asArrived === request ? hash : hashOf(method, asArrived);
+  return { method, id: id.toLowerCase(), hash, ...(hashAsArrived !== hash && { hashAsArrived }) };
+}
+
+function hashOf(method: RequestMethod, request: object): string {
   const original: readonly string[] = originalFields[method];
   const counted = Object.entries(request).filter(([name, value]) => original.includes(name) || isSet(value));
-  const content = canonicalJson(Object.fromEntries(counted));
-  return { method, id: id.toLowerCase(), hash: createHash("sha256").update(content).digest("hex") };
+  return createHash("sha256")
+    .update(canonicalJson(Object.fromEntries(counted)))
+    .digest("hex");
 }
 
 /** False for what a message holds in a field that its caller left out. */

@@ -72,6 +72,18 @@ export function callerOf(context: HandlerContext, defaultMs: number): Caller {
   };
 }
 
+const labelPrefix = "sigrun-label-";
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Node gives a header's bytes as latin1. gRPC sends other bytes than ASCII as base64 in -bin. */
+function utf8Of(bytes: Uint8Array, name: string): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw Invalid.at("REQUEST_INVALID", `header ${name}`, "must be UTF-8", "encoding");
+  }
+}
+
 /** A run's settings in its headers, for clients that can't set the fields. The fields win. */
 export function headersOf({ requestHeader }: HandlerContext): {
   requestId: string;
@@ -83,7 +95,11 @@ export function headersOf({ requestHeader }: HandlerContext): {
     throw Invalid.at("REQUEST_INVALID", "header sigrun-revision", "must be a whole number", "type");
   const labels: Record<string, string> = {};
   requestHeader.forEach((value, name) => {
-    if (name.startsWith("sigrun-label-")) labels[name.slice("sigrun-label-".length)] = value;
+    if (!name.startsWith(labelPrefix)) return;
+    const key = name.slice(labelPrefix.length);
+    if (key.endsWith("-bin"))
+      labels[key.slice(0, -"-bin".length)] = utf8Of(Buffer.from(value, "base64"), name);
+    else labels[key] = utf8Of(Buffer.from(value, "latin1"), name);
   });
   return { requestId: requestHeader.get("sigrun-request-id") ?? "", revision: Number(revision), labels };
 }

@@ -16,27 +16,29 @@ import {
 } from "../gen/sigrun/v1/execution_service_pb.ts";
 import { callerOf, defaultTimeouts } from "./caller.ts";
 import { aggregateMessage, executionMessage, usageOf } from "./wire/execution.ts";
+import { readExecutionMask } from "./wire/execution-mask.ts";
 import { pageMessage } from "./wire/page.ts";
 import { requiredField } from "./wire/required-field.ts";
 import { valuesOf } from "./wire/signature.ts";
 
 export function executionService(actions: ExecutionActions): ServiceImpl<typeof ExecutionService> {
   return {
-    async getExecution({ id, view }, context) {
+    async getExecution({ id, view, readMask }, context) {
       const { project } = callerOf(context, defaultTimeouts.read);
-      return {
-        execution: executionMessage(
-          await actions.getExecution(project, requiredField(id, "id")),
-          view || ExecutionView.FULL,
-        ),
-      };
+      const mask = readExecutionMask(readMask?.paths ?? [], view || ExecutionView.FULL);
+      const execution = await actions.getExecution(project, requiredField(id, "id"));
+      return { execution: mask.apply(executionMessage(execution, mask.view)) };
     },
 
     async listExecutions(request, context) {
       const { project } = callerOf(context, defaultTimeouts.read);
-      const view = request.view || ExecutionView.BASIC;
+      const { view, apply } = readExecutionMask(
+        request.readMask?.paths ?? [],
+        request.view || ExecutionView.BASIC,
+      );
       const { rows, ...page } = await actions.listExecutions(project, request, view === ExecutionView.FULL);
-      return { executions: rows.map((execution) => executionMessage(execution, view)), ...pageMessage(page) };
+      const executions = rows.map((execution) => apply(executionMessage(execution, view)));
+      return { executions, ...pageMessage(page) };
     },
 
     async aggregateExecutions(request, context) {
@@ -66,7 +68,7 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
         mask: updateMask?.paths ?? [],
         validateOnly,
       });
-      return { execution: executionMessage(updated, ExecutionView.FULL) };
+      return { execution: executionMessage(updated, ExecutionView.BASIC) };
     },
 
     async deleteExecution({ id }, context) {
@@ -84,7 +86,7 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
         project,
         key.case === "id" ? { id: key.value } : { requestId: key.value },
       );
-      return { execution: executionMessage(cancelled, ExecutionView.FULL) };
+      return { execution: executionMessage(cancelled, ExecutionView.BASIC) };
     },
 
     async createExecution(request, context) {
@@ -92,7 +94,7 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
       return {
         execution: executionMessage(
           await actions.createExecution(project, externalRunRequest(request)),
-          ExecutionView.FULL,
+          ExecutionView.BASIC,
         ),
       };
     },
@@ -103,7 +105,7 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
         request.id === ""
           ? actions.startExecution(project, externalRunRequest(request))
           : actions.startPendingExecution(project, request.id);
-      return { execution: executionMessage(await started, ExecutionView.FULL) };
+      return { execution: executionMessage(await started, ExecutionView.BASIC) };
     },
 
     async completeExecution({ id, outputs, durationMs, tokenUsage, model }, context) {
@@ -117,7 +119,7 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
       return {
         execution: executionMessage(
           await actions.completeExecution(project, requiredField(id, "id"), end),
-          ExecutionView.FULL,
+          ExecutionView.BASIC,
         ),
       };
     },
@@ -133,7 +135,7 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
       return {
         execution: executionMessage(
           await actions.failExecution(project, requiredField(id, "id"), end),
-          ExecutionView.FULL,
+          ExecutionView.BASIC,
         ),
       };
     },

@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
 import { type Annotations, annotationsOf, checkAnnotations } from "../../domain/annotations.ts";
+import { maxCharacters } from "../../domain/bounds.ts";
 import type { Execution, TokenUsage, Values } from "../../domain/execution.ts";
 import { Invalid, StatusConflict } from "../../domain/faults.ts";
 import { textFault } from "../../domain/json.ts";
@@ -27,8 +28,7 @@ type Deps = {
   schemas: SchemaCache;
 };
 
-const maxErrorMessage = 10_000;
-const maxModel = 200;
+const maxErrorMessage = maxCharacters.errorMessage;
 
 /** Records runs that happen outside this server: the caller reports each step. */
 export function createExternalRuns({ programs, executions, changes, schemas }: Deps) {
@@ -148,7 +148,7 @@ export function createExternalRuns({ programs, executions, changes, schemas }: D
 }
 
 function checkModel(model: string): void {
-  const fault = model.length > maxModel ? `is longer than ${maxModel} characters` : textFault(model);
+  const fault = textFault(model);
   if (fault) throw Invalid.at("REQUEST_INVALID", "model", fault, "text");
 }
 
@@ -157,8 +157,8 @@ function endTimes(
   { startedAt }: Execution,
   durationMs: number | undefined,
 ): { completedAt: Date; durationMs?: number } {
-  if (durationMs !== undefined && durationMs < 0)
-    throw Invalid.at("REQUEST_INVALID", "duration_ms", "must not be negative", "range");
+  if (durationMs !== undefined && !(durationMs >= 0 && durationMs <= Number.MAX_SAFE_INTEGER))
+    throw Invalid.at("REQUEST_INVALID", "duration_ms", "must be from 0 to 2^53-1", "range");
   const completedAt = new Date();
   const duration =
     durationMs ?? (startedAt ? Math.max(0, completedAt.getTime() - startedAt.getTime()) : undefined);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Execution } from "../../domain/execution.ts";
 import { RequestIdReused } from "../../domain/faults.ts";
-import type { RequestKey } from "../../domain/request.ts";
+import { isSameRequest, type RequestKey } from "../../domain/request.ts";
 import type { ExecutionStore } from "../../store/executions/executions.ts";
 import type { Notices } from "../../store/notifications/notices.ts";
 import type { InFlightRuns } from "./in-flight.ts";
@@ -29,7 +29,7 @@ export function createReplay({ executions, inFlight, notices }: Deps): Replay {
     for (let pauseMs = 20, isFirst = true; ; pauseMs = Math.min(pauseMs * 2, 500), isFirst = false) {
       const found = await executions.findByRequest(project, key);
       if (!found) return undefined;
-      if (found.hash !== key.hash) throw new RequestIdReused(key.id);
+      if (!isSameRequest(found.hash, key)) throw new RequestIdReused(key.id);
       const { execution } = found;
       if (isFirst) caller.onRecord(execution);
       if (execution.completedAt) return execution;

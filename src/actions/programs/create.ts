@@ -10,7 +10,7 @@ import type { ProgramDraft, ProgramStore } from "../../store/programs/programs.t
 import type { SignatureStore } from "../../store/programs/signatures.ts";
 import { once } from "../once.ts";
 import type { createCapabilities } from "./capabilities.ts";
-import { type CallerProgram, checkTextParts, signatureOf } from "./define.ts";
+import { type CallerProgram, checkTextParts, signatureOf, sortWires } from "./define.ts";
 
 type Deps = {
   programs: ProgramStore;
@@ -28,7 +28,7 @@ export function createCreateProgram({ programs, signatures, capabilitiesFor }: D
     requestId: string,
     validateOnly: boolean,
   ): Promise<Program> {
-    const requestIdKey = requestKey("create program", requestId, callerProgram);
+    const requestIdKey = requestKey("create program", requestId, sortWires(callerProgram), callerProgram);
     const { program } = await once(
       requestIdKey,
       ({ id }) => programs.findByRequest(project, id),

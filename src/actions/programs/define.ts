@@ -1,3 +1,4 @@
+import { isLonger, maxCharacters } from "../../domain/bounds.ts";
 import { Invalid } from "../../domain/faults.ts";
 import { textFault } from "../../domain/json.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
@@ -20,8 +21,16 @@ export type CallerProgram = {
   readonly lm: LmSettings;
 };
 
-const maxName = 200;
-const maxDescription = 10_000;
+/** The same program with each input_from in the order of its keys. */
+export function sortWires(program: CallerProgram): CallerProgram {
+  const sorted = (modules: readonly ModuleDraft[]): ModuleDraft[] =>
+    modules.map((module) => ({
+      ...module,
+      inputFrom: module.inputFrom.toSorted(([one], [other]) => (one < other ? -1 : 1)),
+      modules: sorted(module.modules),
+    }));
+  return { ...program, modules: sorted(program.modules) };
+}
 
 /** Checks name, description and labels. */
 export function checkTextParts(
@@ -29,14 +38,15 @@ export function checkTextParts(
   v: Violations,
 ): void {
   if (name === "") v.add("name", "is missing", "missing");
-  else if (name !== undefined) checkText(name, maxName, v.at("name"));
-  if (description !== undefined) checkText(description, maxDescription, v.at("description"));
+  else if (name !== undefined) checkText(name, maxCharacters.name, v.at("name"));
+  if (description !== undefined) checkText(description, maxCharacters.description, v.at("description"));
   if (labels !== undefined) checkLabels(labels, v.at("labels"));
 }
 
 function checkText(text: string, maxLength: number, v: Violations): void {
-  const fault = textFault(text);
-  if ([...text].length > maxLength) v.addHere(`must have at most ${maxLength} characters`, "length");
+  const isTooLong = isLonger(text, maxLength);
+  const fault = isTooLong ? undefined : textFault(text);
+  if (isTooLong) v.addHere(`must have at most ${maxLength} characters`, "length");
   else if (fault) v.addHere(fault, "text");
 }
 

@@ -1,5 +1,6 @@
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
-import { durationMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { type Duration, durationMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { Invalid } from "../../domain/faults.ts";
 import type { Budget, Example, Metric, Optimization } from "../../domain/optimization/optimization.ts";
 import {
   type Metric as MetricMessage,
@@ -28,7 +29,20 @@ export const metricOf = ({ name, field, params, weight }: MetricMessage): Metric
 export function budgetOf(message: BudgetMessage | undefined): Budget | undefined {
   if (!message) return undefined;
   const { time, lmCalls, tokens } = message;
-  return { timeMs: time ? durationMs(time) : 0, lmCalls: Number(lmCalls), tokens: Number(tokens) };
+  return { timeMs: time ? timeOf(time) : 0, lmCalls: Number(lmCalls), tokens: Number(tokens) };
+}
+
+const maxNanos = 999_999_999;
+
+/** Milliseconds; a part of one counts as one, because 0 stands for the default. */
+function timeOf(time: Duration): number {
+  const { seconds, nanos } = time;
+  if (Math.abs(nanos) > maxNanos || (seconds > 0n && nanos < 0) || (seconds < 0n && nanos > 0)) {
+    const description = "must be a duration whose nanos have the sign of its seconds and 9 digits at most";
+    throw Invalid.at("REQUEST_INVALID", "budget.time", description, "range");
+  }
+  if (seconds === 0n && nanos !== 0 && Math.abs(nanos) < 1_000_000) return Math.sign(nanos);
+  return durationMs(time);
 }
 
 const statuses = {
