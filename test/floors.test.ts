@@ -46,7 +46,12 @@ const innerFloors: Record<string, string[][]> = {
     ["store/optimizations/"],
     ["store/store.ts$"],
   ],
-  rpc: [["rpc/(faults|caller).ts$"], ["rpc/wire/", "rpc/server/"], ["rpc/(?!faults|caller)[^/]+$"]],
+  rpc: [
+    ["rpc/(faults|caller|bounds).ts$"],
+    ["rpc/decoding/"],
+    ["rpc/wire/", "rpc/server/"],
+    ["rpc/(?!faults|caller|bounds)[^/]+$"],
+  ],
   actions: [
     ["actions/[^/]+$"],
     ["actions/signatures/", "actions/programs/", "actions/executions/"],

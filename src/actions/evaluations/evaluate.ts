@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { v7 as uuidv7 } from "uuid";
 import { noTrace, type Trace } from "../../domain/execution.ts";
 import {
@@ -56,7 +57,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
     signal: AbortSignal,
   ): AsyncGenerator<ExampleScore | Summary> {
     const { program, revision } = await programs.getRevision(project, request.programId, request.revision);
-    const { dataset, metrics } = check(request, revision);
+    const { dataset, metrics } = await check(request, revision);
     if (!sidecar.info()) throw new SidecarUnavailable();
     const id = uuidv7();
     await evaluations.begin(project, {
@@ -111,7 +112,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
     });
   }
 
-  function check(
+  async function check(
     { dataset, metrics: requestedMetrics, lm, concurrency }: EvaluateRequest,
     { definition: { signature } }: Revision,
   ) {
@@ -120,7 +121,8 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
     if (dataset.length === 0) v.add("dataset", "is empty", "missing");
     checkConcurrency(concurrency, v.at("concurrency"));
     const metrics = readMetrics(requestedMetrics, signature, v);
-    const examples = readExamples(dataset, signature, schemas.of(signature), metrics, v.at("dataset"));
+    const place = v.at("dataset");
+    const examples = await readExamples(dataset, signature, schemas.of(signature), metrics, place, nextTurn);
     v.throwIfAny("REQUEST_INVALID");
     return { dataset: examples, metrics };
   }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { v7 as uuidv7 } from "uuid";
 import { findMetric } from "../../domain/catalogue/metrics.ts";
 import { checkConfig, type LmRole } from "../../domain/catalogue/optimizer.ts";
@@ -89,7 +90,7 @@ export function createStartOptimization({
     limits: CallLimits,
   ): Promise<{ optimization: Optimization } | undefined> {
     const { program, revision } = await revisionOf(project, request);
-    const draft = { ...check(request, revision), programId: program.id, request: key };
+    const draft = { ...(await check(request, revision)), programId: program.id, request: key };
     if (!sidecar.info()) throw new SidecarUnavailable();
     if (!programStep("optimize").from.includes(revision.status)) await build(project, revision, limits);
     const isRecorded = await optimizations.create(project, draft);
@@ -103,18 +104,18 @@ export function createStartOptimization({
   }
 
   /** Collects the violations of all parts before it throws. */
-  function check(
+  async function check(
     request: OptimizeRequest,
     { number, definition }: Revision,
-  ): Omit<OptimizationDraft, "programId" | "request"> {
+  ): Promise<Omit<OptimizationDraft, "programId" | "request">> {
     const { signature } = definition;
     const v = createViolations();
     checkLabels(request.labels, v.at("labels"));
     const metrics = readMetrics(request.metrics, signature, v);
     const read = (examples: readonly Example[], path: string) =>
-      readExamples(examples, signature, schemas.of(signature), metrics, v.at(path));
-    const dataset = read(request.dataset, "dataset");
-    const ownValset = read(request.valset, "valset");
+      readExamples(examples, signature, schemas.of(signature), metrics, v.at(path), nextTurn);
+    const dataset = await read(request.dataset, "dataset");
+    const ownValset = await read(request.valset, "valset");
     const { trainset, valset } =
       ownValset.length > 0 ? { trainset: dataset, valset: ownValset } : splitExamples(dataset, request.seed);
     if (trainset.length === 0)

@@ -6,17 +6,21 @@ import type { Violations } from "../violations.ts";
 import { scoredOutputs } from "./metrics.ts";
 import type { Example, Metric } from "./optimization.ts";
 
+/** Examples between two pauses: the work for them takes some milliseconds. */
+const pauseEvery = 100;
+
 /**
  * Coerces examples and checks them against a signature: all inputs, each given output, and that no
- * needed output is missing.
+ * needed output is missing. Awaits `pause` now and then, since there may be 10,000 of them.
  */
-export function readExamples(
+export async function readExamples(
   examples: readonly Example[],
   signature: Signature,
   schemas: SignatureSchemas,
   metrics: readonly Metric[],
   v: Violations,
-): Example[] {
+  pause: () => Promise<unknown>,
+): Promise<Example[]> {
   const schemaOf = new Map(
     signature.outputs.map((field): [string, Schema] => [field.name, compileSchema([field])]),
   );
@@ -24,6 +28,7 @@ export function readExamples(
   const read: Example[] = [];
   for (const [index, example] of examples.entries()) {
     if (v.isFull) break;
+    if (index % pauseEvery === pauseEvery - 1) await pause();
     const inputs = schemas.inputs.validate(example.inputs);
     if (!inputs.ok) v.at(index, "inputs").take(inputs.violations);
     for (const name of needed)

@@ -1,3 +1,4 @@
+import { maxElements } from "../bounds.ts";
 import { findMetric, metrics } from "../catalogue/metrics.ts";
 import { checkParameters } from "../catalogue/parameter.ts";
 import type { Field } from "../signature/signature.ts";
@@ -5,7 +6,7 @@ import { formatType } from "../signature/type.ts";
 import type { Violations } from "../violations.ts";
 import type { Metric } from "./optimization.ts";
 
-const maxMetrics = 20;
+const maxMetrics = maxElements.metrics;
 /** Keeps sums and products of weights finite. */
 const maxWeight = 1e9;
 

@@ -1,3 +1,4 @@
+import { maxElements } from "../bounds.ts";
 import { type CatalogueEntry, modules as catalogue } from "../catalogue/modules.ts";
 import { checkParameters, withDefaults } from "../catalogue/parameter.ts";
 import { defineSignature } from "../signature/define.ts";
@@ -10,7 +11,7 @@ import type { Definition, LmSettings, Module, ModuleDraft } from "./program.ts";
 import { type Wired, wireInputs, wireOutputs } from "./wiring.ts";
 import { defineWrapped } from "./wrapping.ts";
 
-const maxModules = 50;
+const maxModules = maxElements.modules;
 const names = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 /**
  * Members of dspy.Module, which would hide a module of the same name. A test in sidecar/tests

@@ -1,3 +1,4 @@
+import { maxCharacters } from "../bounds.ts";
 import { Invalid } from "../faults.ts";
 import { textFault } from "../json.ts";
 
@@ -17,7 +18,6 @@ export type Filter =
       readonly argument: Word | "*";
     };
 
-const maxCharacters = 16_384;
 const maxDepth = 32;
 const maxComparisons = 256;
 
@@ -26,10 +26,10 @@ const maxComparisons = 256;
  * optional.
  */
 export function parseFilter(text: string): Filter | null {
+  if (text.length > maxCharacters.filter)
+    throw filterFault(text, maxCharacters.filter, `expected at most ${maxCharacters.filter} characters`);
   const fault = textFault(text);
   if (fault) throw filterFault(text, text.search(/\0|\p{Surrogate}/u), `the filter ${fault}`);
-  if (text.length > maxCharacters)
-    throw filterFault(text, maxCharacters, `expected at most ${maxCharacters} characters`);
   if (text.trim() === "") return null;
   let at = 0;
   let comparisons = 0;

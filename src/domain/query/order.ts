@@ -1,3 +1,4 @@
+import { maxCharacters, maxElements } from "../bounds.ts";
 import { Invalid } from "../faults.ts";
 import { textFault } from "../json.ts";
 import { readPath } from "./filter.ts";
@@ -6,13 +7,12 @@ import { type Fields, resolveTarget, type Target } from "./queryable.ts";
 /** A field to sort by. A row without the field sorts as the smallest. */
 export type Term = { readonly target: Target; readonly isDescending: boolean };
 
-const maxTerms = 8;
-const maxCharacters = 1_024;
+const maxTerms = maxElements.terms;
 
 /** Parses an order_by of AIP-132: "duration_ms desc, created_at". */
 export function readOrder(text: string, fields: Fields): readonly Term[] {
-  if (text.trim() === "") return [];
   checkText(text, "order_by");
+  if (text.trim() === "") return [];
   const terms: Term[] = [];
   for (let at = 0; ; ) {
     at += blanks(text, at);
@@ -52,7 +52,9 @@ const blanks = (text: string, at: number) => /^\s*/.exec(text.slice(at))?.[0].le
 
 function checkText(text: string, field: string): void {
   const fault =
-    text.length > maxCharacters ? `must have at most ${maxCharacters} characters` : textFault(text);
+    text.length > maxCharacters.orderBy
+      ? `must have at most ${maxCharacters.orderBy} characters`
+      : textFault(text);
   if (fault) throw refusal(field, fault);
 }
 

@@ -1,3 +1,4 @@
+import { maxCharacters, maxElements } from "../bounds.ts";
 import { Invalid } from "../faults.ts";
 import { textFault } from "../json.ts";
 import { createViolations, type Violations } from "../violations.ts";
@@ -14,8 +15,8 @@ import { formatSignatureText, readSignatureText } from "./text.ts";
 const className = /^[A-Za-z_][A-Za-z0-9_]{0,199}$/;
 /** True for a text that can be a signature's name. */
 export const isSignatureName = (text: string): boolean => className.test(text) && !isKeyword(text);
-const maxFields = 100;
-const maxInstructions = 100_000;
+const maxFields = maxElements.fields;
+const maxInstructions = maxCharacters.instructions;
 
 /** Reads a caller's signature. Throws Invalid with all violations, under the path. */
 export function defineSignature(draft: SignatureDraft, path: string): Signature {

@@ -1,6 +1,6 @@
 import { type AnySchema, mixed, ValidationError } from "yup";
-import { decimalNumber } from "../json.ts";
-import { maxViolations, pathTo, pathUnder } from "../violations.ts";
+import { codePoints } from "../bounds.ts";
+import { type Coercion, coercionOf, type MemberFault } from "./coercion.ts";
 import { compilePattern } from "./pattern.ts";
 import type { Constraints, Field } from "./signature.ts";
 import type { Type } from "./type.ts";
@@ -17,141 +17,32 @@ export function fieldSchema({
   return schema;
 }
 
-/**
- * Coerces values if no information is lost, and refuses others. yup's own coercions would read
- * "0x10" as a number.
- */
-function typeSchema(type: Type): AnySchema {
-  switch (type.kind) {
-    case "str":
-      return scalar("a string", (value) => (isPlain(value) ? String(value) : value), isString);
-    case "int":
-      return scalar(
-        "a whole number between -(2^53-1) and 2^53-1",
-        (value) => numberOf(value, wholeNumber),
-        Number.isSafeInteger,
-      );
-    case "float":
-      return scalar("a finite number", (value) => numberOf(value, decimalNumber), Number.isFinite);
-    case "bool":
-      return scalar("true or false", booleanOf, (value) => typeof value === "boolean");
-    case "literal": {
-      const choices = type.values.map((choice) => JSON.stringify(choice)).join(", ");
-      const literal = scalar("a string", (value) => (isPlain(value) ? String(value) : value), isString);
-      return literal.test({
-        name: "literal",
-        message: `must be one of ${choices}`,
-        test: (value) => isAbsent(value) || type.values.includes(String(value)),
-      });
-    }
-    case "optional":
-      return typeSchema(type.of).nullable().default(null);
-    case "list":
-      return listSchema(type);
-    case "dict":
-      return dictSchema(type);
-  }
-}
-
-const isString = (value: unknown) => typeof value === "string";
 const isAbsent = (value: unknown) => value === undefined || value === null;
-/** Numbers and booleans are coerced to text, since each has exactly one. */
-const isPlain = (value: unknown) =>
-  typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value));
 
-function scalar(
-  what: string,
-  transform: (value: unknown) => unknown,
-  check: (value: unknown) => boolean,
-): AnySchema {
-  return mixed({ type: "scalar", check: (value): value is NonNullable<unknown> => check(value) })
-    .transform(transform)
+/** The field itself is yup's; the members of lists and dicts are coercion.ts's. */
+function typeSchema(type: Type): AnySchema {
+  const coercion = coercionOf(type);
+  const { what, isNullable, coerce, fits } = coercion;
+  const schema = mixed({ type: "value", check: (value): value is NonNullable<unknown> => fits(value) })
+    .transform(coerce)
     .typeError(`must be ${what}`)
-    .defined("is missing")
-    .nonNullable(`must be ${what}, not null`);
+    .test({
+      name: "members",
+      test: (value, { path }) => isAbsent(value) || checkMembers(coercion, value, path),
+    });
+  return isNullable
+    ? schema.nullable().default(null)
+    : schema.defined("is missing").nonNullable(`must be ${what}, not null`);
 }
 
-const wholeNumber = /^[+-]?\d+$/;
-
-function numberOf(value: unknown, notation: RegExp): unknown {
-  const number = typeof value === "string" && notation.test(value.trim()) ? Number(value) : value;
-  // -0 would become 0 in PostgreSQL, and on its way through JSON.
-  return number === 0 ? 0 : number;
-}
-
-function booleanOf(value: unknown): unknown {
-  return typeof value === "string" && /^(true|false)$/i.test(value) ? value.toLowerCase() === "true" : value;
-}
-
-/** Written by hand: yup's array overflows the stack if 130,000 elements are wrong. */
-function listSchema({ element }: Type & { kind: "list" }): AnySchema {
-  const member = typeSchema(element);
-  const cast = (list: unknown) =>
-    Array.isArray(list) ? list.map((part) => member.cast(part, { assert: false })) : list;
-
-  return scalar("a list", cast, Array.isArray).test({
-    name: "members",
-    test(list, context) {
-      if (!Array.isArray(list)) return true;
-      const errors: ValidationError[] = [];
-      for (const [index, part] of list.entries()) {
-        if (errors.length >= maxViolations) break;
-        errors.push(...errorsOf(member, part, () => pathTo(context.path, index)));
-      }
-      return errors.length === 0 || new ValidationError(errors, list, context.path, "members", true);
-    },
-  });
-}
-
-/** Written by hand: yup's lazy reverses the order of keys, and loses "__proto__". */
-function dictSchema({ key, value }: Type & { kind: "dict" }): AnySchema {
-  const member = typeSchema(value);
-  const isDict = (dict: unknown): dict is Record<string, unknown> =>
-    typeof dict === "object" && dict !== null && !Array.isArray(dict);
-  const cast = (dict: unknown) =>
-    isDict(dict)
-      ? Object.fromEntries(
-          Object.entries(dict).map(([name, part]) => [name, member.cast(part, { assert: false })]),
-        )
-      : dict;
-
-  return scalar("an object", cast, isDict).test({
-    name: "members",
-    test(dict, context) {
-      if (!isDict(dict)) return true;
-      const errors: ValidationError[] = [];
-      for (const [name, part] of Object.entries(dict)) {
-        if (errors.length >= maxViolations) break;
-        const path = () => pathTo(context.path, name);
-        if (key === "int" && !isWholeKey(name)) {
-          const message = "the key must be a whole number in plain digits";
-          errors.push(new ValidationError(message, name, path(), "key", true));
-        }
-        errors.push(...errorsOf(member, part, path));
-      }
-      return errors.length === 0 || new ValidationError(errors, dict, context.path, "members", true);
-    },
-  });
-}
-
-/** Refuses "07", which would be the same key as "7" in Python. */
-function isWholeKey(key: string): boolean {
-  return /^(0|-?[1-9]\d*)$/.test(key) && Number.isSafeInteger(Number(key));
-}
-
-/** The errors of a list's element or a dict's member, each with the path from the root. */
-function errorsOf(member: AnySchema, part: unknown, path: () => string): ValidationError[] {
-  try {
-    member.validateSync(part, { strict: true, abortEarly: false, disableStackTrace: true });
-    return [];
-  } catch (error) {
-    if (!(error instanceof ValidationError)) throw error;
-    const leaves = error.inner.length > 0 ? error.inner : [error];
-    return leaves.map(
-      ({ message, value, path: inner = "", type }) =>
-        new ValidationError(message, value, pathUnder(path(), inner), type, true),
-    );
-  }
+function checkMembers({ addFaults }: Coercion, value: unknown, path: string): true | ValidationError {
+  const found: MemberFault[] = [];
+  addFaults(value, () => path, found);
+  if (found.length === 0) return true;
+  const errors = found.map(
+    (fault) => new ValidationError(fault.message, fault.value, fault.path, fault.type, true),
+  );
+  return new ValidationError(errors, value, path, "members", true);
 }
 
 function constrain(
@@ -189,6 +80,6 @@ function constrain(
 
 /** The length of a string in code points, of a list or dict in elements. */
 function lengthOf(value: unknown): number {
-  if (typeof value === "string") return [...value].length;
+  if (typeof value === "string") return codePoints(value);
   return Array.isArray(value) ? value.length : Object.keys(value as object).length;
 }

@@ -1,3 +1,4 @@
+import { maxCharacters } from "../bounds.ts";
 import { checkJson, textFault } from "../json.ts";
 import type { Violations } from "../violations.ts";
 import { compilePattern } from "./pattern.ts";
@@ -6,8 +7,8 @@ import type { Constraints, Field, FieldDraft } from "./signature.ts";
 import { parseType, type Type, TypeNotationError } from "./type.ts";
 
 const names = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
-const maxDescription = 10_000;
-const maxPattern = 1_000;
+const maxDescription = maxCharacters.description;
+const maxPattern = maxCharacters.pattern;
 
 const pythonKeywords = new Set(
   `False None True and as assert async await break class continue def del elif else except finally for from global if import in is

@@ -1,3 +1,5 @@
+import { maxCharacters } from "../bounds.ts";
+
 /** The type of a field or of a part of one, as a tree. */
 export type Type =
   | { readonly kind: "str" | "int" | "float" | "bool" }
@@ -18,7 +20,7 @@ const scalars: Record<string, "str" | "int" | "float" | "bool"> = {
   bool: "bool",
   boolean: "bool",
 };
-const maxLength = 2_000;
+const maxLength = maxCharacters.type;
 const maxDepth = 32;
 
 /**

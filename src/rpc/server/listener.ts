@@ -2,6 +2,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import { type ConnectRouter, cors } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Logger } from "../../telemetry.ts";
+import { decodeLargeBodies, takeDecoded } from "../decoding/request-body.ts";
 import { callFault, connectErrorOf, explainFaults } from "../faults.ts";
 import { createBoundary } from "./boundary.ts";
 import { explainDecodeErrors, throwRefusal } from "./decode-errors.ts";
@@ -39,10 +40,10 @@ export function createListener({ routes, services, health, limits, log }: Deps):
       unary.register(health.routes)(router);
       reflectionRoutes(services)(router);
       router.handlers.forEach((handler, index) => {
-        router.handlers[index] = explainDecodeErrors(handler, log);
+        router.handlers[index] = explainDecodeErrors(decodeLargeBodies(handler, maxMessageBytes), log);
       });
     },
-    interceptors: [explainFaults(log)],
+    interceptors: [explainFaults(log), takeDecoded],
     requestGate: throwRefusal,
     readMaxBytes: maxMessageBytes,
     // An unknown field is a mistake of the caller, who gets an error.

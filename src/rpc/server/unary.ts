@@ -16,7 +16,9 @@ import {
 } from "@connectrpc/connect";
 import { parseTimeout } from "@connectrpc/connect/protocol-grpc";
 import type { Logger } from "../../telemetry.ts";
+import { checkBounds } from "../bounds.ts";
 import { maxTimeoutMs } from "../caller.ts";
+import { decodeLarge, largeBytes } from "../decoding/decode.ts";
 import type { Boundary } from "./boundary.ts";
 import { createCall } from "./call.ts";
 import { envelope, gzipEnvelope, readMessage } from "./envelope.ts";
@@ -65,13 +67,14 @@ export function createUnaryCalls({ maxBytes, explain, boundary, log }: Deps): Un
     let message: Buffer | undefined;
     let fault: ConnectError | undefined;
     try {
-      const request = decode(
-        spec.method.input,
-        await readMessage(stream, maxBytes, headers["grpc-encoding"] === "gzip"),
-      );
+      const bytes = await readMessage(stream, maxBytes, headers["grpc-encoding"] === "gzip");
+      const { input } = spec.method;
+      const request =
+        bytes.length > largeBytes ? await decodeLarge(input, bytes, "binary") : decode(input, bytes);
+      checkBounds(input, request);
       const response = create(spec.method.output, await spec.impl(request, call.context));
-      const bytes = toBinary(spec.method.output, response);
-      message = isGzip ? await gzipEnvelope(bytes) : envelope(bytes);
+      const answer = toBinary(spec.method.output, response);
+      message = isGzip ? await gzipEnvelope(answer) : envelope(answer);
     } catch (error) {
       fault = explain(error, nameOf(spec.method));
     }
