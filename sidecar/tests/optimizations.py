@@ -57,7 +57,7 @@ def asked_about(model, before: int, of: list[pb.Example]) -> int:
 async def optimization_failure(call):
     """The code, the ErrorInfo's reason, the message, and the progress that came before."""
     seen = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             async for event in call:
                 seen.append(event.progress)

@@ -17,7 +17,7 @@ def optimizers(url: str) -> list[int]:
     return found
 
 
-async def until(condition, seconds: float = 20) -> None:
+async def until(condition, seconds: float = 60) -> None:
     """Waits for a condition; fails if it does not come true in time."""
     async with asyncio.timeout(seconds):
         while not condition():

@@ -25,7 +25,7 @@ from dspy_sidecar.scoring import comparing
 from dspy_sidecar.settings import Settings
 
 KIB = 1_024
-NOISE_S = 0.02
+NOISE_S = 0.01
 """Shorter times are not compared: they count as this long."""
 INTS = listed(pb.Type(scalar=pb.SCALAR_INT))
 ADAPTERS = {
@@ -85,16 +85,16 @@ def spent(call, text: str) -> float:
 def assert_linear(call, make) -> None:
     """Four times the length takes about four times as long; quadratic time would be 16 times.
 
-    Longer texts are not measured once a text has taken a quarter of a second.
+    Longer texts are not measured once a text has taken a tenth of a second.
     """
-    size, before = 8 * KIB, NOISE_S
-    while size <= 128 * KIB and before < 0.25:
+    size, before = 4 * KIB, NOISE_S
+    while size <= 64 * KIB and before < 0.1:
         text, attempts = make(size), 3
         now = spent(call, text)
         # A time that looks quadratic is measured again, because noise only adds time.
-        while size > 8 * KIB and now > 9 * before and attempts > 1:
+        while size > 4 * KIB and now > 9 * before and attempts > 1:
             now, attempts = min(now, spent(call, text)), attempts - 1
-        assert size == 8 * KIB or now < 9 * before, (size, before, now)
+        assert size == 4 * KIB or now < 9 * before, (size, before, now)
         size, before = size * 4, max(now, NOISE_S)
 
 

@@ -4,7 +4,9 @@ import time
 
 import grpc
 import pytest
+import pytest_asyncio
 from optimizations import optimization_failure, optimized, request
+from optimizer_processes import until
 from programs import capital
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from teachable_model import teachable, wavering
@@ -14,6 +16,21 @@ TOKENS = 42
 
 ENDLESS_S = 120
 """Far more than any of these takes on a busy machine, and far less than a silent model would."""
+
+
+@pytest_asyncio.fixture(scope="module")
+async def time_ms(sidecar, model) -> int:
+    """A time limit in which an optimizer starts on this machine, and has time left to search."""
+    model.script(None)
+    before, began = len(model.requests), time.monotonic()
+    call = sidecar.OptimizeProgram(request("COPRO"))
+    reading = asyncio.ensure_future(optimization_failure(call))
+    await until(lambda: len(model.requests) > before)
+    start_s = time.monotonic() - began
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    return round(1_000 * (2 + 3 * start_s))
 
 
 def bounded(optimizer: str, budget: pb.Budget, **config) -> pb.OptimizeProgramRequest:
@@ -77,14 +94,14 @@ async def test_simba_gives_its_best_program_if_the_budget_lacks_room_for_its_las
     assert (result.baseline_score, result.score) == (0, 1)
 
 
-async def test_the_time_limit_ends_the_search_while_the_model_is_silent(sidecar, model):
+async def test_the_time_limit_ends_the_search_while_the_model_is_silent(sidecar, model, time_ms):
     def slow_to_propose(asked: dict):
         return None if "proposed_instruction" in str(asked["messages"]) else teachable(asked)
 
     model.script(slow_to_propose)
     given_up, began = model.given_up, time.monotonic()
     result, _ = await optimized(
-        sidecar, bounded("COPRO", pb.Budget(time_ms=8000), breadth=2, depth=1)
+        sidecar, bounded("COPRO", pb.Budget(time_ms=time_ms), breadth=2, depth=1)
     )
     assert time.monotonic() - began < ENDLESS_S
     assert result.message == "the budget of time ended the search"
@@ -96,12 +113,12 @@ async def test_the_time_limit_ends_the_search_while_the_model_is_silent(sidecar,
     assert result.token_usage.lm_calls > 6
 
 
-async def test_the_time_limit_ends_the_search_with_the_best_so_far(sidecar, model):
+async def test_the_time_limit_ends_the_search_with_the_best_so_far(sidecar, model, time_ms):
     rules = iter(range(10_000))
     model.script(lambda asked: variedly(asked, next(rules)))
     began = time.monotonic()
     result, _ = await optimized(
-        sidecar, bounded("COPRO", pb.Budget(time_ms=9000), breadth=4, depth=100)
+        sidecar, bounded("COPRO", pb.Budget(time_ms=time_ms), breadth=4, depth=100)
     )
     assert result.message == "the budget of time ended the search"
     assert (result.baseline_score, result.score) == (0, 1)
@@ -124,13 +141,15 @@ async def test_a_budget_too_small_for_the_score_before_fails(sidecar, model, bud
     assert len(model.requests) - before <= 6
 
 
-async def test_an_optimized_program_that_the_budget_can_not_score_is_not_taken(sidecar, model):
+async def test_an_optimized_program_that_the_budget_can_not_score_is_not_taken(
+    sidecar, model, time_ms
+):
     def silent_when_taught(asked: dict):
         is_taught = any(message["role"] == "assistant" for message in asked["messages"])
         return None if is_taught else teachable(asked)
 
     model.script(silent_when_taught)
-    asked = bounded("LabeledFewShot", pb.Budget(time_ms=6000), k=2)
+    asked = bounded("LabeledFewShot", pb.Budget(time_ms=time_ms), k=2)
     began = time.monotonic()
     result, _ = await optimized(sidecar, asked)
     assert time.monotonic() - began < ENDLESS_S
