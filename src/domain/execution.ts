@@ -45,6 +45,8 @@ export const noTrace: Trace = { steps: [], tokenUsage: noTokens, model: "" };
 /** The record of a run. */
 export type Execution = Annotations & {
   readonly id: string;
+  /** Counts from 1. */
+  readonly attempt: number;
   readonly programId: string;
   readonly revision: number;
   readonly status: ExecutionStatus;

@@ -1,4 +1,4 @@
-import { StatusConflict } from "./faults.ts";
+import { type Reason, StatusConflict } from "./faults.ts";
 
 export type ProgramStatus = "draft" | "ready" | "optimized" | "deployed" | "error";
 export type ExecutionStatus = "pending" | "running" | "completed" | "failed" | "cancelled";
@@ -8,7 +8,7 @@ export type OptimizationStatus = "pending" | "running" | "completed" | "failed" 
  * Events of a program's revision. An update makes a new revision and leaves the old one unchanged.
  */
 export type ProgramEvent = "update" | "build" | "fail" | "optimize" | "deploy" | "undeploy";
-export type ExecutionEvent = "start" | "complete" | "fail" | "cancel";
+export type ExecutionEvent = "start" | "complete" | "fail" | "cancel" | "restart";
 /** "start" also restarts after a crash; "hand over" makes it pending for another gateway. */
 export type OptimizationEvent = "start" | "hand over" | "complete" | "fail" | "cancel";
 
@@ -29,7 +29,11 @@ const executions: Record<ExecutionEvent, Step<ExecutionStatus>> = {
   complete: { from: ["running"], to: "completed" },
   fail: { from: ["pending", "running"], to: "failed" },
   cancel: { from: ["pending", "running"], to: "cancelled" },
+  restart: { from: ["failed"], to: "running" },
 };
+
+/** Reasons of a failure that says nothing about the run, but about the processes that ran it. */
+const restartReasons: readonly Reason[] = ["INTERRUPTED", "SIDECAR_UNAVAILABLE"];
 
 const optimizations: Record<OptimizationEvent, Step<OptimizationStatus>> = {
   start: { from: ["pending", "running"], to: "running" },
@@ -41,6 +45,10 @@ const optimizations: Record<OptimizationEvent, Step<OptimizationStatus>> = {
 
 export const programStep = (event: ProgramEvent) => programs[event];
 export const executionStep = (event: ExecutionEvent) => executions[event];
+
+/** Whether a run may run again under its own record, if its program has no effects. */
+export const canRestart = ({ status, errorReason }: { status: ExecutionStatus; errorReason: string }) =>
+  executions.restart.from.includes(status) && restartReasons.some((reason) => reason === errorReason);
 
 export const optimizationStep = (event: OptimizationEvent) => optimizations[event];
 

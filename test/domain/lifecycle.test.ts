@@ -1,6 +1,7 @@
 import test from "ava";
 import { StatusConflict } from "../../src/domain/faults.ts";
 import {
+  canRestart,
   checkProgramStep,
   executionConflict,
   executionStep,
@@ -34,11 +35,18 @@ for (const [event, { from, to }] of Object.entries(table) as [
         });
   });
 
-test("an execution changes its status only from pending and running", (t) => {
+test("an execution changes its status from pending and running, and runs again if its process died", (t) => {
   t.deepEqual(executionStep("start"), { from: ["pending"], to: "running" });
   t.deepEqual(executionStep("complete"), { from: ["running"], to: "completed" });
   t.deepEqual(executionStep("fail"), { from: ["pending", "running"], to: "failed" });
   t.deepEqual(executionStep("cancel"), { from: ["pending", "running"], to: "cancelled" });
+  t.deepEqual(executionStep("restart"), { from: ["failed"], to: "running" });
+  for (const errorReason of ["INTERRUPTED", "SIDECAR_UNAVAILABLE"]) {
+    t.true(canRestart({ status: "failed", errorReason }));
+    t.false(canRestart({ status: "running", errorReason }));
+  }
+  t.false(canRestart({ status: "failed", errorReason: "OUTPUT_INVALID" }));
+  t.false(canRestart({ status: "completed", errorReason: "" }));
   t.regex(
     executionConflict("complete", "failed", "x").message,
     /x can't become completed: it is failed, and must be running/,

@@ -12,6 +12,7 @@ import { createInFlightRuns } from "./in-flight.ts";
 import { createListExecutions } from "./list.ts";
 import { createProgramCache } from "./program-cache.ts";
 import { createReplay } from "./replay.ts";
+import { createRestart } from "./restart.ts";
 import { createRun } from "./run.ts";
 import { createRunAndRecordEnd } from "./run-and-record-end.ts";
 import { createStream } from "./stream.ts";
@@ -45,6 +46,7 @@ export function createExecutionActions({ store, sidecar, schemas, log, allowedMo
     schemas,
     log,
   });
+  const restart = createRestart({ programs, recorder, sidecar, inFlight });
   const models = { allowedModels, defaultModel };
   const run = createRun({
     programs,
@@ -55,6 +57,7 @@ export function createExecutionActions({ store, sidecar, schemas, log, allowedMo
     inFlight,
     runAndRecordEnd,
     replay,
+    restart,
     ...models,
   });
   const watch = createWatch({ changeLog, notices });

@@ -1,5 +1,5 @@
 import { annotationsOf } from "../../domain/annotations.ts";
-import { type Execution, noTrace, type Trace, type Values } from "../../domain/execution.ts";
+import { addTokens, type Execution, noTrace, type Trace, type Values } from "../../domain/execution.ts";
 import type { Fault } from "../../domain/faults.ts";
 import { timeOf } from "../../domain/uuid.ts";
 import type { RunEnd, RunStart } from "../../store/executions/run.ts";
@@ -15,6 +15,7 @@ export function endOf(start: RunStart, outcome: Outcome, durationMs: number): Ru
   return {
     project: start.project,
     id: start.id,
+    attempt: start.attempt,
     status: fault === null ? "completed" : fault.reason === "CANCELLED" ? "cancelled" : "failed",
     outputs: "outputs" in outcome ? outcome.outputs : null,
     errorReason: fault?.reason ?? "",
@@ -30,6 +31,7 @@ export function endOf(start: RunStart, outcome: Outcome, durationMs: number): Ru
 export function runningRecord(start: RunStart): Execution {
   return {
     id: start.id,
+    attempt: start.attempt,
     programId: start.programId,
     revision: start.revision,
     status: "running",
@@ -39,6 +41,7 @@ export function runningRecord(start: RunStart): Execution {
     errorMessage: "",
     violations: [],
     ...noTrace,
+    tokenUsage: start.earlierUsage,
     model: start.model,
     requestId: start.request?.id ?? "",
     ...annotationsOf(start),
@@ -56,6 +59,7 @@ export function endedRecord(start: RunStart, { trace, project: _, ...end }: RunE
     ...runningRecord(start),
     ...end,
     ...trace,
+    tokenUsage: addTokens(start.earlierUsage, trace.tokenUsage),
     model: trace.model || start.model,
     updatedAt: end.completedAt,
   };

@@ -7,8 +7,11 @@ import type { Notices } from "../../store/notifications/notices.ts";
 import type { InFlightRuns } from "./in-flight.ts";
 import type { RunCaller } from "./run-request.ts";
 
+/** The record of a repeated request, and whether its run had ended when the request came. */
+export type Replayed = { readonly execution: Execution; readonly hadEnded: boolean };
+
 /** Waits for the run that has this request_id and gives its record; undefined if there is none. */
-export type Replay = (project: string, key: RequestKey, caller: RunCaller) => Promise<Execution | undefined>;
+export type Replay = (project: string, key: RequestKey, caller: RunCaller) => Promise<Replayed | undefined>;
 
 type Deps = { executions: ExecutionStore; inFlight: InFlightRuns<Execution>; notices: Notices };
 
@@ -32,9 +35,9 @@ export function createReplay({ executions, inFlight, notices }: Deps): Replay {
       if (!isSameRequest(found.hash, key)) throw new RequestIdReused(key.id);
       const { execution } = found;
       if (isFirst) caller.onRecord(execution);
-      if (execution.completedAt) return execution;
+      if (execution.completedAt) return { execution, hadEnded: isFirst };
       const joined = inFlight.join(execution.id, caller.signal);
-      if (joined) return joined;
+      if (joined) return { execution: await joined, hadEnded: false };
       // Another gateway runs it and will record its end, or its end waits for the database here.
       if (performance.now() - notifiedAt > repeatMs) {
         await notices.send({ kind: "wait", project, id: execution.id });

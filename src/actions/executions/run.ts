@@ -1,7 +1,8 @@
 import { v7 as uuidv7 } from "uuid";
 import { annotationsOf, checkAnnotations } from "../../domain/annotations.ts";
-import type { Execution } from "../../domain/execution.ts";
-import { Invalid, SidecarUnavailable } from "../../domain/faults.ts";
+import { type Execution, noTokens } from "../../domain/execution.ts";
+import { Invalid } from "../../domain/faults.ts";
+import { canRestart } from "../../domain/lifecycle.ts";
 import { checkLm } from "../../domain/program/lm.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
@@ -15,6 +16,7 @@ import { checkInputs } from "./inputs.ts";
 import type { ProgramCache, ProgramRevision } from "./program-cache.ts";
 import { runningRecord } from "./record.ts";
 import type { Replay } from "./replay.ts";
+import type { Restart } from "./restart.ts";
 import type { createRunAndRecordEnd, RecordedRun } from "./run-and-record-end.ts";
 import type { RunCaller, RunMethod, RunRequest } from "./run-request.ts";
 
@@ -35,6 +37,7 @@ type Deps = {
   inFlight: InFlightRuns<Execution>;
   runAndRecordEnd: ReturnType<typeof createRunAndRecordEnd>;
   replay: Replay;
+  restart: Restart;
   allowedModels: readonly string[];
   defaultModel: string;
 };
@@ -48,6 +51,7 @@ export function createRun({
   inFlight,
   runAndRecordEnd,
   replay,
+  restart,
   allowedModels,
   defaultModel,
 }: Deps): RunProgram {
@@ -56,34 +60,49 @@ export function createRun({
     // program has changed since. A handle and the UUID of the same program differ in this hash.
     const key = requestKey(method, request.requestId, request);
     const earlier = key && (await replay(project, key, caller));
-    if (earlier) return earlier;
+    if (earlier && !(earlier.hadEnded && method !== "stream" && canRestart(earlier.execution)))
+      return earlier.execution;
 
     const v = createViolations();
     checkAnnotations(request, v);
     checkLm(request.lm, { allowedModels }, v.at("lm"));
     v.throwIfAny("REQUEST_INVALID");
+    if (earlier) {
+      const restarted = await restart(project, key, earlier.execution, caller);
+      if (restarted === null) return earlier.execution;
+      if (restarted) return runRecorded(restarted, request, caller);
+      return run(project, method, request, caller);
+    }
     const recorded =
-      (await startFromCache(project, request, key)) ?? (await startFromStore(project, request, key));
+      (await startFromCache(project, request, key, caller)) ??
+      (await startFromStore(project, request, key, caller));
     // Another call recorded the same request_id first, or the program has just changed.
     if (!recorded) return run(project, method, request, caller);
-    const { start } = recorded;
-    caller.onRecord(runningRecord(start));
-    const { onChunk } = caller;
-    return inFlight.start(start.id, caller.signal, (signal) =>
-      runAndRecordEnd({ ...recorded, lm: request.lm, onChunk }, signal),
-    );
+    caller.onRecord(runningRecord(recorded.start));
+    return runRecorded(recorded, request, caller);
   };
+
+  function runRecorded(
+    recorded: RecordedRun,
+    { lm }: RunRequest,
+    { signal, onChunk }: RunCaller,
+  ): Promise<Execution> {
+    return inFlight.start(recorded.start.id, signal, (end) =>
+      runAndRecordEnd({ ...recorded, lm, onChunk }, end),
+    );
+  }
 
   /** Reads no program; the recorder writes nothing if the cached revision is no longer current. */
   async function startFromCache(
     project: string,
     request: RunRequest,
     key: RequestKey | null,
+    caller: RunCaller,
   ): Promise<RecordedRun | undefined> {
     const cached = programCache.get(project, request.programId, request.revision);
     if (!cached) return undefined;
     try {
-      return await recordStart(project, request, key, cached);
+      return await recordStart(project, request, key, cached, caller);
     } catch (error) {
       // A newer revision may accept the same inputs.
       if (error instanceof Invalid) return undefined;
@@ -95,10 +114,11 @@ export function createRun({
     project: string,
     request: RunRequest,
     key: RequestKey | null,
+    caller: RunCaller,
   ): Promise<RecordedRun | undefined> {
     const found = await programs.getRevision(project, request.programId, request.revision);
     programCache.set(project, request.programId, request.revision, found);
-    return recordStart(project, request, key, found);
+    return recordStart(project, request, key, found, caller);
   }
 
   /** Commits the run as running; undefined if the recorder wrote nothing. */
@@ -107,13 +127,16 @@ export function createRun({
     request: RunRequest,
     key: RequestKey | null,
     { program, revision }: ProgramRevision,
+    { signal }: RunCaller,
   ): Promise<RecordedRun | undefined> {
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
-    // Checked before the record, so that a call without a sidecar leaves no record.
-    if (!sidecar.info()) throw new SidecarUnavailable();
+    // Before the record, so that a call without a sidecar leaves none.
+    await sidecar.ready(signal);
     const start: RunStart = {
       project,
       id: uuidv7(),
+      attempt: 1,
+      earlierUsage: noTokens,
       programId: program.id,
       revision: revision.number,
       mustBeCurrent: request.revision === 0,

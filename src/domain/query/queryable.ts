@@ -90,6 +90,7 @@ export const revisionFields = {
 
 export const executionFields = {
   id: "uuid",
+  attempt: "number",
   program_id: "program",
   revision: "number",
   status: executionStatus,

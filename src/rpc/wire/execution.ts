@@ -35,6 +35,7 @@ export function executionMessage(execution: Execution, view: ExecutionView): Mes
   const { durationMs, startedAt, completedAt } = execution;
   const basic = {
     id: execution.id,
+    attempt: execution.attempt,
     programId: execution.programId,
     revision: execution.revision,
     status: statuses[execution.status],

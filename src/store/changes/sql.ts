@@ -15,23 +15,29 @@ export type ChangeQuery = {
 /** Maximum size of the values of one step, in bytes; a first value may be larger. */
 const stepBytes = 2 ** 20;
 
+/** True for a change of a first attempt that the row tells; the log has the state of others. */
+const isFirst = "change.status IS NOT NULL AND change.state IS NULL";
+
 /** What the log says of an execution after the change, besides its annotations. */
 const changed: Readonly<Record<string, string>> = {
   status: "coalesce(change.status, found.status)",
+  attempt: `CASE WHEN ${isFirst} THEN 1 ELSE coalesce(found.attempt, 1) END`,
   updated_at: "change.changed_at",
-  started_at: "CASE WHEN change.status = 'pending' THEN NULL ELSE found.started_at END",
+  // A run starts when it is recorded; the row has the start of its last attempt.
+  started_at: `CASE WHEN change.status = 'pending' THEN NULL
+    WHEN ${isFirst} AND found.attempt > 1 THEN found.created_at ELSE found.started_at END`,
 };
 
 /**
- * The columns of an execution as they were after a change: those written at its end were empty
- * before.
+ * The columns of an execution as they were after a change: those written at the end of a first
+ * attempt were empty before.
  */
 const columnsThen = executionColumnList.map(({ name, before, isLogged }) => {
   const source = isLogged ? "change" : "found";
   const then =
     before === undefined
       ? `${source}.${name}`
-      : `CASE WHEN change.status IN ('pending', 'running') THEN ${before} ELSE found.${name} END`;
+      : `CASE WHEN ${isFirst} AND change.status IN ('pending', 'running') THEN ${before} ELSE found.${name} END`;
   return `${changed[name] ?? then} AS ${name}`;
 });
 
@@ -75,7 +81,10 @@ export function changesSql(binds: Binds, { project, cursor, where, withValues, l
         SELECT ${executionSelect(withValues)} FROM (
           SELECT ${columnsThen.join(", ")} FROM (
             SELECT existing.* FROM executions AS existing
-            WHERE change.status IS NOT NULL
+            WHERE ${isFirst}
+              AND existing.project_id = change.project_id AND existing.id = change.execution_id
+            UNION ALL SELECT past.* FROM executions AS existing, jsonb_populate_record(existing, change.state) AS past
+            WHERE change.state IS NOT NULL
               AND existing.project_id = change.project_id AND existing.id = change.execution_id
             UNION ALL SELECT deleted.* FROM jsonb_populate_record(NULL::executions, change.remains) AS deleted WHERE change.status IS NULL
           ) AS found

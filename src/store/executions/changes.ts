@@ -93,7 +93,7 @@ export function createExecutionChanges(
           requestHash: request?.hash ?? null,
         };
         try {
-          await Row.create({ projectId: project, ...row, ...key }, { returning: false });
+          await Row.create({ projectId: project, attempt: 1, ...row, ...key }, { returning: false });
           announce(project);
           return true;
         } catch (error) {

@@ -1,3 +1,4 @@
+import { noTrace } from "../../domain/execution.ts";
 import { NotFound, StoreUnavailable } from "../../domain/faults.ts";
 import { retryUntilStoreAvailable } from "../../retry.ts";
 import type { Logger } from "../../telemetry.ts";
@@ -5,7 +6,7 @@ import { type Database, sqlStateOf } from "../database.ts";
 import { createGroupCommit } from "../group-commit.ts";
 import type { Announce } from "../notifications/announcer.ts";
 import type { RunEnd, RunStart } from "./run.ts";
-import { deleteSql, endRow, insertSql, startRow, updateSql } from "./statements.ts";
+import { deleteSql, endRow, insertSql, restartSql, startRow, updateSql } from "./statements.ts";
 
 export type Recorder = {
   /**
@@ -13,6 +14,11 @@ export type Recorder = {
    * the program is gone, or if `mustBeCurrent` is set and the program's current revision changed.
    */
   start(run: RunStart): Promise<boolean>;
+  /**
+   * Commits that a failed run runs again, as the attempt in `run`. Returns false and changes
+   * nothing if another call started that attempt.
+   */
+  restart(run: RunStart): Promise<boolean>;
   /**
    * Commits how the run ended. Returns false and changes nothing if the record had ended before.
    */
@@ -84,6 +90,20 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
       }
     },
 
+    async restart(run) {
+      const { project, id, attempt, startedAt, model } = run;
+      try {
+        const bind = [project, id, attempt, runnerId, startedAt, model];
+        const restarted = await database.rows<{ id: string }>({ sql: restartSql }, bind);
+        announce(project);
+        return restarted.length > 0;
+      } catch (error) {
+        // As at a start: the commit may have been made, and nothing runs.
+        if (error instanceof StoreUnavailable) persist(id, () => update(interruptedEnd(run)));
+        throw error;
+      }
+    },
+
     end: (run) =>
       new Promise((resolve, reject) => {
         const timer = setTimeout(() => reject(new StoreUnavailable()), callerWaitMs);
@@ -97,6 +117,21 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
     },
   };
 }
+
+/** The end of an attempt that never ran. */
+const interruptedEnd = ({ project, id, attempt, startedAt }: RunStart): RunEnd => ({
+  project,
+  id,
+  attempt,
+  status: "failed",
+  outputs: null,
+  errorReason: "INTERRUPTED",
+  errorMessage: "the database went away as it began",
+  violations: [],
+  trace: noTrace,
+  completedAt: startedAt,
+  durationMs: 0,
+});
 
 /**
  * JSON for PostgreSQL. jsonb refuses NUL and lone surrogates, which models may write: they become

@@ -57,6 +57,8 @@ const inSql = (type: SqlType) => ({ type, isInSql: true }) as const;
 export const executionColumns = {
   projectId: { type: "uuid", start: (run: RunStart) => run.project, end: (run: RunEnd) => run.project },
   id: { type: "uuid", start: (run: RunStart) => run.id, end: (run: RunEnd) => run.id },
+  // Written at the start alone; the end must be that of the same attempt.
+  attempt: { type: "integer", start: (run: RunStart) => run.attempt, end: (run: RunEnd) => run.attempt },
   programId: atStart("uuid", (run) => run.programId),
   revision: atStart("integer", (run) => run.revision),
   status: { type: "text", end: (run: RunEnd) => run.status },
@@ -136,6 +138,7 @@ export function executionOfJson(row: ExecutionRow): Execution {
 export function executionOf(row: ExecutionRow): Execution {
   return {
     id: row.id,
+    attempt: row.attempt,
     programId: row.programId,
     revision: row.revision,
     status: row.status,

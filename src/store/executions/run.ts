@@ -1,5 +1,5 @@
 import type { Annotations } from "../../domain/annotations.ts";
-import type { Trace, Values } from "../../domain/execution.ts";
+import type { TokenUsage, Trace, Values } from "../../domain/execution.ts";
 import type { Violation } from "../../domain/faults.ts";
 import type { RequestKey } from "../../domain/request.ts";
 
@@ -7,6 +7,10 @@ import type { RequestKey } from "../../domain/request.ts";
 export type RunStart = Annotations & {
   readonly project: string;
   readonly id: string;
+  /** Counts from 1. */
+  readonly attempt: number;
+  /** What the earlier attempts spent. */
+  readonly earlierUsage: TokenUsage;
   readonly programId: string;
   readonly revision: number;
   /**
@@ -24,6 +28,7 @@ export type RunStart = Annotations & {
 export type RunEnd = {
   readonly project: string;
   readonly id: string;
+  readonly attempt: number;
   readonly status: "completed" | "failed" | "cancelled";
   readonly outputs: Values | null;
   readonly errorReason: string;

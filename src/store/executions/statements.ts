@@ -47,10 +47,19 @@ export const insertSql = `
   ON CONFLICT (project_id, request_method, request_id) DO NOTHING
   RETURNING id`;
 
-/** The model recorded at the start stays if the run ended before it asked a model. */
-const endValues: Readonly<Record<string, string>> = { model: "coalesce(nullif(run.model, ''), e.model)" };
+const tokenColumns = ["input_tokens", "output_tokens", "cached_tokens", "lm_calls"];
+const keyColumns = ["project_id", "id", "attempt"];
+
+/**
+ * The model recorded at the start stays if the run ended before it asked a model. Tokens are added
+ * to those of earlier attempts.
+ */
+const endValues: Readonly<Record<string, string>> = {
+  model: "coalesce(nullif(run.model, ''), e.model)",
+  ...Object.fromEntries(tokenColumns.map((name) => [name, `e.${name} + run.${name}`])),
+};
 const assignments = endColumns
-  .filter(({ name }) => name !== "project_id" && name !== "id")
+  .filter(({ name }) => !keyColumns.includes(name))
   .map(({ name }) => `${name} = ${endValues[name] ?? `run.${name}`}`);
 
 /**
@@ -67,9 +76,23 @@ export const updateSql = `
   UPDATE executions AS e
   SET ${assignments.join(", ")}, updated_at = run.completed_at
   FROM ${rowsOf(endColumns)}
-  WHERE e.project_id = run.project_id AND e.id = run.id AND e.completed_at IS NULL AND e.runner_id IS NOT DISTINCT FROM $2::uuid
+  WHERE e.project_id = run.project_id AND e.id = run.id AND e.completed_at IS NULL AND e.runner_id IS NOT DISTINCT FROM $2::uuid AND e.attempt = run.attempt
     AND run.status IN ('completed', 'failed', 'cancelled') AND run.duration_ms >= 0
   RETURNING e.id`;
+
+const cleared = executionColumnList.flatMap(({ name, before }) =>
+  before !== undefined && !tokenColumns.includes(name) ? [`${name} = ${before}`] : [],
+);
+
+/**
+ * Starts attempt $3 of the failed run $2 of project $1, by the gateway process $4. Changes nothing
+ * if another gateway has started it.
+ */
+export const restartSql = `
+  UPDATE executions
+  SET status = 'running', attempt = $3, runner_id = $4, started_at = $5, updated_at = $5, model = $6, ${cleared.join(", ")}
+  WHERE project_id = $1 AND id = $2 AND status = 'failed' AND attempt = $3 - 1
+  RETURNING id`;
 
 /** Deletes runs of the gateway process $2 that have not ended. */
 export const deleteSql = `

@@ -780,7 +780,9 @@ export type ExecuteProgramRequest = Message<"sigrun.v1.ExecuteProgramRequest"> &
 
   /**
    * UUID that the caller chooses. As long as the run's record exists, the same call waits for the
-   * run and gets its result, also a failed one, and makes no second record.
+   * run and gets its result, also a failed one, and makes no second record. A run that ended
+   * INTERRUPTED or SIDECAR_UNAVAILABLE runs again under its own record (Execution.attempt), unless
+   * its program has tools or runs code that the model writes. Streams have no such exception.
    * Another request with it is ALREADY_EXISTS. A call that is refused before its record leaves
    * nothing behind.
    *
