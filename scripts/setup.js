@@ -18,6 +18,7 @@ export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 export const node = join(root, "node_modules/.bin/node");
 export const python = join(root, "sidecar/.venv/bin/python");
 const interpreter = join(root, "sidecar/interpreter");
+const withParent = join(root, "scripts/with-parent.js");
 const stamps = join(root, "node_modules/.sigrun");
 const uvVersion = "0.13.9";
 const maxSetupMs = 15 * 60_000;
@@ -160,10 +161,18 @@ function systemPython() {
 /** Thrown if the machine lacks something; the message says what to do. */
 export class SetUpError extends Error {}
 
-/** Runs a command without output; if it fails, the error holds its last lines. */
+/**
+ * Runs a command without output; if it fails, the error holds its last lines. If this process dies,
+ * also by SIGKILL or Ctrl-C, the end of the pipe ends the command and all of its processes.
+ */
 function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, ...options, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [withParent, command, ...args], {
+      cwd: root,
+      ...options,
+      detached: true,
+      stdio: ["pipe", "pipe", "pipe"],
+    });
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += text));
     child.on("error", reject);

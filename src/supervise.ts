@@ -1,6 +1,8 @@
 import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { watchHeartbeats } from "./heartbeat.ts";
 import type { Logger } from "./telemetry.ts";
 
 export type Supervised = {
@@ -12,9 +14,22 @@ const minPauseMs = 100;
 const maxPauseMs = 10_000;
 /** After a child lived this long, the backoff is reset: the next restart is immediate. */
 const stableMs = 30_000;
+/** Time that a child which hangs gets to write its stack to stderr. */
+const stackMs = 500;
+
+type Options = {
+  name: string;
+  start(): ChildProcess;
+  log: Logger;
+  /**
+   * The number of the child's pipe that carries heartbeats, a byte every second. A child that
+   * hangs writes its stack on SIGUSR1, and is killed. Undefined for a child that sends none.
+   */
+  heartbeats?: number;
+};
 
 /** Keeps a child process alive: restarts it with backoff, and copies its stderr to the log. */
-export function supervise(options: { name: string; start(): ChildProcess; log: Logger }): Supervised {
+export function supervise(options: Options): Supervised {
   const log = options.log.child({ process: options.name });
   const stopping = new AbortController();
   let child: ChildProcess;
@@ -24,14 +39,32 @@ export function supervise(options: { name: string; start(): ChildProcess; log: L
     while (!stopping.signal.aborted) {
       const startedAt = Date.now();
       child = options.start();
-      forward(child, log);
+      const stderr = forward(child, log);
+      const endWatch = watch(child, stderr);
       const exit = await exitOf(child);
+      endWatch();
       if (stopping.signal.aborted) return;
       if (Date.now() - startedAt > stableMs) pauseMs = 0;
       log.warn({ ...exit, restartMs: pauseMs }, `${options.name} ended unexpectedly and is restarted`);
       await sleep(pauseMs, undefined, { signal: stopping.signal }).catch(() => {});
       pauseMs = Math.min(Math.max(pauseMs * 2, minPauseMs), maxPauseMs);
     }
+  }
+
+  /** Kills the child if it hangs. Returns what ends the watch. */
+  function watch(watched: ChildProcess, stderr: Stderr): () => void {
+    const pipe = options.heartbeats === undefined ? undefined : watched.stdio[options.heartbeats];
+    if (!pipe) return () => {};
+    const heartbeats = watchHeartbeats(async () => {
+      if (stopping.signal.aborted) return;
+      const collected = stderr.collect();
+      watched.kill("SIGUSR1");
+      await sleep(stackMs);
+      log.error({ stack: collected().join("\n") }, `${options.name} hangs and is killed`);
+      watched.kill("SIGKILL");
+    });
+    (pipe as Readable).on("data", heartbeats.beat);
+    return heartbeats.stop;
   }
   const supervision = keepAlive();
 
@@ -55,22 +88,39 @@ function exitOf(child: ChildProcess): Promise<Exit> {
   });
 }
 
+type Stderr = {
+  /** Collects plain lines instead of logging them, until the returned function is called. */
+  collect(): () => string[];
+};
+
 /** Logs each line of stderr. JSON log lines keep their level; other lines are warnings or debug. */
-function forward(child: ChildProcess, log: Logger): void {
-  if (!child.stderr) return;
-  createInterface(child.stderr).on("line", (line) => {
-    try {
-      const {
-        level,
-        time: _,
-        msg,
-        ...rest
-      } = JSON.parse(line) as { level: string; time?: string; msg: string };
-      if (level === "error" || level === "warn" || level === "info" || level === "debug")
-        return log[level](rest, msg);
-    } catch {
-      // The line is plain text.
-    }
-    log[/\b(WARNING|ERROR|FATAL|PANIC|Traceback)\b/.test(line) ? "warn" : "debug"](line);
-  });
+function forward(child: ChildProcess, log: Logger): Stderr {
+  let collected: string[] | undefined;
+  if (child.stderr)
+    createInterface(child.stderr).on("line", (line) => {
+      try {
+        const {
+          level,
+          time: _,
+          msg,
+          ...rest
+        } = JSON.parse(line) as { level: string; time?: string; msg: string };
+        if (level === "error" || level === "warn" || level === "info" || level === "debug")
+          return log[level](rest, msg);
+      } catch {
+        // The line is plain text.
+      }
+      if (collected) collected.push(line);
+      else log[/\b(WARNING|ERROR|FATAL|PANIC|Traceback)\b/.test(line) ? "warn" : "debug"](line);
+    });
+  return {
+    collect() {
+      const lines: string[] = [];
+      collected = lines;
+      return () => {
+        collected = undefined;
+        return lines;
+      };
+    },
+  };
 }

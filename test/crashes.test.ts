@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { Code } from "@connectrpc/connect";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Code, ConnectError } from "@connectrpc/connect";
 import test from "ava";
 import { ExecutionStatus } from "../src/gen/sigrun/v1/execution_service_pb.ts";
 import { failure } from "./_errors.ts";
@@ -28,27 +29,50 @@ function childOf(pid: number | undefined, name: string): number | undefined {
   }
 }
 
-test("calls fail at once after the sidecar is killed, and succeed after it has restarted by itself", async (t) => {
-  const { gateway, model } = await startScripted(t);
+test("no call fails while a killed sidecar comes back, and a call that leaves meanwhile ends at once", async (t) => {
+  const { gateway, model } = await startScripted(t, { SIGRUN_WORKERS: "2" });
   model.script(paris);
   const programId = await create(gateway);
-  await gateway.programs.executeProgram({ programId, inputs });
+  const run = (timeoutMs: number) => gateway.programs.executeProgram({ programId, inputs }, { timeoutMs });
+  await run(5_000);
 
+  let isBack = false;
+  const answers: Promise<unknown>[] = [];
   process.kill(childOf(gateway.process.pid, "dspy_sidecar") ?? 0, "SIGKILL");
-  const refused = await until(async () => {
-    const began = Date.now();
-    const outcome = await gateway.programs
-      .executeProgram({ programId, inputs })
-      .catch((error: unknown) => error);
-    return outcome instanceof Error && { error: outcome, tookMs: Date.now() - began };
-  });
-  t.is((await failure(t, Promise.reject(refused.error))).reason, "SIDECAR_UNAVAILABLE");
-  t.true(refused.tookMs < 2_000);
-
-  const { outputs } = await until(() =>
-    gateway.programs.executeProgram({ programId, inputs }).catch(() => undefined),
+  const hasLeft = until(() => gateway.log().includes("the sidecar is away")).then(() =>
+    t.throwsAsync(run(100), { instanceOf: ConnectError, code: Code.DeadlineExceeded }),
   );
-  t.deepEqual(outputs, { answer: "Paris" });
+  const returned = until(() => gateway.log().split("a sidecar worker is connected").length > 3).then(() => {
+    isBack = true;
+  });
+  while (!isBack) {
+    answers.push(run(30_000));
+    await Promise.race([returned, sleep(100)]);
+  }
+  await hasLeft;
+  t.true(answers.length > 4);
+  await t.notThrowsAsync(Promise.all(answers));
+});
+
+test("a run is refused as SIDECAR_UNAVAILABLE, without a record, after 20 s without a sidecar", async (t) => {
+  const { gateway, model } = await startScripted(t, { SIGRUN_WORKERS: "1" });
+  model.script(paris);
+  const programId = await create(gateway);
+  const stopped = childOf(gateway.process.pid, "dspy_sidecar") ?? 0;
+  // A sidecar that is killed at every start.
+  const killing = setInterval(() => {
+    const pid = childOf(gateway.process.pid, "dspy_sidecar");
+    if (pid) process.kill(pid, "SIGKILL");
+  }, 100);
+  t.teardown(() => clearInterval(killing));
+  await until(() => !isAlive(stopped) && gateway.log().includes("the sidecar is away"));
+  const began = Date.now();
+  t.is(
+    (await failure(t, gateway.programs.executeProgram({ programId, inputs }))).reason,
+    "SIDECAR_UNAVAILABLE",
+  );
+  t.true(Date.now() - began > 19_000);
+  t.deepEqual((await gateway.executions.listExecutions({})).executions, []);
 });
 
 test("another gateway fails the runs of a killed one as INTERRUPTED, and serves its programs", async (t) => {

@@ -22,6 +22,7 @@ const floors: Record<string, number> = {
   "telemetry.ts": 1,
   "retry.ts": 1,
   "supervise.ts": 1,
+  "heartbeat.ts": 1,
   "crash.ts": 1,
   "shutdown.ts": 1,
 };

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 # Generated code imports itself by absolute names, so its folder is a root of its own.
@@ -14,11 +15,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "gen"))
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
 
 from dspy_sidecar import log
+from dspy_sidecar.heartbeat import Pipe
 from dspy_sidecar.models.embedded import EmbeddedModel
 from dspy_sidecar.proxies import except_loopback
 from dspy_sidecar.serving.access import check_address
 from dspy_sidecar.serving.workers import Workers, addresses
 from dspy_sidecar.settings import Settings, SettingsError
+from dspy_sidecar.stacks import write_on_request
 from dspy_sidecar.tools.mcp_servers import read_servers
 
 
@@ -38,6 +41,11 @@ def arguments() -> argparse.Namespace:
         help="end when stdin ends, which happens when the parent dies",
     )
     parser.add_argument(
+        "--heartbeats",
+        type=int,
+        help="file descriptor of a pipe to write a byte to every second",
+    )
+    parser.add_argument(
         "--work-dir",
         type=Path,
         help="where optimizers save their progress, to resume after a crash (default: below /tmp)",
@@ -53,6 +61,10 @@ def main() -> None:
     log.set_up()
     except_loopback(os.environ)
     args = arguments()
+    write_on_request(sys.stderr.fileno())
+    heartbeats = Pipe(args.heartbeats) if args.heartbeats is not None else None
+    if heartbeats:
+        heartbeats.beat_while_starting()
     if args.exit_with_stdin:
         threading.Thread(target=end_with_stdin, name="stdin", daemon=True).start()
     try:
@@ -70,11 +82,14 @@ def main() -> None:
         prepare()
         listening = addresses(args.listen, settings.workers)
 
-        def work(number: int, alive: int) -> None:
+        def work(number: int, alive: int, beat: Callable[[], None]) -> None:
             model = embedded and embedded.in_worker()
-            asyncio.run(serve(listening[number], number, settings, model, alive, args.work_dir))
+            folder = args.work_dir
+            asyncio.run(serve(listening[number], number, settings, model, alive, beat, folder))
 
-        Workers(settings.workers, work).run()
+        if heartbeats:
+            heartbeats.started()
+        Workers(settings.workers, work, heartbeats.beat if heartbeats else lambda: None).run()
     finally:
         if embedded:
             embedded.stop()

@@ -14,6 +14,8 @@ FLOORS = [
         "cores",
         "parent_process",
         "proxies",
+        "heartbeat",
+        "stacks",
         "long_texts",
     ],
     ["models.http", "interpreter", "tools", "scoring"],

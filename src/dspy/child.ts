@@ -1,13 +1,15 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { supervise } from "../supervise.ts";
 import type { Logger } from "../telemetry.ts";
 import { childEnvironment } from "./child-environment.ts";
+import { makeSocketFolder } from "./socket-folder.ts";
 
 /** Maximum time to stop: longer than the sidecar's own maximum, so that it is not killed. */
 const stopTimeoutMs = 10_000;
+/** The child's file descriptor for its heartbeats: the fourth of `stdio`. */
+const heartbeatPipe = 3;
 
 export type SidecarChild = {
   /** A gRPC target for each worker. */
@@ -26,15 +28,24 @@ export async function startSidecarChild(options: {
   log: Logger;
 }): Promise<SidecarChild> {
   const { dir, workers, mcpServers, log } = options;
-  const runDir = await mkdtemp(join(tmpdir(), "sigrun-"));
+  const runDir = await makeSocketFolder();
   const socket = (suffix: string) => `unix:${join(runDir, `sidecar${suffix}.sock`)}`;
   const supervised = supervise({
     name: "sidecar",
     log,
+    heartbeats: heartbeatPipe,
     start: () =>
       spawn(
         join(dir, ".venv/bin/python"),
-        ["-m", "dspy_sidecar", "--listen", socket(""), "--exit-with-stdin"],
+        [
+          "-m",
+          "dspy_sidecar",
+          "--listen",
+          socket(""),
+          "--exit-with-stdin",
+          "--heartbeats",
+          String(heartbeatPipe),
+        ],
         {
           cwd: dir,
           // Paths in the environment are absolute, because the sidecar has another working folder.
@@ -45,7 +56,7 @@ export async function startSidecarChild(options: {
           // A process group of its own: Ctrl-C must not stop the sidecar while runs drain.
           detached: true,
           // The sidecar stops when its stdin ends, which happens however this process dies.
-          stdio: ["pipe", "ignore", "pipe"],
+          stdio: ["pipe", "ignore", "pipe", "pipe"],
         },
       ),
   });

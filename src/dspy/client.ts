@@ -1,8 +1,8 @@
 import type { Trace, Values } from "../domain/execution.ts";
-import { SidecarUnavailable } from "../domain/faults.ts";
 import type { Metric } from "../domain/optimization/optimization.ts";
 import type { Tools } from "../domain/program/capabilities.ts";
 import type { Definition, LmSettings } from "../domain/program/program.ts";
+import { hasSideEffects } from "../domain/program/side-effects.ts";
 import {
   type Done,
   SidecarService,
@@ -50,11 +50,17 @@ export type Answer = {
 export type Sidecar = {
   /** The answer to the last handshake; undefined while the sidecar is away. */
   info(): SidecarInfo | undefined;
+  /**
+   * Resolves when a worker is connected. Throws SidecarUnavailable after 20 s without one, or the
+   * reason of the signal.
+   */
+  ready(signal?: AbortSignal): Promise<void>;
   /** Builds and caches a program. Throws PROGRAM_INVALID if DSPy can't build it. */
   load(dspyProgramId: string, definition: Definition, limits: CallLimits): Promise<void>;
   /**
-   * Runs a program on a worker, which gets the definition if it does not hold the program. The
-   * signal alone ends the run early, with its reason.
+   * Runs a program on a worker, which gets the definition if it does not hold the program. While
+   * no worker is connected, waits as `ready` does. The signal alone ends the run early, with its
+   * reason.
    */
   run(call: RunCall, listener: RunListener, signal: AbortSignal): Promise<Answer>;
   /** Optimizes a program in a sidecar process that ends with the call. */
@@ -143,9 +149,9 @@ export function createSidecar(options: {
   }
 
   /** Calls every worker. Returns the answers of those that did not die; throws only if all did. */
-  async function callAll<T>(call: (worker: Worker) => Promise<T>): Promise<T[]> {
+  async function callAll<T>(call: (worker: Worker) => Promise<T>, { signal }: CallLimits): Promise<T[]> {
+    await workers.ready(signal);
     const calls = workers.connected().map(call);
-    if (calls.length === 0) throw new SidecarUnavailable();
     const results = await Promise.allSettled(calls);
     const answers = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
     if (answers.length === 0) await calls[0];
@@ -154,36 +160,46 @@ export function createSidecar(options: {
 
   return {
     info: workers.info,
+    ready: workers.ready,
 
     async load(dspyProgramId, definition, limits) {
       const request = { program: programMessage(dspyProgramId, definition) };
-      await workers.call((worker) =>
-        withFaults(worker.unary(SidecarService.method.loadProgram, request, limits), limits),
+      await workers.call(
+        (worker) => withFaults(worker.unary(SidecarService.method.loadProgram, request, limits), limits),
+        { signal: limits.signal, isRepeatable: true },
       );
     },
 
     run: (call, { onTrace, onChunk }, signal) =>
-      workers.call((worker, markAnswerStarted) => {
-        const listener: RunListener = {
-          onTrace(trace) {
-            markAnswerStarted();
-            onTrace(trace);
-          },
-          onChunk:
-            onChunk &&
-            ((event) => {
+      workers.call(
+        (worker, markAnswerStarted) => {
+          const listener: RunListener = {
+            onTrace(trace) {
               markAnswerStarted();
-              return onChunk(event);
-            }),
-        };
-        return runOn(worker, call, listener, signal);
-      }, cacheKey(call)),
+              onTrace(trace);
+            },
+            onChunk:
+              onChunk &&
+              ((event) => {
+                markAnswerStarted();
+                return onChunk(event);
+              }),
+          };
+          return runOn(worker, call, listener, signal);
+        },
+        { key: cacheKey(call), signal, isRepeatable: !hasSideEffects(call.definition) },
+      ),
 
-    optimize: (call, limits) => workers.stream((worker) => optimizeOn(worker, call, limits)),
+    optimize: (call, limits) =>
+      workers.stream((worker) => optimizeOn(worker, call, limits), {
+        signal: limits.signal,
+        isRepeatable: true,
+      }),
 
     async tools(limits) {
-      const infos = await callAll((worker) =>
-        withFaults(worker.unary(SidecarService.method.getInfo, {}, limits), limits),
+      const infos = await callAll(
+        (worker) => withFaults(worker.unary(SidecarService.method.getInfo, {}, limits), limits),
+        limits,
       );
       // Each worker has sessions of its own. One that has just started may know fewer tools, and a
       // server that one worker can't reach is away for some runs.
@@ -199,8 +215,9 @@ export function createSidecar(options: {
     },
 
     async loaded(limits) {
-      const lists = await callAll((worker) =>
-        withFaults(worker.unary(SidecarService.method.listPrograms, {}, limits), limits),
+      const lists = await callAll(
+        (worker) => withFaults(worker.unary(SidecarService.method.listPrograms, {}, limits), limits),
+        limits,
       );
       // Several workers may hold the same program.
       const programs = new Map(

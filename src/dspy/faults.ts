@@ -20,6 +20,12 @@ import { maxRequestBytes, mebibyte } from "./channel.ts";
  */
 export class ProgramNotLoaded extends Error {}
 
+/**
+ * Thrown if no worker has begun the run: it was not sent, or the worker ends and refuses further
+ * runs. The run may be sent to another worker, whatever its effects.
+ */
+export class NotStarted extends SidecarUnavailable {}
+
 /** The fault of a failed call to the sidecar. */
 export function sidecarFault(error: unknown, signal: AbortSignal | undefined): Error {
   if (signal?.aborted) return signal.reason instanceof Fault ? signal.reason : new Cancelled();
@@ -41,6 +47,7 @@ function faultFor({ code, message, reason, retryAfterMs }: Failed, cause: unknow
   if (reason === "PROGRAM_NOT_LOADED") return new ProgramNotLoaded(message);
   if (reason === "BUILD_FAILED")
     return new Fault("PROGRAM_INVALID", `DSPy can't build the program: ${message}`, { cause });
+  if (reason === "SIDECAR_UNAVAILABLE") return new NotStarted(message, cause);
   if (reason)
     return new Fault(reason as Reason, message, {
       cause,

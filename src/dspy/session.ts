@@ -11,7 +11,7 @@ import {
   SidecarService,
 } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import { type Channel, maxRequestBytes, mebibyte } from "./channel.ts";
-import { faultOfFailure, requestTooLarge } from "./faults.ts";
+import { faultOfFailure, NotStarted, requestTooLarge } from "./faults.ts";
 
 /** An event of a run before its end. */
 export type RunProgress = Extract<RunEvent["event"], { case: "trace" | "chunk" | "reset" }>;
@@ -38,10 +38,15 @@ const batchBytes = 4 * mebibyte;
  * turn of the event loop share a message.
  */
 export function createSession(channel: Pick<Channel, "duplex">): Session {
-  type Receiver = { receive(event: RunEvent["event"]): void; fail(error: Error): void };
+  type Receiver = {
+    receive(event: RunEvent["event"]): void;
+    fail(error: Error): void;
+    isSent: boolean;
+  };
   const runs = new Map<number, Receiver>();
   let call: ClientDuplexStream<Uint8Array, RunProgramsResponse> | undefined;
   let unsent: Uint8Array[] = [];
+  let unsentRuns: Receiver[] = [];
   let lastNumber = 0;
 
   function open() {
@@ -57,7 +62,9 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
     opened.on("end", () => {
       call = undefined;
       unsent = [];
-      for (const run of [...runs.values()]) run.fail(new SidecarUnavailable(undefined, cause));
+      unsentRuns = [];
+      for (const run of [...runs.values()])
+        run.fail(run.isSent ? new SidecarUnavailable(undefined, cause) : new NotStarted(undefined, cause));
     });
     return opened;
   }
@@ -82,6 +89,8 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
       size += bytes.length;
     }
     unsent = [];
+    for (const run of unsentRuns) run.isSent = true;
+    unsentRuns = [];
     // Concatenated messages are one message, which has the commands of all.
     current.write(Buffer.concat(batch));
   }
@@ -121,7 +130,8 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
           else end();
         }
 
-        runs.set(number, {
+        const receiver: Receiver = {
+          isSent: false,
           fail,
           receive(event) {
             if (event.case === "done") {
@@ -139,7 +149,9 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
               delivered.catch(giveUp);
             } else if (event.case === "trace") onEvent(event);
           },
-        });
+        };
+        runs.set(number, receiver);
+        unsentRuns.push(receiver);
         send(start);
       }),
 

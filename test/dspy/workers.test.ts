@@ -3,9 +3,10 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import test from "ava";
-import { SidecarUnavailable, TooLarge } from "../../src/domain/faults.ts";
+import test, { type ExecutionContext } from "ava";
+import { DeadlineExceeded, SidecarUnavailable, TooLarge } from "../../src/domain/faults.ts";
 import { startSidecarChild } from "../../src/dspy/child.ts";
+import { NotStarted } from "../../src/dspy/faults.ts";
 import { createWorkers } from "../../src/dspy/workers.ts";
 import { Scalar } from "../../src/gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import { createLogger } from "../../src/telemetry.ts";
@@ -91,19 +92,7 @@ test("answers every call while workers die one after another", async (t) => {
 });
 
 test("calls go to the least busy worker, and are retried once if it dies", async (t) => {
-  const model = await startModel();
-  t.teardown(model.close);
-  Object.assign(process.env, {
-    SIGRUN_LM: "openai/scripted",
-    SIGRUN_LM_API_BASE: model.url,
-    OPENAI_API_KEY: "test",
-  });
-  const log = createLogger("error");
-  const child = await startSidecarChild({ dir, workers: 3, mcpServers: undefined, log });
-  t.teardown(child.stop);
-  const workers = createWorkers({ targets: child.targets, log, onChange: () => {} });
-  t.teardown(workers.close);
-  await until(() => workers.connected().length === 3);
+  const { model, workers } = await startWorkers(t, 3);
   t.is(workers.info()?.workers, 3);
 
   model.script({ hang: true });
@@ -113,7 +102,7 @@ test("calls go to the least busy worker, and are retried once if it dies", async
     program: { id: "p", signature: {}, modules: [{ name: "m", type: "Predict", signature: one() }] },
   };
   const runs = Array.from({ length: 9 }, () =>
-    workers.call((worker) => worker.run(request, () => undefined, end.signal)),
+    workers.call((worker) => worker.run(request, () => undefined, end.signal), plain),
   );
   await until(() => model.requests.length === 9);
   t.deepEqual(
@@ -124,7 +113,7 @@ test("calls go to the least busy worker, and are retried once if it dies", async
   // A request that is too large must not be sent: it would end the call that all runs share.
   const large = { ...request, inputs: Buffer.alloc(17 * 2 ** 20, " ") };
   await t.throwsAsync(
-    workers.call((worker) => worker.run(large, () => undefined, end.signal)),
+    workers.call((worker) => worker.run(large, () => undefined, end.signal), plain),
     { instanceOf: TooLarge },
   );
   t.is(
@@ -140,7 +129,7 @@ test("calls go to the least busy worker, and are retried once if it dies", async
     tried.push(target);
     throw new SidecarUnavailable();
   };
-  await t.throwsAsync(workers.call(deadly), { instanceOf: SidecarUnavailable });
+  await t.throwsAsync(workers.call(deadly, plain), { instanceOf: SidecarUnavailable });
   t.is(tried.length, 2);
   t.is(new Set(tried).size, 2);
   t.deepEqual(
@@ -148,6 +137,44 @@ test("calls go to the least busy worker, and are retried once if it dies", async
     [0, 0, 0],
   );
 });
+
+test("a call that may have effects is sent to one worker alone, unless the worker refuses it", async (t) => {
+  const { workers } = await startWorkers(t, 2);
+  const tried: string[] = [];
+  const failing = (error: Error) => async (worker: { target: string }) => {
+    tried.push(worker.target);
+    throw error;
+  };
+  const call = { isRepeatable: false };
+  await t.throwsAsync(workers.call(failing(new SidecarUnavailable()), call), {
+    instanceOf: SidecarUnavailable,
+  });
+  t.is(tried.length, 1);
+  const end = new AbortController();
+  setTimeout(() => end.abort(new DeadlineExceeded()), 1_000);
+  const refused = workers.call(failing(new NotStarted()), { ...call, signal: end.signal });
+  await t.throwsAsync(refused, { instanceOf: DeadlineExceeded });
+  t.is(new Set(tried).size, 2);
+});
+
+const plain = { isRepeatable: true };
+
+async function startWorkers(t: ExecutionContext, count: number) {
+  const model = await startModel();
+  t.teardown(model.close);
+  Object.assign(process.env, {
+    SIGRUN_LM: "openai/scripted",
+    SIGRUN_LM_API_BASE: model.url,
+    OPENAI_API_KEY: "test",
+  });
+  const log = createLogger("error");
+  const child = await startSidecarChild({ dir, workers: count, mcpServers: undefined, log });
+  t.teardown(child.stop);
+  const workers = createWorkers({ targets: child.targets, log, onChange: () => {} });
+  t.teardown(workers.close);
+  await until(() => workers.connected().length === count);
+  return { model, workers };
+}
 
 const one = () => ({
   name: "S",

@@ -1,6 +1,6 @@
 """The parts of DSPy that the sidecar replaces, since DSPy has no settings for them."""
 
-from dspy_sidecar.models import long_values, markers
+from dspy_sidecar.models import litellm_import, long_values, markers
 from dspy_sidecar.models.http import answer_size, type_adapters
 from dspy_sidecar.models.reading import json_answers, xml_answers
 
@@ -16,6 +16,7 @@ def install() -> None:
     xml_answers.install()
     long_values.install()
     markers.install()
+    litellm_import.install()
 
 
 def require() -> None:

@@ -1,4 +1,8 @@
-"""The embedded model: a llama.cpp server in its own process, which ends with this process."""
+"""The embedded model: a llama.cpp server in its own process, which ends with this process.
+
+Heartbeat: the server is asked for its health every second. A server that does not answer for 10 s
+is killed and started again.
+"""
 
 import os
 import socket
@@ -7,9 +11,13 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import closing
 from dataclasses import dataclass, field
+from http.client import HTTPException
 
+from dspy_sidecar.heartbeat import MAX_START_S, PERIOD_S, Watch
 from dspy_sidecar.log import logger
+from dspy_sidecar.stacks import DUMP_S, StackFile
 
 MIN_PAUSE_S, MAX_PAUSE_S = 0.1, 5.0
 """Backoff between restarts of the process."""
@@ -65,11 +73,9 @@ class EmbeddedModel:
     def wait(self) -> None:
         """Blocks until the model is loaded or stop() is called."""
         while not self._stopping.is_set():
-            try:
-                with DIRECT.open(f"http://127.0.0.1:{self.port}/health", timeout=1):
-                    return
-            except OSError:
-                self._stopping.wait(POLL_S)
+            if self._is_healthy():
+                return
+            self._stopping.wait(POLL_S)
 
     def stop(self) -> None:
         """Kills the process, which has no state to save, and ends every wait()."""
@@ -84,10 +90,11 @@ class EmbeddedModel:
         pause = MIN_PAUSE_S
         while not self._stopping.is_set():
             began = time.monotonic()
-            process = self._start_process()
-            if process is None:
-                return
-            code = process.wait()
+            with closing(StackFile()) as stack:
+                process = self._start_process(stack)
+                if process is None:
+                    return
+                code = self._watch(process, stack)
             if self._stopping.is_set():
                 return
             logger.warning(
@@ -98,20 +105,57 @@ class EmbeddedModel:
             pause = MIN_PAUSE_S if was_healthy else min(pause * 2, MAX_PAUSE_S)
             self._stopping.wait(pause)
 
-    def _start_process(self) -> subprocess.Popen[bytes] | None:
+    def _watch(self, process: subprocess.Popen[bytes], stack: StackFile) -> int:
+        """Waits for the end of the process, and kills it if it hangs; returns its code."""
+        watch = Watch()
+        start_end = time.monotonic() + MAX_START_S
+        has_started = False
+        while True:
+            try:
+                return process.wait(PERIOD_S / 2)
+            except subprocess.TimeoutExpired:
+                pass
+            is_healthy = self._is_healthy()
+            has_started = has_started or is_healthy
+            if is_healthy or (not has_started and time.monotonic() < start_end):
+                watch.beat()
+            if watch.is_silent() and not self._stopping.is_set():
+                stack.request(process.pid)
+                time.sleep(DUMP_S)
+                fields = {"stack": stack.read()}
+                logger.error(
+                    "the local model's process hangs and is killed", extra={"fields": fields}
+                )
+                process.kill()
+                return process.wait()
+
+    def _is_healthy(self) -> bool:
+        """Whether the server answers. The time-out is shorter than what Watch takes for a gap."""
+        try:
+            with DIRECT.open(f"http://127.0.0.1:{self.port}/health", timeout=PERIOD_S):
+                return True
+        except (OSError, HTTPException):
+            return False
+
+    def _start_process(self, stack: StackFile) -> subprocess.Popen[bytes] | None:
         """Starts the process; None after stop().
 
         On Linux the process dies with the thread that calls this, which lives until this process
         ends.
         """
         module = "dspy_sidecar.models.embedded_server"
-        command = [sys.executable, "-m", module, str(self.port), str(os.getpid())]
+        command = [sys.executable, "-m", module]
+        command += [str(self.port), str(os.getpid()), str(stack.fileno())]
         with self._starting:
             if self._stopping.is_set():
                 return None
             # Nobody writes to the process's stdin. The stdin ends when this process dies, also if
             # this process is killed, and the server ends with it.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[stack.fileno()],
             )
             return self._process

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dspy_sidecar.parent_process import die_with
+from dspy_sidecar.stacks import write_on_request
 
 SLOTS = 2
 CONTEXT_PER_SLOT = 4096
@@ -33,11 +34,19 @@ def weights() -> Path:
     return next(Path(spec.origin).parent.rglob("*.gguf"))
 
 
-def main(port: int, parent: int) -> None:
-    """Serves until stdin ends or the parent dies."""
+def main(port: int, parent: int, stack: int) -> None:
+    """Serves until stdin ends or the parent dies.
+
+    Args:
+        port: Where it listens.
+        parent: The process that it dies with.
+        stack: File descriptor to write the threads' stacks to, at the watcher's request.
+
+    """
     # Must come first: loading holds the interpreter's lock for a second, in which no thread could
     # see the end of stdin.
     die_with(parent)
+    write_on_request(stack)
     # Ctrl-C in a terminal signals the whole process group, but draining runs still need the model.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch = threading.Thread(target=end_with_stdin, name="stdin", daemon=True)
@@ -87,4 +96,4 @@ def assigned_cores() -> int:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(*map(int, sys.argv[1:4]))

@@ -5,6 +5,7 @@ import shutil
 import stat
 import tempfile
 import time
+from contextlib import suppress
 from os import getuid
 from pathlib import Path
 
@@ -48,6 +49,11 @@ class Folders:
             )
             return None
         return root / optimization_id
+
+    def remove_old(self) -> None:
+        """Removes the folders of optimizations that nobody has resumed for MAX_AGE_S."""
+        with suppress(OSError):
+            self._remove_old(self._work_dir / "optimizations")
 
     def remove(self, folder: Path) -> None:
         """Removes the folder of an optimization that has ended."""

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "gen"))
@@ -18,10 +19,12 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar import log
+from dspy_sidecar.heartbeat import PERIOD_S
 from dspy_sidecar.models.embedded import EmbeddedModel
 from dspy_sidecar.optimizing import frames
 from dspy_sidecar.parent_process import die_with
 from dspy_sidecar.settings import Settings
+from dspy_sidecar.stacks import write_on_request
 
 NICENESS = 10
 MAX_RECURSION = 100_000
@@ -34,6 +37,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--parent", type=int, required=True, help="the process that it ends with")
     parser.add_argument(
         "--events", type=int, required=True, help="file descriptor to write events to"
+    )
+    parser.add_argument(
+        "--stack", type=int, required=True, help="file descriptor to write stacks to on SIGUSR1"
     )
     parser.add_argument(
         "--began",
@@ -54,9 +60,12 @@ def main() -> None:
     # COPRO derives each signature from the one before, and DSPy copies the chain recursively.
     sys.setrecursionlimit(MAX_RECURSION)
     log.set_up()
+    write_on_request(args.stack)
+    events = Events(args.events)
+    threading.Thread(target=events.beat_always, name="heartbeat", daemon=True).start()
     _, message = frames.read(sys.stdin.buffer)
     threading.Thread(target=end_with_stdin, name="stdin", daemon=True).start()
-    optimize(pb.OptimizeProgramRequest.FromString(message), args)
+    optimize(pb.OptimizeProgramRequest.FromString(message), args, events)
     os._exit(0)
 
 
@@ -66,7 +75,32 @@ def end_with_stdin() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace) -> None:
+class Events:
+    """The pipe to the sidecar. A frame is written as a whole, whichever thread writes it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._pipe = os.fdopen(descriptor, "wb", buffering=0)
+        self._writing = threading.Lock()
+
+    def write(self, kind: bytes, message: bytes) -> None:
+        """Writes a frame."""
+        left = memoryview(frames.pack(kind, message))
+        with self._writing:
+            while left:
+                left = left[self._pipe.write(left) :]
+
+    def beat_always(self) -> None:
+        """Sends heartbeats from a thread, as the main thread computes for long.
+
+        They end if the process is stopped or if C code holds the interpreter's lock. A main thread
+        that never ends is bounded by the budget of time.
+        """
+        while True:
+            self.write(frames.BEAT, b"")
+            time.sleep(PERIOD_S)
+
+
+def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace, events: Events) -> None:
     """Writes the progress twice a second, and at the end the result or the fault."""
     # These imports take seconds; `end_with_stdin` must already watch stdin by then.
     import dspy
@@ -86,12 +120,11 @@ def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace) -> No
     optimization = Optimization(
         request, Models(Settings.read(os.environ), embedded), args.began, args.log_dir
     )
-    events = os.fdopen(args.events, "wb", buffering=0)
     ended = threading.Event()
 
     def write_progress() -> None:
         progress = pb.OptimizeProgramResponse(progress=optimization.progress.now())
-        events.write(frames.pack(frames.EVENT, progress.SerializeToString()))
+        events.write(frames.EVENT, progress.SerializeToString())
 
     def write_repeatedly() -> None:
         while not ended.wait(PROGRESS_PERIOD_S):
@@ -101,9 +134,7 @@ def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace) -> No
     writer.start()
     try:
         result = optimization.run()
-        last = frames.pack(
-            frames.EVENT, pb.OptimizeProgramResponse(result=result).SerializeToString()
-        )
+        last = frames.EVENT, pb.OptimizeProgramResponse(result=result).SerializeToString()
     except Exception as error:
         fault = fault_of(error)
         members = {
@@ -112,12 +143,12 @@ def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace) -> No
             "message": fault.message,
             "retry_after_s": fault.retry_after_s,
         }
-        last = frames.pack(frames.FAULT, json.dumps(members).encode())
+        last = frames.FAULT, json.dumps(members).encode()
     ended.set()
     writer.join()
     # The last progress has the usage up to a fault.
     write_progress()
-    events.write(last)
+    events.write(*last)
 
 
 if __name__ == "__main__":

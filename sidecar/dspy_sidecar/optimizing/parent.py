@@ -15,13 +15,20 @@ import grpc
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import BudgetExceededError, Fault, FaultError, InterruptedRunError
+from dspy_sidecar.heartbeat import Watch
+from dspy_sidecar.log import logger
 from dspy_sidecar.models.embedded import EmbeddedModel
 from dspy_sidecar.optimizing import frames
 from dspy_sidecar.optimizing.folders import Folders
+from dspy_sidecar.stacks import DUMP_S, StackFile
 
 PROGRESS_PERIOD_S = 1.0
 GRACE_S = 10.0
 """Seconds after the time limit until a process that has not ended by itself is killed."""
+
+
+class ProcessHangsError(Exception):
+    """The process of an optimization sent no heartbeat for 10 s."""
 
 
 class Optimizing:
@@ -30,6 +37,7 @@ class Optimizing:
     def __init__(self, embedded: EmbeddedModel | None, work_dir: Path | None) -> None:
         self._embedded = embedded
         self._folders = Folders(work_dir)
+        self._folders.remove_old()
 
     async def optimize(
         self, request: pb.OptimizeProgramRequest
@@ -41,24 +49,26 @@ class Optimizing:
         Raises:
             BudgetExceededError: The process did not end within its time limit and GRACE_S.
             FaultError: The optimization failed.
-            InterruptedRunError: The process died.
+            InterruptedRunError: The process died, or hung and was killed.
 
         """
         began = time.monotonic()
         folder = self._folders.of(request.optimization_id) if request.optimizer == "GEPA" else None
+        stack = StackFile()
         reading, writing = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._command(writing, began, folder),
+                *self._command(writing, stack, began, folder),
                 stdin=asyncio.subprocess.PIPE,
                 # DSPy prints its own progress.
                 stdout=asyncio.subprocess.DEVNULL,
                 env={**os.environ, "TQDM_DISABLE": "1"},
-                pass_fds=[writing],
+                pass_fds=[writing, stack.fileno()],
                 start_new_session=True,
             )
         except BaseException:
             os.close(reading)
+            stack.close()
             raise
         finally:
             os.close(writing)
@@ -72,14 +82,24 @@ class Optimizing:
                 yield event
             if folder:
                 self._folders.remove(folder)
+        except ProcessHangsError as error:
+            stack.request(process.pid)
+            await asyncio.sleep(DUMP_S)
+            fields = {"stack": stack.read()}
+            logger.error("an optimizer's process hangs and is killed", extra={"fields": fields})
+            raise InterruptedRunError("the optimizer's process hung and was killed") from error
         finally:
             pipe.close()
+            stack.close()
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
-    def _command(self, events: int, began: float, folder: Path | None) -> list[str]:
+    def _command(
+        self, events: int, stack: StackFile, began: float, folder: Path | None
+    ) -> list[str]:
         command = [sys.executable, "-W", "ignore", "-m", "dspy_sidecar.optimizing.main"]
-        command += ["--parent", str(os.getpid()), "--events", str(events), "--began", str(began)]
+        command += ["--parent", str(os.getpid()), "--events", str(events)]
+        command += ["--stack", str(stack.fileno()), "--began", str(began)]
         command += ["--embedded-port", str(self._embedded.port)] if self._embedded else []
         return command + (["--log-dir", str(folder)] if folder else [])
 
@@ -107,6 +127,7 @@ async def events(
         progress=pb.OptimizationProgress(phase="baseline", message="starting the optimizer")
     )
     receiving = asyncio.ensure_future(frames.receive(stream))
+    watch = Watch()
     try:
         while True:
             done, _ = await asyncio.wait([receiving], timeout=PROGRESS_PERIOD_S)
@@ -114,12 +135,17 @@ async def events(
                 raise BudgetExceededError(
                     "the optimizer did not end within its budget of time and was killed"
                 )
+            if watch.is_silent():
+                raise ProcessHangsError
             if not done:
                 yield last
                 continue
+            watch.beat()
             match receiving.result():
                 case None:
                     raise InterruptedRunError("the optimizer's process died")
+                case (frames.BEAT, _):
+                    pass
                 case (frames.FAULT, message):
                     raise FaultError(fault_from(json.loads(message)))
                 case (_, message):

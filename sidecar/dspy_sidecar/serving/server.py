@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
 
+from dspy_sidecar.heartbeat import PERIOD_S
 from dspy_sidecar.log import logger
 from dspy_sidecar.models import dspy_patches
 from dspy_sidecar.models.embedded import EmbeddedModel
@@ -58,6 +60,7 @@ async def serve(
     settings: Settings,
     embedded: EmbeddedModel | None,
     alive: int,
+    beat: Callable[[], None],
     work_dir: Path | None,
 ) -> None:
     """Serves as a worker until SIGTERM or SIGINT.
@@ -68,9 +71,11 @@ async def serve(
         settings: The operator's settings.
         embedded: The local model, if it is allowed.
         alive: A file descriptor that ends when the parent dies; the worker then exits at once.
+        beat: A heartbeat; the parent kills a worker whose event loop does not call it.
         work_dir: Where optimizers save their progress; None for a folder of temporary files.
 
     """
+    beating = asyncio.create_task(beat_always(beat))
     models = Models(settings, embedded)
     servicer = Servicer(settings, models, Programs(), Optimizing(embedded, work_dir))
     health = HealthServicer()
@@ -119,6 +124,14 @@ async def serve(
     await server.stop(max(0, deadline - loop.time()))
     await models.close()
     await toolbox().close()
+    beating.cancel()
+
+
+async def beat_always(beat: Callable[[], None]) -> None:
+    """Sends heartbeats from the event loop itself, so that they end if it hangs."""
+    while True:
+        beat()
+        await asyncio.sleep(PERIOD_S)
 
 
 def is_unix(address: str) -> bool:

@@ -1,13 +1,16 @@
-"""Forks the worker processes, after all imports, and replaces those that die."""
+"""Forks the worker processes, after all imports, and replaces those that die or hang."""
 
 import os
 import selectors
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from dspy_sidecar.heartbeat import PERIOD_S, Counters, Watch
 from dspy_sidecar.log import logger
+from dspy_sidecar.parent_process import die_with
+from dspy_sidecar.stacks import DUMP_S, StackFile, write_on_request
 
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 5.0
 HEALTHY_S = 30
@@ -15,8 +18,12 @@ HEALTHY_S = 30
 GRACE_S = 8
 """Seconds until a draining worker is killed; longer than the worker's own grace."""
 
-Work = Callable[[int, int], None]
-"""A worker's work. Takes its number, and a file descriptor that ends when the parent dies."""
+Work = Callable[[int, int, Callable[[], None]], None]
+"""A worker's work.
+
+Takes its number, a file descriptor that ends when the parent dies, and a heartbeat, which the work
+must call every PERIOD_S.
+"""
 
 
 @dataclass
@@ -27,18 +34,27 @@ class Worker:
     pid: int | None = None
     began: float = 0.0
     pause_s: float = 0.0
+    beats: int = 0
+    watch: Watch = field(default_factory=Watch)
+    stack: StackFile = field(default_factory=StackFile)
 
 
 class Workers:
     """Forks workers and waits. This process must run nothing else, and make no gRPC objects."""
 
-    def __init__(self, count: int, work: Work) -> None:
+    def __init__(self, count: int, work: Work, beat: Callable[[], None]) -> None:
         self._work = work
+        self._beat = beat
         self._workers = [Worker(number) for number in range(count)]
+        self._beats = Counters(count)
+        self._pid = os.getpid()
         self._is_stopping = False
 
     def run(self) -> None:
-        """Keeps the workers alive until SIGTERM or SIGINT; then lets them drain."""
+        """Keeps the workers alive until SIGTERM or SIGINT; then lets them drain.
+
+        Calls `beat` every PERIOD_S.
+        """
         self._alive, self._parent_alive = os.pipe()
         self._woken, wake = os.pipe()
         for end in (self._woken, wake):
@@ -51,9 +67,11 @@ class Workers:
             selector.register(self._woken, selectors.EVENT_READ)
             while not self._is_stopping:
                 self._start_due()
-                for key, _ in selector.select(self._next_due_s()):
+                for key, _ in selector.select(min(self._next_due_s(), PERIOD_S)):
                     os.read(key.fd, 1_024)
+                self._beat()
                 self._reap()
+                self._kill_silent()
         self._drain()
 
     def _stop(self) -> None:
@@ -64,23 +82,29 @@ class Workers:
         for worker in self._workers:
             if worker.pid is None and now >= worker.began + worker.pause_s:
                 worker.began = now
-                worker.pid = os.fork() or self._run_worker(worker.number)
+                worker.watch = Watch()
+                worker.pid = os.fork() or self._run_worker(worker)
 
-    def _next_due_s(self) -> float | None:
+    def _next_due_s(self) -> float:
         due = [worker.began + worker.pause_s for worker in self._workers if worker.pid is None]
-        return max(0.0, min(due) - time.monotonic()) if due else None
+        return max(0.0, min(due) - time.monotonic()) if due else PERIOD_S
 
-    def _run_worker(self, number: int) -> int:
+    def _run_worker(self, worker: Worker) -> int:
         """Does a forked worker's work and exits."""
         code = 1
+        number = worker.number
         try:
+            # The pipe below ends only where the event loop looks at it; this also ends a worker
+            # that hangs.
+            die_with(self._pid)
+            write_on_request(worker.stack.fileno())
             signal.set_wakeup_fd(-1)
             # Replaces the parent's handlers: a signal then ends a worker that does not serve yet.
             for signal_number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
                 signal.signal(signal_number, signal.SIG_DFL)
             # The pipe ends only when no process has this end open.
             os.close(self._parent_alive)
-            self._work(number, self._alive)
+            self._work(number, self._alive, lambda: self._beats.beat(number))
             code = 0
         except BaseException as error:
             logger.error("a worker can't go on", exc_info=error)
@@ -105,6 +129,29 @@ class Workers:
             if not self._is_stopping:
                 fields = {"worker": worker.number, "code": os.waitstatus_to_exitcode(status)}
                 logger.warning("a worker ended by itself and is replaced", extra={"fields": fields})
+
+    def _kill_silent(self) -> None:
+        """Kills workers that hang. They are reaped and replaced like others that died."""
+        silent: list[tuple[int, Worker]] = []
+        for worker in self._workers:
+            beats = self._beats.of(worker.number)
+            if beats != worker.beats:
+                worker.beats = beats
+                worker.watch.beat()
+            if worker.watch.is_silent() and worker.pid is not None:
+                silent.append((worker.pid, worker))
+        if not silent:
+            return
+        for pid, worker in silent:
+            worker.stack.request(pid)
+        time.sleep(DUMP_S)
+        for pid, worker in silent:
+            fields = {"worker": worker.number, "stack": worker.stack.read()}
+            logger.error("a worker hangs and is killed", extra={"fields": fields})
+            # The worker may have ended in the meantime, but its pid is its own until it is reaped.
+            os.kill(pid, signal.SIGKILL)
+            # Killed once: the replacement has a watch of its own.
+            worker.watch = Watch()
 
     def _drain(self) -> None:
         deadline = time.monotonic() + GRACE_S

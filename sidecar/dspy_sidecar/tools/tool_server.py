@@ -1,8 +1,11 @@
 """The connection to one MCP server of the operator's, with its tools."""
 
 import asyncio
+import os
+import sys
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dspy_sidecar.log import logger
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp.types import CallToolResult, Tool
 
+PROCESS = Path(__file__).with_name("server_process.py")
 CONNECT_S = 60.0
 """Time-out of connecting; a server's command may download its package first."""
 LIST_S = 10.0
@@ -102,7 +106,10 @@ class ToolServer:
         match self._server:
             case Stdio(command=command, args=args, env=env, cwd=cwd):
                 stdio.TextReceiveStream = BoundedLines  # type: ignore[attr-defined]
-                transport = StdioServerParameters(command=command, args=args, env=env, cwd=cwd)
+                started = ["-I", "-S", str(PROCESS), str(os.getpid()), command, *args]
+                transport = StdioServerParameters(
+                    command=sys.executable, args=started, env=env, cwd=cwd
+                )
             case Http(type="sse", url=url, headers=headers):
                 transport = sse_client(url, headers=headers)
             case Http(url=url, headers=headers):

@@ -29,7 +29,8 @@ async def test_the_process_ends_with_its_stdin_also_while_it_loads():
 
     async def end_after(seconds: float) -> None:
         async with turns:
-            args = ["-m", "dspy_sidecar.models.embedded_server", str(free_port()), str(os.getpid())]
+            numbers = (free_port(), os.getpid(), 2)
+            args = ["-m", "dspy_sidecar.models.embedded_server", *map(str, numbers)]
             quiet = asyncio.subprocess.DEVNULL
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -57,7 +58,7 @@ async def test_the_process_is_killed_with_its_parent_while_its_stdin_is_open():
     code = (
         "import os, subprocess, sys, time\n"
         "module, port = 'dspy_sidecar.models.embedded_server', sys.argv[1]\n"
-        "command = [sys.executable, '-m', module, port, str(os.getpid())]\n"
+        "command = [sys.executable, '-m', module, port, str(os.getpid()), '2']\n"
         "quiet = subprocess.DEVNULL\n"
         "child = subprocess.Popen(command, stdin=int(sys.argv[2]), stdout=quiet, stderr=quiet)\n"
         "print(child.pid, flush=True)\n"
@@ -94,3 +95,33 @@ def is_serving(pid: int) -> bool:
         return b"embedded_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_server_that_is_stopped_is_killed_and_started_again():
+    # A process of its own, since EmbeddedModel ends with the process that made it.
+    code = (
+        "from dspy_sidecar.models.embedded import EmbeddedModel\n"
+        "model = EmbeddedModel.start()\n"
+        "for _ in range(2):\n"
+        "    model.wait()\n"
+        "    print(model._process.pid, flush=True)\n"
+        "    input()\n"
+        "model.stop()\n"
+    )
+    watcher = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", code),
+        cwd=SIDECAR,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    first = int(await watcher.stdout.readline())
+    os.kill(first, signal.SIGSTOP)
+    while is_serving(first):
+        await asyncio.sleep(0.05)
+    watcher.stdin.write(b"\n")
+    second = int(await watcher.stdout.readline())
+    assert second != first and is_serving(second)
+    watcher.stdin.write(b"\n")
+    assert await watcher.wait() == 0

@@ -15,8 +15,11 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from teachable_model import CAPITALS, teachable
 from worker import Worker
 
+from dspy_sidecar.faults import BudgetExceededError
+from dspy_sidecar.heartbeat import PERIOD_S
+from dspy_sidecar.optimizing import frames
 from dspy_sidecar.optimizing.folders import MAX_AGE_S, Folders
-from dspy_sidecar.optimizing.parent import GRACE_S
+from dspy_sidecar.optimizing.parent import GRACE_S, Optimizing, events
 
 
 async def drain(call) -> None:
@@ -72,22 +75,35 @@ async def test_the_process_has_low_priority_and_a_group_of_its_own(sidecar, mode
         await reading
 
 
-async def test_a_process_over_its_time_limit_is_killed_and_reports_each_second_until_then(
-    sidecar, model
-):
-    asked = request("COPRO")
-    asked.budget.time_ms = 1000
+async def test_a_process_that_goes_on_beyond_its_time_limit_fails_and_reports_each_second():
+    stream = asyncio.StreamReader()
+
+    async def beat() -> None:
+        while True:
+            stream.feed_data(frames.pack(frames.BEAT, b""))
+            await asyncio.sleep(PERIOD_S)
+
+    beating = asyncio.create_task(beat())
     began = time.monotonic()
-    failing = asyncio.ensure_future(optimization_failure(sidecar.OptimizeProgram(asked)))
-    await until(lambda: optimizers(model.url))
-    (process,) = optimizers(model.url)
-    # It then imports DSPy, which takes longer than the time limit on a busy machine.
-    os.kill(process, signal.SIGSTOP)
-    code, reason, *_, told = await failing
-    assert (code, reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXCEEDED")
+    told = []
+    with pytest.raises(BudgetExceededError):
+        async for event in events(stream, began, 1):
+            told.append(event)
     assert time.monotonic() - began >= 1 + GRACE_S
     assert len(told) >= 1 + GRACE_S - 2
-    assert optimizers(model.url) == []
+    beating.cancel()
+
+
+async def test_a_stopped_process_is_killed_and_fails_the_call_as_interrupted(sidecar, model):
+    model.script(None)
+    before = len(model.requests)
+    failing = asyncio.ensure_future(optimization_failure(sidecar.OptimizeProgram(request("COPRO"))))
+    await until(lambda: len(model.requests) > before)
+    (process,) = optimizers(model.url)
+    os.kill(process, signal.SIGSTOP)
+    code, reason, *_ = await failing
+    assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "INTERRUPTED")
+    await until(lambda: not optimizers(model.url), 5)
 
 
 async def test_the_process_dies_with_the_sidecar(model, tmp_path):
@@ -184,7 +200,7 @@ async def test_abandoned_folders_are_removed(tmp_path):
     folders = Folders(tmp_path)
     old, new = folders.of("old"), folders.of("new")
     os.utime(old, (0, time.time() - MAX_AGE_S - 1))
-    folders.of("other")
+    Optimizing(None, tmp_path)
     assert not old.exists()
     assert new.exists()
 

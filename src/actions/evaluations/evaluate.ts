@@ -1,13 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { v7 as uuidv7 } from "uuid";
 import { noTrace, type Trace } from "../../domain/execution.ts";
-import {
-  Cancelled,
-  Fault,
-  OutputInvalid,
-  SidecarUnavailable,
-  type StoreUnavailable,
-} from "../../domain/faults.ts";
+import { Cancelled, Fault, OutputInvalid, type StoreUnavailable } from "../../domain/faults.ts";
 import {
   type ExampleScore,
   meanByWeight,
@@ -58,7 +52,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
   ): AsyncGenerator<ExampleScore | Summary> {
     const { program, revision } = await programs.getRevision(project, request.programId, request.revision);
     const { dataset, metrics } = await check(request, revision);
-    if (!sidecar.info()) throw new SidecarUnavailable();
+    await sidecar.ready(signal);
     const id = uuidv7();
     await evaluations.begin(project, {
       id,

@@ -4,7 +4,6 @@ import { findMetric } from "../../domain/catalogue/metrics.ts";
 import { checkConfig, type LmRole } from "../../domain/catalogue/optimizer.ts";
 import { findOptimizer } from "../../domain/catalogue/optimizers.ts";
 import type { Values } from "../../domain/execution.ts";
-import { SidecarUnavailable } from "../../domain/faults.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { programStep } from "../../domain/lifecycle.ts";
 import { readExamples } from "../../domain/optimization/examples.ts";
@@ -91,7 +90,7 @@ export function createStartOptimization({
   ): Promise<{ optimization: Optimization } | undefined> {
     const { program, revision } = await revisionOf(project, request);
     const draft = { ...(await check(request, revision)), programId: program.id, request: key };
-    if (!sidecar.info()) throw new SidecarUnavailable();
+    await sidecar.ready(limits.signal);
     if (!programStep("optimize").from.includes(revision.status)) await build(project, revision, limits);
     const isRecorded = await optimizations.create(project, draft);
     return isRecorded ? { optimization: await optimizations.get(project, draft.id) } : undefined;
