@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { watchHeartbeats } from "./heartbeat.ts";
+import { type Watch, watchHeartbeats } from "./heartbeat.ts";
 import type { Logger } from "./telemetry.ts";
 
 export type Supervised = {
@@ -63,7 +63,7 @@ export function supervise(options: Options): Supervised {
       log.error({ stack: collected().join("\n") }, `${options.name} hangs and is killed`);
       watched.kill("SIGKILL");
     });
-    (pipe as Readable).on("data", heartbeats.beat);
+    beatWith(pipe as Readable, heartbeats).catch(() => {});
     return heartbeats.stop;
   }
   const supervision = keepAlive();
@@ -77,6 +77,11 @@ export function supervise(options: Options): Supervised {
       clearTimeout(timer);
     },
   };
+}
+
+/** Each read of the pipe is a heartbeat. */
+async function beatWith(pipe: Readable, { beat }: Watch): Promise<void> {
+  for await (const _ of pipe) beat();
 }
 
 type Exit = { code: number | null; signal: NodeJS.Signals | null; err?: Error };

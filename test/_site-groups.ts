@@ -50,7 +50,7 @@ const special = new Set(Object.values(specialSites).flat());
 export const siteGroups = [
   gatewaySites("actions/", "rpc/"),
   gatewaySites("jobs/", "main.ts", "readiness.ts", "shutdown.ts"),
-  gatewaySites("dspy/"),
+  gatewaySites("dspy/", "heartbeat.ts"),
   gatewaySites("store/"),
 ].map((ids) => ids.filter((id) => !special.has(id)));
 

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Cancelled, Fault, SidecarUnavailable } from "../domain/faults.ts";
 import type { Logger } from "../telemetry.ts";
 import { NotStarted } from "./faults.ts";
@@ -89,17 +90,13 @@ export function createWorkers(options: {
 
   /** Resolves when a worker comes or goes, after a time, or when the signal aborts. */
   function change(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", wake);
-        waiting.delete(wake);
-        resolve();
-      };
-      const timer = setTimeout(wake, ms);
-      signal?.addEventListener("abort", wake, { once: true });
-      waiting.add(wake);
-    });
+    const woken = new AbortController();
+    const wake = () => woken.abort();
+    waiting.add(wake);
+    const end = signal ? AbortSignal.any([woken.signal, signal]) : woken.signal;
+    return sleep(ms, undefined, { signal: end })
+      .catch(() => {})
+      .finally(() => waiting.delete(wake));
   }
 
   /** Waits until `find` gives a worker, and asks it at each change, at least every `pollMs`. */
