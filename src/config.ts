@@ -33,6 +33,8 @@ export type Config = Readonly<{
   generatedCode: boolean;
   /** Maximum age of an ended execution. Undefined: executions are kept. */
   retentionMs: number | undefined;
+  /** Maximum time from the request to stop to the end of the gateway and its processes. */
+  drainMs: number;
   /** Undefined if the operator set no level: warn on a terminal, else info. */
   logLevel: string | undefined;
 }>;
@@ -104,11 +106,14 @@ const environment = object({
     /^[1-9]\d{0,5}[mhd]$/,
     expected("a number of days, hours or minutes, such as 30d, 12h or 90m"),
   ),
+  SIGRUN_DRAIN: string()
+    .matches(/^[1-9]\d{0,3}[sm]$/, expected("a number of seconds or minutes, such as 25s or 2m"))
+    .default("25s"),
   SIGRUN_LOG_LEVEL: oneOf("trace", "debug", "info", "warn", "error", "fatal"),
 });
 
 const unitBytes = { MiB: 2 ** 20, GiB: 2 ** 30 } as const;
-const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const unitMs = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 const splitList = (text: string) =>
   text
@@ -142,6 +147,7 @@ export function shownSettings(config: Config) {
     SIGRUN_GENERATED_CODE: config.generatedCode ? "on" : "off",
     SIGRUN_RETENTION:
       config.retentionMs === undefined ? "not set: executions are kept" : `${config.retentionMs / unitMs.m}m`,
+    SIGRUN_DRAIN: `${config.drainMs / unitMs.s}s`,
     SIGRUN_LOG_LEVEL: config.logLevel ?? "warn on a terminal, else info",
   };
 }
@@ -176,6 +182,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       mcpServers: read.SIGRUN_MCP_SERVERS && resolve(read.SIGRUN_MCP_SERVERS),
       generatedCode: read.SIGRUN_GENERATED_CODE === "on",
       retentionMs: read.SIGRUN_RETENTION === undefined ? undefined : readDurationMs(read.SIGRUN_RETENTION),
+      drainMs: readDurationMs(read.SIGRUN_DRAIN),
       logLevel: read.SIGRUN_LOG_LEVEL,
     });
   } catch (error) {

@@ -2,7 +2,9 @@ import type { Logger } from "./telemetry.ts";
 
 /** Exit code after an uncaught error, which asks for a restart: EX_SOFTWARE of sysexits.h. */
 export const crashCode = 70;
-/** Longer than a drain, which gives executions 30 s and the sidecar 10 s more. */
+/** Maximum of the drain after an uncaught error, whatever SIGRUN_DRAIN says. */
+export const maxCrashDrainMs = 50_000;
+/** Longer than that drain: only a process whose event loop hangs, or starts again, comes to it. */
 const defaultMaxDrainMs = 60_000;
 /** Errors during the drain are mostly one error, again and again. */
 const maxLogged = 100;

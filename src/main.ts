@@ -1,7 +1,7 @@
 import { type Config, ConfigError, readConfig } from "./config.ts";
-import { crashCode, drainOnCrash } from "./crash.ts";
+import { crashCode, drainOnCrash, maxCrashDrainMs } from "./crash.ts";
 import { StoreUnavailable } from "./domain/faults.ts";
-import { createShutdown, drainMs } from "./shutdown.ts";
+import { createShutdown, endsWithin, runsMsOf } from "./shutdown.ts";
 import { startGateway } from "./startup.ts";
 import { EmbeddedPostgresError } from "./store/postgres.ts";
 import { createLogger } from "./telemetry.ts";
@@ -13,13 +13,18 @@ async function main(): Promise<void> {
   let starting: Promise<unknown> = Promise.resolve();
   let isStopRequested = false;
 
-  async function stop(why: string, exitCode: number): Promise<void> {
+  async function stop(why: string, exitCode: number, drainMs = config.drainMs): Promise<void> {
     if (shutdown.signal.aborted) return;
-    console.log(`sigrun is stopping (${why}); running executions get up to ${drainMs / 1000} s to end`);
+    const runsMs = runsMsOf(drainMs);
+    console.log(`sigrun is stopping (${why}); running executions get up to ${runsMs / 1000} s to end`);
+    const startedAt = performance.now();
     shutdown.abort();
     // A part that is being started must be known before it can be stopped.
-    await starting.catch(() => {});
-    await shutdown.stopParts();
+    await endsWithin(
+      runsMs,
+      starting.catch(() => {}),
+    );
+    await shutdown.stopParts(drainMs - (performance.now() - startedAt));
     process.exit(exitCode);
   }
   function onStopRequest(why: string): void {
@@ -28,7 +33,9 @@ async function main(): Promise<void> {
     isStopRequested = true;
     stop(why, 0);
   }
-  drainOnCrash(log, () => stop("an uncaught error; see the log", crashCode));
+  drainOnCrash(log, () =>
+    stop("an uncaught error; see the log", crashCode, Math.min(config.drainMs, maxCrashDrainMs)),
+  );
   process.on("SIGINT", () => onStopRequest("Ctrl-C"));
   process.on("SIGTERM", () => onStopRequest("SIGTERM"));
   // npm start holds an IPC channel to this process. If npm start is killed, nobody else stops it.
@@ -47,7 +54,7 @@ async function main(): Promise<void> {
     const reason = reasonOf(error, config);
     if (reason === undefined) log.error({ err: error }, "sigrun can't start");
     console.error(`sigrun can't start: ${reason ?? (error as Error).message}`);
-    await shutdown.stopParts();
+    await shutdown.stopParts(config.drainMs);
     process.exit(1);
   }
 }

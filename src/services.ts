@@ -25,7 +25,8 @@ export type Services = {
   readonly attempt: OptimizationActions["attempt"];
   /** Resolves once no run is in flight. */
   idle(): Promise<void>;
-  stopWatching(): void;
+  /** Ends all runs in flight early; their records say that this gateway stopped. */
+  endRuns(): void;
 };
 
 const maxSchemas = 1_000;
@@ -50,9 +51,6 @@ export function createServices({ config, version, store, sidecar, log }: Deps): 
     }),
     attempt: optimizations.attempt,
     idle: executions.idle,
-    stopWatching() {
-      executions.stopWatching();
-      optimizations.stopWatching();
-    },
+    endRuns: executions.endRuns,
   };
 }

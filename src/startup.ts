@@ -14,7 +14,7 @@ import { createHealth } from "./rpc/server/health.ts";
 import { createListener } from "./rpc/server/listener.ts";
 import type { Port } from "./rpc/server/port.ts";
 import { createServices } from "./services.ts";
-import { drainMs, type Shutdown } from "./shutdown.ts";
+import { endsWithin, type Shutdown } from "./shutdown.ts";
 import { startEmbeddedPostgres } from "./store/postgres.ts";
 import { openStore, type Store } from "./store/store.ts";
 import type { Logger } from "./telemetry.ts";
@@ -36,12 +36,12 @@ export async function startGateway({ config, log, shutdown }: Deps): Promise<str
   const postgres = config.databaseUrl
     ? undefined
     : await startEmbeddedPostgres({ dataDir: config.dataDir, stopping: shutdown.signal, log });
-  if (postgres) shutdown.add("postgres", postgres.stop);
+  if (postgres) shutdown.add("postgres", "postgres", ({ maxMs }) => postgres.stop(maxMs));
   shutdown.signal.throwIfAborted();
   const child = config.sidecar
     ? undefined
     : await startSidecarChild({ dir: join(root, "sidecar"), ...config, log });
-  if (child) shutdown.add("sidecar process", child.stop);
+  if (child) shutdown.add("sidecar process", "sidecar", ({ maxMs }) => child.stop(maxMs));
 
   const store = await unlessStopping(
     openStore({
@@ -51,19 +51,25 @@ export async function startGateway({ config, log, shutdown }: Deps): Promise<str
       log,
     }),
   );
-  shutdown.add("database", store.database.close);
-  shutdown.add("notices", store.notices.close);
+  shutdown.add("database", "database", store.database.close);
+  shutdown.add("notices", "database", store.notices.close);
   await startJobs(store, { config, log, shutdown });
-  shutdown.add("records", store.recorder.idle);
+  shutdown.add("records", "database", store.recorder.idle);
 
   const health = createHealth(contract.map(({ typeName }) => typeName));
   const readiness = watchReadiness({ health, services: contract, databaseAnswers: store.database.answers });
-  shutdown.add("readiness", readiness.stop);
+  shutdown.add("readiness", "database", readiness.stop);
   const targets = config.sidecar ?? child?.targets ?? [];
   const sidecar = createSidecar({ targets, token: config.sidecarToken, log, onChange: readiness.setSidecar });
-  shutdown.add("sidecar channel", sidecar.close);
+  shutdown.add("sidecar channel", "database", sidecar.close);
   const services = createServices({ config, version, store, sidecar, log });
-  shutdown.add("runs", services.idle);
+  shutdown.add("runs", "runs", async ({ runsMs }) => {
+    await endsWithin(runsMs, services.idle());
+    services.endRuns();
+    await services.idle();
+  });
+  let handover: Promise<void> | undefined;
+  shutdown.add("optimizations", "runs", () => handover);
   const listener = createListener({
     routes: services.routes,
     services: contract,
@@ -71,17 +77,19 @@ export async function startGateway({ config, log, shutdown }: Deps): Promise<str
     limits: config,
     log,
   });
-  shutdown.add("listener", async () => {
+  shutdown.add("listener", "runs", async ({ runsMs }) => {
     readiness.stop();
     health.shutDown();
-    services.stopWatching();
-    await listener.drain(drainMs);
+    await listener.drain(runsMs);
   });
-  // Stopped first, so that another gateway takes over the optimizations at once.
   const optimizer = await unlessStopping(
     startOptimizer({ queue: store.queue, attempt: services.attempt, log }),
   );
-  shutdown.add("optimizations", optimizer.stop);
+  // Stopped first, so that another gateway takes over the optimizations while the runs drain.
+  shutdown.add("optimizer", "runs", () => {
+    handover = optimizer.stop();
+    handover.catch(() => {});
+  });
   const port = await unlessStopping(listen(listener, config));
   await unlessStopping(readiness.sidecarUp);
   return `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
@@ -89,13 +97,13 @@ export async function startGateway({ config, log, shutdown }: Deps): Promise<str
 
 async function startJobs(store: Store, { config, log, shutdown }: Deps): Promise<void> {
   const sweep = await shutdown.unlessStopping(startSweep({ leases: store.leases, log }));
-  shutdown.add("lease", sweep.stop);
+  shutdown.add("lease", "database", sweep.stop);
   const pruning = await shutdown.unlessStopping(startPruning({ changeLog: store.changeLog, log }));
-  shutdown.add("change log", pruning.stop);
+  shutdown.add("change log", "database", pruning.stop);
   const { retentionMs } = config;
   if (retentionMs === undefined) return;
   const retention = startRetention({ executions: store.executionChanges, retentionMs, log });
-  shutdown.add("retention", retention.stop);
+  shutdown.add("retention", "database", retention.stop);
 }
 
 /** Listens on the operator's port; without one, on the first free port. */

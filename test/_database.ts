@@ -45,3 +45,14 @@ export async function listen(
   await client.query(`LISTEN ${channel}`);
   return async (text) => void (await until(() => notices.some((payload) => payload.includes(text))));
 }
+
+/** Locks all tables of a schema, so that no statement on them ends. Returns the release. */
+export async function lockTables(url: string, schema: string): Promise<() => Promise<void>> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const { rows } = await client.query("SELECT tablename FROM pg_tables WHERE schemaname = $1", [schema]);
+  const tables = rows.map(({ tablename }) => `${schema}."${tablename}"`).join(", ");
+  await client.query("BEGIN");
+  await client.query(`LOCK TABLE ${tables} IN ACCESS EXCLUSIVE MODE`);
+  return () => client.end();
+}

@@ -49,6 +49,11 @@ export async function makeEveryCall(url: string, programId: string, question = "
     openRaw(preface),
     // A ping of one byte, which ends the session with an error.
     openRaw(preface, "\0\0\x01\x06\0\0\0\0\0\0"),
+    openRaw(
+      "POST /sigrun.v1.ProgramService/ListPrograms HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n",
+      // The rest of the body never comes.
+      "connect-timeout-ms: 50\r\ncontent-length: 9\r\n\r\n{",
+    ).then((socket) => once(socket, "close")),
     openRaw("GET / HTTP/1.1\r\n\r\n").then((socket) => socket.resetAndDestroy()),
     fetch(url),
     fetch(`${url}/grpc.health.v1.Health/Check`, {

@@ -5,11 +5,10 @@ export const allSites = readSites();
 const socketError = allSites.find(
   ({ file, event }) => file === "src/rpc/server/port.ts" && event === "error",
 );
-/** Sites of the whole gateway in src/rpc: the listening socket, the drain, the caller's signal. */
+/** Sites of the whole gateway in src/rpc: the listening socket and the drain. */
 const isOfGateway = (site: Site) =>
-  site.file === "src/rpc/caller.ts" ||
-  (site.file === "src/rpc/server/port.ts" &&
-    (site.event === "setTimeout" || (site.event === "error" && site !== socketError)));
+  site.file === "src/rpc/server/port.ts" &&
+  (site.event === "setTimeout" || (site.event === "error" && site !== socketError));
 /** Sites of one connection, whose errors end that connection alone. */
 export const connectionSites = allSites
   .filter((site) => site.file.startsWith("src/rpc/") && !isOfGateway(site))

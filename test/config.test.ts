@@ -29,6 +29,13 @@ test("executions are kept for ever, or for a number of minutes, hours or days", 
   );
 });
 
+test("the drain takes a number of seconds or minutes", (t) => {
+  t.deepEqual(
+    ["", "2s", "3m"].map((SIGRUN_DRAIN) => readConfig({ SIGRUN_DRAIN }).drainMs),
+    [25_000, 2_000, 180_000],
+  );
+});
+
 test("the path of the MCP servers is made absolute, and generated code runs only if it is on", (t) => {
   t.is(readConfig({ SIGRUN_MCP_SERVERS: "mcp.json" }).mcpServers, resolve("mcp.json"));
   t.deepEqual(
@@ -55,6 +62,7 @@ test("names every wrong setting, with its value", (t) => {
     SIGRUN_LM: "gpt",
     SIGRUN_LOG_LEVEL: "loud",
     SIGRUN_RETENTION: "0d",
+    SIGRUN_DRAIN: "1h",
     SIGRUN_GENERATED_CODE: "yes",
     SIGRUN_DATABASE_SCHEMA: 'x"; DROP',
   };

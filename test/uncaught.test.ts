@@ -235,7 +235,10 @@ test("logs an error before the gateway is ready, or while it drains, and exits",
   const drain = limit(async () => {
     const { SIGRUN_SIDECAR: _sidecar, ...ownSidecar } = env;
     const gateway = await startGateway(t, ownSidecar);
+    const { registered } = watchSites(gateway.process);
     gateway.process.send({ sites: specialSites.drain, isForced: true } satisfies Order);
+    // The gateway reports its sites again when it has the order.
+    await until(() => registered.size > 0);
     await gateway.stop();
     for (const id of specialSites.drain) t.true(isLogged(gateway.log(), id), id);
   });

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Overloaded, Stopping } from "../domain/faults.ts";
+import { Overloaded } from "../domain/faults.ts";
 
 export const heartbeatMs = 10_000;
 /** Maximum delay of a change whose notice was lost. */
@@ -9,11 +9,8 @@ const maxWatchers = 100;
 
 /** The calls that watch one noun on this gateway. */
 export type Watchers = {
-  /** Runs `follow` as one of at most 100 watchers. Its signal aborts too when the gateway stops. */
-  watch<Event>(
-    signal: AbortSignal,
-    follow: (signal: AbortSignal) => AsyncGenerator<Event>,
-  ): AsyncGenerator<Event>;
+  /** Runs `follow` as one of at most 100 watchers. */
+  watch<Event>(follow: () => AsyncGenerator<Event>): AsyncGenerator<Event>;
   /**
    * Begins to wait for a change under a key, or for the next poll. Begin before reading, so that no
    * change is missed.
@@ -21,18 +18,15 @@ export type Watchers = {
   nextChange(key: string, signal: AbortSignal): { readonly changed: Promise<unknown>; cancel(): void };
   /** Wakes all watchers of a key. */
   notify(key: string): void;
-  /** Ends all watchers of this gateway. */
-  stop(): void;
 };
 
 /** `noun` is what they watch, in the plural, for the error that refuses one too many. */
 export function createWatchers(noun: string): Watchers {
-  const stopping = new AbortController();
   const changes = new EventTarget();
   let count = 0;
 
   return {
-    async *watch(signal, follow) {
+    async *watch(follow) {
       if (count >= maxWatchers)
         throw new Overloaded(
           `${maxWatchers} calls already watch ${noun} on this gateway, the maximum`,
@@ -40,7 +34,7 @@ export function createWatchers(noun: string): Watchers {
         );
       count++;
       try {
-        yield* follow(AbortSignal.any([signal, stopping.signal]));
+        yield* follow();
       } finally {
         count--;
       }
@@ -54,6 +48,5 @@ export function createWatchers(noun: string): Watchers {
     },
 
     notify: (key) => void changes.dispatchEvent(new Event(key)),
-    stop: () => stopping.abort(new Stopping()),
   };
 }

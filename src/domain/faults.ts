@@ -192,10 +192,13 @@ export class AttemptsExhausted extends Fault {
   }
 }
 
-/** Thrown to end open calls when this gateway stops. */
+/** Thrown to end open calls and runs when this gateway stops. */
 export class Stopping extends Fault {
   constructor() {
-    super("INTERRUPTED", "this gateway is stopping; go on with the last resume_token, on any gateway");
+    super(
+      "INTERRUPTED",
+      "this gateway is stopping; call again on any gateway, a watch with its last resume_token",
+    );
   }
 }
 

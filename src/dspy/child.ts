@@ -6,15 +6,14 @@ import type { Logger } from "../telemetry.ts";
 import { childEnvironment } from "./child-environment.ts";
 import { makeSocketFolder } from "./socket-folder.ts";
 
-/** Maximum time to stop: longer than the sidecar's own maximum, so that it is not killed. */
-const stopTimeoutMs = 10_000;
 /** The child's file descriptor for its heartbeats: the fourth of `stdio`. */
 const heartbeatPipe = 3;
 
 export type SidecarChild = {
   /** A gRPC target for each worker. */
   readonly targets: readonly string[];
-  stop(): Promise<void>;
+  /** Stops the sidecar; kills it after this time. */
+  stop(maxMs: number): Promise<void>;
 };
 
 /**
@@ -63,8 +62,8 @@ export async function startSidecarChild(options: {
   return {
     // The sidecar derives the names of further sockets from the first one in the same way.
     targets: Array.from({ length: workers }, (_, number) => socket(number === 0 ? "" : `-${number}`)),
-    async stop() {
-      await supervised.stop("SIGTERM", stopTimeoutMs);
+    async stop(maxMs) {
+      await supervised.stop("SIGTERM", maxMs);
       await rm(runDir, { recursive: true, force: true });
     },
   };

@@ -4,7 +4,7 @@ import type { SchemaCache } from "../domain/signature/schema.ts";
 import type { CallLimits } from "../dspy/channel.ts";
 import type { SidecarInfo } from "../dspy/worker.ts";
 import type { AdminService } from "../gen/sigrun/v1/admin_service_pb.ts";
-import { callerOf, defaultTimeouts } from "./caller.ts";
+import { callerOf } from "./caller.ts";
 
 type Deps = {
   readonly version: string;
@@ -31,7 +31,7 @@ export function adminService({
     },
 
     async listLoadedPrograms(_, context) {
-      const { signal, timeoutMs } = callerOf(context, defaultTimeouts.read);
+      const { signal, timeoutMs } = callerOf(context);
       const programs = await sidecar.loaded({ signal, timeoutMs });
       return { programs: programs.map(({ id, type, signature }) => ({ id, type, signature })) };
     },

@@ -1,10 +1,20 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { Cancelled, DeadlineExceeded, Invalid } from "../domain/faults.ts";
+import { Invalid } from "../domain/faults.ts";
 import type { Labels } from "../domain/labels.ts";
+import { Health } from "../gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionAlpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { ExecutionService } from "../gen/sigrun/v1/execution_service_pb.ts";
+import { OptimizationService } from "../gen/sigrun/v1/optimization_service_pb.ts";
+import { ProgramService } from "../gen/sigrun/v1/program_service_pb.ts";
 
 export type Caller = {
   readonly project: string;
-  /** Aborts with DeadlineExceeded at the deadline, and with Cancelled when the caller leaves. */
+  /**
+   * Aborts with DeadlineExceeded at the deadline, with Cancelled when the caller leaves, and with
+   * Stopping when the gateway stops before the answer.
+   */
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
 };
@@ -13,61 +23,43 @@ export type Caller = {
 const defaultProject = "00000000-0000-0000-0000-000000000000";
 /** Maximum of a caller's deadline: one hour. */
 export const maxTimeoutMs = 3_600_000;
-/**
- * Maximum time between the caller's deadline and ours. Its timer starts when it sends the call, and
- * ours when the call arrives. So a caller that leaves within this time before our deadline has
- * reached its own: the run's record says DEADLINE_EXCEEDED, and not CANCELLED.
- */
-const transitMs = 50;
-/**
- * Shared by all calls: the signal of a call aborts also when the call has been answered, and a new
- * error would cost a stack trace each time.
- */
-const callerLeftFault = new Cancelled();
+const readMs = 5_000;
+const buildMs = 10_000;
+export const runMs = 30_000;
+const evaluateMs = 300_000;
+/** A watch stays open until its caller leaves or the gateway stops. */
+const watchMs = Number.POSITIVE_INFINITY;
 
-/** Default deadlines, for callers that set none. */
-export const defaultTimeouts = {
-  read: 5_000,
-  build: 10_000,
-  run: 30_000,
-  evaluate: 300_000,
-  batch: 3_600_000,
-  watch: Number.POSITIVE_INFINITY,
-} as const;
+/** Default time-outs of calls whose callers set none. All other methods have `readMs`. */
+const defaultTimeouts = new Map<DescMethod, number>([
+  [ProgramService.method.createProgram, buildMs],
+  [ProgramService.method.updateProgram, buildMs],
+  [ProgramService.method.compileProgram, buildMs],
+  [ProgramService.method.importProgramState, buildMs],
+  [ProgramService.method.optimizeProgram, buildMs],
+  [ProgramService.method.executeProgram, runMs],
+  [ProgramService.method.streamProgram, runMs],
+  // Each item has `runMs`; the call as a whole has the maximum.
+  [ProgramService.method.batchExecuteProgram, maxTimeoutMs],
+  [ProgramService.method.evaluateProgram, evaluateMs],
+  [ExecutionService.method.watchExecutions, watchMs],
+  [OptimizationService.method.watchOptimization, watchMs],
+  [Health.method.watch, watchMs],
+  [ServerReflection.method.serverReflectionInfo, watchMs],
+  [ServerReflectionAlpha.method.serverReflectionInfo, watchMs],
+]);
 
-export function callerOf(context: HandlerContext, defaultMs: number): Caller {
-  const timeoutMs = Math.max(
-    0,
-    Math.min(context.timeoutMs() ?? defaultMs, Math.max(defaultMs, maxTimeoutMs)),
-  );
-  const calledAt = performance.now();
-  let controller: AbortController | undefined;
+export const defaultTimeoutOf = (method: DescMethod): number => defaultTimeouts.get(method) ?? readMs;
 
-  // The signal is made when `signal` is first read, because its timer costs and most calls that
-  // only read records never need it. `const { project, ...rest }` reads it too, so name what you
-  // take.
-  function signalOf(): AbortSignal {
-    if (controller) return controller.signal;
-    const created = new AbortController();
-    controller = created;
-    const leftMs = Math.max(0, timeoutMs - (performance.now() - calledAt));
-    const timer =
-      timeoutMs <= maxTimeoutMs ? setTimeout(() => created.abort(new DeadlineExceeded()), leftMs) : undefined;
-    const leave = () => {
-      clearTimeout(timer);
-      const leftMs = context.timeoutMs() ?? Number.POSITIVE_INFINITY;
-      created.abort(leftMs <= transitMs ? new DeadlineExceeded() : callerLeftFault);
-    };
-    if (context.signal.aborted) leave();
-    else context.signal.addEventListener("abort", leave, { once: true });
-    return created.signal;
-  }
-
+/** Who calls, from when on the call must end, and a signal for that end. */
+export function callerOf(context: HandlerContext): Caller {
   return {
     project: defaultProject,
-    timeoutMs,
+    timeoutMs: Math.max(0, context.timeoutMs() ?? defaultTimeoutOf(context.method)),
+    // The signal of a unary gRPC call is made when it is first read, and most calls that only read
+    // records never need it. `const { project, ...rest }` reads it too, so name what you take.
     get signal() {
-      return signalOf();
+      return context.signal;
     },
   };
 }

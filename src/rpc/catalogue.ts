@@ -12,7 +12,7 @@ import type {
   CatalogService,
   ParameterSchema,
 } from "../gen/sigrun/v1/catalog_service_pb.ts";
-import { callerOf, defaultTimeouts } from "./caller.ts";
+import { callerOf } from "./caller.ts";
 
 type Deps = { readonly modules: readonly CatalogueEntry[]; tools(limits: CallLimits): Promise<Tools> };
 
@@ -23,7 +23,7 @@ export function catalogService({ modules, tools }: Deps): ServiceImpl<typeof Cat
     listMetrics: () => ({ metrics: metrics.map(entryMessage) }),
 
     async listTools(_, context) {
-      const { signal, timeoutMs } = callerOf(context, defaultTimeouts.read);
+      const { signal, timeoutMs } = callerOf(context);
       const { tools: available, serversAway } = await tools({ signal, timeoutMs });
       return {
         tools: available.map(({ name, description }) => ({ name, description })),

@@ -4,7 +4,7 @@ import type { EvaluationActions } from "../actions/evaluations/actions.ts";
 import type { ExampleScore, Summary } from "../domain/optimization/evaluation.ts";
 import type { ProgramService } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
-import { callerOf, defaultTimeouts } from "./caller.ts";
+import { callerOf } from "./caller.ts";
 import { callFault, failureMessage } from "./faults.ts";
 import { usageMessage } from "./wire/execution.ts";
 import { exampleOf, metricOf } from "./wire/optimization.ts";
@@ -18,7 +18,7 @@ export function evaluateMethods(
 ): Pick<ServiceImpl<typeof ProgramService>, "evaluateProgram"> {
   return {
     async *evaluateProgram({ programId, revision, dataset, metrics, lm, concurrency }, context) {
-      const { project, signal } = callerOf(context, defaultTimeouts.evaluate);
+      const { project, signal } = callerOf(context);
       const options = {
         programId: requiredField(programId, "program_id"),
         revision,

@@ -13,7 +13,7 @@ import type {
   StreamProgramRequest,
 } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
-import { callerOf, defaultTimeouts, headersOf } from "./caller.ts";
+import { callerOf, headersOf, runMs } from "./caller.ts";
 import { callFault, failureMessage } from "./faults.ts";
 import { executionMessage } from "./wire/execution.ts";
 import { lmSettings } from "./wire/program.ts";
@@ -29,14 +29,14 @@ type ExecuteMethods = Pick<
 export function executeMethods(executions: ExecutionActions, log: Logger): ExecuteMethods {
   return {
     async executeProgram(request, context) {
-      const { project, signal } = callerOf(context, defaultTimeouts.run);
+      const { project, signal } = callerOf(context);
       const onRecord = (execution: Execution) => setExecutionHeader(context, execution);
       const run = runRequest(request, context);
       return responseOf(await executions.executeProgram(project, "execute", run, { signal, onRecord }));
     },
 
     async *streamProgram(request, context) {
-      const { project, signal } = callerOf(context, defaultTimeouts.run);
+      const { project, signal } = callerOf(context);
       for await (const event of executions.streamProgram(project, runRequest(request, context), { signal }))
         switch (event.kind) {
           case "started":
@@ -57,7 +57,7 @@ export function executeMethods(executions: ExecutionActions, log: Logger): Execu
     },
 
     async *batchExecuteProgram({ programId, revision, items, labels, lm, concurrency }, context) {
-      const { project, signal } = callerOf(context, defaultTimeouts.batch);
+      const { project, signal } = callerOf(context);
       const headers = headersOf(context);
       const batch = {
         programId: requiredField(programId, "program_id"),
@@ -71,7 +71,7 @@ export function executeMethods(executions: ExecutionActions, log: Logger): Execu
           requestId: item.requestId,
         })),
       };
-      const timeoutMs = context.timeoutMs() ?? defaultTimeouts.run;
+      const timeoutMs = context.timeoutMs() ?? runMs;
       for await (const answer of executions.batchExecuteProgram(project, batch, { signal, timeoutMs }))
         yield { index: answer.index, result: resultOf(answer, log) };
     },

@@ -14,7 +14,7 @@ import {
   type StartExecutionRequest,
   type WatchExecutionsResponseSchema,
 } from "../gen/sigrun/v1/execution_service_pb.ts";
-import { callerOf, defaultTimeouts } from "./caller.ts";
+import { callerOf } from "./caller.ts";
 import { aggregateMessage, executionMessage, usageOf } from "./wire/execution.ts";
 import { readExecutionMask } from "./wire/execution-mask.ts";
 import { pageMessage } from "./wire/page.ts";
@@ -24,14 +24,14 @@ import { valuesOf } from "./wire/signature.ts";
 export function executionService(actions: ExecutionActions): ServiceImpl<typeof ExecutionService> {
   return {
     async getExecution({ id, view, readMask }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       const mask = readExecutionMask(readMask?.paths ?? [], view || ExecutionView.FULL);
       const execution = await actions.getExecution(project, requiredField(id, "id"));
       return { execution: mask.apply(executionMessage(execution, mask.view)) };
     },
 
     async listExecutions(request, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       const { view, apply } = readExecutionMask(
         request.readMask?.paths ?? [],
         request.view || ExecutionView.BASIC,
@@ -42,12 +42,12 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
     },
 
     async aggregateExecutions(request, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       return { aggregates: (await actions.aggregateExecutions(project, request)).map(aggregateMessage) };
     },
 
     async *watchExecutions(request, context) {
-      const { project, signal } = callerOf(context, defaultTimeouts.watch);
+      const { project, signal } = callerOf(context);
       const view = request.view || ExecutionView.BASIC;
       for await (const event of actions.watchExecutions(
         project,
@@ -59,7 +59,7 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
     },
 
     async updateExecution({ execution, updateMask, validateOnly }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       const id = requiredField(execution?.id ?? "", "execution.id");
       const updated = await actions.updateExecution(project, {
         id,
@@ -72,14 +72,14 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
     },
 
     async deleteExecution({ id }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       checkUuid(requiredField(id, "id"), "id");
       await actions.deleteExecution(project, id);
       return {};
     },
 
     async cancelExecution({ key }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       if (!key.value)
         throw Invalid.at("REQUEST_INVALID", "id", "is missing: send an id or a request_id", "missing");
       const cancelled = await actions.cancelExecution(
@@ -90,7 +90,7 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
     },
 
     async createExecution(request, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       return {
         execution: executionMessage(
           await actions.createExecution(project, externalRunRequest(request)),
@@ -100,7 +100,7 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
     },
 
     async startExecution(request, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       const started =
         request.id === ""
           ? actions.startExecution(project, externalRunRequest(request))
@@ -109,7 +109,7 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
     },
 
     async completeExecution({ id, outputs, durationMs, tokenUsage, model }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       const end = {
         outputs: valuesOf(outputs),
         model,
@@ -125,7 +125,7 @@ export function executionService(actions: ExecutionActions): ServiceImpl<typeof 
     },
 
     async failExecution({ id, errorMessage, errorReason, durationMs, tokenUsage }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       const end = {
         errorMessage,
         errorReason,

@@ -5,7 +5,7 @@ import type { OptimizationActions } from "../actions/optimizations/actions.ts";
 import type { ProgramActions } from "../actions/programs/actions.ts";
 import { type ProgramService, ProgramView } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
-import { callerOf, defaultTimeouts } from "./caller.ts";
+import { callerOf } from "./caller.ts";
 import { evaluateMethods } from "./evaluate.ts";
 import { executeMethods } from "./execute.ts";
 import { optimizeMethods } from "./optimizations.ts";
@@ -34,7 +34,7 @@ export function programService({
     ...evaluateMethods(evaluations, log),
 
     async createProgram({ program, requestId, validateOnly }, context) {
-      const { project } = callerOf(context, defaultTimeouts.build);
+      const { project } = callerOf(context);
       return {
         program: programMessage(
           await programs.createProgram(project, callerProgram(program), requestId, validateOnly),
@@ -44,7 +44,7 @@ export function programService({
     },
 
     async getProgram({ id, view }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       const shown = view || ProgramView.FULL;
       const { program, ...rest } = await programs.getProgram(
         project,
@@ -55,7 +55,7 @@ export function programService({
     },
 
     async listPrograms(request, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       const view = request.view || ProgramView.BASIC;
       const wanted = { latest: request.latestExecutionsCount, isWhole: view === ProgramView.FULL };
       const { rows, ...page } = await programs.listPrograms(project, { ...request, ...wanted });
@@ -66,7 +66,7 @@ export function programService({
     },
 
     async updateProgram({ program, updateMask, validateOnly }, context) {
-      const { project } = callerOf(context, defaultTimeouts.build);
+      const { project } = callerOf(context);
       const id = requiredField(program?.id ?? "", "program.id");
       const etag = program?.etag ?? "";
       const changed = await programs.updateProgram(project, {
@@ -80,13 +80,13 @@ export function programService({
     },
 
     async deleteProgram({ id, etag, force }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       await programs.deleteProgram(project, requiredField(id, "id"), etag, force);
       return {};
     },
 
     async compileProgram({ programId }, context) {
-      const { project, signal, timeoutMs } = callerOf(context, defaultTimeouts.build);
+      const { project, signal, timeoutMs } = callerOf(context);
       return {
         program: programMessage(
           await programs.compileProgram(project, requiredField(programId, "program_id"), {
@@ -99,7 +99,7 @@ export function programService({
     },
 
     async deployProgram({ programId, revision, etag }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       return {
         program: programMessage(
           await programs.deployProgram(project, requiredField(programId, "program_id"), revision, etag),
@@ -109,7 +109,7 @@ export function programService({
     },
 
     async undeployProgram({ programId, etag }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       return {
         program: programMessage(
           await programs.undeployProgram(project, requiredField(programId, "program_id"), etag),
@@ -119,7 +119,7 @@ export function programService({
     },
 
     async getRevision({ programId, revision }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       return {
         revision: revisionMessage(
           await programs.getRevision(project, requiredField(programId, "program_id"), revision),
@@ -129,7 +129,7 @@ export function programService({
     },
 
     async listRevisions(request, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       const { rows, ...page } = await programs.listRevisions(
         project,
         requiredField(request.programId, "program_id"),
@@ -139,7 +139,7 @@ export function programService({
     },
 
     async importProgramState(request, context) {
-      const { project, signal, timeoutMs } = callerOf(context, defaultTimeouts.build);
+      const { project, signal, timeoutMs } = callerOf(context);
       requiredField(request.compiledState, "compiled_state");
       const program = await programs.importProgramState(
         project,
@@ -150,7 +150,7 @@ export function programService({
     },
 
     async rollbackProgram(request, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       return {
         program: programMessage(
           await programs.rollbackProgram(project, {

@@ -6,7 +6,7 @@ import { Invalid } from "../domain/faults.ts";
 import type { Checked } from "../domain/signature/schema.ts";
 import { checkUuid } from "../domain/uuid.ts";
 import type { SignatureService, ValidateInputsRequest } from "../gen/sigrun/v1/signature_service_pb.ts";
-import { callerOf, defaultTimeouts } from "./caller.ts";
+import { callerOf } from "./caller.ts";
 import { pageMessage } from "./wire/page.ts";
 import { requiredField } from "./wire/required-field.ts";
 import { draftOfSignature, storedSignatureMessage, valuesOf } from "./wire/signature.ts";
@@ -14,7 +14,7 @@ import { draftOfSignature, storedSignatureMessage, valuesOf } from "./wire/signa
 export function signatureService(actions: SignatureActions): ServiceImpl<typeof SignatureService> {
   return {
     async createSignature({ signature, validateOnly }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       if (!signature) throw Invalid.at("REQUEST_INVALID", "signature", "is missing", "missing");
       return {
         signature: storedSignatureMessage(
@@ -24,7 +24,7 @@ export function signatureService(actions: SignatureActions): ServiceImpl<typeof 
     },
 
     async getSignature({ key }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       if (key.case === undefined)
         throw Invalid.at("REQUEST_INVALID", "id", "is missing: send an id or a name", "missing");
       return {
@@ -35,25 +35,25 @@ export function signatureService(actions: SignatureActions): ServiceImpl<typeof 
     },
 
     async listSignatures(request, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       const { rows, ...page } = await actions.listSignatures(project, request);
       return { signatures: rows.map(storedSignatureMessage), ...pageMessage(page) };
     },
 
     async deleteSignature({ id }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       checkUuid(requiredField(id, "id"), "id");
       await actions.deleteSignature(project, id);
       return {};
     },
 
     async validateInputs({ key, values }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       return checkedMessage(await actions.validate(project, keyOf(key), "inputs", valuesOf(values)));
     },
 
     async validateOutputs({ key, values }, context) {
-      const { project } = callerOf(context, defaultTimeouts.read);
+      const { project } = callerOf(context);
       return checkedMessage(await actions.validate(project, keyOf(key), "outputs", valuesOf(values)));
     },
   };

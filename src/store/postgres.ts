@@ -13,7 +13,7 @@ import type { Logger } from "../telemetry.ts";
 
 const run = promisify(execFile);
 /** Maximum time that PostgreSQL gets to stop. */
-const stopTimeoutMs = 20_000;
+const maxStopMs = 20_000;
 /** Maximum time that PostgreSQL gets to start. */
 const startTimeoutMs = 30_000;
 
@@ -32,7 +32,7 @@ export async function startEmbeddedPostgres({
   dataDir: string;
   stopping?: AbortSignal;
   log: Logger;
-}): Promise<{ url: string; stop(): Promise<void> }> {
+}): Promise<{ url: string; stop(maxMs?: number): Promise<void> }> {
   const bin = binaries();
   const dir = join(dataDir, "postgres");
   await mkdir(dataDir, { recursive: true });
@@ -52,7 +52,7 @@ export async function startEmbeddedPostgres({
         stdio: ["ignore", "ignore", "pipe"],
       }),
   });
-  const stop = () => supervised.stop("SIGINT", stopTimeoutMs);
+  const stop = (maxMs = maxStopMs) => supervised.stop("SIGINT", maxMs);
   try {
     await waitUntilReady(url, dir, stopping);
   } catch (error) {

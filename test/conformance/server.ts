@@ -15,6 +15,7 @@ import { ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { readConfig } from "../../src/config.ts";
 import { createBoundary } from "../../src/rpc/server/boundary.ts";
+import { createOpenCalls } from "../../src/rpc/server/open-calls.ts";
 import { createPort } from "../../src/rpc/server/port.ts";
 import { createUnaryCalls } from "../../src/rpc/server/unary.ts";
 import { createLogger } from "../../src/telemetry.ts";
@@ -41,7 +42,13 @@ const maxBytes = messageReceiveLimit || 2 ** 22;
 let calls = 0;
 const log = createLogger("error");
 const boundary = createBoundary(log);
-const unary = createUnaryCalls({ maxBytes, explain: (error) => ConnectError.from(error), boundary, log });
+const unary = createUnaryCalls({
+  maxBytes,
+  explain: (error) => ConnectError.from(error),
+  calls: createOpenCalls(boundary),
+  boundary,
+  log,
+});
 const adapter = connectNodeAdapter({
   routes: unary.register((router) => void router.service(service, conformanceMethods(registry, service))),
   readMaxBytes: maxBytes,

@@ -1,4 +1,5 @@
 import type { Execution } from "../../domain/execution.ts";
+import { Stopping } from "../../domain/faults.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
 import type { Sidecar } from "../../dspy/client.ts";
 import type { Store } from "../../store/store.ts";
@@ -60,7 +61,6 @@ export function createExecutionActions({ store, sidecar, schemas, log, allowedMo
     restart,
     ...models,
   });
-  const watch = createWatch({ changeLog, notices });
   return {
     executeProgram: run,
     streamProgram: createStream({ run }),
@@ -68,13 +68,13 @@ export function createExecutionActions({ store, sidecar, schemas, log, allowedMo
     getExecution: createGetExecution({ executions }),
     listExecutions: createListExecutions({ executions }),
     aggregateExecutions: createAggregateExecutions({ executions }),
-    watchExecutions: watch.watch,
+    watchExecutions: createWatch({ changeLog, notices }),
     updateExecution: createUpdateExecution({ executions, changes }),
     deleteExecution: changes.remove,
     cancelExecution: createCancel({ executions, changes, inFlight, notices }),
     ...createExternalRuns({ programs, executions, changes, schemas }),
     /** Resolves once no run is in flight. */
     idle: inFlight.idle,
-    stopWatching: watch.stop,
+    endRuns: () => inFlight.cancelAll(new Stopping()),
   };
 }

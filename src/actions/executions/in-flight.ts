@@ -8,6 +8,8 @@ export type InFlightRuns<Result> = {
   keepAlive(id: string, ms: number): void;
   /** Ends a run early, even if callers wait for it. False if it is not in flight here. */
   cancel(id: string, reason: Error): boolean;
+  /** Ends all runs early. */
+  cancelAll(reason: Error): void;
   /** Resolves once no run is in flight. */
   idle(): Promise<void>;
 };
@@ -64,6 +66,9 @@ export function createInFlightRuns<Result>(): InFlightRuns<Result> {
       const run = runs.get(id);
       run?.end.abort(reason);
       return run !== undefined;
+    },
+    cancelAll(reason) {
+      for (const { end } of runs.values()) end.abort(reason);
     },
     async idle() {
       while (runs.size > 0) await Promise.allSettled([...runs.values()].map(({ result }) => result));

@@ -18,20 +18,16 @@ export type WatchEvent = { readonly resumeToken: string } & (
 
 type Deps = { changeLog: ChangeLog; notices: Notices };
 
-export type Watch = {
-  /**
-   * Every change of the executions that match, until the signal aborts. Reads no further changes
-   * before the caller takes these.
-   */
-  watch(
-    project: string,
-    request: WatchRequest,
-    withValues: boolean,
-    signal: AbortSignal,
-  ): AsyncGenerator<WatchEvent>;
-  /** Ends all watches of this gateway. */
-  stop(): void;
-};
+/**
+ * Every change of the executions that match, until the signal aborts. Reads no further changes
+ * before the caller takes these.
+ */
+export type Watch = (
+  project: string,
+  request: WatchRequest,
+  withValues: boolean,
+  signal: AbortSignal,
+) => AsyncGenerator<WatchEvent>;
 
 /** Watches executions, whichever gateway changes them. */
 export function createWatch({ changeLog, notices }: Deps): Watch {
@@ -71,9 +67,6 @@ export function createWatch({ changeLog, notices }: Deps): Watch {
     throw signal.reason;
   }
 
-  return {
-    watch: (project, request, withValues, signal) =>
-      watchers.watch(signal, (end) => follow(project, request, withValues, end)),
-    stop: watchers.stop,
-  };
+  return (project, request, withValues, signal) =>
+    watchers.watch(() => follow(project, request, withValues, signal));
 }

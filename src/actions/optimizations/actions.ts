@@ -23,7 +23,6 @@ export type OptimizationActions = ReturnType<typeof createOptimizationActions>;
 export function createOptimizationActions({ store, sidecar, schemas, log, allowedModels }: Deps) {
   const { programs, revisions, optimizations, attempts, notices } = store;
   const build = createBuild({ revisions, sidecar });
-  const watch = createWatchOptimization({ optimizations, notices });
   return {
     optimizeProgram: createStartOptimization({
       programs,
@@ -35,10 +34,9 @@ export function createOptimizationActions({ store, sidecar, schemas, log, allowe
     }),
     getOptimization: createGetOptimization({ optimizations }),
     listOptimizations: createListOptimizations({ optimizations }),
-    watchOptimization: watch.watch,
+    watchOptimization: createWatchOptimization({ optimizations, notices }),
     cancelOptimization: createCancelOptimization({ optimizations, notices }),
     /** Works on an optimization that the queue hands out. */
     attempt: createAttempt({ attempts, revisions, sidecar, notices, log }),
-    stopWatching: watch.stop,
   };
 }

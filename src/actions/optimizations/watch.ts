@@ -7,15 +7,15 @@ import { createWatchers, heartbeatMs } from "../watchers.ts";
 
 type Deps = { optimizations: OptimizationStore; notices: Notices };
 
-export type WatchOptimization = {
-  /**
-   * The record now and after each change until the optimization ends; "heartbeat" after 10 s
-   * without an event.
-   */
-  watch(project: string, id: string, signal: AbortSignal): AsyncGenerator<Optimization | "heartbeat">;
-  /** Ends all watches of this gateway. */
-  stop(): void;
-};
+/**
+ * The record now and after each change until the optimization ends; "heartbeat" after 10 s without
+ * an event.
+ */
+export type WatchOptimization = (
+  project: string,
+  id: string,
+  signal: AbortSignal,
+) => AsyncGenerator<Optimization | "heartbeat">;
 
 /** Watches an optimization, whichever gateway works on it. */
 export function createWatchOptimization({ optimizations, notices }: Deps): WatchOptimization {
@@ -54,11 +54,8 @@ export function createWatchOptimization({ optimizations, notices }: Deps): Watch
     throw signal.reason;
   }
 
-  return {
-    async *watch(project, id, signal) {
-      checkUuid(id, "id");
-      yield* watchers.watch(signal, (end) => follow(project, id, end));
-    },
-    stop: watchers.stop,
+  return async function* watch(project, id, signal) {
+    checkUuid(id, "id");
+    yield* watchers.watch(() => follow(project, id, signal));
   };
 }

@@ -4,7 +4,7 @@ import type { Logger } from "../../telemetry.ts";
 /**
  * A part of one connection that can be ended alone: a socket, session, stream, request or response.
  */
-type Owner = { destroy(): unknown };
+export type Owner = { destroy(): unknown };
 
 /**
  * Keeps an unexpected error inside its connection: the error is logged, and its owner is destroyed.

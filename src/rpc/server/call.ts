@@ -1,31 +1,24 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
-import { Cancelled, DeadlineExceeded } from "../../domain/faults.ts";
-import type { Boundary } from "./boundary.ts";
+import type { OpenCall } from "./open-calls.ts";
 
 /**
  * A unary gRPC call over HTTP/2: the context of its implementation, and the headers of its answer.
  */
 export type Call = {
   readonly context: HandlerContext;
-  /** Aborts the context's signal. Must be called before the answer is sent. */
-  end(): void;
   responseHeaders(isGzip: boolean): OutgoingHttpHeaders;
   /** Undefined if the implementation set none. */
   responseTrailers(): Headers | undefined;
 };
 
-/** Shared by all calls, because the stack trace of a new error costs more than reading a row. */
-const callEndedFault = new Cancelled();
-
 /** Creates each part of the context on first use, because most methods use few of them. */
 export function createCall(
   method: DescMethod,
-  stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   timeoutMs: number | undefined,
-  boundary: Boundary,
+  open: OpenCall,
 ): Call {
   const deadline = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
   const remainingMs = () => (deadline === undefined ? undefined : deadline - Date.now());
@@ -33,14 +26,6 @@ export function createCall(
   let responseHeader: Headers | undefined;
   let responseTrailer: Headers | undefined;
   let values: ContextValues | undefined;
-  let controller: AbortController | undefined;
-  let timer: NodeJS.Timeout | undefined;
-
-  function end(reason: Error = callEndedFault): void {
-    clearTimeout(timer);
-    controller?.abort(reason);
-  }
-  stream.once("close", () => end());
 
   return {
     context: {
@@ -51,14 +36,7 @@ export function createCall(
       url: `http://${headers[":authority"]}${headers[":path"]}`,
       timeoutMs: remainingMs,
       get signal() {
-        if (controller) return controller.signal;
-        controller = new AbortController();
-        if (stream.closed) end();
-        else if (deadline !== undefined)
-          timer = boundary.after(stream, Math.max(0, deadline - Date.now()), () =>
-            end(new DeadlineExceeded()),
-          );
-        return controller.signal;
+        return open.signal;
       },
       get requestHeader() {
         requestHeader ??= new Headers(
@@ -81,7 +59,6 @@ export function createCall(
         return values;
       },
     },
-    end: () => end(),
     responseHeaders: (isGzip) => ({
       ":status": 200,
       "content-type": "application/grpc+proto",

@@ -1,4 +1,4 @@
-/** Seconds' worth of cancels that may come at once: deadlines that expire together cancel together. */
+/** Cancels of this many seconds may come at once: deadlines that expire together cancel so. */
 const burstSeconds = 10;
 
 /**

@@ -29,6 +29,17 @@ export function throwRefusal({ values }: HandlerContext): void {
   if (error) throw error;
 }
 
+/** Answers a call with an error, in the caller's protocol and without reading the body. */
+export function refuse(
+  handler: UniversalHandler,
+  request: UniversalServerRequest,
+  error: ConnectError,
+): Promise<UniversalServerResponse> {
+  const contextValues = request.contextValues ?? createContextValues();
+  contextValues.set(refusal, error);
+  return handler({ ...request, contextValues, body: emptyBody() });
+}
+
 /**
  * Gives code and details to errors that occur before the interceptors run: bytes that cannot be
  * decoded (INTERNAL by Connect), messages that are too large, malformed JSON. The call is then made
@@ -45,8 +56,7 @@ export function explainDecodeErrors(handler: UniversalHandler, log: Logger): Uni
     const { error, response: unread } = await findError(response);
     if (!error) return unread;
     const rpc = `${handler.service.typeName}/${handler.method.name}`;
-    contextValues.set(refusal, connectErrorOf(callFault(error, rpc, log)));
-    return handler({ ...request, contextValues, body: emptyBody() });
+    return refuse(handler, { ...request, contextValues }, connectErrorOf(callFault(error, rpc, log)));
   };
   return Object.assign(handleExplained, handler);
 }

@@ -6,7 +6,7 @@ import { Health, HealthCheckResponse_ServingStatus as Status } from "../../gen/g
 export type HealthReport = {
   /** Sets whether a service is SERVING; "" is the whole gateway. */
   set(service: string, isServing: boolean): void;
-  /** Sets every service to NOT_SERVING, for good, and ends all watches. */
+  /** Sets every service to NOT_SERVING, for good. */
   shutDown(): void;
   readonly routes: (router: ConnectRouter) => void;
 };
@@ -17,17 +17,16 @@ export type HealthReport = {
 export function createHealth(services: readonly string[]): HealthReport {
   const statuses = new Map<string, Status>(["", ...services].map((service) => [service, Status.NOT_SERVING]));
   const changes = new EventEmitter().setMaxListeners(0);
-  const ending = new AbortController();
+  let isShutDown = false;
 
   function change(service: string, status: Status): void {
-    if (ending.signal.aborted || statuses.get(service) === status) return;
+    if (isShutDown || statuses.get(service) === status) return;
     statuses.set(service, status);
     changes.emit("change", service);
   }
 
   async function* watch(service: string, signal: AbortSignal) {
-    const end = AbortSignal.any([signal, ending.signal]);
-    const events = on(changes, "change", { signal: end });
+    const events = on(changes, "change", { signal });
     let last: Status | undefined;
     const readChange = () => {
       const status = statuses.get(service) ?? Status.SERVICE_UNKNOWN;
@@ -39,8 +38,10 @@ export function createHealth(services: readonly string[]): HealthReport {
     try {
       for await (const _ of events) if (readChange()) yield { status: last as Status };
     } catch (error) {
-      if (!end.aborted) throw error;
-      if (ending.signal.aborted && readChange()) yield { status: last as Status };
+      if (!signal.aborted) throw error;
+      // The gateway stops: the caller learns NOT_SERVING before its watch ends.
+      if (readChange()) yield { status: last as Status };
+      throw signal.reason;
     }
   }
 
@@ -48,7 +49,7 @@ export function createHealth(services: readonly string[]): HealthReport {
     set: (service, isServing) => change(service, isServing ? Status.SERVING : Status.NOT_SERVING),
     shutDown() {
       for (const service of statuses.keys()) change(service, Status.NOT_SERVING);
-      ending.abort();
+      isShutDown = true;
     },
     routes: (router) => {
       router.service(Health, {

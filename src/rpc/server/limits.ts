@@ -2,7 +2,7 @@
 export type PortLimits = Readonly<{
   /** Maximum number of open connections. */
   maxConnections: number;
-  /** Calls that the peer of one HTTP/2 connection may cancel each second; ten times as many at once. */
+  /** Calls that one HTTP/2 connection may cancel each second; ten times as many at once. */
   maxCancels: number;
   /** Maximum bytes of all answers that callers have not read yet; one connection gets half. */
   answerMemory: number;

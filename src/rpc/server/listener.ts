@@ -1,17 +1,23 @@
-import type { DescService } from "@bufbuild/protobuf";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { type ConnectRouter, cors } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Logger } from "../../telemetry.ts";
 import { decodeLargeBodies, takeDecoded } from "../decoding/request-body.ts";
 import { callFault, connectErrorOf, explainFaults } from "../faults.ts";
 import { createBoundary } from "./boundary.ts";
+import { createConnectCalls } from "./connect-calls.ts";
 import { explainDecodeErrors, throwRefusal } from "./decode-errors.ts";
 import type { HealthReport } from "./health.ts";
 import { maxMessageBytes, type PortLimits } from "./limits.ts";
 import { answerUnknownPath } from "./not-found.ts";
+import { createOpenCalls } from "./open-calls.ts";
 import { createPort, type NodeHandler, type Port } from "./port.ts";
 import { reflectionRoutes } from "./reflection.ts";
 import { createUnaryCalls } from "./unary.ts";
+
+/** Time that calls get for their answers after the drain has ended them. */
+const maxLastAnswerMs = 500;
 
 type Deps = {
   routes: (router: ConnectRouter) => void;
@@ -27,9 +33,13 @@ type Deps = {
  */
 export function createListener({ routes, services, health, limits, log }: Deps): Port {
   const boundary = createBoundary(log);
+  const calls = createOpenCalls(boundary);
+  const connectCalls = createConnectCalls(calls, boundary, log);
+  const methods = new Map<string, DescMethod>();
   const unary = createUnaryCalls({
     maxBytes: maxMessageBytes,
     explain: (error, rpc) => connectErrorOf(callFault(error, rpc, log)),
+    calls,
     boundary,
     log,
   });
@@ -40,10 +50,14 @@ export function createListener({ routes, services, health, limits, log }: Deps):
       unary.register(health.routes)(router);
       reflectionRoutes(services)(router);
       router.handlers.forEach((handler, index) => {
-        router.handlers[index] = explainDecodeErrors(decodeLargeBodies(handler, maxMessageBytes), log);
+        methods.set(handler.requestPath, handler.method);
+        router.handlers[index] = connectCalls.refuseOverdue(
+          explainDecodeErrors(decodeLargeBodies(handler, maxMessageBytes), log),
+        );
       });
     },
-    interceptors: [explainFaults(log), takeDecoded],
+    interceptors: [explainFaults(log), connectCalls.interceptor, takeDecoded],
+    contextValues: connectCalls.contextValues,
     requestGate: throwRefusal,
     readMaxBytes: maxMessageBytes,
     // An unknown field is a mistake of the caller, who gets an error.
@@ -51,9 +65,23 @@ export function createListener({ routes, services, health, limits, log }: Deps):
     fallback: answerUnknownPath,
   });
   const handle: NodeHandler = (request, response) => {
-    if (allowOrigins(request, response)) adapter(request, response);
+    if (!allowOrigins(request, response)) return;
+    const method = methods.get((request.url ?? "").split("?", 1)[0] as string);
+    if (method) connectCalls.open(method, request, response);
+    adapter(request, response);
   };
-  return createPort({ handle, tryAnswer: unary.tryAnswer, limits, boundary, log });
+  const port = createPort({ handle, tryAnswer: unary.tryAnswer, limits, boundary, log });
+  return {
+    listen: port.listen,
+    async drain(graceMs) {
+      calls.endWatches();
+      const drained = new AbortController();
+      const ending = sleep(graceMs, undefined, { signal: drained.signal }).then(calls.endAll, () => {});
+      await port.drain(graceMs + maxLastAnswerMs);
+      drained.abort();
+      await ending;
+    },
+  };
 }
 
 const exposed = [...cors.exposedHeaders, "sigrun-execution-id"].join(", ");

@@ -22,6 +22,7 @@ import { decodeLarge, largeBytes } from "../decoding/decode.ts";
 import type { Boundary } from "./boundary.ts";
 import { createCall } from "./call.ts";
 import { envelope, gzipEnvelope, readMessage } from "./envelope.ts";
+import type { OpenCalls } from "./open-calls.ts";
 import { sendResponse, trailersOf } from "./unary-response.ts";
 
 type UnarySpec = Extract<MethodImplSpec, { kind: "unary" }>;
@@ -41,6 +42,7 @@ type Deps = {
   maxBytes: number;
   /** Makes the error that the caller gets of any value that was thrown. */
   explain(error: unknown, rpc: string): ConnectError;
+  calls: OpenCalls;
   boundary: Boundary;
   log: Logger;
 };
@@ -53,7 +55,7 @@ const encodings = new Set([undefined, "identity", "gzip"]);
  * bytes as Connect. Connect's server costs several times as much CPU, for generators and for an
  * exception that ends each call. Connect answers everything else.
  */
-export function createUnaryCalls({ maxBytes, explain, boundary, log }: Deps): UnaryCalls {
+export function createUnaryCalls({ maxBytes, explain, calls, boundary, log }: Deps): UnaryCalls {
   const specs = new Map<string, UnarySpec>();
 
   async function answer(
@@ -62,29 +64,42 @@ export function createUnaryCalls({ maxBytes, explain, boundary, log }: Deps): Un
     headers: IncomingHttpHeaders,
     timeoutMs: number | undefined,
   ) {
-    const call = createCall(spec.method, stream, headers, timeoutMs, boundary);
+    const { method } = spec;
     const isGzip = acceptsGzip(headers);
-    let message: Buffer | undefined;
-    let fault: ConnectError | undefined;
-    try {
-      const bytes = await readMessage(stream, maxBytes, headers["grpc-encoding"] === "gzip");
-      const { input } = spec.method;
-      const request =
-        bytes.length > largeBytes ? await decodeLarge(input, bytes, "binary") : decode(input, bytes);
-      checkBounds(input, request);
-      const response = create(spec.method.output, await spec.impl(request, call.context));
-      const answer = toBinary(spec.method.output, response);
-      message = isGzip ? await gzipEnvelope(answer) : envelope(answer);
-    } catch (error) {
-      fault = explain(error, nameOf(spec.method));
-    }
-    call.end();
-    if (!stream.destroyed && !stream.closed)
+    let isAnswered = false;
+    const open = calls.open({
+      owner: stream,
+      method,
+      timeoutMs,
+      onOverdue: (fault) => send(undefined, explain(fault, nameOf(method))),
+    });
+    const call = createCall(method, headers, timeoutMs, open);
+    stream.once("close", open.leave);
+
+    function send(message: Buffer | undefined, fault: ConnectError | undefined): void {
+      if (isAnswered) return;
+      isAnswered = true;
+      open.close();
+      if (stream.destroyed || stream.closed) return;
       sendResponse(stream, boundary, {
         headers: call.responseHeaders(isGzip),
         message,
         trailers: trailersOf(call.responseTrailers(), fault),
       });
+    }
+
+    try {
+      const bytes = await readMessage(stream, maxBytes, headers["grpc-encoding"] === "gzip");
+      const { input } = method;
+      const request =
+        bytes.length > largeBytes ? await decodeLarge(input, bytes, "binary") : decode(input, bytes);
+      checkBounds(input, request);
+      const response = create(method.output, await spec.impl(request, call.context));
+      const answer = toBinary(method.output, response);
+      send(isGzip ? await gzipEnvelope(answer) : envelope(answer), undefined);
+    } catch (error) {
+      send(undefined, explain(error, nameOf(method)));
+    }
   }
 
   return {
