@@ -6,8 +6,11 @@ import type { AddressInfo } from "node:net";
  * none. Fields may wait for a promise.
  */
 export type Reply =
-  /** piece: number of characters in a chunk, if the answer is streamed; by default 7. */
-  | { fields: Record<string, unknown>; after?: Promise<unknown>; piece?: number }
+  /**
+   * If the answer is streamed, `piece` is the number of characters in a chunk, by default 7, and
+   * the stream falls silent after `pieces` chunks, by default never.
+   */
+  | { fields: Record<string, unknown>; after?: Promise<unknown>; piece?: number; pieces?: number }
   | { text: string }
   | { status: number; error: object; headers?: Record<string, string> }
   | { hang: true };
@@ -20,6 +23,8 @@ export type ScriptedModel = {
   readonly requests: Asked[];
   /** Number of requests that the client aborted. */
   aborted(): number;
+  /** When the client aborted a request for the last time, on performance.now()'s clock. */
+  abortedAt(): number;
   /** Maximum number of requests in flight at the same time, since the last call of script(). */
   most(): number;
   /** Number of chunks that were streamed. */
@@ -39,6 +44,7 @@ export async function startModel(): Promise<ScriptedModel> {
   let replies: Reply[] = [{ fields: { answer: "Paris", confidence: 0.9, sources: ["atlas"] } }];
   let by: ((asked: Asked) => Reply) | undefined;
   let aborted = 0;
+  let abortedAt = Number.NEGATIVE_INFINITY;
   let inFlight = 0;
   let most = 0;
   let sent = 0;
@@ -52,7 +58,9 @@ export async function startModel(): Promise<ScriptedModel> {
     most = Math.max(most, inFlight);
     response.on("close", () => {
       inFlight -= 1;
-      if (!response.writableFinished) aborted += 1;
+      if (response.writableFinished) return;
+      aborted += 1;
+      abortedAt = performance.now();
     });
     const reply = by ? by(asked) : ((replies.length > 1 ? replies.shift() : replies[0]) as Reply);
     if ("hang" in reply) return;
@@ -65,7 +73,8 @@ export async function startModel(): Promise<ScriptedModel> {
     if ("after" in reply) await reply.after;
     const content = "text" in reply ? reply.text : chat(reply.fields);
     if (asked.stream) {
-      await stream(response, content, ("piece" in reply && reply.piece) || 7);
+      const { piece = 7, pieces = Number.POSITIVE_INFINITY } = "fields" in reply ? reply : {};
+      await stream(response, content, piece, pieces);
       return;
     }
     const choices = [{ index: 0, finish_reason: "stop", message: { role: "assistant", content } }];
@@ -75,17 +84,24 @@ export async function startModel(): Promise<ScriptedModel> {
   }
 
   /** Sends server-sent events, no faster than the client reads. */
-  async function stream(response: ServerResponse, content: string, piece: number): Promise<void> {
+  async function stream(
+    response: ServerResponse,
+    content: string,
+    piece: number,
+    pieces: number,
+  ): Promise<void> {
     response.setHeader("content-type", "text/event-stream");
     const send = async (part: object) => {
       const event = { id: "1", object: "chat.completion.chunk", created: 1, model: "scripted", ...part };
       if (!response.write(`data: ${JSON.stringify(event)}\n\n`) && !response.closed) await writable(response);
       sent += 1;
     };
-    for (let at = 0; at < content.length && !response.closed; at += piece)
+    for (let at = 0; at < content.length && !response.closed; at += piece) {
+      if (at / piece >= pieces) return;
       await send({
         choices: [{ index: 0, delta: { content: content.slice(at, at + piece) }, finish_reason: null }],
       });
+    }
     await send({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
     await send({ choices: [], usage });
     response.end("data: [DONE]\n\n");
@@ -101,6 +117,7 @@ export async function startModel(): Promise<ScriptedModel> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
     requests,
     aborted: () => aborted,
+    abortedAt: () => abortedAt,
     most: () => most,
     sent: () => sent,
     script: (...next) => {

@@ -78,6 +78,9 @@ class FaultError(Exception):
         self.fault = fault
 
 
+MAX_RETRY_AFTER_S = 86_400.0
+"""Maximum of a provider's retry time that callers are told: one day."""
+
 INVALID, PRECONDITION = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
 INTERNAL, UNAVAILABLE = grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -175,7 +178,7 @@ def fault_of(error: BaseException) -> Fault:
                     "the model failed",
                     extra={"fields": {"reason": reason, "error": type(error).__name__}},
                 )
-            return Fault(code, reason, message or str(error), getattr(error, "retry_after", None))
+            return Fault(code, reason, message or str(error), retry_after_of(error))
     incident = secrets.token_hex(4)
     logger.error(
         "a call failed in a way nobody foresaw",
@@ -183,6 +186,14 @@ def fault_of(error: BaseException) -> Fault:
         extra={"fields": {"incident": incident}},
     )
     return Fault(INTERNAL, "INTERNAL", f"internal error; the sidecar's log has it under {incident}")
+
+
+def retry_after_of(error: BaseException) -> float | None:
+    """The provider's retry time in seconds, at most MAX_RETRY_AFTER_S; None if it told none."""
+    seconds = getattr(error, "retry_after", None)
+    if not isinstance(seconds, int | float) or not seconds >= 0:
+        return None
+    return min(seconds, MAX_RETRY_AFTER_S)
 
 
 def failure_of(error: BaseException) -> pb.Failure:

@@ -9,11 +9,14 @@ import { makeSocketFolder } from "./socket-folder.ts";
 /** The child's file descriptor for its heartbeats: the fourth of `stdio`. */
 const heartbeatPipe = 3;
 
+/** Longer than the sidecar's own maximum, so that it is not killed. */
+const defaultStopMs = 10_000;
+
 export type SidecarChild = {
   /** A gRPC target for each worker. */
   readonly targets: readonly string[];
   /** Stops the sidecar; kills it after this time. */
-  stop(maxMs: number): Promise<void>;
+  stop(maxMs?: number): Promise<void>;
 };
 
 /**
@@ -62,7 +65,7 @@ export async function startSidecarChild(options: {
   return {
     // The sidecar derives the names of further sockets from the first one in the same way.
     targets: Array.from({ length: workers }, (_, number) => socket(number === 0 ? "" : `-${number}`)),
-    async stop(maxMs) {
+    async stop(maxMs = defaultStopMs) {
       await supervised.stop("SIGTERM", maxMs);
       await rm(runDir, { recursive: true, force: true });
     },

@@ -24,6 +24,11 @@ export type RunCall = {
   readonly definition: Definition;
   readonly inputs: Values;
   readonly lm: LmSettings;
+  /**
+   * The first caller's deadline, on performance.now()'s clock. The sidecar begins no retry of a
+   * request to the model after it.
+   */
+  readonly deadline: number;
   /** If the outputs are to be scored: the expected outputs, and the metrics. */
   readonly scoring?: { readonly expected: Values; readonly metrics: readonly Metric[] };
 };
@@ -98,6 +103,7 @@ export function createSidecar(options: {
       inputs: bytesOf(call.inputs),
       lm: lmMessage(call.lm),
       chunks: onChunk !== undefined,
+      timeLeftMs: BigInt(Math.max(1, Math.round(call.deadline - performance.now()))),
       ...scoringMessage,
     };
     const onEvent = ({ case: kind, value }: RunProgress) => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { ClientDuplexStream } from "@grpc/grpc-js";
 import { Cancelled, Fault, SidecarUnavailable } from "../domain/faults.ts";
@@ -30,6 +31,11 @@ export type Session = {
   close(): void;
 };
 
+/**
+ * Time that the sidecar gets to tell what a cancelled run has spent. A worker answers at once,
+ * unless it hangs.
+ */
+const maxFarewellMs = 100;
 /** Size at which a message is full: further commands go into the next one. */
 const batchBytes = 4 * mebibyte;
 
@@ -108,6 +114,7 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
         signal.addEventListener("abort", onAbort, { once: true });
         /** Resolves when the caller has taken all chunks so far. */
         let delivered: Promise<void> | undefined;
+        let givenUp: Error | undefined;
 
         function settle(): void {
           runs.delete(number);
@@ -117,13 +124,16 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
           settle();
           reject(error);
         }
+        /** Cancels the run, and waits for its last trace. */
         function giveUp(error: Error): void {
-          if (runs.has(number)) send(encode(number, { case: "cancel", value: {} }));
-          fail(error);
+          if (givenUp || !runs.has(number)) return;
+          givenUp = error;
+          send(encode(number, { case: "cancel", value: {} }));
+          sleep(maxFarewellMs).then(() => fail(error));
         }
         /** Flow control: the sidecar may send one chunk more. */
         function acknowledge(): void {
-          if (runs.has(number)) send(encode(number, { case: "taken", value: 1 }));
+          if (!givenUp && runs.has(number)) send(encode(number, { case: "taken", value: 1 }));
         }
         function afterChunks(end: () => void): void {
           if (delivered) delivered.then(end, giveUp);
@@ -134,7 +144,10 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
           isSent: false,
           fail,
           receive(event) {
-            if (event.case === "done") {
+            if (event.case === "trace") onEvent(event);
+            else if (givenUp) {
+              if (event.case === "done" || event.case === "failure") fail(givenUp);
+            } else if (event.case === "done") {
               const done = event.value;
               afterChunks(() => {
                 settle();
@@ -147,7 +160,7 @@ export function createSession(channel: Pick<Channel, "duplex">): Session {
               delivered = (delivered ?? Promise.resolve()).then(() => onEvent(event));
               if (event.case === "chunk") delivered = delivered.then(acknowledge);
               delivered.catch(giveUp);
-            } else if (event.case === "trace") onEvent(event);
+            }
           },
         };
         runs.set(number, receiver);

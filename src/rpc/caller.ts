@@ -17,6 +17,8 @@ export type Caller = {
    */
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  /** When the time-out ends, on performance.now()'s clock. */
+  readonly deadline: number;
 };
 
 /** The one project there is until callers have credentials. */
@@ -53,9 +55,11 @@ export const defaultTimeoutOf = (method: DescMethod): number => defaultTimeouts.
 
 /** Who calls, from when on the call must end, and a signal for that end. */
 export function callerOf(context: HandlerContext): Caller {
+  const timeoutMs = Math.max(0, context.timeoutMs() ?? defaultTimeoutOf(context.method));
   return {
     project: defaultProject,
-    timeoutMs: Math.max(0, context.timeoutMs() ?? defaultTimeoutOf(context.method)),
+    timeoutMs,
+    deadline: performance.now() + timeoutMs,
     // The signal of a unary gRPC call is made when it is first read, and most calls that only read
     // records never need it. `const { project, ...rest }` reads it too, so name what you take.
     get signal() {

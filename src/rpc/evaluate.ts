@@ -18,7 +18,7 @@ export function evaluateMethods(
 ): Pick<ServiceImpl<typeof ProgramService>, "evaluateProgram"> {
   return {
     async *evaluateProgram({ programId, revision, dataset, metrics, lm, concurrency }, context) {
-      const { project, signal } = callerOf(context);
+      const { project, signal, deadline } = callerOf(context);
       const options = {
         programId: requiredField(programId, "program_id"),
         revision,
@@ -27,7 +27,7 @@ export function evaluateMethods(
         lm: lmSettings(lm),
         concurrency,
       };
-      for await (const part of evaluations.evaluateProgram(project, options, signal))
+      for await (const part of evaluations.evaluateProgram(project, options, { signal, deadline }))
         yield { event: eventOf(part, log) };
     },
   };

@@ -29,15 +29,18 @@ type ExecuteMethods = Pick<
 export function executeMethods(executions: ExecutionActions, log: Logger): ExecuteMethods {
   return {
     async executeProgram(request, context) {
-      const { project, signal } = callerOf(context);
+      const { project, signal, deadline } = callerOf(context);
       const onRecord = (execution: Execution) => setExecutionHeader(context, execution);
       const run = runRequest(request, context);
-      return responseOf(await executions.executeProgram(project, "execute", run, { signal, onRecord }));
+      return responseOf(
+        await executions.executeProgram(project, "execute", run, { signal, deadline, onRecord }),
+      );
     },
 
     async *streamProgram(request, context) {
-      const { project, signal } = callerOf(context);
-      for await (const event of executions.streamProgram(project, runRequest(request, context), { signal }))
+      const { project, signal, deadline } = callerOf(context);
+      const run = runRequest(request, context);
+      for await (const event of executions.streamProgram(project, run, { signal, deadline }))
         switch (event.kind) {
           case "started":
             setExecutionHeader(context, event.execution);

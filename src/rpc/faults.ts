@@ -138,7 +138,11 @@ export function connectErrorOf(fault: Fault): ConnectError {
   const { reason, retryAfterMs } = fault;
   const details = [detail(ErrorInfoSchema, { reason, domain: "sigrun", metadata: { ...fault.metadata } })];
   if (shown.length > 0) details.push(detail(BadRequestSchema, { fieldViolations: shown }));
+  const metadata: Record<string, string> = {};
   if (retryAfterMs !== undefined) {
+    // Connect sends these as headers, gRPC as trailers; each client reads the one that it knows.
+    metadata["retry-after"] = String(Math.ceil(retryAfterMs / 1000));
+    metadata["grpc-retry-pushback-ms"] = String(Math.ceil(retryAfterMs));
     const seconds = Math.floor(retryAfterMs / 1000);
     details.push(
       detail(RetryInfoSchema, {
@@ -149,7 +153,7 @@ export function connectErrorOf(fault: Fault): ConnectError {
   return new ConnectError(
     more > 0 ? `${message} (and ${more} more)` : message,
     codes[reason],
-    undefined,
+    metadata,
     details,
   );
 }

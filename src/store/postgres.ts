@@ -180,7 +180,7 @@ async function stopOrphan(dir: string, password: string, log: Logger, stopping?:
   } finally {
     await client.end().catch(() => {});
   }
-  const deadline = Date.now() + stopTimeoutMs;
+  const deadline = Date.now() + maxStopMs;
   while (
     !stopping?.aborted &&
     Date.now() < deadline &&

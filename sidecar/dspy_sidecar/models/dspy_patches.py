@@ -1,6 +1,6 @@
 """The parts of DSPy that the sidecar replaces, since DSPy has no settings for them."""
 
-from dspy_sidecar.models import litellm_import, long_values, markers
+from dspy_sidecar.models import litellm_import, long_values, markers, retries
 from dspy_sidecar.models.http import answer_size, type_adapters
 from dspy_sidecar.models.reading import json_answers, xml_answers
 
@@ -17,6 +17,7 @@ def install() -> None:
     long_values.install()
     markers.install()
     litellm_import.install()
+    retries.install()
 
 
 def require() -> None:

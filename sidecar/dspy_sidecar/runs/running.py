@@ -1,6 +1,7 @@
 """Runs a program, with a DSPy context for each module."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from dspy_sidecar.long_texts import loads
 from dspy_sidecar.models.fast_path import FastPath
 from dspy_sidecar.models.lm import Models
 from dspy_sidecar.models.meter import Meter
+from dspy_sidecar.models.retries import DEADLINE
 from dspy_sidecar.programs.programs import LoadedProgram, Step
 from dspy_sidecar.runs.streaming import Streaming, text_fields
 from dspy_sidecar.scoring.metrics import Metrics
@@ -63,6 +65,9 @@ async def run(program: LoadedProgram, models: Models, request: pb.Run, events: E
         Exception: Any fault of the models or modules, after an event with the trace so far.
 
     """
+    if request.time_left_ms:
+        # Each run has a task, and so a context, of its own.
+        DEADLINE.set(time.monotonic() + request.time_left_ms / 1000)
     meter = Meter(on_spent=lambda: events.tell(pb.RunEvent(trace=meter.trace)))
     streaming = Streaming(events.send_chunk, events.tell) if request.chunks else None
     try:

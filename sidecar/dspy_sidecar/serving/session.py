@@ -28,6 +28,8 @@ class Session:
         self._programs = programs
         self._models = models
         self._runs: dict[int, tuple[asyncio.Task[None], Events]] = {}
+        self._given_up: set[int] = set()
+        """The runs that the gateway has cancelled, until their last trace is sent."""
         self._unsent: list[pb.RunEvent] = []
         self._has_changed = asyncio.Event()
         self._is_ending = False
@@ -70,9 +72,9 @@ class Session:
         elif number in self._runs:
             task, events = self._runs[number]
             if command.HasField("cancel"):
-                del self._runs[number]
+                self._given_up.add(number)
                 task.cancel()
-            else:
+            elif number not in self._given_up:
                 events.acknowledge(command.taken)
 
     def _start(self, number: int, request: pb.Run) -> None:
@@ -99,11 +101,15 @@ class Session:
             done = await run(program, self._models, request, events)
             events.tell(pb.RunEvent(done=done))
         except BaseException as error:
-            # A run that the gateway cancelled is no longer listed; other cancellations are faults.
-            if number in self._runs:
+            # A run that the gateway cancelled has no fault; other cancellations are faults.
+            if number not in self._given_up:
                 events.tell(pb.RunEvent(failure=failure_of(error)))
 
     def _ended(self, number: int) -> None:
+        if number in self._given_up:
+            self._given_up.discard(number)
+            # The gateway waits for this, since the trace of what the run has spent comes before.
+            self._tell(number, pb.RunEvent(failure=CANCELLED))
         self._runs.pop(number, None)
         if self._is_ending:
             self._has_changed.set()
@@ -128,6 +134,9 @@ class Session:
         return batch
 
 
+CANCELLED = pb.Failure(
+    code=grpc.StatusCode.CANCELLED.value[0], reason="CANCELLED", message="the run was cancelled"
+)
 TOO_LARGE = pb.Failure(
     code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0],
     reason="TOO_LARGE",

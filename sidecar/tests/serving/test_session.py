@@ -134,7 +134,7 @@ async def test_the_models_answer_is_read_no_faster_than_its_chunks_are_taken(gat
     assert json.loads(end.done.outputs) == {"answer": text}
 
 
-async def test_a_cancelled_run_sends_no_further_event(gateway, model):
+async def test_a_cancelled_run_sends_what_it_has_spent_and_its_end_alone(gateway, model):
     model.script(None)
     given_up = model.given_up
     before = len(model.requests)
@@ -150,4 +150,8 @@ async def test_a_cancelled_run_sends_no_further_event(gateway, model):
     model.script({"answer": "Paris"})
     gateway.command(2, start=asked(capital(), **QUESTION))
     await gateway.ends(2)
-    assert {event.run for event in gateway.events} == {2}
+    trace, end = (event for event in gateway.events if event.run == 1)
+    # The request under way counts, although its tokens are unknown.
+    assert trace.trace.token_usage.lm_calls == 1
+    assert end.failure.reason == "CANCELLED"
+    assert {event.run for event in gateway.events} == {1, 2}

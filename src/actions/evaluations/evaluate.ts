@@ -15,11 +15,12 @@ import type { LmSettings } from "../../domain/program/program.ts";
 import type { Revision } from "../../domain/program/revision.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
 import { createViolations } from "../../domain/violations.ts";
-import type { Sidecar } from "../../dspy/client.ts";
+import type { RunCall, Sidecar } from "../../dspy/client.ts";
 import { retryUntilStoreAvailable } from "../../retry.ts";
 import type { EvaluationStore } from "../../store/optimizations/evaluations.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { Logger } from "../../telemetry.ts";
+import type { RunCaller } from "../executions/run-request.ts";
 import { readMetrics } from "../optimizations/metrics.ts";
 import { checkConcurrency, defaultConcurrency, runPool } from "../pool.ts";
 
@@ -48,7 +49,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
   return async function* evaluate(
     project: string,
     request: EvaluateRequest,
-    signal: AbortSignal,
+    { signal, deadline }: Pick<RunCaller, "signal" | "deadline">,
   ): AsyncGenerator<ExampleScore | Summary> {
     const { program, revision } = await programs.getRevision(project, request.programId, request.revision);
     const { dataset, metrics } = await check(request, revision);
@@ -69,7 +70,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
     };
     try {
       const scoreAt = (index: number, end: AbortSignal) =>
-        scoreOne(revision, request.lm, metrics, dataset[index] as Example, index, end);
+        scoreOne(revision, { lm: request.lm, deadline }, metrics, dataset[index] as Example, index, end);
       for await (const result of runPool(
         dataset.length,
         request.concurrency || defaultConcurrency,
@@ -123,7 +124,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
 
   async function scoreOne(
     { dspyProgramId, definition }: Revision,
-    lm: LmSettings,
+    settings: Pick<RunCall, "lm" | "deadline">,
     metrics: readonly Metric[],
     { inputs, outputs: expected }: Example,
     index: number,
@@ -135,7 +136,7 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
     };
     try {
       const answer = await sidecar.run(
-        { dspyProgramId, definition, inputs, lm, scoring: { expected, metrics } },
+        { dspyProgramId, definition, inputs, ...settings, scoring: { expected, metrics } },
         { onTrace },
         signal,
       );

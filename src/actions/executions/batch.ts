@@ -75,8 +75,8 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
     const { programId, revision, lm, items } = request;
     const item = items[index] as BatchRequest["items"][number];
     const { inputs, requestId } = item;
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(new DeadlineExceeded()), timeoutMs);
+    const ended = new AbortController();
+    const timer = setTimeout(() => ended.abort(new DeadlineExceeded()), timeoutMs);
     try {
       const runRequest = {
         programId,
@@ -86,7 +86,11 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
         requestId,
         ...annotationsOver(request.labels, item),
       };
-      const itemCaller = { signal: AbortSignal.any([signal, deadline.signal]), onRecord: () => {} };
+      const itemCaller = {
+        signal: AbortSignal.any([signal, ended.signal]),
+        deadline: performance.now() + timeoutMs,
+        onRecord: () => {},
+      };
       return { index, execution: await run(project, "batch", runRequest, itemCaller) };
     } catch (error) {
       return { index, error };

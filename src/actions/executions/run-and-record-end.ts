@@ -18,6 +18,7 @@ export type RecordedRun = { readonly start: RunStart; readonly revision: Revisio
 
 type RunSettings = {
   readonly lm: LmSettings;
+  readonly deadline: number;
   /** Gets what the model writes; the model's stream is paused until the promise resolves. */
   readonly onChunk: ((event: ChunkEvent) => Promise<void>) | undefined;
 };
@@ -86,7 +87,7 @@ export function createRunAndRecordEnd({
   }
 
   async function runInSidecar(
-    { start, revision, lm, onChunk }: RecordedRun & RunSettings,
+    { start, revision, lm, deadline, onChunk }: RecordedRun & RunSettings,
     signal: AbortSignal,
   ): Promise<Outcome> {
     let trace = noTrace;
@@ -96,7 +97,7 @@ export function createRunAndRecordEnd({
     try {
       const { definition, dspyProgramId } = revision;
       const answer = await sidecar.run(
-        { dspyProgramId, definition, inputs: start.inputs, lm },
+        { dspyProgramId, definition, inputs: start.inputs, lm, deadline },
         { onTrace, onChunk },
         signal,
       );

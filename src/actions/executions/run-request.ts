@@ -17,6 +17,8 @@ export type RunRequest = Annotations & {
 export type RunCaller = {
   /** Ends this caller's wait, with a fault as its reason, when it leaves or its deadline passes. */
   readonly signal: AbortSignal;
+  /** When the signal aborts at the latest, on performance.now()'s clock. */
+  readonly deadline: number;
   /** Called once, as soon as the run is on record; for a repeated request_id, with its record. */
   onRecord(execution: Execution): void;
   /** Gets what the model writes; the model's stream is paused until the promise resolves. */

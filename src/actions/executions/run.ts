@@ -85,10 +85,10 @@ export function createRun({
   function runRecorded(
     recorded: RecordedRun,
     { lm }: RunRequest,
-    { signal, onChunk }: RunCaller,
+    { signal, deadline, onChunk }: RunCaller,
   ): Promise<Execution> {
     return inFlight.start(recorded.start.id, signal, (end) =>
-      runAndRecordEnd({ ...recorded, lm, onChunk }, end),
+      runAndRecordEnd({ ...recorded, lm, deadline, onChunk }, end),
     );
   }
 

@@ -12,7 +12,11 @@ export type StreamEvent =
 
 /** Gives chunks while the model writes them, then the record of the run, however it ended. */
 export function createStream({ run }: { run: RunProgram }) {
-  return async function* stream(project: string, request: RunRequest, caller: Pick<RunCaller, "signal">) {
+  return async function* stream(
+    project: string,
+    request: RunRequest,
+    caller: Pick<RunCaller, "signal" | "deadline">,
+  ) {
     const events = createChunkQueue<StreamEvent>();
     const stopped = new AbortController();
     const signal = AbortSignal.any([caller.signal, stopped.signal]);
@@ -20,6 +24,7 @@ export function createStream({ run }: { run: RunProgram }) {
     signal.addEventListener("abort", events.cancel, { once: true });
     const result = run(project, "stream", request, {
       signal,
+      deadline: caller.deadline,
       onRecord: (execution) => void events.push({ kind: "started", execution }),
       onChunk: events.push,
     });

@@ -84,7 +84,7 @@ export function createListener({ routes, services, health, limits, log }: Deps):
   };
 }
 
-const exposed = [...cors.exposedHeaders, "sigrun-execution-id"].join(", ");
+const exposed = [...cors.exposedHeaders, "sigrun-execution-id", "retry-after"].join(", ");
 
 /**
  * Allows pages of every origin, because no cookie or other credential of a browser is ever read.

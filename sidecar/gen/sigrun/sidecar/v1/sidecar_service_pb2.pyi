@@ -231,20 +231,22 @@ class Cancel(_message.Message):
     def __init__(self) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("program_id", "program", "inputs", "lm", "chunks", "scoring")
+    __slots__ = ("program_id", "program", "inputs", "lm", "chunks", "scoring", "time_left_ms")
     PROGRAM_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRAM_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     LM_FIELD_NUMBER: _ClassVar[int]
     CHUNKS_FIELD_NUMBER: _ClassVar[int]
     SCORING_FIELD_NUMBER: _ClassVar[int]
+    TIME_LEFT_MS_FIELD_NUMBER: _ClassVar[int]
     program_id: str
     program: Program
     inputs: bytes
     lm: LmSettings
     chunks: bool
     scoring: Scoring
-    def __init__(self, program_id: _Optional[str] = ..., program: _Optional[_Union[Program, _Mapping]] = ..., inputs: _Optional[bytes] = ..., lm: _Optional[_Union[LmSettings, _Mapping]] = ..., chunks: _Optional[bool] = ..., scoring: _Optional[_Union[Scoring, _Mapping]] = ...) -> None: ...
+    time_left_ms: int
+    def __init__(self, program_id: _Optional[str] = ..., program: _Optional[_Union[Program, _Mapping]] = ..., inputs: _Optional[bytes] = ..., lm: _Optional[_Union[LmSettings, _Mapping]] = ..., chunks: _Optional[bool] = ..., scoring: _Optional[_Union[Scoring, _Mapping]] = ..., time_left_ms: _Optional[int] = ...) -> None: ...
 
 class Scoring(_message.Message):
     __slots__ = ("expected", "metrics")
