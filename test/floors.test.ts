@@ -19,6 +19,7 @@ const floors: Record<string, number> = {
   dspy: 2,
   domain: 1,
   "config.ts": 1,
+  "database-url": 1,
   "telemetry.ts": 1,
   "retry.ts": 1,
   "supervise.ts": 1,
@@ -40,6 +41,7 @@ const innerFloors: Record<string, string[][]> = {
     ["domain/query/"],
   ],
   store: [
+    ["store/connection/"],
     ["store/(?!store)[^/]+$"],
     ["store/query/", "store/notifications/", "store/migrations/"],
     ["store/executions/"],
