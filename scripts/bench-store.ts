@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { v7 as uuidv7 } from "uuid";
+import { readDatabaseUrl } from "../src/database-url/read.ts";
 import { readGroupings } from "../src/domain/query/aggregate.ts";
 import { readCondition } from "../src/domain/query/condition.ts";
 import { type AskedList, readListing } from "../src/domain/query/listing.ts";
@@ -34,7 +35,14 @@ type Filled = { readonly size: number; readonly store: Store; readonly programs:
  */
 async function fill(size: number): Promise<Filled> {
   const schema = `of_${size}`;
-  const store = await openStore({ url: postgres.url, schema, pool: 4, log });
+  const store = await openStore({
+    database: readDatabaseUrl(postgres.url, {}),
+    direct: undefined,
+    isPooled: false,
+    schema,
+    pool: 4,
+    log,
+  });
   const programs = await createPrograms(store);
   await admin.query(`SET search_path TO ${schema}; SET synchronous_commit = off; SET work_mem = '64MB'`);
   await admin.query("ALTER TABLE executions DISABLE TRIGGER USER");

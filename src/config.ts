@@ -1,6 +1,8 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { number, object, string, ValidationError } from "yup";
+import type { DatabaseAddress } from "./database-url/address.ts";
+import { readDatabaseUrl } from "./database-url/read.ts";
 
 /** The operator's settings, read once at start. */
 export type Config = Readonly<{
@@ -13,7 +15,11 @@ export type Config = Readonly<{
   /** Maximum bytes of the answers that callers have not read yet. */
   answerMemory: number;
   /** Undefined: the embedded PostgreSQL. */
-  databaseUrl: string | undefined;
+  database: DatabaseAddress | undefined;
+  /** Past a pooler, for notices and migrations. Undefined: `database`. */
+  databaseListen: DatabaseAddress | undefined;
+  /** True if `database` leads to a pooler in transaction mode. */
+  databasePooler: boolean;
   /** PostgreSQL schema of the tables. */
   databaseSchema: string;
   databasePool: number;
@@ -45,11 +51,21 @@ const expected =
   (what: string) =>
   ({ path, originalValue }: Wrong) =>
     `${path} is ${JSON.stringify(originalValue)}; expected ${what}`;
-/** For values that may hold a password. */
+/** For values that may hold a secret. */
 const expectedUnshown =
   (what: string) =>
   ({ path }: Wrong) =>
     `${path} has a wrong value; expected ${what}`;
+
+/** Names what is wrong, and not the value, which may hold a password. */
+const databaseUrl = string().test((url, { path, createError }) => {
+  try {
+    if (url !== undefined) readDatabaseUrl(url, process.env);
+    return true;
+  } catch (error) {
+    return createError({ message: `${path} has a wrong value: ${(error as Error).message}` });
+  }
+});
 
 const model = string().matches(/^[^/\s,]+\/[^\s,]+$/, expected("PROVIDER/MODEL, such as openai/gpt-5-mini"));
 
@@ -75,15 +91,14 @@ const environment = object({
   SIGRUN_MAX_CONNECTIONS: integer(1, 1_000_000).default(10_000),
   SIGRUN_MAX_CANCELS: integer(1, 1_000_000).default(1_000),
   SIGRUN_ANSWER_MEMORY: size.default("512MiB"),
-  DATABASE_URL: string().matches(
-    /^postgres(ql)?:\/\//,
-    expectedUnshown("a URL that begins with postgres:// or postgresql://"),
-  ),
-  // PostgreSQL cuts names after 63 characters; the job queue's schema is this name plus _jobs.
+  DATABASE_URL: databaseUrl,
+  SIGRUN_DATABASE_LISTEN_URL: databaseUrl,
+  SIGRUN_DATABASE_POOLER: oneOf("transaction"),
+  // PostgreSQL cuts names after 63 bytes, and keeps those that begin with pg_ for itself.
   SIGRUN_DATABASE_SCHEMA: string()
     .matches(
-      /^[a-z_][a-z0-9_]{0,57}$/,
-      expected("a name of at most 58 lower-case letters, digits and _, without a digit first"),
+      /^(?!pg_)[a-z_][a-z0-9_]{0,62}$/,
+      expected("a name of at most 63 lower-case letters, digits and _, without a digit or pg_ first"),
     )
     .default("public"),
   SIGRUN_DATABASE_POOL: integer(1, 1000).default(10),
@@ -135,7 +150,9 @@ export function shownSettings(config: Config) {
     SIGRUN_MAX_CONNECTIONS: config.maxConnections,
     SIGRUN_MAX_CANCELS: config.maxCancels,
     SIGRUN_ANSWER_MEMORY: `${config.answerMemory / unitBytes.MiB}MiB`,
-    DATABASE_URL: config.databaseUrl ? "set" : "not set: the embedded PostgreSQL",
+    DATABASE_URL: config.database ? "set" : "not set: the embedded PostgreSQL",
+    SIGRUN_DATABASE_POOLER: config.databasePooler ? "transaction" : "not set: no pooler",
+    SIGRUN_DATABASE_LISTEN_URL: config.databaseListen ? "set" : "not set",
     SIGRUN_DATABASE_SCHEMA: config.databaseSchema,
     SIGRUN_DATABASE_POOL: config.databasePool,
     SIGRUN_SIDECAR: config.sidecar?.join(",") ?? "not set: processes of its own",
@@ -170,7 +187,12 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       maxConnections: read.SIGRUN_MAX_CONNECTIONS,
       maxCancels: read.SIGRUN_MAX_CANCELS,
       answerMemory: readSize(read.SIGRUN_ANSWER_MEMORY),
-      databaseUrl: read.DATABASE_URL,
+      database: read.DATABASE_URL === undefined ? undefined : readDatabaseUrl(read.DATABASE_URL, env),
+      databaseListen:
+        read.SIGRUN_DATABASE_LISTEN_URL === undefined
+          ? undefined
+          : readDatabaseUrl(read.SIGRUN_DATABASE_LISTEN_URL, env),
+      databasePooler: read.SIGRUN_DATABASE_POOLER === "transaction",
       databaseSchema: read.SIGRUN_DATABASE_SCHEMA,
       databasePool: read.SIGRUN_DATABASE_POOL,
       dataDir: resolve(read.SIGRUN_DATA_DIR),

@@ -3,6 +3,7 @@ import { crashCode, drainOnCrash, maxCrashDrainMs } from "./crash.ts";
 import { StoreUnavailable } from "./domain/faults.ts";
 import { createShutdown, endsWithin, runsMsOf } from "./shutdown.ts";
 import { startGateway } from "./startup.ts";
+import { UnfitDatabase } from "./store/connection/unfit.ts";
 import { EmbeddedPostgresError } from "./store/postgres.ts";
 import { createLogger } from "./telemetry.ts";
 
@@ -61,7 +62,7 @@ async function main(): Promise<void> {
 
 /** The reason in words if the operator can mend it; undefined for others, which are logged. */
 function reasonOf(error: unknown, config: Config): string | undefined {
-  if (error instanceof EmbeddedPostgresError) return error.message;
+  if (error instanceof EmbeddedPostgresError || error instanceof UnfitDatabase) return error.message;
   if (error instanceof StoreUnavailable)
     return [error.message, (error.cause as Error | undefined)?.message].filter(Boolean).join(": ");
   const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
@@ -75,7 +76,7 @@ function reasonOf(error: unknown, config: Config): string | undefined {
 function welcome(config: Config, address: string): string {
   const host = address.replace("http://", "");
   return [
-    `  database  ${config.databaseUrl ? "the one of DATABASE_URL" : `embedded PostgreSQL in ${config.dataDir}`}`,
+    `  database  ${config.database ? "the one of DATABASE_URL" : `embedded PostgreSQL in ${config.dataDir}`}`,
     `  model     ${config.lm}${config.lm.startsWith("embedded/") ? ", small and local; set SIGRUN_LM for another" : ""}`,
     `  try       grpcurl -plaintext ${host} list`,
     "",

@@ -1,7 +1,9 @@
 import type { HealthReport } from "./rpc/server/health.ts";
 
-/** Interval at which the database is asked whether it answers. */
+/** Interval at which the database is asked whether it takes writes. */
 const checkMs = 2_000;
+/** The database counts as away if it has not answered when the next check but one is due. */
+const maxUnanswered = 2;
 const sidecarServices = ["sigrun.v1.ProgramService"];
 
 export type Readiness = {
@@ -14,13 +16,16 @@ export type Readiness = {
 type Deps = {
   health: HealthReport;
   services: readonly { readonly typeName: string }[];
-  databaseAnswers(): Promise<boolean>;
+  isWritable(): Promise<boolean>;
+  /** True if this gateway's lease, a write every 5 s, was renewed in time. */
+  isLeaseHeld(): boolean;
 };
 
 /** Sets the health of each service: all need the database, and ProgramService the sidecar too. */
-export function watchReadiness({ health, services, databaseAnswers }: Deps): Readiness {
+export function watchReadiness({ health, services, isWritable, isLeaseHeld }: Deps): Readiness {
   const isUp = { database: true, sidecar: false };
   const firstUp = Promise.withResolvers<void>();
+  let unanswered = 0;
 
   function publish(): void {
     for (const { typeName } of services)
@@ -28,7 +33,11 @@ export function watchReadiness({ health, services, databaseAnswers }: Deps): Rea
     health.set("", isUp.database && isUp.sidecar);
   }
   const timer = setInterval(async () => {
-    isUp.database = await databaseAnswers();
+    unanswered += 1;
+    if (unanswered === 1) {
+      isUp.database = (await isWritable()) && isLeaseHeld();
+      unanswered = 0;
+    } else if (unanswered > maxUnanswered) isUp.database = false;
     publish();
   }, checkMs);
 

@@ -27,6 +27,8 @@ export type Services = {
   idle(): Promise<void>;
   /** Ends all runs in flight early; their records say that this gateway stopped. */
   endRuns(): void;
+  /** True if this gateway runs the execution. */
+  isInFlight(id: string): boolean;
 };
 
 const maxSchemas = 1_000;
@@ -52,5 +54,6 @@ export function createServices({ config, version, store, sidecar, log }: Deps): 
     attempt: optimizations.attempt,
     idle: executions.idle,
     endRuns: executions.endRuns,
+    isInFlight: executions.isInFlight,
   };
 }

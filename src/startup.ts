@@ -2,9 +2,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Config } from "./config.ts";
+import { readDatabaseUrl } from "./database-url/read.ts";
 import { startSidecarChild } from "./dspy/child.ts";
 import { createSidecar } from "./dspy/client.ts";
 import { startOptimizer } from "./jobs/optimizer.ts";
+import { startOwnRuns } from "./jobs/own-runs.ts";
 import { startPruning } from "./jobs/pruning.ts";
 import { startRetention } from "./jobs/retention.ts";
 import { startSweep } from "./jobs/sweep.ts";
@@ -33,7 +35,7 @@ type Deps = { config: Config; log: Logger; shutdown: Shutdown };
  */
 export async function startGateway({ config, log, shutdown }: Deps): Promise<string> {
   const { unlessStopping } = shutdown;
-  const postgres = config.databaseUrl
+  const postgres = config.database
     ? undefined
     : await startEmbeddedPostgres({ dataDir: config.dataDir, stopping: shutdown.signal, log });
   if (postgres) shutdown.add("postgres", "postgres", ({ maxMs }) => postgres.stop(maxMs));
@@ -45,7 +47,9 @@ export async function startGateway({ config, log, shutdown }: Deps): Promise<str
 
   const store = await unlessStopping(
     openStore({
-      url: config.databaseUrl ?? (postgres?.url as string),
+      database: config.database ?? readDatabaseUrl(`${postgres?.url}?sslmode=disable`, {}),
+      direct: config.databaseListen,
+      isPooled: config.databasePooler,
       schema: config.databaseSchema,
       pool: config.databasePool,
       log,
@@ -57,7 +61,12 @@ export async function startGateway({ config, log, shutdown }: Deps): Promise<str
   shutdown.add("records", "database", store.recorder.idle);
 
   const health = createHealth(contract.map(({ typeName }) => typeName));
-  const readiness = watchReadiness({ health, services: contract, databaseAnswers: store.database.answers });
+  const readiness = watchReadiness({
+    health,
+    services: contract,
+    isWritable: store.database.isWritable,
+    isLeaseHeld: store.leases.isHeld,
+  });
   shutdown.add("readiness", "database", readiness.stop);
   const targets = config.sidecar ?? child?.targets ?? [];
   const sidecar = createSidecar({ targets, token: config.sidecarToken, log, onChange: readiness.setSidecar });
@@ -70,6 +79,8 @@ export async function startGateway({ config, log, shutdown }: Deps): Promise<str
   });
   let handover: Promise<void> | undefined;
   shutdown.add("optimizations", "runs", () => handover);
+  const isAlive = (id: string) => services.isInFlight(id) || store.recorder.isWriting(id);
+  shutdown.add("own runs", "database", startOwnRuns({ ownRuns: store.ownRuns, isAlive, log }).stop);
   const listener = createListener({
     routes: services.routes,
     services: contract,

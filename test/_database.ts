@@ -1,5 +1,8 @@
 import { registerSharedWorker } from "ava/plugin";
 import pg from "pg";
+import { readDatabaseUrl } from "../src/database-url/read.ts";
+import { openStore, type Store } from "../src/store/store.ts";
+import { createLogger } from "../src/telemetry.ts";
 import type { Teardown } from "./_gateway.ts";
 import { until } from "./_wait.ts";
 
@@ -13,6 +16,15 @@ export async function createDatabase(): Promise<string> {
   for await (const { data } of server.publish("").replies()) return data;
   throw new Error("the shared PostgreSQL has not answered");
 }
+
+/** A gateway's store, opened as the gateway opens it. */
+export const openStoreAt = (
+  url: string,
+  schema: string,
+  pool = 2,
+  log = createLogger("error"),
+): Promise<Store> =>
+  openStore({ database: readDatabaseUrl(url, {}), direct: undefined, isPooled: false, schema, pool, log });
 
 /** Runs SQL directly in the database, as an operator would. */
 export async function runSql(

@@ -3,9 +3,9 @@ import test from "ava";
 import { ConfigError, readConfig } from "../src/config.ts";
 
 test("without settings it serves the embedded model on the loopback address", (t) => {
-  const { host, port, databaseUrl, databasePool, lm, lmAllowed, sidecar } = readConfig({});
+  const { host, port, database, databasePool, lm, lmAllowed, sidecar } = readConfig({});
   t.deepEqual(
-    [host, port, databaseUrl, databasePool, sidecar],
+    [host, port, database, databasePool, sidecar],
     ["127.0.0.1", undefined, undefined, 10, undefined],
   );
   t.deepEqual([lm, lmAllowed], ["embedded/smollm2", ["embedded/smollm2"]]);
@@ -68,7 +68,7 @@ test("names every wrong setting, with its value", (t) => {
   };
   const error = t.throws(() => readConfig(wrong), { instanceOf: ConfigError });
   const { DATABASE_URL: _url, ...shown } = wrong;
-  t.true(error?.message.includes("DATABASE_URL has a wrong value; expected"));
+  t.true(error?.message.includes("DATABASE_URL has a wrong value: expected"));
   for (const [name, value] of Object.entries(shown))
     t.true(error?.message.includes(`${name} is ${JSON.stringify(value)}; expected `), error?.message);
 });

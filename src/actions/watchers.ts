@@ -3,8 +3,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Overloaded } from "../domain/faults.ts";
 
 export const heartbeatMs = 10_000;
-/** Maximum delay of a change whose notice was lost. */
-const pollMs = 1_000;
 const maxWatchers = 100;
 
 /** The calls that watch one noun on this gateway. */
@@ -20,8 +18,11 @@ export type Watchers = {
   notify(key: string): void;
 };
 
-/** `noun` is what they watch, in the plural, for the error that refuses one too many. */
-export function createWatchers(noun: string): Watchers {
+/**
+ * `noun` is what they watch, in the plural, for the error that refuses one too many. `pollMs` is
+ * the maximum delay of a change whose notice was lost.
+ */
+export function createWatchers(noun: string, pollMs: number): Watchers {
   const changes = new EventTarget();
   let count = 0;
 

@@ -1,15 +1,24 @@
 import { StoreUnavailable } from "../domain/faults.ts";
+import { patiently } from "./patiently.ts";
+
+export type Limits<Item> = {
+  readonly maxItems: number;
+  /** A single item may be larger. */
+  readonly maxBytes: number;
+  bytesOf(item: Item): number;
+};
 
 /**
  * Group commit. Items that arrive while a flush is in flight share the next flush, so that under
- * load many share a commit, and without load none waits.
+ * load many share a commit, and without load none waits. A flush that hangs holds its own items
+ * alone: the next one goes on another connection.
  */
 export function createGroupCommit<Item, Result>(
   flush: (items: Item[]) => Promise<Result[]>,
-  maxItems: number,
+  { maxItems, maxBytes, bytesOf }: Limits<Item>,
 ): (item: Item) => Promise<Result> {
   type Waiting = { item: Item; resolve(result: Result): void; reject(error: unknown): void };
-  const queue: Waiting[] = [];
+  let queue: Waiting[] = [];
   let isFlushing = false;
 
   async function send(batch: Waiting[]): Promise<void> {
@@ -26,8 +35,22 @@ export function createGroupCommit<Item, Result>(
     }
   }
 
+  /** Takes the first items off the queue, up to the maximum number and size of a batch. */
+  function takeBatch(): Waiting[] {
+    let count = 0;
+    let bytes = 0;
+    for (const { item } of queue) {
+      bytes += bytesOf(item);
+      if (count === maxItems || (count > 0 && bytes > maxBytes)) break;
+      count += 1;
+    }
+    const batch = queue.slice(0, count);
+    queue = queue.slice(count);
+    return batch;
+  }
+
   async function drain(): Promise<void> {
-    while (queue.length > 0) await send(queue.splice(0, maxItems));
+    while (queue.length > 0) await patiently(send(takeBatch()));
     isFlushing = false;
   }
 

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { patiently } from "./patiently.ts";
 
 /**
  * Shares reads. Calls with the same arguments that arrive while a read is in flight share the next
@@ -16,11 +17,10 @@ export function createSharedRead<Args extends readonly (string | number)[], T>(
     await (inFlight.get(key) ?? nextTurn());
     next.delete(key);
     const reading = read(...args);
-    const ended = reading
-      .catch(() => {})
-      .then(() => {
-        if (inFlight.get(key) === ended) inFlight.delete(key);
-      });
+    // A read that hangs must not hold the next one.
+    const ended = patiently(reading).then(() => {
+      if (inFlight.get(key) === ended) inFlight.delete(key);
+    });
     inFlight.set(key, ended);
     return reading;
   }

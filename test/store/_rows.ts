@@ -1,9 +1,8 @@
 import fc from "fast-check";
 import { v7 as uuidv7 } from "uuid";
 import type { Json } from "../../src/domain/json.ts";
-import { openStore, type Store } from "../../src/store/store.ts";
-import { createLogger } from "../../src/telemetry.ts";
-import { createDatabase, runSql } from "../_database.ts";
+import type { Store } from "../../src/store/store.ts";
+import { createDatabase, openStoreAt, runSql } from "../_database.ts";
 import type { Teardown } from "../_gateway.ts";
 import type { Fields } from "./_evaluate.ts";
 
@@ -116,7 +115,7 @@ export async function fill(
   { schema, handles, count }: { schema: string; handles: string[]; count: number },
 ): Promise<Filled> {
   const url = await createDatabase();
-  const store = await openStore({ url, schema, pool: 4, log: createLogger("error") });
+  const store = await openStoreAt(url, schema, 4);
   t.teardown(() => store.close());
   const programs = await Promise.all(handles.map((handle) => createProgram(store, handle)));
   const rows = fc.sample(row(programs), { numRuns: count, seed: 7 });

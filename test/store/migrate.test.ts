@@ -2,8 +2,8 @@ import test from "ava";
 import { QueryTypes } from "sequelize";
 import { NotFound } from "../../src/domain/faults.ts";
 import { origins } from "../../src/domain/program/revision.ts";
-import { openStore, type Store } from "../../src/store/store.ts";
-import { createLogger } from "../../src/telemetry.ts";
+import type { Store } from "../../src/store/store.ts";
+import { openStoreAt } from "../_database.ts";
 import { shared, startPostgres } from "../_gateway.ts";
 
 const file = shared(test);
@@ -13,7 +13,7 @@ test.before(async () => {
 });
 
 /** A gateway's store. */
-const open = (schema: string) => openStore({ url, schema, pool: 2, log: createLogger("error") });
+const open = (schema: string) => openStoreAt(url, schema);
 
 function columns({ database }: Store, schema: string) {
   const sql =

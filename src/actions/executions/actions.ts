@@ -76,5 +76,6 @@ export function createExecutionActions({ store, sidecar, schemas, log, allowedMo
     /** Resolves once no run is in flight. */
     idle: inFlight.idle,
     endRuns: () => inFlight.cancelAll(new Stopping()),
+    isInFlight: inFlight.has,
   };
 }

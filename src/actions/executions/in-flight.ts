@@ -10,6 +10,7 @@ export type InFlightRuns<Result> = {
   cancel(id: string, reason: Error): boolean;
   /** Ends all runs early. */
   cancelAll(reason: Error): void;
+  has(id: string): boolean;
   /** Resolves once no run is in flight. */
   idle(): Promise<void>;
 };
@@ -70,6 +71,7 @@ export function createInFlightRuns<Result>(): InFlightRuns<Result> {
     cancelAll(reason) {
       for (const { end } of runs.values()) end.abort(reason);
     },
+    has: (id) => runs.has(id),
     async idle() {
       while (runs.size > 0) await Promise.allSettled([...runs.values()].map(({ result }) => result));
     },

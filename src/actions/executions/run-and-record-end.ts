@@ -54,13 +54,12 @@ export function createRunAndRecordEnd({
     const outcome = await runInSidecar(run, signal);
     const durationMs = Math.round(performance.now() - startedAt);
 
-    const end = endOf(start, outcome, durationMs);
-    const isWritten = await recorder.end(end);
+    const end = await recorder.end(endOf(start, outcome, durationMs));
     await updateBuildStatus(start.project, revision, outcome);
     if ("fault" in outcome)
-      log.warn({ execution: start.id, reason: end.errorReason, durationMs }, "an execution failed");
+      log.warn({ execution: start.id, reason: outcome.fault.reason, durationMs }, "an execution failed");
     // The run was swept or cancelled meanwhile, so another end is on record.
-    if (!isWritten) return executions.get(start.project, start.id);
+    if (!end) return executions.get(start.project, start.id);
     const retryAfterMs = "fault" in outcome ? outcome.fault.retryAfterMs : undefined;
     return { ...endedRecord(start, end), ...(retryAfterMs !== undefined && { retryAfterMs }) };
   };

@@ -55,7 +55,9 @@ export function createRun({
   allowedModels,
   defaultModel,
 }: Deps): RunProgram {
-  return async function run(project, method, request, caller) {
+  return run;
+
+  async function run(...[project, method, request, caller]: Parameters<RunProgram>): Promise<Execution> {
     // The hash covers the request as it was sent, so that a repeated call gets its run even if the
     // program has changed since. A handle and the UUID of the same program differ in this hash.
     const key = requestKey(method, request.requestId, request);
@@ -80,7 +82,7 @@ export function createRun({
     if (!recorded) return run(project, method, request, caller);
     caller.onRecord(runningRecord(recorded.start));
     return runRecorded(recorded, request, caller);
-  };
+  }
 
   function runRecorded(
     recorded: RecordedRun,

@@ -31,7 +31,7 @@ export type Watch = (
 
 /** Watches executions, whichever gateway changes them. */
 export function createWatch({ changeLog, notices }: Deps): Watch {
-  const watchers = createWatchers("executions");
+  const watchers = createWatchers("executions", notices.pollMs);
   notices.listen(({ kind, project }) => {
     if (kind === "change") watchers.notify(project);
   });

@@ -19,7 +19,7 @@ export type WatchOptimization = (
 
 /** Watches an optimization, whichever gateway works on it. */
 export function createWatchOptimization({ optimizations, notices }: Deps): WatchOptimization {
-  const watchers = createWatchers("optimizations");
+  const watchers = createWatchers("optimizations", notices.pollMs);
   notices.listen(({ kind, id }) => {
     if (kind === "optimization") watchers.notify(id);
   });

@@ -1,11 +1,11 @@
 import pLimit from "p-limit";
-import { QueryTypes } from "sequelize";
 import type { Execution } from "../../domain/execution.ts";
 import type { Condition } from "../../domain/query/condition.ts";
 import { type Cursor, cursorFault } from "../../domain/query/cursor.ts";
-import { type Database, sqlStateOf } from "../database.ts";
+import { sqlStateOf } from "../connection/outage.ts";
+import { slow } from "../connection/patience.ts";
+import type { Database } from "../database.ts";
 import { type ExecutionRow, executionOf } from "../executions/row.ts";
-import { selectRows } from "../query/query.ts";
 import { Binds } from "../query/where.ts";
 import { changesSql, forgetChangesSql, forgetMarksSql } from "./sql.ts";
 
@@ -53,11 +53,13 @@ const maxReaders = 2;
 export function createChangeLog(database: Database): ChangeLog {
   const limit = pLimit(maxReaders);
   const run = <Found extends object>(sql: string, bind: unknown[] = []) =>
-    database.use(() => database.sequelize.query<Found>(sql, { bind, type: QueryTypes.SELECT }));
+    database.rows<Found>({ sql, patience: slow }, bind);
 
   return {
     async now() {
-      const [found] = await run<{ now: string }>("SELECT pg_current_snapshot()::text AS now");
+      const [found] = await database.rows<{ now: string }>({
+        sql: "SELECT pg_current_snapshot()::text AS now",
+      });
       return from(found?.now as string);
     },
 
@@ -65,7 +67,7 @@ export function createChangeLog(database: Database): ChangeLog {
       const binds = new Binds();
       const sql = changesSql(binds, { project, cursor, where, withValues, limit: readSize });
       try {
-        return changesOf(await limit(() => selectRows<ChangeRow>(database, sql, binds)), cursor);
+        return changesOf(await limit(() => database.slowRows<ChangeRow>(sql, binds.values)), cursor);
       } catch (error) {
         // The cursor is not one of ours.
         if (sqlStateOf(error)?.startsWith("22")) throw cursorFault();
@@ -74,14 +76,14 @@ export function createChangeLog(database: Database): ChangeLog {
     },
 
     async mark() {
-      await run("INSERT INTO change_marks (snapshot) VALUES (pg_current_snapshot())");
+      await run("INSERT INTO sigrun.change_marks (snapshot) VALUES (pg_current_snapshot())");
     },
 
     async forget(olderThanMs) {
       await run(forgetMarksSql);
       // Committed before the first change is deleted, so that a watcher that misses one learns why.
       await run(
-        "UPDATE change_marks SET is_forgotten = true WHERE NOT is_forgotten AND taken_at <= now() - $1 * interval '1 millisecond'",
+        "UPDATE sigrun.change_marks SET is_forgotten = true WHERE NOT is_forgotten AND taken_at <= now() - $1 * interval '1 millisecond'",
         [olderThanMs],
       );
       return (await run(forgetChangesSql, [forgetSize])).length;

@@ -68,10 +68,10 @@ export function changesSql(binds: Binds, { project, cursor, where, withValues, l
   return `
     WITH query AS MATERIALIZED (
       SELECT ${$since} AS since, pg_current_snapshot() AS now, coalesce(${$until}, (
-        SELECT snapshot FROM change_marks WHERE pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(${$since}) ORDER BY pg_snapshot_xmax(snapshot) LIMIT 1
+        SELECT snapshot FROM sigrun.change_marks WHERE pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(${$since}) ORDER BY pg_snapshot_xmax(snapshot) LIMIT 1
       ), pg_current_snapshot()) AS until
     ), new_changes AS MATERIALIZED (
-      SELECT change.* FROM query JOIN execution_changes AS change ON ${isNew("xid", "since", "until")}
+      SELECT change.* FROM query JOIN sigrun.execution_changes AS change ON ${isNew("xid", "since", "until")}
       WHERE project_id = ${$project} AND number > ${$number} ORDER BY number LIMIT ${limit}
     ), found AS (
       SELECT change.number, change.status IS NULL AS is_deleted, count(*) OVER () AS read_rows, execution.*, coalesce(
@@ -80,20 +80,20 @@ export function changesSql(binds: Binds, { project, cursor, where, withValues, l
       FROM new_changes AS change LEFT JOIN LATERAL (
         SELECT ${executionSelect(withValues)} FROM (
           SELECT ${columnsThen.join(", ")} FROM (
-            SELECT existing.* FROM executions AS existing
+            SELECT existing.* FROM sigrun.executions AS existing
             WHERE ${isFirst}
               AND existing.project_id = change.project_id AND existing.id = change.execution_id
-            UNION ALL SELECT past.* FROM executions AS existing, jsonb_populate_record(existing, change.state) AS past
+            UNION ALL SELECT past.* FROM sigrun.executions AS existing, jsonb_populate_record(existing, change.state) AS past
             WHERE change.state IS NOT NULL
               AND existing.project_id = change.project_id AND existing.id = change.execution_id
-            UNION ALL SELECT deleted.* FROM jsonb_populate_record(NULL::executions, change.remains) AS deleted WHERE change.status IS NULL
+            UNION ALL SELECT deleted.* FROM jsonb_populate_record(NULL::sigrun.executions, change.remains) AS deleted WHERE change.status IS NULL
           ) AS found
         ) AS executions WHERE CASE WHEN change.status IS NULL THEN ${mayMatch} ELSE ${matches} END
       ) AS execution ON TRUE
     )
     SELECT until::text, now::text, found.*,
       pg_snapshot_xmax(since) > pg_snapshot_xmax(now) OR EXISTS (
-        SELECT FROM change_marks AS mark WHERE is_forgotten AND NOT (${covers("since", "mark.snapshot")})
+        SELECT FROM sigrun.change_marks AS mark WHERE is_forgotten AND NOT (${covers("since", "mark.snapshot")})
       ) AS is_forgotten
     FROM query LEFT JOIN found ON bytes_before < ${stepBytes} ORDER BY number`;
 }
@@ -135,18 +135,18 @@ function readsValues(condition: Condition): boolean {
 // Deletes all forgotten marks but the last, which covers the others, and marks of the future, which
 // a cluster wrote from whose backup this one was restored.
 export const forgetMarksSql = `
-  DELETE FROM change_marks WHERE pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot())
+  DELETE FROM sigrun.change_marks WHERE pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot())
     OR is_forgotten AND pg_snapshot_xmax(snapshot) < (
-      SELECT pg_snapshot_xmax(snapshot) FROM change_marks
+      SELECT pg_snapshot_xmax(snapshot) FROM sigrun.change_marks
       WHERE is_forgotten AND pg_snapshot_xmax(snapshot) <= pg_snapshot_xmax(pg_current_snapshot())
       ORDER BY pg_snapshot_xmax(snapshot) DESC LIMIT 1
     )`;
 
 export const forgetChangesSql = `
-  DELETE FROM execution_changes WHERE (xid, number) IN (
-    SELECT xid, number FROM execution_changes
-    WHERE xid < (SELECT pg_snapshot_xmax(snapshot) FROM change_marks WHERE is_forgotten ORDER BY pg_snapshot_xmax(snapshot) DESC LIMIT 1)
-      AND EXISTS (SELECT FROM change_marks WHERE is_forgotten AND pg_visible_in_snapshot(xid, snapshot))
+  DELETE FROM sigrun.execution_changes WHERE (xid, number) IN (
+    SELECT xid, number FROM sigrun.execution_changes
+    WHERE xid < (SELECT pg_snapshot_xmax(snapshot) FROM sigrun.change_marks WHERE is_forgotten ORDER BY pg_snapshot_xmax(snapshot) DESC LIMIT 1)
+      AND EXISTS (SELECT FROM sigrun.change_marks WHERE is_forgotten AND pg_visible_in_snapshot(xid, snapshot))
     ORDER BY xid, number LIMIT $1 FOR UPDATE SKIP LOCKED
   ) OR xid >= pg_snapshot_xmax(pg_current_snapshot())
   RETURNING number`;

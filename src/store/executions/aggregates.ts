@@ -1,7 +1,7 @@
 import { type Aggregate, type Grouping, maxGroups } from "../../domain/query/aggregate.ts";
 import type { Condition } from "../../domain/query/condition.ts";
 import type { Database } from "../database.ts";
-import { keyOf, selectRows } from "../query/query.ts";
+import { keyOf } from "../query/query.ts";
 import { Binds, type Columns, columnOf, whereSql } from "../query/where.ts";
 import { queryableExecutions } from "./columns.ts";
 
@@ -41,7 +41,7 @@ export async function aggregateExecutions(
 ) {
   const binds = new Binds();
   const scope = `project_id = ${binds.add(project, "uuid")}`;
-  const matching = `FROM executions WHERE ${scope} AND ${whereSql(where, queryableExecutions.columns, binds)}`;
+  const matching = `FROM sigrun.executions WHERE ${scope} AND ${whereSql(where, queryableExecutions.columns, binds)}`;
   const keys = groupings.map(({ target }) => keyOf(target, columnOf(target, groupColumns), binds).sql);
   const places = keys.map((_, index) => index + 1).join(", ");
   const names = keys.map((_, index) => `key_${index}`);
@@ -55,7 +55,7 @@ export async function aggregateExecutions(
       coalesce(sum(cached_tokens), 0) AS cached_tokens, coalesce(sum(lm_calls), 0) AS lm_calls
     ${matching} ${keys.length > 0 ? `GROUP BY ${places} ORDER BY ${places} LIMIT ${maxGroups + 1}` : ""}`;
   const sql = `SELECT *, ARRAY[${names.map((name) => `${name}::text`).join(", ")}]::text[] AS group FROM (${groups}) AS groups`;
-  const rows = await selectRows<AggregateRow>(database, sql, binds);
+  const rows = await database.slowRows<AggregateRow>(sql, binds.values);
   return rows.map((row) => aggregateOf(row, groupings));
 }
 

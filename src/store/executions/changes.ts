@@ -1,10 +1,11 @@
-import { ForeignKeyConstraintError, Op, QueryTypes, UniqueConstraintError } from "sequelize";
+import { ForeignKeyConstraintError, Op, UniqueConstraintError } from "sequelize";
 import type { Annotations } from "../../domain/annotations.ts";
 import { type Execution, executionEtag, type TokenUsage, type Values } from "../../domain/execution.ts";
 import { EtagMismatch, NotFound, StatusConflict } from "../../domain/faults.ts";
 import type { ExecutionStatus } from "../../domain/lifecycle.ts";
 import type { RequestKey } from "../../domain/request.ts";
 import { firstId } from "../../domain/uuid.ts";
+import { slow } from "../connection/patience.ts";
 import type { Database } from "../database.ts";
 import type { Announce } from "../notifications/announcer.ts";
 import { tokenColumnsOf } from "../token-columns.ts";
@@ -68,9 +69,9 @@ const removeSize = 500;
 
 // Skips rows that another transaction has locked; the next step deletes them.
 const removeBeforeSql = `
-  DELETE FROM executions WHERE (project_id, id) IN (
-    SELECT project_id, old.id FROM (SELECT DISTINCT project_id FROM programs) AS project CROSS JOIN LATERAL (
-      SELECT id FROM executions WHERE project_id = project.project_id AND id < $1 AND completed_at IS NOT NULL
+  DELETE FROM sigrun.executions WHERE (project_id, id) IN (
+    SELECT project_id, old.id FROM (SELECT DISTINCT project_id FROM sigrun.programs) AS project CROSS JOIN LATERAL (
+      SELECT id FROM sigrun.executions WHERE project_id = project.project_id AND id < $1 AND completed_at IS NOT NULL
       ORDER BY id LIMIT ${removeSize} FOR UPDATE SKIP LOCKED
     ) AS old
   ) RETURNING id`;
@@ -150,12 +151,9 @@ export function createExecutionChanges(
         throw new StatusConflict(`can't delete execution ${id}: it is ${row.status}; cancel it first`);
       }),
 
-    removeBefore: (before) =>
-      database.use(async () => {
-        const bind = [firstId(before.toISOString())];
-        return (
-          await database.sequelize.query<{ id: string }>(removeBeforeSql, { bind, type: QueryTypes.SELECT })
-        ).length;
-      }),
+    async removeBefore(before) {
+      const step = { sql: removeBeforeSql, patience: slow };
+      return (await database.rows(step, [firstId(before.toISOString())])).length;
+    },
   };
 }

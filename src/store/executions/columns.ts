@@ -8,7 +8,7 @@ const duration = { sql: "duration_ms", nullSortsAs: "-1" };
 
 /** What callers may query of executions. */
 export const queryableExecutions: Queryable = {
-  from: "executions",
+  from: "sigrun.executions",
   projectId: "project_id",
   columns: fieldColumns<ExecutionRow, keyof typeof executionFields>(executionFields, {
     outputs: { sql: "outputs" },

@@ -36,7 +36,7 @@ export type ExecutionStore = {
 /** Reads the records of runs. */
 export function createExecutionStore(database: Database, Row: ExecutionRows): ExecutionStore {
   const byId = {
-    sql: `SELECT ${executionSelect(true)} FROM executions WHERE project_id = $1 AND id = $2`,
+    sql: `SELECT ${executionSelect(true)} FROM sigrun.executions WHERE project_id = $1 AND id = $2`,
   };
 
   return {

@@ -39,10 +39,10 @@ const rowsOf = (columns: readonly { readonly name: string; readonly type: SqlTyp
  * the program's current revision is another one.
  */
 export const insertSql = `
-  INSERT INTO executions (${startColumns.map(({ name }) => name).join(", ")}, status, runner_id, updated_at)
+  INSERT INTO sigrun.executions (${startColumns.map(({ name }) => name).join(", ")}, status, runner_id, updated_at)
   SELECT ${startColumns.map(({ name }) => `run.${name}`).join(", ")}, 'running', $2::uuid, run.started_at
   FROM ${rowsOf(sentAtStart)}
-  JOIN programs AS program ON program.project_id = run.project_id AND program.id = run.program_id
+  JOIN sigrun.programs AS program ON program.project_id = run.project_id AND program.id = run.program_id
        AND (NOT run.must_be_current OR coalesce(program.deployed_revision, program.newest_revision) = run.revision)
   ON CONFLICT (project_id, request_method, request_id) DO NOTHING
   RETURNING id`;
@@ -73,7 +73,7 @@ const assignments = endColumns
  * table was small.
  */
 export const updateSql = `
-  UPDATE executions AS e
+  UPDATE sigrun.executions AS e
   SET ${assignments.join(", ")}, updated_at = run.completed_at
   FROM ${rowsOf(endColumns)}
   WHERE e.project_id = run.project_id AND e.id = run.id AND e.completed_at IS NULL AND e.runner_id IS NOT DISTINCT FROM $2::uuid AND e.attempt = run.attempt
@@ -89,14 +89,14 @@ const cleared = executionColumnList.flatMap(({ name, before }) =>
  * if another gateway has started it.
  */
 export const restartSql = `
-  UPDATE executions
+  UPDATE sigrun.executions
   SET status = 'running', attempt = $3, runner_id = $4, started_at = $5, updated_at = $5, model = $6, ${cleared.join(", ")}
   WHERE project_id = $1 AND id = $2 AND status = 'failed' AND attempt = $3 - 1
   RETURNING id`;
 
 /** Deletes runs of the gateway process $2 that have not ended. */
 export const deleteSql = `
-  DELETE FROM executions AS e
+  DELETE FROM sigrun.executions AS e
   USING jsonb_to_recordset($1::jsonb) AS run (project_id uuid, id uuid)
   WHERE e.project_id = run.project_id AND e.id = run.id AND e.status = 'running' AND e.runner_id = $2
   RETURNING e.id`;

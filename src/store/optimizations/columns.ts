@@ -5,7 +5,7 @@ import type { OptimizationRow } from "./row.ts";
 
 /** What callers may query of optimizations. */
 export const queryableOptimizations: Queryable = {
-  from: "optimizations",
+  from: "sigrun.optimizations",
   projectId: "project_id",
   columns: fieldColumns<OptimizationRow, keyof typeof optimizationFields>(optimizationFields, {
     revision: { sql: "revision", nullSortsAs: "0" },

@@ -1,4 +1,3 @@
-import { QueryTypes } from "sequelize";
 import type { TokenUsage } from "../../domain/execution.ts";
 import type { Metric } from "../../domain/optimization/optimization.ts";
 import type { Database } from "../database.ts";
@@ -31,7 +30,7 @@ export type EvaluationStore = {
 /** Records evaluations. The sweep of leases.ts ends those of a gateway that died. */
 export function createEvaluationStore(database: Database, runnerId: string): EvaluationStore {
   const run = async (sql: string, bind: unknown[]) => {
-    await database.use(() => database.sequelize.query(sql, { bind, type: QueryTypes.SELECT }));
+    await database.rows({ sql }, bind);
   };
   return {
     begin: (project, { id, programId, revision, metrics, examples }) =>
@@ -55,11 +54,11 @@ export function createEvaluationStore(database: Database, runnerId: string): Eva
 }
 
 const beginSql = `
-  INSERT INTO evaluations (project_id, id, program_id, revision, metrics, examples, runner_id, status)
+  INSERT INTO sigrun.evaluations (project_id, id, program_id, revision, metrics, examples, runner_id, status)
   VALUES ($1, $2, $3, $4, $5, $6, $7, 'running')`;
 
 const endSql = `
-  UPDATE evaluations
+  UPDATE sigrun.evaluations
   SET status = $3, error_reason = $4, scored = $5, failures = $6, score = $7, metric_scores = $8,
       input_tokens = $9, output_tokens = $10, cached_tokens = $11, lm_calls = $12, completed_at = now()
   WHERE project_id = $1 AND id = $2 AND status = 'running'`;

@@ -1,6 +1,7 @@
 import { PgBoss } from "pg-boss";
-import { QueryTypes, type Transaction } from "sequelize";
+import type { Transaction } from "sequelize";
 import type { Logger } from "../../telemetry.ts";
+import type { ClientClass } from "../connection/client.ts";
 import type { Database } from "../database.ts";
 
 /** An optimization to work on. */
@@ -40,17 +41,18 @@ const stopMs = 10_000;
 /** Minimum time between two warnings: without a database there are several errors a second. */
 const warnIntervalMs = 10_000;
 
-/** Opens pg-boss's queue, whose tables are in a PostgreSQL schema of their own. */
+/** Opens pg-boss's queue, whose tables are in a PostgreSQL schema of their own; see migrate.ts. */
 export async function openQueue(
   database: Database,
-  options: { url: string; schema: string; log: Logger },
+  options: { Client: ClientClass; schema: string; log: Logger },
 ): Promise<Queue> {
-  const { url, schema, log } = options;
+  const { Client, schema, log } = options;
+  // pg-boss gives its options to pg's pool, whose Client its types leave out.
+  const pool = { Client, max: 2 };
   const boss = new PgBoss({
-    connectionString: url,
-    schema: `${schema}_jobs`,
-    application_name: "sigrun",
-    max: 2,
+    ...pool,
+    schema,
+    migrate: false,
     schedule: false,
     superviseIntervalSeconds: superviseS,
     monitorIntervalSeconds: superviseS,
@@ -73,14 +75,9 @@ export async function openQueue(
 
   return {
     async enqueue(job, maxMs, transaction) {
-      const executeSql = async (text: string, values: unknown[] = []) => {
-        const rows = await database.sequelize.query(text, {
-          transaction,
-          type: QueryTypes.SELECT,
-          ...(values.length > 0 && { bind: values }),
-        });
-        return { rows };
-      };
+      const executeSql = async (sql: string, values: unknown[] = []) => ({
+        rows: await database.rows({ sql }, values, transaction),
+      });
       await boss.send(queueName, job, {
         db: { executeSql },
         expireInSeconds: Math.ceil(maxMs / 1000) + slackS,

@@ -1,8 +1,9 @@
-import { QueryTypes, type Transaction, UniqueConstraintError } from "sequelize";
+import { type Transaction, UniqueConstraintError } from "sequelize";
 import { EtagMismatch, InUse, NotFound } from "../../domain/faults.ts";
 import type { Labels } from "../../domain/labels.ts";
 import type { Program, Revision } from "../../domain/program/revision.ts";
 import type { RequestKey } from "../../domain/request.ts";
+import { slow } from "../connection/patience.ts";
 import type { Database } from "../database.ts";
 import type { ProgramStore } from "./programs.ts";
 import type { RevisionDraft, RevisionStore } from "./revisions.ts";
@@ -53,7 +54,7 @@ export function createProgramChanges(
   { programs, revisions, signatures }: Stores,
 ): ProgramChanges {
   const run = (sql: string, bind: unknown[], transaction: Transaction) =>
-    database.sequelize.query<{ id: string }>(sql, { bind, type: QueryTypes.SELECT, transaction });
+    database.rows<{ id: string }>({ sql, patience: slow }, bind, transaction);
 
   /** Locks the program, then reads it, so that it reads what the last holder of the lock wrote. */
   async function lock(
@@ -64,7 +65,7 @@ export function createProgramChanges(
   ): Promise<Program> {
     const { id } = await programs.get(project, key, transaction);
     const [locked] = await run(
-      "SELECT id FROM programs WHERE project_id = $1 AND id = $2 FOR UPDATE",
+      "SELECT id FROM sigrun.programs WHERE project_id = $1 AND id = $2 FOR UPDATE",
       [project, id],
       transaction,
     );
@@ -126,25 +127,29 @@ export function createProgramChanges(
         const { id } = await lock(project, key, etag, transaction);
         // A run that starts now waits for this lock, and then finds its revision gone.
         await run(
-          "SELECT number AS id FROM program_revisions WHERE project_id = $1 AND program_id = $2 FOR UPDATE",
+          "SELECT number AS id FROM sigrun.program_revisions WHERE project_id = $1 AND program_id = $2 FOR UPDATE",
           [project, id],
           transaction,
         );
         const [found] = await run(
-          "SELECT id FROM executions WHERE project_id = $1 AND program_id = $2 LIMIT 1",
+          "SELECT id FROM sigrun.executions WHERE project_id = $1 AND program_id = $2 LIMIT 1",
           [project, id],
           transaction,
         );
         if (found && !force)
           throw new InUse(`program ${JSON.stringify(key)} has executions; set force to delete them too`);
-        await run("DELETE FROM programs WHERE project_id = $1 AND id = $2", [project, id], transaction);
+        await run(
+          "DELETE FROM sigrun.programs WHERE project_id = $1 AND id = $2",
+          [project, id],
+          transaction,
+        );
       });
     },
   };
 }
 
 const updateSql = `
-  UPDATE programs
+  UPDATE sigrun.programs
   SET name = $3, description = $4, labels = $5::jsonb, newest_revision = $6, deployed_revision = $7,
       version = version + 1, updated_at = now()
   WHERE project_id = $1 AND id = $2`;

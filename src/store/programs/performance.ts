@@ -1,4 +1,3 @@
-import { QueryTypes } from "sequelize";
 import { type Performance, performanceWindow } from "../../domain/program/performance.ts";
 import type { Database } from "../database.ts";
 
@@ -7,14 +6,11 @@ export type PerformanceStore = {
   of(project: string, programIds: readonly string[]): Promise<ReadonlyMap<string, Performance>>;
 };
 
-export function createPerformanceStore({ sequelize, slowRead }: Database): PerformanceStore {
+export function createPerformanceStore(database: Database): PerformanceStore {
   return {
     async of(project, programIds) {
       if (programIds.length === 0) return new Map();
-      const bind = [project, programIds];
-      const rows = await slowRead(() =>
-        sequelize.query<PerformanceColumns>(sql, { bind, type: QueryTypes.SELECT }),
-      );
+      const rows = await database.slowRows<PerformanceColumns>(sql, [project, programIds]);
       return new Map(rows.map((row) => [row.id, performanceOf(row)]));
     },
   };
@@ -22,11 +18,11 @@ export function createPerformanceStore({ sequelize, slowRead }: Database): Perfo
 
 const sql = `
   SELECT p.id, r.score, o.baseline_score, last.revision, last.evaluation_score, last.examples, runs.*
-  FROM programs AS p
-  JOIN program_revisions AS r ON r.project_id = p.project_id AND r.program_id = p.id AND r.number = p.newest_revision
-  LEFT JOIN optimizations AS o ON o.project_id = r.project_id AND o.id = r.optimization_id
+  FROM sigrun.programs AS p
+  JOIN sigrun.program_revisions AS r ON r.project_id = p.project_id AND r.program_id = p.id AND r.number = p.newest_revision
+  LEFT JOIN sigrun.optimizations AS o ON o.project_id = r.project_id AND o.id = r.optimization_id
   LEFT JOIN LATERAL (
-    SELECT revision, score AS evaluation_score, examples FROM evaluations
+    SELECT revision, score AS evaluation_score, examples FROM sigrun.evaluations
     WHERE project_id = p.project_id AND program_id = p.id AND status = 'completed' ORDER BY id DESC LIMIT 1
   ) AS last ON TRUE
   CROSS JOIN LATERAL (
@@ -37,7 +33,7 @@ const sql = `
            coalesce(sum(output_tokens), 0)::double precision AS output_tokens,
            coalesce(sum(lm_calls), 0)::double precision AS lm_calls
     FROM (
-      SELECT status, duration_ms, input_tokens, output_tokens, lm_calls FROM executions
+      SELECT status, duration_ms, input_tokens, output_tokens, lm_calls FROM sigrun.executions
       WHERE project_id = p.project_id AND program_id = p.id ORDER BY id DESC LIMIT ${performanceWindow}
     ) AS newest
   ) AS runs

@@ -1,4 +1,4 @@
-import { QueryTypes, type Transaction, UniqueConstraintError } from "sequelize";
+import { type Transaction, UniqueConstraintError } from "sequelize";
 import type { Execution } from "../../domain/execution.ts";
 import { NotFound } from "../../domain/faults.ts";
 import { isHandle } from "../../domain/program/handle.ts";
@@ -67,12 +67,7 @@ export function createProgramStore(database: Database, { signatures, revisions }
     sql: string,
     bind: unknown[],
     { transaction, name }: { transaction?: Transaction | undefined; name?: string } = {},
-  ) =>
-    transaction
-      ? database.use(() =>
-          database.sequelize.query<SelectedProgram>(sql, { bind, type: QueryTypes.SELECT, transaction }),
-        )
-      : database.rows<SelectedProgram>({ sql, ...(name !== undefined && { name }) }, bind);
+  ) => database.rows<SelectedProgram>({ sql, ...(name !== undefined && { name }) }, bind, transaction);
 
   async function get(project: string, key: string, transaction?: Transaction): Promise<Program> {
     if (!isUuid(key) && !isHandle(key)) throw new NotFound("program", key);
@@ -166,7 +161,7 @@ function latestExecutions(count: number) {
     LEFT JOIN LATERAL (
       SELECT json_agg(latest ORDER BY latest.id DESC) AS executions
       FROM (
-        SELECT ${executionSelect(false)} FROM executions
+        SELECT ${executionSelect(false)} FROM sigrun.executions
         WHERE project_id = $1 AND program_id = page.id ORDER BY id DESC LIMIT ${binds.add(count, "bigint")}
       ) AS latest
     ) AS latest ON TRUE`;

@@ -49,7 +49,7 @@ export const defineRevisionRows = (sequelize: Sequelize) =>
 
 /** A revision joined with its signature. */
 export const revisionFrom =
-  "program_revisions AS r JOIN signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id";
+  "sigrun.program_revisions AS r JOIN sigrun.signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id";
 
 /** What is read of that join. */
 export type SelectedRevision = Omit<Revision, "definition" | "createdAt"> &

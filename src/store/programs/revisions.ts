@@ -1,4 +1,4 @@
-import { Op, QueryTypes, type Transaction } from "sequelize";
+import { Op, type Transaction } from "sequelize";
 import { NotFound } from "../../domain/faults.ts";
 import { programStep } from "../../domain/lifecycle.ts";
 import type { Revision } from "../../domain/program/revision.ts";
@@ -58,13 +58,7 @@ export function createRevisionStore(database: Database): RevisionStore {
   const Row = defineRevisionRows(database.sequelize);
 
   const select = (sql: string, bind: unknown[], transaction?: Transaction) =>
-    database.use(() =>
-      database.sequelize.query<SelectedRevision>(sql, {
-        bind,
-        type: QueryTypes.SELECT,
-        ...(transaction && { transaction }),
-      }),
-    );
+    database.rows<SelectedRevision>({ sql }, bind, transaction);
 
   return {
     async create(project, programId, number, signatureId, { definition, ...draft }, transaction, request) {

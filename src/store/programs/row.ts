@@ -44,9 +44,9 @@ export const defineProgramRows = (sequelize: Sequelize) =>
  * A program joined with its newest revision and that revision's signature, so that one query reads
  * all three.
  */
-export const programFrom = `programs AS p
-  JOIN program_revisions AS r ON r.project_id = p.project_id AND r.program_id = p.id AND r.number = p.newest_revision
-  JOIN signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id`;
+export const programFrom = `sigrun.programs AS p
+  JOIN sigrun.program_revisions AS r ON r.project_id = p.project_id AND r.program_id = p.id AND r.number = p.newest_revision
+  JOIN sigrun.signatures AS s ON s.project_id = r.project_id AND s.id = r.signature_id`;
 
 /** What is read of the program in that join. */
 type SelectedColumns = Omit<ProgramRow, "projectId" | "newestRevision" | "requestId">;

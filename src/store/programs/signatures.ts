@@ -108,7 +108,7 @@ export function createSignatureStore(database: Database): SignatureStore {
 
 /** What callers may query of signatures. */
 const queryable: Queryable = {
-  from: "signatures",
+  from: "sigrun.signatures",
   projectId: "project_id",
   columns: fieldColumns<SignatureRow, keyof typeof signatureFields>(signatureFields, {}),
 };

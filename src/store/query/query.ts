@@ -1,8 +1,8 @@
-import { QueryTypes } from "sequelize";
 import type { Listing } from "../../domain/query/listing.ts";
 import { type Found, pageBytes, tokenFault } from "../../domain/query/page.ts";
 import type { Target } from "../../domain/query/queryable.ts";
-import { type Database, sqlStateOf } from "../database.ts";
+import { sqlStateOf } from "../connection/outage.ts";
+import type { Database } from "../database.ts";
 import type { Queryable } from "./queryable.ts";
 import { Binds, type Column, columnOf, memberSql, sortedSql, whereSql } from "./where.ts";
 
@@ -28,7 +28,7 @@ export async function findRows<Row>(
   const binds = new Binds();
   const sql = pageSql(binds, project, source, selection, listing);
   try {
-    const rows = await selectRows<Row & { page_keys: string[]; page_rows: string }>(database, sql, binds);
+    const rows = await database.slowRows<Row & { page_keys: string[]; page_rows: string }>(sql, binds.values);
     return rows.map((row, index): Found<Row> => {
       const isCut = index === rows.length - 1 && rows.length < Number(row.page_rows);
       return { row, keys: row.page_keys, ...(isCut && { isCut }) };
@@ -53,17 +53,8 @@ export async function countRows(
   const groups = distinct.map((target) => keyOf(target, columnOf(target, source.columns), binds).sql);
   const rows =
     groups.length === 0 ? matching : `FROM (SELECT DISTINCT ${groups.join(", ")} ${matching}) AS groups`;
-  const [counted] = await selectRows<{ count: string }>(database, `SELECT count(*) ${rows}`, binds);
+  const [counted] = await database.slowRows<{ count: string }>(`SELECT count(*) ${rows}`, binds.values);
   return Number(counted?.count ?? 0);
-}
-
-/** Runs a slow query. */
-export function selectRows<Row>(
-  { sequelize, slowRead }: Database,
-  sql: string,
-  binds: Binds,
-): Promise<(Row & object)[]> {
-  return slowRead(() => sequelize.query<Row & object>(sql, { bind: binds.values, type: QueryTypes.SELECT }));
 }
 
 function pageSql(

@@ -134,8 +134,10 @@ function compareSql(op: Comparison, target: Target, value: Operand, columns: Col
     return `${memberSql(column.sql, path, binds, "->>")} COLLATE "C" ${sign} ${binds.add(value, "text")}`;
   if (kind === "json") return jsonSql(op, sign, column.sql, path, value, binds);
   // If no program has the handle, every row differs from it.
-  if (kind === "program" && !isUuid(String(value)))
-    return `${column.sql} ${op === "=" ? "=" : "IS DISTINCT FROM"} (SELECT id FROM programs WHERE project_id = $1 AND handle = ${binds.add(value, "text")})`;
+  if (kind === "program" && !isUuid(String(value))) {
+    const found = `SELECT id FROM sigrun.programs WHERE project_id = $1 AND handle = ${binds.add(value, "text")}`;
+    return `${column.sql} ${op === "=" ? "=" : "IS DISTINCT FROM"} (${found})`;
+  }
   if (kind === "text" && /[<>]/.test(op))
     return `${column.sql} COLLATE "C" ${sign} ${binds.add(value, "text")}`;
   const $value = binds.add(value, typeOf(kind, value));

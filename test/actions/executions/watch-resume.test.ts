@@ -1,7 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import anyTest, { type TestFn } from "ava";
-import { openStore } from "../../../src/store/store.ts";
-import { createLogger } from "../../../src/telemetry.ts";
+import { openStoreAt } from "../../_database.ts";
 import { failure } from "../../_errors.ts";
 import { shared, startGateway, startScripted, startTwo, type TwoGateways } from "../../_gateway.ts";
 import { until } from "../../_wait.ts";
@@ -55,12 +54,7 @@ test("a watch that resumes too late gets lagged, and then the changes from then 
   await begin(gateway, programId);
   const kept = await watch(t, gateway, { filter });
   kept.leave();
-  const store = await openStore({
-    url: env.DATABASE_URL ?? "",
-    schema: "late",
-    pool: 1,
-    log: createLogger("error"),
-  });
+  const store = await openStoreAt(env.DATABASE_URL ?? "", "late", 1);
   await store.changeLog.mark();
   while ((await store.changeLog.forget(0)) > 0);
   await store.changeLog.mark();

@@ -1,6 +1,6 @@
 import { OptimizationStatus } from "../../../src/gen/sigrun/v1/optimization_service_pb.ts";
-import { openStore } from "../../../src/store/store.ts";
 import { createLogger } from "../../../src/telemetry.ts";
+import { openStoreAt } from "../../_database.ts";
 import { createMoodsTest, ended } from "../../_moods.ts";
 import { begin, gated } from "../../_optimizers.ts";
 import { descendantsWith } from "../../_processes.ts";
@@ -35,12 +35,7 @@ test("the database refuses all writes of an attempt after the next attempt has s
   const { gateway, model, url, programId } = t.context;
   model.script({ hang: true });
   const before = model.requests.length;
-  const store = await openStore({
-    url,
-    schema: "public",
-    pool: 2,
-    log: createLogger("silent"),
-  });
+  const store = await openStoreAt(url, "public", 2, createLogger("silent"));
   t.teardown(async () => {
     await store.close();
   });

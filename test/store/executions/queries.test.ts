@@ -1,12 +1,12 @@
 import { inspect } from "node:util";
 import anyTest, { type TestFn } from "ava";
 import fc from "fast-check";
+import type pg from "pg";
 import { readCondition } from "../../../src/domain/query/condition.ts";
 import { readListing } from "../../../src/domain/query/listing.ts";
 import { turnPage } from "../../../src/domain/query/page.ts";
 import { executionFields, programFields } from "../../../src/domain/query/queryable.ts";
-import { openStore } from "../../../src/store/store.ts";
-import { createLogger } from "../../../src/telemetry.ts";
+import { openStoreAt } from "../../_database.ts";
 import { shared } from "../../_gateway.ts";
 import { compareRows, keyAt, meets } from "../_evaluate.ts";
 import { filter } from "../_filters.ts";
@@ -127,15 +127,17 @@ test("pages hold every row once, in the same order as in memory, for any order_b
 });
 
 test("one statement reads programs and the newest executions of each", async (t) => {
-  const store = await openStore({
-    url: t.context.url,
-    schema: "queries",
-    pool: 1,
-    log: createLogger("error"),
-  });
   const statements: string[] = [];
-  const { options } = store.database.sequelize as unknown as { options: { logging: unknown } };
-  options.logging = (sql: string) => statements.push(sql);
+  const store = await openStoreAt(t.context.url, "queries", 1);
+  store.database.sequelize.addHook("afterPoolAcquire", (connection) => {
+    const client = connection as pg.Client;
+    const query = client.query as (statement: { text: string }) => unknown;
+    const counted = (statement: { text: string }) => {
+      statements.push(statement.text);
+      return query(statement);
+    };
+    client.query = counted as typeof client.query;
+  });
   const { listing } = readListing(request, programFields, []);
   const found = await store.programs.find(project, listing, { withState: false, latest: 3 });
   await store.close();

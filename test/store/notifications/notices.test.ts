@@ -1,5 +1,7 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import test from "ava";
+import { readDatabaseUrl } from "../../../src/database-url/read.ts";
+import { createClients } from "../../../src/store/connection/clients.ts";
 import type { Database } from "../../../src/store/database.ts";
 import { createNotices } from "../../../src/store/notifications/notices.ts";
 import { createLogger } from "../../../src/telemetry.ts";
@@ -16,7 +18,14 @@ test("closes while its connection is still being made, and makes no other", asyn
   });
   t.teardown(() => silent.close());
   const url = `postgres://nobody@127.0.0.1:${(silent.address() as AddressInfo).port}/postgres`;
-  const notices = createNotices({} as Database, { url, schema: "public", log: createLogger("silent") });
+  const log = createLogger("silent");
+  const { Listen } = createClients({
+    database: readDatabaseUrl(url, {}),
+    direct: undefined,
+    isPooled: false,
+    log,
+  });
+  const notices = createNotices({} as Database, { Client: Listen, schema: "public", canListen: true, log });
   notices.listen(() => {});
   await until(() => sockets.length > 0);
   const closed = notices.close();
