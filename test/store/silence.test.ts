@@ -21,6 +21,8 @@ const test = anyTest.serial as TestFn<Context>;
 const file = shared(anyTest);
 const inputs = { question: "?" };
 const paris = { fields: { answer: "Paris" } };
+/** The default deadline of a read is shorter than the time-out. */
+const patient = { timeoutMs: 60_000 };
 /** What a caller is promised. */
 const maxAnswerMs = 10_000;
 
@@ -78,9 +80,9 @@ test("while the database hangs every caller has its answer within 10 s or its de
   const answers = [
     running,
     ...[execute(), execute()].map(timed),
-    timed(failure(t, gateway.programs.getProgram({ id: programId }))),
-    timed(failure(t, gateway.programs.listPrograms({}))),
-    timed(failure(t, gateway.executions.listExecutions({}, { timeoutMs: 60_000 }))),
+    timed(failure(t, gateway.programs.getProgram({ id: programId }, patient))),
+    timed(failure(t, gateway.programs.listPrograms({}, patient))),
+    timed(failure(t, gateway.executions.listExecutions({}, patient))),
   ];
   const late = await timed(post(gateway, "ProgramService/ExecuteProgram", { programId, inputs }, 1_000));
   t.is(late.result, "deadline_exceeded");
