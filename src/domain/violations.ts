@@ -123,6 +123,7 @@ export function pathUnder(parent: string, path: string): string {
   return parent === "" || path === "" || /^[[.]/.test(path) ? parent + path : `${parent}.${path}`;
 }
 
+/** Half of a character is left out at the cut. */
 function shorten(key: string): string {
-  return key.length > maxKeyLength ? `${key.slice(0, maxKeyLength)}…` : key;
+  return key.length > maxKeyLength ? `${key.slice(0, maxKeyLength).replace(/[\ud800-\udbff]$/, "")}…` : key;
 }

@@ -17,6 +17,8 @@ export type MemberFault = {
 export type Coercion = {
   /** Such as "a whole number"; part of the message "must be ...". */
   readonly what: string;
+  /** A further reason why a value does not fit, such as digits that it would lose. */
+  readonly why?: (value: unknown) => string;
   readonly isNullable: boolean;
   coerce(value: unknown): unknown;
   /** Whether a coerced value is of the type, its members aside. */
@@ -28,7 +30,7 @@ export type Coercion = {
 export function coercionOf(type: Type): Coercion {
   switch (type.kind) {
     case "str":
-      return scalar("a string", textOf, isString);
+      return text;
     case "int":
       return scalar(
         "a whole number between -(2^53-1) and 2^53-1",
@@ -62,7 +64,7 @@ function literal({ values }: Type & { kind: "literal" }): Coercion {
   const choices = new Set(values);
   const message = `must be one of ${values.map((choice) => JSON.stringify(choice)).join(", ")}`;
   return {
-    ...scalar("a string", textOf, isString),
+    ...text,
     addFaults(value, path, found) {
       if (!choices.has(String(value))) found.push({ path: path(), message, type: "literal", value });
     },
@@ -111,11 +113,15 @@ function dict({ key, value: type }: Type & { kind: "dict" }): Coercion {
   };
 }
 
+/** Why a value that is not null does not fit. */
+export const refusalOf = ({ what, why }: Coercion, value: unknown): string =>
+  `must be ${what}${why?.(value) ?? ""}`;
+
 function addMemberFaults(member: Coercion, value: unknown, path: () => string, found: MemberFault[]): void {
   if (value === null && !member.isNullable)
     found.push({ path: path(), message: `must be ${member.what}, not null`, type: "nullable", value });
   else if (value !== null && !member.fits(value))
-    found.push({ path: path(), message: `must be ${member.what}`, type: "typeError", value });
+    found.push({ path: path(), message: refusalOf(member, value), type: "typeError", value });
   else if (value !== null) member.addFaults(value, path, found);
 }
 
@@ -126,7 +132,18 @@ const isString = (value: unknown) => typeof value === "string";
 
 /** Numbers and booleans are coerced to text, since each has exactly one. */
 const textOf = (value: unknown) =>
-  typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value)) ? String(value) : value;
+  typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value) && !losesDigits(value))
+    ? String(value)
+    : value;
+
+/** Several integers beyond 2^53-1 are the same number in JSON and in a Struct. */
+const losesDigits = (value: unknown) => Number.isInteger(value) && !Number.isSafeInteger(value);
+
+const text: Coercion = {
+  ...scalar("a string", textOf, isString),
+  why: (value) =>
+    losesDigits(value) ? "; a whole number beyond 2^53-1 loses digits, so write it as a string" : "",
+};
 
 const wholeNumber = /^[+-]?\d+$/;
 

@@ -1,6 +1,6 @@
 import { type AnySchema, mixed, ValidationError } from "yup";
 import { codePoints } from "../bounds.ts";
-import { type Coercion, coercionOf, type MemberFault } from "./coercion.ts";
+import { type Coercion, coercionOf, type MemberFault, refusalOf } from "./coercion.ts";
 import { compilePattern } from "./pattern.ts";
 import type { Constraints, Field } from "./signature.ts";
 import type { Type } from "./type.ts";
@@ -25,7 +25,7 @@ function typeSchema(type: Type): AnySchema {
   const { what, isNullable, coerce, fits } = coercion;
   const schema = mixed({ type: "value", check: (value): value is NonNullable<unknown> => fits(value) })
     .transform(coerce)
-    .typeError(`must be ${what}`)
+    .typeError(({ value }: { value: unknown }) => refusalOf(coercion, value))
     .test({
       name: "members",
       test: (value, { path }) => isAbsent(value) || checkMembers(coercion, value, path),

@@ -114,6 +114,7 @@ function checkConstraints(type: Type, constraints: Constraints, v: Violations): 
   if (pattern !== undefined) {
     if (kind !== "str") refuse("pattern", "must be left out; only str has it");
     else if (pattern.length > maxPattern) refuse("pattern", `must have at most ${maxPattern} characters`);
+    else if (textFault(pattern)) refuse("pattern", textFault(pattern) as string);
     else if (!compilePattern(pattern)) refuse("pattern", "must be a regular expression in RE2's syntax");
   }
   for (const [name, value] of Object.entries(other ?? {})) {

@@ -39,7 +39,11 @@ const table: [type: string, value: unknown, comesTo: Json | typeof refused][] = 
   ["str", "😀", "😀"],
   ["str", 123, "123"],
   ["str", 0.1, "0.1"],
-  ["str", 1e21, "1e+21"],
+  ["str", 1e-7, "1e-7"],
+  ["str", 2 ** 53 - 1, "9007199254740991"],
+  ["str", 2 ** 53, refused],
+  ["str", -(2 ** 53), refused],
+  ["str", 1e21, refused],
   ["str", -0, "0"],
   ["str", Number.NaN, refused],
   ["str", Number.POSITIVE_INFINITY, refused],
@@ -108,6 +112,8 @@ const table: [type: string, value: unknown, comesTo: Json | typeof refused][] = 
   [choice, 1, "1"],
   [choice, 0.5, "0.5"],
   [choice, 2, refused],
+  ['Literal["9007199254740992"]', 2 ** 53, refused],
+  ['Literal["9007199254740992"]', "9007199254740992", "9007199254740992"],
   [choice, true, "true"],
   [choice, false, refused],
   [choice, null, refused],
@@ -133,6 +139,8 @@ const table: [type: string, value: unknown, comesTo: Json | typeof refused][] = 
   ["dict[str, int]", { a: "x" }, refused],
   ["dict[int, str]", { 7: "x", "-1": "y" }, { 7: "x", "-1": "y" }],
   ["dict[int, str]", { "07": "x" }, refused],
+  ["dict[int, str]", { 1: "x", "01": "y" }, refused],
+  ["dict[str, str]", { a: 2 ** 53 }, refused],
   ["dict[int, str]", { "": "x" }, refused],
 
   ["Optional[int]", " 42 ", 42],
@@ -144,6 +152,8 @@ const table: [type: string, value: unknown, comesTo: Json | typeof refused][] = 
   ["Optional[str]", "null", "null"],
   ["Optional[list[int]]", ["1"], [1]],
   ["list[Optional[int]]", [null, "1"], [null, 1]],
+  ["list[Optional[float]]", [Number.NaN], refused],
+  ["list[str]", [1, 2 ** 53], refused],
 ];
 for (const type of new Set(table.map(([type]) => type)))
   test(`what ${type} takes, and from what`, (t) => {
