@@ -18,6 +18,7 @@ FLOORS = [
         "stacks",
         "long_texts",
     ],
+    ["values"],
     ["models.http", "interpreter", "tools", "scoring"],
     ["models"],
     ["programs"],

@@ -1,35 +1,12 @@
-"""The type tree of the wire as Python annotations and DSPy fields."""
+"""The fields of the wire as DSPy's fields and signatures."""
 
-import types
-from typing import Any, Literal
+from typing import Any
 
 import dspy
 import orjson
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-SCALARS: dict[int, type] = {
-    pb.SCALAR_STR: str,
-    pb.SCALAR_INT: int,
-    pb.SCALAR_FLOAT: float,
-    pb.SCALAR_BOOL: bool,
-}
-
-
-def annotation(tree: pb.Type) -> Any:
-    """The Python annotation of a type."""
-    match tree.WhichOneof("kind"):
-        case "scalar":
-            return SCALARS[tree.scalar]
-        case "literal":
-            return Literal[tuple(tree.literal.values)]
-        case "list":
-            return types.GenericAlias(list, (annotation(tree.list.element),))
-        case "dict":
-            return types.GenericAlias(dict, (SCALARS[tree.dict.key], annotation(tree.dict.value)))
-        case "optional":
-            return annotation(tree.optional.of) | None
-        case kind:
-            raise ValueError(f"unknown kind of type {kind}")
+from dspy_sidecar.values.trees import annotation
 
 
 def constraints(field: pb.Field) -> dict[str, Any]:

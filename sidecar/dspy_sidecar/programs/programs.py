@@ -15,6 +15,7 @@ from dspy_sidecar.programs.annotations import signature_class
 from dspy_sidecar.programs.generated_code import code_module
 from dspy_sidecar.programs.react import ReAct
 from dspy_sidecar.programs.wrapping import Comparison, Sampling
+from dspy_sidecar.values.checking import ValuesCheck
 
 MAX_PROGRAMS = 1_000
 
@@ -52,6 +53,8 @@ class LoadedProgram:
     steps: tuple[Step, ...]
     outputs: tuple[tuple[str, str, str], ...]
     """(output, source module, source field)"""
+    check: ValuesCheck
+    """The check of the outputs: what it refuses fails a run."""
     lm: pb.LmSettings
     module: dspy.Module
     """The module that states are loaded into: the only step's, or a Pipeline of all steps."""
@@ -83,7 +86,14 @@ def build(program: pb.Program) -> LoadedProgram:
     kind = program.modules[0].type if single else "Pipeline"
     outputs = wires_of(program.outputs)
     return LoadedProgram(
-        program.id, kind, program.signature, tuple(steps), outputs, program.lm, module
+        program.id,
+        kind,
+        program.signature,
+        tuple(steps),
+        outputs,
+        ValuesCheck(program.signature.outputs),
+        program.lm,
+        module,
     )
 
 

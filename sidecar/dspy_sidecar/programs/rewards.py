@@ -1,15 +1,15 @@
 """Rewards: the scores by which BestOfN and Refine choose among answers."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import dspy
-import pydantic
-import pydantic_core
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.programs.annotations import annotation, constraints
+from dspy_sidecar.programs.annotations import constraints
 from dspy_sidecar.scoring.judge import Grade, RubricJudge
+from dspy_sidecar.values.checking import FieldCheck
+from dspy_sidecar.values.trees import annotation
 
 Reward = Callable[[dict[str, Any], dspy.Prediction], float]
 
@@ -18,7 +18,7 @@ class Fits:
     """The share of the outputs that satisfy their types and constraints, from 0 to 1."""
 
     def __init__(self, signature: pb.Signature) -> None:
-        self._validators = {field.name: validator_of(field) for field in signature.outputs}
+        self._checks = {field.name: FieldCheck(field) for field in signature.outputs}
         self.told = (
             "The share of the outputs that keep to their types and constraints: "
             + ", ".join(f"{field.name}: {field_text(field)}" for field in signature.outputs)
@@ -27,7 +27,7 @@ class Fits:
 
     def __call__(self, args: dict[str, Any], pred: dspy.Prediction) -> float:
         """The reward of a prediction."""
-        valid = [is_valid(check, pred.get(name)) for name, check in self._validators.items()]
+        valid = [check.accepts(pred.get(name)) for name, check in self._checks.items()]
         return sum(valid) / len(valid)
 
 
@@ -51,37 +51,6 @@ def reward_of(signature: pb.Signature, params: dict[str, Any]) -> Fits | Judge:
     if params["reward_fn"] == "judge":
         return Judge(signature, params["rubric"])
     return Fits(signature)
-
-
-def validator_of(field: pb.Field) -> pydantic.TypeAdapter[Any]:
-    """Validates values by a field's type and constraints.
-
-    pydantic matches patterns in linear time, by Rust's engine.
-    """
-    limits, pattern = constraints(field), field.constraints.pattern
-    if pattern:
-        try:
-            return bounded_adapter(field, {**limits, "pattern": f"^(?:{pattern})$"})
-        except pydantic_core.SchemaError:
-            # Rust's engine refuses some patterns that RE2 takes, as `{.*}` or `[[a]`. The gateway
-            # still checks the final outputs.
-            pass
-    return bounded_adapter(field, limits)
-
-
-def bounded_adapter(field: pb.Field, limits: dict[str, Any]) -> pydantic.TypeAdapter[Any]:
-    """A TypeAdapter of a field's type with limits, as keyword arguments of pydantic's Field."""
-    bounded: Any = Annotated[annotation(field.type), pydantic.Field(**limits)]
-    return pydantic.TypeAdapter(bounded)
-
-
-def is_valid(validator: pydantic.TypeAdapter[Any], value: Any) -> bool:
-    """Whether a value passes, without conversion."""
-    try:
-        validator.validate_python(value, strict=True)
-    except pydantic.ValidationError:
-        return False
-    return True
 
 
 def field_text(field: pb.Field) -> str:

@@ -1,6 +1,5 @@
 """A language model that judges answers by a caller's rubric; metrics and rewards share it."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,8 +80,5 @@ def texts(values: dict[str, Any]) -> dict[str, str]:
 
 def judgement_of(grade: dspy.Prediction) -> Judgement:
     """The judgement in a model's answer, with the score forced into its bounds."""
-    # NaN passes every bound, and would make each mean over it NaN.
-    if math.isnan(grade.score):
-        raise OutputUnreadableError
     # DSPy tells the model the bounds and does not enforce them.
     return Judgement(min(max(float(grade.score), 0.0), 1.0), grade.get("reason", ""))

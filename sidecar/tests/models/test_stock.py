@@ -5,6 +5,8 @@ import json
 from contextlib import contextmanager
 
 import dspy
+import dspy.adapters.chat_adapter
+import dspy.adapters.json_adapter
 import dspy.adapters.utils
 import dspy.adapters.xml_adapter
 import pydantic
@@ -23,6 +25,7 @@ from dspy_sidecar.models.cached_lm import LM
 from dspy_sidecar.models.http import type_adapters
 from dspy_sidecar.models.http.engine import Engines
 from dspy_sidecar.models.lm import register_embedded
+from dspy_sidecar.models.reading import field_values
 from dspy_sidecar.programs.annotations import signature_class
 
 PAIRS = {
@@ -32,17 +35,49 @@ PAIRS = {
 }
 
 
+DEPARTURES = {
+    # In JSON a null, a list or an object is no text.
+    ("str", "json", '{"y": null, "note": "n"}'),
+    ("str", "json", '{"y": [1, "a"], "note": "n"}'),
+    ("str", "json", '{"y": {"1": "a"}, "note": "n"'),
+    # 1 is no boolean.
+    ("bool", "json", '{"y": "1", "note": 2}'),
+    ("bool", "xml", "<y>1</y><note>n</note>"),
+    ("list[bool]", "xml", "<y>1</y><note>n</note>"),
+    # A number has one text.
+    ("list[str]", "json", '{"y": [1, "a"], "note": "n"}'),
+    # A bare None is no text if the type is optional.
+    ("Optional[str]", "chat", "[[ ## y ## ]]\nNone\n[[ ## note ## ]] 1"),
+    (
+        "Optional[str]",
+        "chat",
+        "[[ ## y ## ]]\nNone\n\n[[ ## note ## ]]\né\n\n[[ ## completed ## ]]\n",
+    ),
+    ("Optional[str]", "xml", "<y>\nNone\n</y>\n\n<note>\né\n</note>"),
+}
+"""Type, adapter and answer of every difference that the table of values makes here."""
+
+
 @contextmanager
 def stock():
-    """DSPy with its own TypeAdapters."""
-    patched = (dspy.adapters.utils, dspy.adapters.xml_adapter)
-    for module in patched:
+    """DSPy with its own TypeAdapters, and its own reading of values."""
+    parsers = (
+        dspy.adapters.chat_adapter,
+        dspy.adapters.json_adapter,
+        dspy.adapters.xml_adapter,
+    )
+    for module in (dspy.adapters.utils, dspy.adapters.xml_adapter):
         assert module.TypeAdapter is type_adapters.type_adapter
         module.TypeAdapter = pydantic.TypeAdapter
+    for module in parsers:
+        assert module.parse_value is not field_values.parse_by_pydantic
+        module.parse_value = field_values.parse_by_pydantic
+        module.apply_output_field_defaults = field_values.fill_defaults
     try:
         yield
     finally:
         type_adapters.install()
+        field_values.install()
 
 
 def signature_of(kind: pb.Type, described: bool, constrained: bool) -> type[dspy.Signature]:
@@ -81,9 +116,10 @@ def test_dspy_is_the_version_that_the_fast_paths_were_compared_with():
 
 @pytest.mark.parametrize("adapter", PAIRS)
 @pytest.mark.parametrize("name", TYPES)
-def test_prompts_and_parsed_answers_are_those_of_stock_dspy(adapter, name):
+def test_prompts_and_parsed_answers_are_those_of_stock_dspy_but_for_the_table(adapter, name):
     kind, values = TYPES[name]
     ours, theirs = PAIRS[adapter]
+    departures = set()
     for described, constrained, count in itertools.product(
         (False, True), (False, True), (0, 1, 5, 16)
     ):
@@ -97,7 +133,9 @@ def test_prompts_and_parsed_answers_are_those_of_stock_dspy(adapter, name):
         for completion in [*MALFORMED_ANSWERS, *answers(theirs, signature, values)]:
             parsed = outcome(ours, signature, completion)
             with stock():
-                assert parsed == outcome(theirs, signature, completion)
+                if parsed != outcome(theirs, signature, completion):
+                    departures.add((name, adapter, completion))
+    assert departures == {one for one in DEPARTURES if one[:2] == (name, adapter)}
 
 
 def answers(adapter, signature, values) -> list[str]:
@@ -109,11 +147,11 @@ def answers(adapter, signature, values) -> list[str]:
 
 
 def outcome(adapter, signature, completion) -> str:
-    """The parsed values or the error, as text, since `1 == True`."""
+    """The parsed values as text, since `1 == True`."""
     try:
         return repr(adapter.parse(signature, completion))
-    except AdapterParseError as error:
-        return str(error)
+    except AdapterParseError:
+        return "unreadable"
 
 
 @pytest.mark.parametrize("adapter", PAIRS)

@@ -1,6 +1,5 @@
 import json
 
-import pytest
 from outcomes import done
 from programs import QUESTION, STR, asked, capital, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
@@ -66,24 +65,16 @@ async def test_the_rewards_prompt_asks_for_a_score_alone(sidecar, model):
     )
 
 
-@pytest.mark.parametrize(
-    ("output", "answer", "shown"),
-    [
-        (BY_INT, {"1": "Paris"}, '{"answer":{"1":"Paris"}}'),
-        (pb.Type(scalar=pb.SCALAR_INT), 10**30, f'{{"answer": {10**30}}}'),
-    ],
-    ids=["integer keys", "beyond 64 bits"],
-)
-async def test_a_reward_judges_answers_that_json_has_no_form_for(
-    sidecar, model, output, answer, shown
-):
-    model.script({"answer": answer}, {"score": 1})
-    end = await done(sidecar.run(asked(judged(output), **QUESTION)))
-    assert shown in model.requests[-1]["messages"][-1]["content"]
-    assert json.loads(end.outputs) == {"answer": answer}
+async def test_a_reward_judges_answers_with_integer_keys(sidecar, model):
+    model.script({"answer": {"1": "Paris"}}, {"score": 1})
+    end = await done(sidecar.run(asked(judged(BY_INT), **QUESTION)))
+    assert '{"answer":{"1":"Paris"}}' in model.requests[-1]["messages"][-1]["content"]
+    assert json.loads(end.outputs) == {"answer": {"1": "Paris"}}
 
 
 async def test_a_reward_takes_nan_for_a_failed_attempt(sidecar, model):
-    model.script({"answer": "Lyon"}, {"score": "NaN"}, {"answer": "Paris"}, {"score": 0.5})
+    # A score that the table refuses is asked for once more, in JSON.
+    no_score = [{"score": "NaN"}, '{"score": NaN}']
+    model.script({"answer": "Lyon"}, *no_score, {"answer": "Paris"}, {"score": 0.5})
     end = await done(sidecar.run(asked(judged(), **QUESTION)))
     assert json.loads(end.outputs) == {"answer": "Paris"}
