@@ -50,6 +50,10 @@ class OutputUnreadableError(Exception):
     """The model's answer can't be parsed as the output fields."""
 
 
+class OutputInvalidError(Exception):
+    """The outputs do not fit the program's signature. The message has no values of the model."""
+
+
 class BudgetExceededError(Exception):
     """The budget of an optimization is too small for the steps that it can't do without."""
 
@@ -106,6 +110,7 @@ TABLE: list[tuple[type[BaseException], grpc.StatusCode, str, str | None]] = [
         "OUTPUT_INVALID",
         "the model's answer can't be read as the signature's outputs",
     ),
+    (OutputInvalidError, INTERNAL, "OUTPUT_INVALID", None),
     (BudgetExceededError, EXHAUSTED, "BUDGET_EXCEEDED", None),
     (InterruptedRunError, UNAVAILABLE, "INTERRUPTED", None),
     (AnswerTooLargeError, EXHAUSTED, "TOO_LARGE", None),

@@ -3,7 +3,6 @@
 import random
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import dspy
@@ -15,16 +14,19 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import BudgetExceededError, OutputUnreadableError
 from dspy_sidecar.models.lm import Models
-from dspy_sidecar.optimizing.budget import Budget, BudgetSpentError
+from dspy_sidecar.optimizing.budget import Budget
 from dspy_sidecar.optimizing.forecast import forecast
 from dspy_sidecar.optimizing.optimizers import OwnArguments, make
 from dspy_sidecar.optimizing.progress import Progress, metric_of
 from dspy_sidecar.optimizing.roles import Roles
+from dspy_sidecar.optimizing.scores import Scores, caused
 from dspy_sidecar.optimizing.spending import AdapterPerModel
 from dspy_sidecar.optimizing.student import OwnModels, Student, filled
+from dspy_sidecar.optimizing.verdicts import Verdicts
 from dspy_sidecar.programs.programs import build
-from dspy_sidecar.scoring.metrics import Metrics, Verdict
+from dspy_sidecar.scoring.metrics import Metrics
 from dspy_sidecar.settings import is_embedded
+from dspy_sidecar.values.checking import ValuesCheck
 
 THREADS = 8
 UNLIMITED_ERRORS = 10**9
@@ -32,20 +34,6 @@ SCORE_TIME_FACTOR = 1.5
 """How much longer than the score before the score after may take, since prompts grow."""
 MIN_SCORE_TIME_SHARE = 0.2
 """The least share of the time limit that is reserved for the score after."""
-
-
-@dataclass(frozen=True)
-class Scores:
-    """A program's scores on the valset."""
-
-    mean: float
-    """From 0 to 1; a failed example counts 0."""
-    faults: list[Exception]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the budget had room for every example."""
-        return not any(caused(fault, BudgetSpentError) for fault in self.faults)
 
 
 class Optimization:
@@ -69,6 +57,7 @@ class Optimization:
             BuildFailedError: DSPy can't build the program.
             LMError: The model's provider failed every request.
             OutputUnreadableError: No answer of a model could be parsed.
+            OutputInvalidError: No answer fits the program's signature.
 
         """
         self._set_up()
@@ -83,6 +72,8 @@ class Optimization:
                 f"the budget of {limit} is too small: the program as it is "
                 f"can't be scored on all {examples} held-out examples"
             )
+        if baseline.common_fault:
+            raise baseline.common_fault
         usage = self._budget.usage
         # An optimizer also takes a while to end after its budget is spent.
         seconds = max(
@@ -111,8 +102,12 @@ class Optimization:
         random.seed(seed)
         np.random.seed(seed)
         self._roles = Roles(self._request, self._models, self._budget)
-        self._judge = self._roles.model_of("judge") or self._roles.student
-        self._metrics = Metrics(self._request.program.signature, self._request.metrics)
+        signature = self._request.program.signature
+        self._verdicts = Verdicts(
+            Metrics(signature, self._request.metrics),
+            ValuesCheck(signature.outputs),
+            self._roles.model_of("judge") or self._roles.student,
+        )
         dspy.configure(
             lm=self._roles.student,
             adapter=AdapterPerModel(),
@@ -170,10 +165,10 @@ class Optimization:
 
     def _own_arguments(self) -> OwnArguments:
         def score(example: dspy.Example, prediction: Any) -> float:
-            return self._verdict(example, prediction).score
+            return self._verdicts.of(example, prediction).score
 
         def review(example: dspy.Example, prediction: Any) -> dspy.Prediction:
-            verdict = self._verdict(example, prediction)
+            verdict = self._verdicts.of(example, prediction)
             return dspy.Prediction(score=verdict.score, feedback=verdict.feedback)
 
         return OwnArguments(
@@ -184,13 +179,6 @@ class Optimization:
             log_dir=self._log_dir,
             is_over=lambda _: self._budget.is_spent(),
         )
-
-    def _verdict(self, example: dspy.Example, prediction: Any) -> Verdict:
-        outputs = dict(prediction.items()) if isinstance(prediction, dspy.Prediction) else {}
-        # The judge's request must not appear in the trace of the program's run.
-        with dspy.context(lm=self._judge, trace=None):
-            inputs, expected = dict(example.inputs().items()), dict(example.labels().items())
-            return self._metrics.mean(self._metrics(inputs, expected, outputs))
 
     def _score(self, student: Student) -> Scores:
         """The scores on the valset.
@@ -206,7 +194,9 @@ class Optimization:
         def score_one(example: dspy.Example) -> float:
             nonlocal done
             try:
-                return self._verdict(example, student(**example.inputs())).score
+                prediction = student(**example.inputs())
+                self._verdicts.outputs_of(prediction)
+                return self._verdicts.of(example, prediction).score
             except Exception as error:
                 faults.append(error)
                 return 0.0
@@ -220,7 +210,7 @@ class Optimization:
         scores = executor.execute(score_one, examples)
         if len(faults) == len(examples) and (fault := self._budget.common_fault):
             raise fault
-        return Scores(sum(scores) / len(scores), faults)
+        return Scores(sum(scores) / len(scores), faults, len(examples))
 
     def _examples(self, examples: Any) -> list[dspy.Example]:
         made = []
@@ -239,10 +229,3 @@ class Optimization:
             token_usage=self._budget.usage,
             message=message,
         )
-
-
-def caused(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
-    """The first exception of a kind in the chain of causes of an error; None without one."""
-    while error is not None and not isinstance(error, kind):
-        error = error.__cause__ or error.__context__
-    return error

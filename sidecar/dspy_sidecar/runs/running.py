@@ -19,6 +19,7 @@ from dspy_sidecar.models.retries import DEADLINE
 from dspy_sidecar.programs.programs import LoadedProgram, Step
 from dspy_sidecar.runs.streaming import Streaming, text_fields
 from dspy_sidecar.scoring.metrics import Metrics
+from dspy_sidecar.values.violations import RefusedError
 
 METRICS_STEP = "(metrics)"
 """The step of the metrics' requests to the model; no module can have that name."""
@@ -86,11 +87,18 @@ async def outputs_and_scores(
     meter: Meter,
     streaming: Streaming | None,
 ) -> pb.Done:
-    """The outputs of a run, with their scores if the request has metrics."""
+    """The outputs of a run, with their scores if the request has metrics.
+
+    Outputs that the gateway refuses get no scores: their run fails.
+    """
     outputs = await run_steps(program, models, request, meter, streaming)
     done = pb.Done(outputs=json_of(outputs))
     if request.scoring.metrics:
-        done.metric_scores.extend(await scores(program, models, request, outputs, meter))
+        try:
+            coerced = program.check.coerced(outputs)
+        except RefusedError:
+            return done
+        done.metric_scores.extend(await scores(program, models, request, coerced, meter))
     return done
 
 

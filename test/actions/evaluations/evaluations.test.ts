@@ -107,6 +107,27 @@ test("the score is the weighted mean of several metrics, one of them a judge", a
   t.is(summary?.tokenUsage?.lmCalls, 4n);
 });
 
+test("no judge is asked about an answer that fails the run by a constraint", async (t) => {
+  const { gateway, model } = t.context;
+  const signature = {
+    inputs: [{ name: "sentence" }],
+    outputs: [{ name: "mood", constraints: { pattern: "[a-z]+" } }],
+  };
+  const { program } = await gateway.programs.createProgram({ program: { name: "Strict", signature } });
+  model.answer(() => ({ fields: { mood: "very sad" } }));
+  const before = model.requests.length;
+  const { results, summary } = await collect(
+    gateway.programs.evaluateProgram({
+      programId: program?.id ?? "",
+      dataset: [{ inputs: { sentence: "It rains." }, outputs: { mood: "sad" } }],
+      metrics: [{ name: "judge", params: { rubric: "Be kind." } }],
+    }),
+  );
+  t.is(results[0]?.failure?.reason, "OUTPUT_INVALID");
+  t.like(summary, { score: 0, failures: 1 });
+  t.is(model.requests.length, before + 1);
+});
+
 test("an evaluation whose caller leaves is recorded with the examples scored so far", async (t) => {
   const { gateway, model, programId, url } = t.context;
   model.script({ fields: { mood: "sad" } }, { hang: true });
