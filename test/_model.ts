@@ -8,10 +8,11 @@ import type { AddressInfo } from "node:net";
 export type Reply =
   /**
    * If the answer is streamed, `piece` is the number of characters in a chunk, by default 7, and
-   * the stream falls silent after `pieces` chunks, by default never.
+   * the stream falls silent after `pieces` chunks, by default never. `finish` is the finish_reason,
+   * by default "stop".
    */
   | { fields: Record<string, unknown>; after?: Promise<unknown>; piece?: number; pieces?: number }
-  | { text: string }
+  | { text: string; finish?: string; piece?: number }
   | { status: number; error: object; headers?: Record<string, string> }
   | { hang: true };
 
@@ -72,12 +73,14 @@ export async function startModel(): Promise<ScriptedModel> {
     }
     if ("after" in reply) await reply.after;
     const content = "text" in reply ? reply.text : chat(reply.fields);
+    const finish = ("finish" in reply && reply.finish) || "stop";
     if (asked.stream) {
-      const { piece = 7, pieces = Number.POSITIVE_INFINITY } = "fields" in reply ? reply : {};
-      await stream(response, content, piece, pieces);
+      const { piece = 7 } = "piece" in reply ? reply : {};
+      const { pieces = Number.POSITIVE_INFINITY } = "pieces" in reply ? reply : {};
+      await stream(response, content, { piece, pieces, finish });
       return;
     }
-    const choices = [{ index: 0, finish_reason: "stop", message: { role: "assistant", content } }];
+    const choices = [{ index: 0, finish_reason: finish, message: { role: "assistant", content } }];
     response.end(
       JSON.stringify({ id: "1", object: "chat.completion", created: 1, model: "scripted", choices, usage }),
     );
@@ -87,8 +90,7 @@ export async function startModel(): Promise<ScriptedModel> {
   async function stream(
     response: ServerResponse,
     content: string,
-    piece: number,
-    pieces: number,
+    { piece, pieces, finish }: { piece: number; pieces: number; finish: string },
   ): Promise<void> {
     response.setHeader("content-type", "text/event-stream");
     const send = async (part: object) => {
@@ -102,7 +104,7 @@ export async function startModel(): Promise<ScriptedModel> {
         choices: [{ index: 0, delta: { content: content.slice(at, at + piece) }, finish_reason: null }],
       });
     }
-    await send({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
+    await send({ choices: [{ index: 0, delta: {}, finish_reason: finish }] });
     await send({ choices: [], usage });
     response.end("data: [DONE]\n\n");
   }

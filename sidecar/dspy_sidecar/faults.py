@@ -54,6 +54,24 @@ class OutputInvalidError(Exception):
     """The outputs do not fit the program's signature. The message has no values of the model."""
 
 
+class OutputTruncatedError(Exception):
+    """The model's answer was cut off before all outputs had ended.
+
+    No AdapterParseError: a retry in JSON would be cut off as well.
+
+    Args:
+        finish_reason: Why: length or content_filter.
+
+    """
+
+    def __init__(self, finish_reason: str) -> None:
+        super().__init__(
+            "the provider's content filter cut the model's answer off"
+            if finish_reason == "content_filter"
+            else "the model's answer was cut off at its maximum length; raise max_tokens"
+        )
+
+
 class BudgetExceededError(Exception):
     """The budget of an optimization is too small for the steps that it can't do without."""
 
@@ -111,6 +129,7 @@ TABLE: list[tuple[type[BaseException], grpc.StatusCode, str, str | None]] = [
         "the model's answer can't be read as the signature's outputs",
     ),
     (OutputInvalidError, INTERNAL, "OUTPUT_INVALID", None),
+    (OutputTruncatedError, INTERNAL, "OUTPUT_TRUNCATED", None),
     (BudgetExceededError, EXHAUSTED, "BUDGET_EXCEEDED", None),
     (InterruptedRunError, UNAVAILABLE, "INTERRUPTED", None),
     (AnswerTooLargeError, EXHAUSTED, "TOO_LARGE", None),

@@ -11,5 +11,6 @@ def json_of(value: Any) -> bytes:
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
-        # orjson refuses integers beyond 64 bits. The gateway's validation refuses them by name.
-        return json.dumps(value, default=str, ensure_ascii=False).encode()
+        # orjson refuses integers beyond 64 bits and halves of characters. The gateway's validation
+        # refuses them by name.
+        return json.dumps(value, default=str).encode()

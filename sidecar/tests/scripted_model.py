@@ -22,6 +22,7 @@ class ScriptedModel:
         self.replies: list[Any] = []
         self.url = ""
         self.piece = 7
+        self.finish: str | None = "stop"
         self.pieces_sent = 0
         self.hold: asyncio.Event | None = None
 
@@ -58,7 +59,7 @@ class ScriptedModel:
             return await self.stream(request, text)
         choice = {
             "index": 0,
-            "finish_reason": "stop",
+            "finish_reason": self.finish,
             "message": {"role": "assistant", "content": text},
         }
         return web.json_response(
@@ -76,9 +77,9 @@ class ScriptedModel:
         """The answer in pieces of `self.piece` characters, as server-sent events."""
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
-        pieces = [text[at : at + self.piece] for at in range(0, len(text), self.piece)]
+        pieces = [text[at : at + self.piece] for at in range(0, len(text) or 1, self.piece)]
         for number, piece in enumerate(pieces):
-            finish = "stop" if number == len(pieces) - 1 else None
+            finish = self.finish if number == len(pieces) - 1 else None
             choices = [
                 {
                     "index": 0,

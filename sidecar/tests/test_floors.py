@@ -17,6 +17,7 @@ FLOORS = [
         "heartbeat",
         "stacks",
         "long_texts",
+        "surrogates",
     ],
     ["values"],
     ["models.http", "interpreter", "tools", "scoring"],

@@ -31,6 +31,8 @@ export type Step = {
   readonly rawAnswer: string;
   readonly tokenUsage: TokenUsage;
   readonly durationMs: number;
+  /** How the model ended its last answer, in OpenAI's words; empty if unknown. */
+  readonly finishReason: string;
 };
 
 /** Steps and tokens of a run so far. */
@@ -39,6 +41,10 @@ export type Trace = {
   readonly tokenUsage: TokenUsage;
   readonly model: string;
 };
+
+/** How the model ended the last answer of a run; empty if unknown. */
+export const finishReasonOf = ({ steps }: Pick<Trace, "steps">): string =>
+  steps.findLast((step) => step.finishReason !== "")?.finishReason ?? "";
 
 export const noTrace: Trace = { steps: [], tokenUsage: noTokens, model: "" };
 
@@ -58,6 +64,7 @@ export type Execution = Annotations & {
   readonly steps: readonly Step[];
   readonly tokenUsage: TokenUsage;
   readonly model: string;
+  readonly finishReason: string;
   readonly requestId: string;
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;

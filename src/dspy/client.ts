@@ -261,6 +261,7 @@ function traceOf(trace: TraceMessage | undefined): Trace {
       rawAnswer: step.rawAnswer,
       tokenUsage: sidecarUsage(step.tokenUsage),
       durationMs: Number(step.durationMs),
+      finishReason: step.finishReason,
     })),
     tokenUsage: sidecarUsage(trace?.tokenUsage),
     model: trace?.model ?? "",

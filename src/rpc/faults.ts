@@ -35,6 +35,7 @@ export const codes: Record<Reason, Code> = {
   NOT_ENABLED: Code.FailedPrecondition,
   ETAG_MISMATCH: Code.Aborted,
   OUTPUT_INVALID: Code.Internal,
+  OUTPUT_TRUNCATED: Code.Internal,
   INTERNAL: Code.Internal,
   SIDECAR_UNAVAILABLE: Code.Unavailable,
   STORE_UNAVAILABLE: Code.Unavailable,

@@ -70,7 +70,7 @@ function valuesAt(target: Target, row: Fields): Json[] {
   const [list, member] = field.split(".") as [string, string];
   const found = (names: readonly string[], from: Json) =>
     names.reduce<Json[]>((values, name) => values.flatMap((value) => membersOf(value, name)), [from]);
-  const stored = member === "raw_answer" ? "rawAnswer" : member;
+  const stored = { raw_answer: "rawAnswer", finish_reason: "finishReason" }[member] ?? member;
   const values =
     kind === "list"
       ? found([stored, ...path], row[list] ?? null)

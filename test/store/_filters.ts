@@ -23,7 +23,7 @@ const comparison = fc.oneof(
   ),
   compared(fc.constantFrom("program_id"), equal, fc.constantFrom("one", '"two"', "nobody", nobody)),
   compared(fc.constantFrom("id", "request_id"), equal, fc.constant(nobody)),
-  compared(fc.constantFrom("error_message", "error_reason", "model"), any, wordValue),
+  compared(fc.constantFrom("error_message", "error_reason", "model", "finish_reason"), any, wordValue),
   compared(label, any, wordValue),
   compared(
     fc.constantFrom("labels", "inputs", "outputs"),

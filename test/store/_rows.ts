@@ -67,7 +67,12 @@ export function row(programs: readonly string[]) {
       inputs: object(member),
       outputs: object(member),
       steps: fc.array(
-        fc.record({ module: fc.constantFrom("predict", "Guess"), outputs: object(member), rawAnswer: text }),
+        fc.record({
+          module: fc.constantFrom("predict", "Guess"),
+          outputs: object(member),
+          rawAnswer: text,
+          finishReason: fc.constantFrom("", "stop", "length"),
+        }),
         {
           maxLength: 2,
         },
@@ -75,6 +80,7 @@ export function row(programs: readonly string[]) {
       error_reason: fc.constantFrom("OUTPUT_INVALID", "LM_ERROR"),
       error_message: text,
       model: fc.constantFrom("", "openai/a", "openai/B"),
+      finish_reason: fc.constantFrom("", "stop", "length"),
       labels: fc.dictionary(fc.constantFrom(...labelKeys), text),
       input_tokens: fc.constantFrom(0, 1, 100),
       output_tokens: fc.constantFrom(0, 1, 50),
@@ -148,10 +154,10 @@ async function createProgram(store: Store, handle: string): Promise<string> {
 
 // $1 is a list of rows, $2 their project.
 const insertSql = `
-  INSERT INTO executions (project_id, id, program_id, revision, status, inputs, outputs, steps, error_reason, error_message, model, labels,
+  INSERT INTO executions (project_id, id, program_id, revision, status, inputs, outputs, steps, error_reason, error_message, model, finish_reason, labels,
     input_tokens, output_tokens, started_at, completed_at, duration_ms, updated_at)
-  SELECT $2, id, program_id, 1, status, inputs, outputs, steps, error_reason, error_message, model, labels,
+  SELECT $2, id, program_id, 1, status, inputs, outputs, steps, error_reason, error_message, model, finish_reason, labels,
     input_tokens, output_tokens, started_at, completed_at, duration_ms, updated_at
   FROM jsonb_to_recordset($1::jsonb) AS run (id uuid, program_id uuid, status text, inputs jsonb, outputs jsonb, steps json, error_reason text,
-    error_message text, model text, labels jsonb, input_tokens bigint, output_tokens bigint, started_at timestamptz,
+    error_message text, model text, finish_reason text, labels jsonb, input_tokens bigint, output_tokens bigint, started_at timestamptz,
     completed_at timestamptz, duration_ms bigint, updated_at timestamptz)`;

@@ -7,7 +7,17 @@ from dspy.utils.exceptions import AdapterParseError
 
 from dspy_sidecar.models import small_model_adapter
 from dspy_sidecar.models.memo import CachesPrompts, CachesResponseFormat
-from dspy_sidecar.models.reading.answer_parsing import ParsesInThread, RaisesParseErrors
+from dspy_sidecar.models.reading import elements, headers, objects
+from dspy_sidecar.models.reading.answer_parsing import (
+    AnswerFormat,
+    EscapesTexts,
+    ParsesInThread,
+    RaisesParseErrors,
+)
+
+HEADERS = AnswerFormat(headers.plain, headers.is_closed)
+OBJECT = AnswerFormat(objects.plain, objects.is_closed)
+ELEMENTS = AnswerFormat(elements.plain, elements.is_closed)
 
 
 class RetriesInJson:
@@ -57,22 +67,31 @@ class ChatAdapter(
 ):
     """Answers have fields under headers."""
 
+    answer_format = HEADERS
+
 
 class JSONAdapter(CachesResponseFormat, RaisesParseErrors, dspy.JSONAdapter, ParsesInThread):  # type: ignore[misc]
     """Answers are objects. The class is named as DSPy's, because DSPy's errors carry the name."""
+
+    answer_format = OBJECT
 
 
 class XMLAdapter(
     CachesPrompts,
     RetriesInJson,
     RaisesParseErrors,
+    EscapesTexts,
     dspy.XMLAdapter,  # type: ignore[misc]
     ParsesInThread,
 ):
     """Answers have fields as elements."""
+
+    answer_format = ELEMENTS
 
 
 class SmallModelAdapter(
     CachesResponseFormat, RaisesParseErrors, small_model_adapter.SmallModelAdapter, ParsesInThread
 ):
     """Short prompts for the embedded model."""
+
+    answer_format = OBJECT

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import dspy
@@ -16,6 +17,8 @@ from dspy.utils.callback import with_callbacks
 from dspy_sidecar import threads
 from dspy_sidecar.models.http.engine import Engine, Engines
 from dspy_sidecar.models.meter import Meter
+from dspy_sidecar.models.reading.cut_off import CUT, finish_reasons, marked, with_text
+from dspy_sidecar.models.reading.kept import forget, kept
 
 NATIVE_SETTINGS = {
     "model", "messages", "api_base", "rollout_id", "response_format", "temperature", "max_tokens",
@@ -75,7 +78,21 @@ class LM(threads.LM):
             result = await execution.aexecute(self, call)
         else:
             result = await execute(self, call, engine)
-        return execution.finalize(self, call, result)
+        reasons = finish_reasons(result)
+        meter = dspy.settings.usage_tracker
+        if isinstance(meter, Meter) and reasons:
+            meter.answer_ended(reasons[0])
+        outputs = marked(execution.finalize(self, call, result), reasons)
+        if not call.cache:
+            return outputs
+        if any(reason in CUT for reason in reasons):
+            # Where DSPy has sent the request, it has also kept the answer.
+            forget(self, call)
+            return outputs
+        return [
+            with_text(output, lambda text: kept(text, partial(forget, self, call)))
+            for output in outputs
+        ]
 
 
 async def execute(lm: LM, call: execution.PreparedCall, engine: Engine) -> CallResult:
@@ -94,7 +111,7 @@ async def execute(lm: LM, call: execution.PreparedCall, engine: Engine) -> CallR
 
     with accounting_failures(lm) as spent:
         result = await with_retries(lm, engine.provider, attempt, spent)
-        if call.cache:
+        if call.cache and not any(reason in CUT for reason in finish_reasons(result)):
             await asyncio.to_thread(execution._store, lm, call, result, True)
     return result
 

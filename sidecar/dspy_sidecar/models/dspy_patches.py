@@ -2,7 +2,7 @@
 
 from dspy_sidecar.models import litellm_import, long_values, markers, retries
 from dspy_sidecar.models.http import answer_size, type_adapters
-from dspy_sidecar.models.reading import field_values, json_answers, xml_answers
+from dspy_sidecar.models.reading import cut_off, field_values, json_answers, xml_answers
 
 
 def install() -> None:
@@ -15,6 +15,7 @@ def install() -> None:
     json_answers.install()
     xml_answers.install()
     field_values.install()
+    cut_off.install()
     long_values.install()
     markers.install()
     litellm_import.install()

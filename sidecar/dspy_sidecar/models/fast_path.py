@@ -29,6 +29,7 @@ from dspy_sidecar.models.http.engine import PLACEHOLDER, Engine, Template
 from dspy_sidecar.models.http.plain import read_plain
 from dspy_sidecar.models.http.prompt import Prompt
 from dspy_sidecar.models.meter import Meter
+from dspy_sidecar.models.reading.cut_off import finish_reasons, marked
 
 MAX_FAST_PATHS = 4
 """Fast paths of one predictor, each with the predictor's demos as text. Preparing one is cheap."""
@@ -115,6 +116,7 @@ class FastPath:
         Raises:
             LMError: The request failed, also after retries.
             AdapterParseError: The answer can't be parsed, nor the answer to a retry in JSON.
+            OutputTruncatedError: The answer was cut off before all outputs had ended.
 
         """
         if inputs.keys() != self._fields:
@@ -135,7 +137,7 @@ class FastPath:
             outputs = self._adapter._call_postprocess(
                 signature, signature, [output], self._lm, config
             )
-            return outputs[0]  # type: ignore[no-any-return]
+            return outputs[0]
         except AdapterParseError:
             json_adapter = self._adapter._make_json_adapter_fallback()
             with known_capabilities(self._lm, config):
@@ -161,7 +163,10 @@ class FastPath:
             with accounting_failures(self._lm) as spent:
                 result = await with_retries(self._lm, self._engine.provider, attempt, spent)
             meter.add_usage(self._lm.model, result.usage)
-            outputs = result.outputs
+            # A plain answer has no response of DSPy's; the model ended it itself.
+            reasons = finish_reasons(result) if result.responses else ["stop"]
+            meter.answer_ended(reasons[0])
+            outputs = marked(result.outputs, reasons)
         finally:
             meter.request_ended(outputs)
         return outputs[0]

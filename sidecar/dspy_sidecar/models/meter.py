@@ -7,6 +7,7 @@ from typing import Any
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.json_values import json_of
+from dspy_sidecar.surrogates import replaced
 
 
 class Meter:
@@ -45,11 +46,17 @@ class Meter:
         self.trace.model = model
         for usage in self._usages():
             usage.lm_calls += 1
+        self.answer_ended("")
+
+    def answer_ended(self, finish_reason: str) -> None:
+        """Keeps how the model ended its last answer, in OpenAI's words; "" if unknown."""
+        if self.trace.steps:
+            self.trace.steps[-1].finish_reason = finish_reason
 
     def request_ended(self, outputs: list[Any] | None) -> None:
         """Keeps the raw answer; `outputs` is None if the request failed."""
         if outputs and self.trace.steps:
-            self.trace.steps[-1].raw_answer = answer_text(outputs[0])
+            self.trace.steps[-1].raw_answer = replaced(answer_text(outputs[0]))
 
     def add_usage(self, lm: str, entry: dict[str, Any]) -> None:
         """Adds the token counts that the provider reports for a request. DSPy calls this method."""

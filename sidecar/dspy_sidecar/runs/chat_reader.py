@@ -1,65 +1,67 @@
 """Parses incomplete answers in the format of ChatAdapter; reads every character once."""
 
 import re
+from collections.abc import Collection
 
+from dspy_sidecar.models.reading.headers import HEADER, MAX_BEFORE, QUOTES, is_header
 from dspy_sidecar.runs.streamed_text import Fields, New
 
-HEADER_BEGIN = "[[ ## "
-HEADER = re.compile(r"\[\[ ## (\w+) ## \]\]")
-
-MAX_OPEN_LINE = 4_096
-"""Length up to which a line may grow while each further piece is searched for a header.
-
-A longer line without a decision waits for its end, so that no line is read again and again."""
+HEADER_BEGUN = re.compile(
+    r"\[(?:\[(?: (?:#(?:#(?: (?:\w{0,256}(?: (?:#(?:#(?: \]?)?)?)?)?)?)?)?)?)?)?\Z"
+)
+MAX_HEADER = 300
+LINE_BREAK = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 class ChatReader:
-    """Parses fields under ChatAdapter's headers. A line that may become a header waits."""
+    """Parses fields under ChatAdapter's headers. The end of a piece that may become one waits.
 
-    def __init__(self) -> None:
+    Args:
+        known: The names that make a header one in the middle of a line.
+
+    """
+
+    def __init__(self, known: Collection[str] = ()) -> None:
         self._fields = Fields()
-        self._line: list[str] | None = []
-        self._length = 0
-        self._is_header = False
-        self._ended_with_return = False
+        self._known = known
+        self._seen: set[str] = set()
+        self._before = self._rest = ""
+        self._is_on_header_line = False
 
     def feed(self, piece: str) -> New:
         """Reads the next piece."""
-        if self._ended_with_return and piece:
-            piece = piece.removeprefix("\n")
-            self._ended_with_return = False
-        for line in piece.splitlines(keepends=True):
-            self._ended_with_return = line.endswith("\r")
-            body = "".join(line.splitlines())
-            yield from self._read(body, has_ended=len(body) < len(line))
+        text, at, searched = self._before + self._rest + piece, len(self._before), len(self._before)
+        while found := HEADER.search(text, searched):
+            begin, end = found.span()
+            before = text[max(0, begin - MAX_BEFORE) : begin]
+            if end == len(text) and before[-1:] in QUOTES:
+                # The next character tells whether the header is quoted.
+                break
+            searched = end
+            if is_header(found[1], before, text[end : end + 1], self._known, self._seen):
+                yield from self._add(text[at:begin])
+                self._seen.add(found[1])
+                self._fields.begin(found[1])
+                self._is_on_header_line = True
+                at = end
+        certain = found.start() if found else self._certain(text, searched)
+        certain = max(at, certain)
+        yield from self._add(text[at:certain])
+        self._before, self._rest = text[max(0, certain - MAX_BEFORE) : certain], text[certain:]
 
-    def _read(self, part: str, has_ended: bool) -> New:
-        if self._line is None:
-            yield from self._fields.add(part)
-        else:
-            can_decide = has_ended or self._length <= MAX_OPEN_LINE
-            self._line.append(part)
-            self._length += len(part)
-            if can_decide:
-                yield from self._decide("".join(self._line), has_ended)
-        if has_ended:
-            if self._is_header and self._fields.text:
+    def _certain(self, text: str, searched: int) -> int:
+        """The end of the text that has no beginning of a header, nor half of a line break."""
+        begun = HEADER_BEGUN.search(text, max(searched, len(text) - MAX_HEADER))
+        if begun:
+            return begun.start()
+        return len(text) - 1 if text.endswith("\r") and len(text) > searched else len(text)
+
+    def _add(self, text: str) -> New:
+        text = LINE_BREAK.sub("\n", text)
+        if self._is_on_header_line and (line_end := text.find("\n")) >= 0:
+            yield from self._fields.add(text[:line_end])
+            if self._fields.text:
                 # DSPy strips the text on the line of a header.
                 self._fields.text.drop_blanks()
-            yield from self._fields.add("\n")
-            self._line, self._length, self._is_header = [], 0, False
-
-    def _decide(self, line: str, has_ended: bool) -> New:
-        bare = line.strip()
-        if header := HEADER.match(bare):
-            self._fields.begin(header[1])
-            self._line, self._is_header = None, True
-            yield from self._fields.add(line[header.end() :])
-        elif has_ended or (bare and not may_be_header(bare)):
-            self._line = None
-            yield from self._fields.add(line)
-
-
-def may_be_header(line: str) -> bool:
-    """Whether a line could still become a header."""
-    return HEADER_BEGIN.startswith(line) or (line.startswith(HEADER_BEGIN) and "]]" not in line)
+            self._is_on_header_line, text = False, text[line_end:]
+        yield from self._fields.add(text)

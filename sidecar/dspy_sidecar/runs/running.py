@@ -63,6 +63,7 @@ async def run(program: LoadedProgram, models: Models, request: pb.Run, events: E
 
     Raises:
         OutputUnreadableError: A model's answer can't be parsed as its module's outputs.
+        OutputTruncatedError: A model's answer was cut off before all outputs had ended.
         Exception: Any fault of the models or modules, after an event with the trace so far.
 
     """

@@ -1,19 +1,28 @@
 """Streams text fields while the model writes them."""
 
+import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import dspy
 from dspy.utils.callback import BaseCallback
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
+from dspy_sidecar.models.reading import elements, headers, objects
 from dspy_sidecar.runs.chat_reader import ChatReader
+from dspy_sidecar.runs.draft_skipper import DraftSkipper
 from dspy_sidecar.runs.json_reader import JsonReader
-from dspy_sidecar.runs.streamed_text import Reader
+from dspy_sidecar.runs.streamed_text import New, Reader
 from dspy_sidecar.runs.xml_reader import XmlReader
+from dspy_sidecar.surrogates import replaced
 
 PIECE = 16_384
 """Maximum number of characters that are parsed at once; other runs then get their turn."""
+
+
+HALF_BEGUN = re.compile("[\ud800-\udbff]\\Z")
+"""The first half of a character at the end of a piece."""
 
 
 class Streaming(BaseCallback):  # type: ignore[misc]
@@ -35,8 +44,9 @@ class Streaming(BaseCallback):  # type: ignore[misc]
     ) -> None:
         self._send_chunk = send_chunk
         self._tell = tell
-        self._format: type[Reader] = ChatReader
+        self._new_reader: Callable[[], Reader] = ChatReader
         self._reader: Reader | None = None
+        self._half = ""
         self._sent: dict[str, list[str]] = {}
         self.begin("", [])
 
@@ -63,11 +73,11 @@ class Streaming(BaseCallback):  # type: ignore[misc]
 
     def on_adapter_format_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """Notes the adapter of the next request, whose format the answer will have."""
-        self._format = format_of(instance)
         # DSPy calls this once more for each base class of the adapter; the last call has the
         # arguments by name.
         if "signature" not in inputs:
             return
+        self._new_reader = partial(reader_of, instance, inputs["signature"])
         # Some modules also ask the model for other things than their outputs, as Refine for advice.
         self._makes_outputs = all(
             name in inputs["signature"].output_fields for name in self._fields
@@ -87,7 +97,11 @@ class Streaming(BaseCallback):  # type: ignore[misc]
         if not text or not self._makes_outputs:
             return
         if self._reader is None:
-            self._reader = self._format()
+            self._reader = self._new_reader()
+        text = self._half + text
+        # A server may cut an emoji in two.
+        self._half = text[-1] if HALF_BEGUN.search(text) else ""
+        text = replaced(text.removesuffix(self._half))
         for begin in range(0, len(text), PIECE):
             for name, new in self._reader.feed(text[begin : begin + PIECE]):
                 if name in self._fields:
@@ -106,6 +120,7 @@ class Streaming(BaseCallback):  # type: ignore[misc]
 
     def _clear(self) -> None:
         self._reader = None
+        self._half = ""
         self._sent = {}
 
 
@@ -118,8 +133,23 @@ def text_fields(module: dspy.Module) -> list[str]:
     return [name for name, field in fields.items() if field.annotation is str]
 
 
-def format_of(adapter: Any) -> type[Reader]:
-    """The parser of answers in an adapter's format."""
+def reader_of(adapter: Any, signature: type[dspy.Signature]) -> Reader:
+    """A parser of an answer in an adapter's format, without drafts."""
+    names = signature.output_fields.keys()
     if isinstance(adapter, dspy.JSONAdapter):
-        return JsonReader
-    return XmlReader if isinstance(adapter, dspy.XMLAdapter) else ChatReader
+        return AnswerReader(objects.draft_pattern(names), JsonReader())
+    if isinstance(adapter, dspy.XMLAdapter):
+        return AnswerReader(elements.draft_pattern(names), XmlReader(names))
+    return AnswerReader(headers.draft_pattern(names), ChatReader(headers.known_names(signature)))
+
+
+class AnswerReader:
+    """Parses an answer without its drafts."""
+
+    def __init__(self, found: re.Pattern[str], reader: Reader) -> None:
+        self._drafts = DraftSkipper(found)
+        self._reader = reader
+
+    def feed(self, piece: str) -> New:
+        """Reads the next piece."""
+        yield from self._reader.feed(self._drafts.feed(piece))

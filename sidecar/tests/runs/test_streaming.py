@@ -10,6 +10,7 @@ from programs import QUESTION, STR, asked, capital, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.models.adapters import ChatAdapter, JSONAdapter, SmallModelAdapter, XMLAdapter
+from dspy_sidecar.models.reading.headers import known_names
 from dspy_sidecar.runs.chat_reader import ChatReader
 from dspy_sidecar.runs.json_reader import JsonReader
 from dspy_sidecar.runs.streaming import Streaming
@@ -129,9 +130,10 @@ def test_a_long_first_piece_of_a_line_is_given_before_the_line_ends():
     assert dict(reader.feed(text)) == {"answer": text}
 
 
-def test_headers_are_understood_as_dspy_understands_them():
-    adapter = dspy.ChatAdapter()
+def test_headers_are_understood_as_the_adapter_understands_them():
+    adapter = ChatAdapter()
     signature = dspy.Signature("question -> y, note")
+    known = known_names(signature)
     random_ = random.Random(0)
     parts = [
         "[[ ## y ## ]]",
@@ -145,6 +147,7 @@ def test_headers_are_understood_as_dspy_understands_them():
         "\r\n",
         "\u2028",
         "word",
+        "`",
         "y",
         " ## ]]",
         "\t",
@@ -157,7 +160,7 @@ def test_headers_are_understood_as_dspy_understands_them():
         )
         expected = {name: value for name, value in adapter.parse(signature, text).items() if value}
         for piece in (1, 3, 100):
-            found = read(ChatReader(), text, piece)
+            found = read(ChatReader(known), text, piece)
             assert {name: found[name] for name in found if name in ("y", "note")} == expected, (
                 text,
                 piece,

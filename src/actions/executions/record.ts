@@ -1,5 +1,12 @@
 import { annotationsOf } from "../../domain/annotations.ts";
-import { addTokens, type Execution, noTrace, type Trace, type Values } from "../../domain/execution.ts";
+import {
+  addTokens,
+  type Execution,
+  finishReasonOf,
+  noTrace,
+  type Trace,
+  type Values,
+} from "../../domain/execution.ts";
 import type { Fault } from "../../domain/faults.ts";
 import { timeOf } from "../../domain/uuid.ts";
 import type { RunEnd, RunStart } from "../../store/executions/run.ts";
@@ -43,6 +50,7 @@ export function runningRecord(start: RunStart): Execution {
     ...noTrace,
     tokenUsage: start.earlierUsage,
     model: start.model,
+    finishReason: "",
     requestId: start.request?.id ?? "",
     ...annotationsOf(start),
     startedAt: start.startedAt,
@@ -61,6 +69,7 @@ export function endedRecord(start: RunStart, { trace, project: _, ...end }: RunE
     ...trace,
     tokenUsage: addTokens(start.earlierUsage, trace.tokenUsage),
     model: trace.model || start.model,
+    finishReason: finishReasonOf(trace),
     updatedAt: end.completedAt,
   };
 }

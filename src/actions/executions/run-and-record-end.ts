@@ -109,8 +109,9 @@ export function createRunAndRecordEnd({
       };
     } catch (error) {
       if (error instanceof Fault) {
-        // DSPy could not parse the answer of the last module.
-        const unparsed = error.reason === "OUTPUT_INVALID" ? trace.steps.at(-1)?.module : undefined;
+        // DSPy could not parse the answer of the last module, or the answer was cut off.
+        const isUnparsed = error.reason === "OUTPUT_INVALID" || error.reason === "OUTPUT_TRUNCATED";
+        const unparsed = isUnparsed ? trace.steps.at(-1)?.module : undefined;
         return { fault: error, trace: keepAnswersOf(trace, new Set([unparsed])) };
       }
       log.error({ err: error, execution: start.id }, "an execution failed with an unexpected error");

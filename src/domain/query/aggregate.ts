@@ -8,6 +8,7 @@ const groupFields: Fields = {
   revision: "number",
   status: "text",
   model: "text",
+  finish_reason: "text",
   error_reason: "text",
   labels: "labels",
   hour: "text",

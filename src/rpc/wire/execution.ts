@@ -44,6 +44,7 @@ export function executionMessage(execution: Execution, view: ExecutionView): Mes
     violations: [...execution.violations],
     tokenUsage: usageMessage(execution.tokenUsage),
     model: execution.model,
+    finishReason: execution.finishReason,
     requestId: execution.requestId,
     etag: executionEtag(execution),
     ...annotationsOf(execution),
@@ -68,6 +69,7 @@ function fullViewOf({ inputs, outputs, steps }: Execution) {
       rawAnswer: step.rawAnswer,
       durationMs: BigInt(step.durationMs),
       tokenUsage: usageMessage(step.tokenUsage),
+      finishReason: step.finishReason ?? "",
       ...(step.outputs && { outputs: step.outputs as JsonObject }),
     })),
   };

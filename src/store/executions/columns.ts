@@ -15,6 +15,7 @@ export const queryableExecutions: Queryable = {
     "steps.module": { sql: steps, within: ["module"] },
     "steps.outputs": { sql: steps, within: ["outputs"] },
     "steps.raw_answer": { sql: steps, within: ["rawAnswer"] },
+    "steps.finish_reason": { sql: steps, within: ["finishReason"] },
     request_id: { sql: "request_id", nullSortsAs: noUuid },
     duration_ms: duration,
     duration_seconds: duration,

@@ -1,6 +1,6 @@
 import type { Sequelize } from "sequelize";
 import { type Annotations, annotationsOf } from "../../domain/annotations.ts";
-import type { Execution } from "../../domain/execution.ts";
+import { type Execution, finishReasonOf } from "../../domain/execution.ts";
 import { snakeCase } from "../../domain/snake-case.ts";
 import { defineTable, type SqlType, selectList } from "../table.ts";
 import { type TokenColumns, tokenUsageOf } from "../token-columns.ts";
@@ -73,6 +73,7 @@ export const executionColumns = {
   cachedTokens: atEnd("bigint", "0", (run) => run.trace.tokenUsage.cachedTokens),
   lmCalls: atEnd("bigint", "0", (run) => run.trace.tokenUsage.lmCalls),
   model: { type: "text", start: (run: RunStart) => run.model, end: (run: RunEnd) => run.trace.model },
+  finishReason: atEnd("text", "''", (run) => finishReasonOf(run.trace)),
   labels: { ...atStart("jsonb", (run) => run.labels), isLogged: true },
   requestMethod: atStart("text", (run) => run.request?.method ?? null),
   requestId: atStart("uuid", (run) => run.request?.id ?? null),
@@ -150,6 +151,7 @@ export function executionOf(row: ExecutionRow): Execution {
     steps: row.steps ?? [],
     tokenUsage: tokenUsageOf(row),
     model: row.model,
+    finishReason: row.finishReason,
     requestId: row.requestId ?? "",
     ...annotationsOf(row),
     startedAt: row.startedAt,

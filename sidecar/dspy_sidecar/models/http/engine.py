@@ -1,6 +1,7 @@
 """Engines for OpenAI-compatible servers: DSPy's requests and errors, the sidecar's connections."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,9 +66,11 @@ class Engine:
         """The whole answer to a request. DSPy calls this method."""
         return await self._lm15_engine().complete(request)
 
-    def stream(self, request: Request) -> AsyncIterator[Any]:
+    async def stream(self, request: Request) -> AsyncIterator[Any]:
         """The answer to a request, piece by piece. DSPy calls this method."""
-        return self._lm15_engine().stream(request)  # type: ignore[no-any-return]
+        async with aclosing(self._lm15_engine().stream(request)) as events:
+            async for event in events:
+                yield without_guess(event) if event.type == "end" else event
 
     def request(self, call: PreparedCall) -> Request:
         """DSPy's canonical request for a call.
@@ -136,6 +139,19 @@ class Engine:
         if self._made_engine is None:
             self._made_engine = self._router.lm(f"{self.provider}:{self._model}")
         return self._made_engine
+
+
+def without_guess(end: Any) -> Any:
+    """The end of a stream with the finish reason that the provider gave.
+
+    If it gave none, DSPy would say "stop". The answer's body has the provider's own word, as that
+    of an answer in one piece has.
+    """
+    if end.finish_reason is not None:
+        return end
+    return replace(
+        end, provider_data={**(end.provider_data or {}), "choices": [{"finish_reason": None}]}
+    )
 
 
 class Engines:

@@ -8,6 +8,12 @@ import dspy.adapters.xml_adapter
 PIECE = 32 * 1_024
 """Characters that are parsed at once."""
 
+ROOT = "dspy_root"
+"""The element that DSPy puts around an answer."""
+
+FIELD = "is-field"
+"""An attribute of the elements in an answer's root: those of fields, and not of fields' values."""
+
 MAX_DEPTH = 200
 """Levels of elements. The types of the API have at most 32, and DSPy recurses for each."""
 
@@ -28,6 +34,9 @@ def fromstring(text: str) -> ET.Element:
         root = parser.close()
     if is_too_deep(root):
         raise ET.ParseError("elements nest too deep")
+    if root.tag == ROOT:
+        for child in root:
+            child.set(FIELD, "")
     return root
 
 

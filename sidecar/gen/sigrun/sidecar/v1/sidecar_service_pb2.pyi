@@ -313,18 +313,20 @@ class Trace(_message.Message):
     def __init__(self, steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., token_usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., model: _Optional[str] = ...) -> None: ...
 
 class Step(_message.Message):
-    __slots__ = ("module", "outputs", "raw_answer", "token_usage", "duration_ms")
+    __slots__ = ("module", "outputs", "raw_answer", "token_usage", "duration_ms", "finish_reason")
     MODULE_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     RAW_ANSWER_FIELD_NUMBER: _ClassVar[int]
     TOKEN_USAGE_FIELD_NUMBER: _ClassVar[int]
     DURATION_MS_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
     module: str
     outputs: bytes
     raw_answer: str
     token_usage: TokenUsage
     duration_ms: int
-    def __init__(self, module: _Optional[str] = ..., outputs: _Optional[bytes] = ..., raw_answer: _Optional[str] = ..., token_usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., duration_ms: _Optional[int] = ...) -> None: ...
+    finish_reason: str
+    def __init__(self, module: _Optional[str] = ..., outputs: _Optional[bytes] = ..., raw_answer: _Optional[str] = ..., token_usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., duration_ms: _Optional[int] = ..., finish_reason: _Optional[str] = ...) -> None: ...
 
 class TokenUsage(_message.Message):
     __slots__ = ("input_tokens", "output_tokens", "cached_tokens", "lm_calls")
