@@ -16,7 +16,7 @@ from dspy.utils.callback import with_callbacks
 
 from dspy_sidecar import threads
 from dspy_sidecar.models.http.engine import Engine, Engines
-from dspy_sidecar.models.meter import Meter
+from dspy_sidecar.models.meter import Meter, answer_text
 from dspy_sidecar.models.reading.cut_off import CUT, finish_reasons, marked, with_text
 from dspy_sidecar.models.reading.kept import forget, kept
 
@@ -85,8 +85,7 @@ class LM(threads.LM):
         outputs = marked(execution.finalize(self, call, result), reasons)
         if not call.cache:
             return outputs
-        if any(reason in CUT for reason in reasons):
-            # Where DSPy has sent the request, it has also kept the answer.
+        if not all(map(answer_text, outputs)) or any(reason in CUT for reason in reasons):
             forget(self, call)
             return outputs
         return [
@@ -111,7 +110,7 @@ async def execute(lm: LM, call: execution.PreparedCall, engine: Engine) -> CallR
 
     with accounting_failures(lm) as spent:
         result = await with_retries(lm, engine.provider, attempt, spent)
-        if call.cache and not any(reason in CUT for reason in finish_reasons(result)):
+        if call.cache:
             await asyncio.to_thread(execution._store, lm, call, result, True)
     return result
 

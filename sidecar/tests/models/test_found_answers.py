@@ -60,6 +60,7 @@ def test_a_draft_may_stand_at_the_beginning_of_a_field_and_before_the_next():
     draft = "<think>\nso [[ ## b ## ]] 1\n</think>"
     text = f"[[ ## a ## ]]\n{draft}\nParis\n{draft}\n[[ ## b ## ]]\n2\n[[ ## completed ## ]]"
     assert CHAT.parse(TEXTS, text) == {"a": "Paris", "b": "2"}
+    assert CHAT.parse(TEXTS, f"[[ ## a ## ]]{draft}{draft}Paris\n[[ ## b ## ]]2")["a"] == "Paris"
     assert XML.parse(TEXTS, "<a><think>so</think>Paris</a><b>2</b>") == {"a": "Paris", "b": "2"}
 
 

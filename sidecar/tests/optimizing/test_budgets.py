@@ -1,15 +1,23 @@
 import asyncio
 import json
 import time
+from contextlib import suppress
 
+import dspy
 import grpc
 import pytest
 import pytest_asyncio
+from dspy.utils.exceptions import AdapterParseError
 from optimizations import optimization_failure, optimized, request
 from optimizer_processes import until
 from programs import capital
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from teachable_model import teachable, wavering
+
+from dspy_sidecar.models.lm import Models
+from dspy_sidecar.optimizing.budget import Budget
+from dspy_sidecar.optimizing.spending import budgeted
+from dspy_sidecar.settings import Settings
 
 TOKENS = 42
 """Of each request to the scripted model."""
@@ -229,3 +237,23 @@ async def test_unreadable_advice_fails_the_optimization_as_output_invalid(sideca
     assert (await optimization_failure(sidecar.OptimizeProgram(request("COPRO"))))[
         1
     ] == "OUTPUT_INVALID"
+
+
+async def test_a_cached_answer_costs_the_budget_nothing_and_an_unreadable_one_each_time(model):
+    models = Models(Settings("openai/scripted", ("openai/scripted",), model.url), None)
+    lm, adapter = models.choose(pb.LmSettings(cache=True, temperature=0.35, adapter="JSONAdapter"))
+    budget = Budget(pb.Budget(), time.monotonic())
+    signature = dspy.Signature("question -> answer")
+
+    def ask() -> None:
+        spending = budgeted(lm, adapter, budget)
+        with suppress(AdapterParseError), dspy.context(lm=spending, adapter=adapter):
+            dspy.Predict(signature)(question="Capital of France?")
+
+    for text, cost in [("I would rather not.", 2), ('{"answer": "Paris"}', 1)]:
+        model.script(text)
+        before, calls, tokens = len(model.requests), budget.usage.lm_calls, budget.tokens
+        for _ in range(2):
+            await asyncio.to_thread(ask)
+        assert len(model.requests) == before + cost
+        assert (budget.usage.lm_calls, budget.tokens) == (calls + cost, tokens + cost * TOKENS)

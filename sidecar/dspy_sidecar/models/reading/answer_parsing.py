@@ -112,9 +112,9 @@ class EscapesTexts:
     def _elements_to_value(cls, found: list[ET.Element], schema: Any, definitions: Any) -> Any:
         # The first of several elements counts, as the first of several headers does; only a list
         # takes all.
-        kinds = [part.get("type") for part in (schema, *schema.get("anyOf", ()))]
-        if xml_answers.FIELD in found[0].attrib and "array" not in kinds:
-            found = found[:1]
+        if len(found) > 1 and xml_answers.FIELD in found[0].attrib:
+            kinds = [part.get("type") for part in (schema, *schema.get("anyOf", ()))]
+            found = found if "array" in kinds else found[:1]
         return super()._elements_to_value(found, schema, definitions)  # type: ignore[misc]
 
 

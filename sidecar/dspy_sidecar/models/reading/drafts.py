@@ -19,7 +19,6 @@ TAGS = {f"<{name}>": f"</{name}>" for name in NAMES} | {
 }
 """Closing tags by opening tag, in small letters; models write them in any case."""
 
-MAX_TAG = max(map(len, TAGS))
 MAX_INDENT = 64
 """Blanks before a tag, or between a field's beginning and a tag, that are looked at."""
 
@@ -27,15 +26,28 @@ NOTHING = re.compile(r"\s*(?:\[\[ ## completed ## \]\]|</|\Z)")
 MAX_PATTERNS = 1_024
 
 
-def may_have_drafts(text: str) -> bool:
-    """Whether a text could have a tag. Most answers have none of these characters."""
-    return "<" in text or "◁" in text or "THINK]" in text or "think]" in text
+def may_have_drafts(text: str, elements: tuple[str, ...] = ()) -> bool:
+    """Whether a text could have a tag that is no element. Quick if it has none, as most answers."""
+    return (
+        ("<" in text and angle_tags(elements).search(text) is not None)
+        or "◁" in text
+        or "THINK]" in text
+        or "think]" in text
+    )
 
 
 def tags_without(names: Iterable[str]) -> dict[str, str]:
     """The tags less those that are elements of fields, as `<reasoning>` may be in XML."""
     taken = {f"<{name}>".lower() for name in names}
     return {opening: closing for opening, closing in TAGS.items() if opening not in taken}
+
+
+@lru_cache(MAX_PATTERNS)
+def angle_tags(elements: tuple[str, ...]) -> re.Pattern[str]:
+    """Finds tags that begin with `<`, less those that are elements of fields."""
+    tags = tags_without(elements)
+    angles = [tag[1:] for tag in (*tags, *tags.values()) if tag[0] == "<"]
+    return re.compile(f"<(?:{'|'.join(map(re.escape, angles))})", re.IGNORECASE)
 
 
 @lru_cache(MAX_PATTERNS)
@@ -92,7 +104,7 @@ def without_drafts(text: str, found: re.Pattern[str], is_plain: bool = True) -> 
                 begins_line(text, token.start()) and is_followed(text, closing, found)
             ):
                 kept.append((begin, token.start()))
-                begin = closing.end()
+                begin = field_begin = closing.end()
     kept.append((begin, end))
     answer_begin = min(marks.values(), default=0)
     cut = max((one.end() for one in lone_closings if one.start() < answer_begin), default=0)

@@ -28,7 +28,7 @@ def draft_pattern(names: Iterable[str]) -> re.Pattern[str]:
 
 def plain(signature: type[dspy.Signature], completion: str) -> str:
     """The answer without drafts."""
-    if not may_have_drafts(completion):
+    if not may_have_drafts(completion, tuple(signature.output_fields)):
         return completion
     return without_drafts(completion, draft_pattern(signature.output_fields))
 

@@ -12,6 +12,7 @@ import dspy
 from dspy_sidecar.models.reading.drafts import may_have_drafts, pattern_of, without_drafts
 
 HEADER = re.compile(r"\[\[ ## (\w+) ## \]\]")
+HEADER_BEGIN = "[[ ## "
 COMPLETED = "completed"
 """The name of the header after the last field."""
 
@@ -62,6 +63,13 @@ def headers(text: str, signature: type[dspy.Signature]) -> Iterator[re.Match[str
         yield found
 
 
+def are_at_line_breaks(text: str) -> bool:
+    """Whether every header follows a line break. Quick, for this holds for most answers."""
+    return text.count(HEADER_BEGIN) == text.count(f"\n{HEADER_BEGIN}") + text.startswith(
+        HEADER_BEGIN
+    )
+
+
 def draft_pattern(names: Iterable[str]) -> re.Pattern[str]:
     """Finds the tags of drafts, and the headers of some fields."""
     return pattern_of(rf"\[\[ ## (?P<field>{'|'.join(names)}) ## \]\]", ())
@@ -70,6 +78,8 @@ def draft_pattern(names: Iterable[str]) -> re.Pattern[str]:
 def plain(signature: type[dspy.Signature], completion: str) -> str:
     """The answer as DSPy reads it: without drafts, and each header at the beginning of a line."""
     text = completion
+    if are_at_line_breaks(text) and not may_have_drafts(text):
+        return text
     if may_have_drafts(text):
         text = without_drafts(text, draft_pattern(signature.output_fields))
     pieces: list[str] = []
