@@ -12,7 +12,7 @@ from dspy.utils.exceptions import AdapterParseError, LMError
 from dspy.utils.parallelizer import ParallelExecutor
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.faults import BudgetExceededError, OutputUnreadableError
+from dspy_sidecar.faults import BudgetExceededError, OutputTruncatedError, OutputUnreadableError
 from dspy_sidecar.models.lm import Models
 from dspy_sidecar.optimizing.budget import Budget
 from dspy_sidecar.optimizing.forecast import forecast
@@ -146,9 +146,9 @@ class Optimization:
             if not self._budget.is_spent() and provider:
                 raise provider from error
             if not self._budget.is_spent() and best.state is None:
-                raise (
-                    OutputUnreadableError if caused(error, AdapterParseError) else error
-                ) from error
+                if caused(error, AdapterParseError):
+                    raise OutputUnreadableError from error
+                raise (caused(error, OutputTruncatedError) or error) from error
             state, message = (
                 best.state or before,
                 "the optimizer failed; this is the best program that it had scored",

@@ -63,7 +63,12 @@ class Streaming(BaseCallback):  # type: ignore[misc]
 
         That is all of them if the model's answer came in one piece.
         """
-        texts = {name: outputs[name] for name in self._fields if isinstance(outputs.get(name), str)}
+        # A half of a character can't be sent; the gateway refuses the value.
+        texts = {
+            name: replaced(outputs[name])
+            for name in self._fields
+            if isinstance(outputs.get(name), str)
+        }
         sent = {name: "".join(self._sent.get(name, [])) for name in texts}
         if not all(text.startswith(sent[name]) for name, text in texts.items()):
             self._reset()
