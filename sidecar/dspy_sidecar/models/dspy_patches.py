@@ -1,7 +1,7 @@
 """The parts of DSPy that the sidecar replaces, since DSPy has no settings for them."""
 
 from dspy_sidecar.models import litellm_import, long_values, markers, retries
-from dspy_sidecar.models.http import answer_size, type_adapters
+from dspy_sidecar.models.http import answer_size, event_size, type_adapters
 from dspy_sidecar.models.reading import cut_off, field_values, json_answers, xml_answers
 
 
@@ -16,6 +16,7 @@ def install() -> None:
     xml_answers.install()
     field_values.install()
     cut_off.install()
+    event_size.install()
     long_values.install()
     markers.install()
     litellm_import.install()

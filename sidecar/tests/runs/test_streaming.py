@@ -68,6 +68,15 @@ async def test_a_second_request_of_a_module_resets_its_chunks(sidecar, model):
     assert [(reset.module, reset.attempt) for reset in resets] == [("only", 2)]
 
 
+async def test_a_server_may_send_a_long_answer_in_one_event(sidecar, model):
+    model.piece = 10**9
+    text = "word " * 200_000 + "."
+    model.script({"answer": text})
+    events, _ = await streamed(sidecar.run(with_chunks(capital())))
+    model.piece = 7
+    assert chunk_texts(events) == {"answer": text}
+
+
 async def test_only_text_fields_are_sent_as_chunks(sidecar, model):
     sig = signature({"question": STR}, {"count": pb.Type(scalar=pb.SCALAR_INT), "answer": STR})
     model.script({"count": 3, "answer": "Paris"})
