@@ -17,7 +17,6 @@ FLOORS = [
         "heartbeat",
         "stacks",
         "long_texts",
-        "surrogates",
     ],
     ["values"],
     ["models.http", "interpreter", "tools", "scoring"],

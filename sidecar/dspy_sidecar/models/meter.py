@@ -7,7 +7,7 @@ from typing import Any
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.json_values import json_of
-from dspy_sidecar.surrogates import replaced
+from dspy_sidecar.values.texts import replaced_surrogates
 
 
 class Meter:
@@ -56,7 +56,7 @@ class Meter:
     def request_ended(self, outputs: list[Any] | None) -> None:
         """Keeps the raw answer; `outputs` is None if the request failed."""
         if outputs and self.trace.steps:
-            self.trace.steps[-1].raw_answer = replaced(answer_text(outputs[0]))
+            self.trace.steps[-1].raw_answer = replaced_surrogates(answer_text(outputs[0]))
 
     def add_usage(self, lm: str, entry: dict[str, Any]) -> None:
         """Adds the token counts that the provider reports for a request. DSPy calls this method."""

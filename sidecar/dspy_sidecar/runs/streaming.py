@@ -15,7 +15,7 @@ from dspy_sidecar.runs.draft_skipper import DraftSkipper
 from dspy_sidecar.runs.json_reader import JsonReader
 from dspy_sidecar.runs.streamed_text import New, Reader
 from dspy_sidecar.runs.xml_reader import XmlReader
-from dspy_sidecar.surrogates import replaced
+from dspy_sidecar.values.texts import replaced_surrogates
 
 PIECE = 16_384
 """Maximum number of characters that are parsed at once; other runs then get their turn."""
@@ -65,7 +65,7 @@ class Streaming(BaseCallback):  # type: ignore[misc]
         """
         # A half of a character can't be sent; the gateway refuses the value.
         texts = {
-            name: replaced(outputs[name])
+            name: replaced_surrogates(outputs[name])
             for name in self._fields
             if isinstance(outputs.get(name), str)
         }
@@ -106,7 +106,7 @@ class Streaming(BaseCallback):  # type: ignore[misc]
         text = self._half + text
         # A server may cut an emoji in two.
         self._half = text[-1] if HALF_BEGUN.search(text) else ""
-        text = replaced(text.removesuffix(self._half))
+        text = replaced_surrogates(text.removesuffix(self._half))
         for begin in range(0, len(text), PIECE):
             for name, new in self._reader.feed(text[begin : begin + PIECE]):
                 if name in self._fields:

@@ -1,5 +1,8 @@
 """Texts that PostgreSQL and UTF-8 can store."""
 
+import re
+
+SURROGATE = re.compile("[\ud800-\udfff]")
 NUL_FAULT = "must not hold a NUL character"
 SURROGATE_FAULT = "must not hold a lone surrogate, which is not a character"
 
@@ -13,6 +16,11 @@ def joined_surrogates(text: str) -> str:
     if is_unicode(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def replaced_surrogates(text: str) -> str:
+    """A text that UTF-8 can hold: a surrogate without its other half becomes U+FFFD."""
+    return text if is_unicode(text) else SURROGATE.sub("\ufffd", joined_surrogates(text))
 
 
 def is_unicode(text: str) -> bool:

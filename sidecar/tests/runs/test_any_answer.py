@@ -16,7 +16,7 @@ from dspy_sidecar.models.lm import Models
 from dspy_sidecar.programs.programs import build
 from dspy_sidecar.runs import running
 from dspy_sidecar.settings import Settings
-from dspy_sidecar.surrogates import replaced
+from dspy_sidecar.values.texts import replaced_surrogates
 
 EXAMPLES = int(os.environ.get("SIGRUN_FUZZ_ANSWERS", "240"))
 SEED = int(os.environ.get("SIGRUN_FUZZ_SEED", "1"))
@@ -135,10 +135,10 @@ async def test_any_answer_is_read_or_output_invalid_and_its_chunks_add_up(
     for chunks in (False, True):
         reason, values, sent, trace = await outcome(models, outputs, adapter, chunks)
         assert reason in ("", "OUTPUT_INVALID", "OUTPUT_TRUNCATED"), (SEED, text)
-        assert trace.steps[0].raw_answer == replaced(text), (SEED, text)
+        assert trace.steps[0].raw_answer == replaced_surrogates(text), (SEED, text)
         if values is not None and chunks:
             texts = {name for name, kind in outputs.items() if kind is STR}
-            expected = {name: replaced(values[name]) for name in texts if values[name]}
+            expected = {name: replaced_surrogates(values[name]) for name in texts if values[name]}
             assert sent == expected, (SEED, text)
         seen.append((reason, json.dumps(values)))
     assert seen[0] == seen[1], (SEED, text)

@@ -17,7 +17,7 @@ from dspy_sidecar.models.meter import answer_text
 from dspy_sidecar.models.reading import elements, xml_answers
 from dspy_sidecar.models.reading.cut_off import CutOff
 from dspy_sidecar.models.reading.kept import Kept
-from dspy_sidecar.surrogates import joined
+from dspy_sidecar.values.texts import joined_surrogates
 
 Signature = type[dspy.Signature]
 
@@ -45,7 +45,7 @@ class RaisesParseErrors:
             OutputTruncatedError: The answer was cut off before all outputs had ended.
 
         """
-        text = self.answer_format.plain(signature, joined(completion))
+        text = self.answer_format.plain(signature, joined_surrogates(completion))
         if isinstance(completion, CutOff) and not self.answer_format.is_closed(signature, text):
             raise OutputTruncatedError(completion.finish_reason)
         try:

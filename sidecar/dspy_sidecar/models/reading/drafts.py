@@ -19,6 +19,10 @@ TAGS = {f"<{name}>": f"</{name}>" for name in NAMES} | {
 }
 """Closing tags by opening tag, in small letters; models write them in any case."""
 
+MAX_TAG = max(map(len, [*TAGS, *TAGS.values()]))
+PIECE = 64 * 1_024
+"""Characters that are searched at once: no other thread runs during a search."""
+
 MAX_INDENT = 64
 """Blanks before a tag, or between a field's beginning and a tag, that are looked at."""
 
@@ -29,10 +33,17 @@ MAX_PATTERNS = 1_024
 def may_have_drafts(text: str, elements: tuple[str, ...] = ()) -> bool:
     """Whether a text could have a tag that is no element. Quick if it has none, as most answers."""
     return (
-        ("<" in text and angle_tags(elements).search(text) is not None)
+        ("<" in text and has_angle_tag(text, angle_tags(elements)))
         or "◁" in text
         or "THINK]" in text
         or "think]" in text
+    )
+
+
+def has_angle_tag(text: str, tags: re.Pattern[str]) -> bool:
+    """Whether a text has a tag. Other threads get their turn after each piece of a long text."""
+    return any(
+        tags.search(text, begin, begin + PIECE + MAX_TAG) for begin in range(0, len(text), PIECE)
     )
 
 
