@@ -68,6 +68,30 @@ async def test_a_second_request_of_a_module_resets_its_chunks(sidecar, model):
     assert [(reset.module, reset.attempt) for reset in resets] == [("only", 2)]
 
 
+@pytest.mark.parametrize("piece", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    ("adapter", "text", "resets"),
+    [
+        ("", "<think>[[ ## answer ## ]]\nRome</think>\n[[ ## answer ## ]]\nParis", 0),
+        ("", "[[ ## answer ## ]]\nRome\n</think>\n[[ ## answer ## ]]\nParis", 1),
+        ("", "Hm. [[ ## answer ## ]]Paris[[ ## completed ## ]] bye", 0),
+        ("JSONAdapter", '{"answer": "Rome", "answer": "Paris"}', 1),
+        ("JSONAdapter", '<think>{"answer": "Rome"}</think>{"answer": "Paris"}', 0),
+        ("XMLAdapter", "<answer>Paris</answer><answer>Rome</answer>", 0),
+        ("XMLAdapter", "<answer>Rome</answer></think><answer>Paris</answer>", 1),
+    ],
+)
+async def test_the_chunks_are_those_of_the_answer_and_not_of_a_draft(
+    sidecar, model, adapter, text, resets, piece
+):
+    model.piece = piece
+    model.script(text)
+    request = with_chunks(capital(), pb.LmSettings(adapter=adapter))
+    events, done = await streamed(sidecar.run(request))
+    assert json.loads(done.outputs) == {"answer": "Paris"} == chunk_texts(events)
+    assert sum(event.HasField("reset") for event in events) == resets
+
+
 async def test_a_server_may_send_a_long_answer_in_one_event(sidecar, model):
     model.piece = 10**9
     text = "word " * 200_000 + "."
