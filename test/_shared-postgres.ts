@@ -11,16 +11,19 @@ type Server = { createDatabase(): Promise<string>; stop(): Promise<void> };
 async function startServer(): Promise<Server> {
   const dataDir = mkdtempSync(join(tmpdir(), "sigrun-test-"));
   const postgres = await startEmbeddedPostgres({ dataDir, log: createLogger("error") });
-  const pool = new pg.Pool({ connectionString: postgres.url, max: 1 });
+  const client = new pg.Client(postgres.url);
+  // Without a listener an error of the connection would end the thread, and every test with it.
+  client.on("error", () => {});
+  await client.connect();
   let count = 0;
   return {
     async createDatabase() {
       const name = `test_${++count}`;
-      await pool.query(`CREATE DATABASE ${name}`);
+      await client.query(`CREATE DATABASE ${name}`);
       return new URL(name, postgres.url).href;
     },
     async stop() {
-      await pool.end();
+      await client.end();
       await postgres.stop();
       rmSync(dataDir, { recursive: true, force: true });
     },
