@@ -130,7 +130,8 @@ export function createPort(deps: Deps): Port {
       http2.close();
       for (const socket of undetected) socket.destroy();
       http1.closeIdleConnections();
-      const grace = AbortSignal.timeout(graceMs);
+      // AbortSignal refuses fractions of a millisecond.
+      const grace = AbortSignal.timeout(Math.ceil(graceMs));
       while (calls.size > 0 && !grace.aborted) await once(callEnds, "end", { signal: grace }).catch(() => {});
       const cut = setTimeout(() => {
         for (const socket of sockets) socket.destroy();
