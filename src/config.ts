@@ -12,6 +12,8 @@ export type Config = Readonly<{
   maxConnections: number;
   /** Calls that the peer of one HTTP/2 connection may cancel each second. */
   maxCancels: number;
+  /** Maximum bytes of the requests under way. */
+  requestMemory: number;
   /** Maximum bytes of the answers that callers have not read yet. */
   answerMemory: number;
   /** Undefined: the embedded PostgreSQL. */
@@ -90,6 +92,7 @@ const environment = object({
   SIGRUN_PORT: integer(0, 65535),
   SIGRUN_MAX_CONNECTIONS: integer(1, 1_000_000).default(10_000),
   SIGRUN_MAX_CANCELS: integer(1, 1_000_000).default(1_000),
+  SIGRUN_REQUEST_MEMORY: size.default("256MiB"),
   SIGRUN_ANSWER_MEMORY: size.default("512MiB"),
   DATABASE_URL: databaseUrl,
   SIGRUN_DATABASE_LISTEN_URL: databaseUrl,
@@ -149,6 +152,7 @@ export function shownSettings(config: Config) {
     SIGRUN_PORT: config.port ?? "8080, or the next one that is free",
     SIGRUN_MAX_CONNECTIONS: config.maxConnections,
     SIGRUN_MAX_CANCELS: config.maxCancels,
+    SIGRUN_REQUEST_MEMORY: `${config.requestMemory / unitBytes.MiB}MiB`,
     SIGRUN_ANSWER_MEMORY: `${config.answerMemory / unitBytes.MiB}MiB`,
     DATABASE_URL: config.database ? "set" : "not set: the embedded PostgreSQL",
     SIGRUN_DATABASE_POOLER: config.databasePooler ? "transaction" : "not set: no pooler",
@@ -186,6 +190,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       port: read.SIGRUN_PORT,
       maxConnections: read.SIGRUN_MAX_CONNECTIONS,
       maxCancels: read.SIGRUN_MAX_CANCELS,
+      requestMemory: readSize(read.SIGRUN_REQUEST_MEMORY),
       answerMemory: readSize(read.SIGRUN_ANSWER_MEMORY),
       database: read.DATABASE_URL === undefined ? undefined : readDatabaseUrl(read.DATABASE_URL, env),
       databaseListen:

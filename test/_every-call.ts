@@ -53,7 +53,10 @@ export async function makeEveryCall(url: string, programId: string, question = "
       "POST /sigrun.v1.ProgramService/ListPrograms HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n",
       // The rest of the body never comes.
       "connect-timeout-ms: 50\r\ncontent-length: 9\r\n\r\n{",
-    ).then((socket) => once(socket, "close")),
+    ).then((socket) => once(socket.resume(), "close")),
+    openRaw("GET / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n").then((socket) =>
+      once(socket.resume(), "close"),
+    ),
     openRaw("GET / HTTP/1.1\r\n\r\n").then((socket) => socket.resetAndDestroy()),
     fetch(url),
     fetch(`${url}/grpc.health.v1.Health/Check`, {

@@ -8,7 +8,7 @@ const socketError = allSites.find(
 /** Sites of the whole gateway in src/rpc: the listening socket and the drain. */
 const isOfGateway = (site: Site) =>
   site.file === "src/rpc/server/port.ts" &&
-  (site.event === "setTimeout" || (site.event === "error" && site !== socketError));
+  (["setTimeout", "drop"].includes(site.event) || (site.event === "error" && site !== socketError));
 /** Sites of one connection, whose errors end that connection alone. */
 export const connectionSites = allSites
   .filter((site) => site.file.startsWith("src/rpc/") && !isOfGateway(site))

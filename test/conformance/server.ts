@@ -14,7 +14,10 @@ import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { readConfig } from "../../src/config.ts";
+import { Fault } from "../../src/domain/faults.ts";
+import { codes } from "../../src/rpc/faults.ts";
 import { createBoundary } from "../../src/rpc/server/boundary.ts";
+import { createCallMemory } from "../../src/rpc/server/call-memory.ts";
 import { createOpenCalls } from "../../src/rpc/server/open-calls.ts";
 import { createPort } from "../../src/rpc/server/port.ts";
 import { createUnaryCalls } from "../../src/rpc/server/unary.ts";
@@ -42,10 +45,15 @@ const maxBytes = messageReceiveLimit || 2 ** 22;
 let calls = 0;
 const log = createLogger("error");
 const boundary = createBoundary(log);
+const limits = readConfig({});
+const memory = createCallMemory(limits);
+const explain = (error: unknown) =>
+  error instanceof Fault ? new ConnectError(error.message, codes[error.reason]) : ConnectError.from(error);
 const unary = createUnaryCalls({
   maxBytes,
-  explain: (error) => ConnectError.from(error),
+  explain,
   calls: createOpenCalls(boundary),
+  memory,
   boundary,
   log,
 });
@@ -60,7 +68,7 @@ const port = createPort({
     if (isAnswered) calls += 1;
     return isAnswered;
   },
-  limits: readConfig({}),
+  limits,
   boundary,
   log,
 });

@@ -83,7 +83,6 @@ export function createHttp2Server(deps: Deps): Http2Server {
     accept(socket) {
       const onSession = (session: ServerHttp2Session) => {
         boundary.contain(session);
-        sayWhichAbuse(session);
         sessions.add(session);
         session.once("close", () => sessions.delete(session));
         const mayCancel = createCancelLimit(limits.maxCancels);
@@ -100,19 +99,5 @@ export function createHttp2Server(deps: Deps): Http2Server {
     close() {
       for (const session of sessions) session.close();
     },
-  };
-}
-
-/** What nghttp2 reports if a peer floods it with frames that are no calls, such as pings. */
-const floodedErrno = -904;
-const floodedCode = "ERR_HTTP2_TOO_MANY_INVALID_FRAMES";
-
-/** Node ends a connection that floods with INTERNAL_ERROR. */
-function sayWhichAbuse(session: ServerHttp2Session): void {
-  const destroy = session.destroy.bind(session);
-  session.destroy = (error, code) => {
-    const { errno, code: name } = (error ?? {}) as NodeJS.ErrnoException;
-    const isFlood = errno === floodedErrno || name === floodedCode;
-    destroy(error, code ?? (isFlood ? NGHTTP2_ENHANCE_YOUR_CALM : undefined));
   };
 }

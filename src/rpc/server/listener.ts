@@ -1,20 +1,26 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { type ConnectRouter, cors } from "@connectrpc/connect";
+import type { ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Logger } from "../../telemetry.ts";
 import { decodeLargeBodies, takeDecoded } from "../decoding/request-body.ts";
 import { callFault, connectErrorOf, explainFaults } from "../faults.ts";
 import { createBoundary } from "./boundary.ts";
+import { createCallMemory } from "./call-memory.ts";
 import { createConnectCalls } from "./connect-calls.ts";
-import { explainDecodeErrors, throwRefusal } from "./decode-errors.ts";
+import { createConnectHandlers } from "./connect-handler.ts";
+import { drain } from "./drain.ts";
 import type { HealthReport } from "./health.ts";
+import { checkHost } from "./host.ts";
 import { maxMessageBytes, type PortLimits } from "./limits.ts";
 import { answerUnknownPath } from "./not-found.ts";
 import { createOpenCalls } from "./open-calls.ts";
+import { allowOrigins } from "./origins.ts";
 import { createPort, type NodeHandler, type Port } from "./port.ts";
 import { reflectionRoutes } from "./reflection.ts";
+import { throwRefusal } from "./refusal.ts";
 import { createUnaryCalls } from "./unary.ts";
+import { compressions } from "./unpacking.ts";
 
 /** Time that calls get for their answers after the drain has ended them. */
 const maxLastAnswerMs = 500;
@@ -34,12 +40,15 @@ type Deps = {
 export function createListener({ routes, services, health, limits, log }: Deps): Port {
   const boundary = createBoundary(log);
   const calls = createOpenCalls(boundary);
-  const connectCalls = createConnectCalls(calls, boundary, log);
+  const memory = createCallMemory(limits);
+  const connectCalls = createConnectCalls(calls);
+  const wrap = createConnectHandlers({ memory, boundary, log });
   const methods = new Map<string, DescMethod>();
   const unary = createUnaryCalls({
     maxBytes: maxMessageBytes,
     explain: (error, rpc) => connectErrorOf(callFault(error, rpc, log)),
     calls,
+    memory,
     boundary,
     log,
   });
@@ -51,9 +60,7 @@ export function createListener({ routes, services, health, limits, log }: Deps):
       reflectionRoutes(services)(router);
       router.handlers.forEach((handler, index) => {
         methods.set(handler.requestPath, handler.method);
-        router.handlers[index] = connectCalls.refuseOverdue(
-          explainDecodeErrors(decodeLargeBodies(handler, maxMessageBytes), log),
-        );
+        router.handlers[index] = wrap(decodeLargeBodies(handler, maxMessageBytes));
       });
     },
     interceptors: [explainFaults(log), connectCalls.interceptor, takeDecoded],
@@ -62,10 +69,13 @@ export function createListener({ routes, services, health, limits, log }: Deps):
     readMaxBytes: maxMessageBytes,
     // An unknown field is a mistake of the caller, who gets an error.
     jsonOptions: { ignoreUnknownFields: false },
-    fallback: answerUnknownPath,
+    acceptCompression: compressions,
+    fallback: (request, response) => {
+      drain(request, boundary).then(() => answerUnknownPath(request, response));
+    },
   });
   const handle: NodeHandler = (request, response) => {
-    if (!allowOrigins(request, response)) return;
+    if (!checkHost(request, response) || !allowOrigins(request, response)) return;
     const method = methods.get((request.url ?? "").split("?", 1)[0] as string);
     if (method) connectCalls.open(method, request, response);
     adapter(request, response);
@@ -82,26 +92,4 @@ export function createListener({ routes, services, health, limits, log }: Deps):
       await ending;
     },
   };
-}
-
-const exposed = [...cors.exposedHeaders, "sigrun-execution-id", "retry-after"].join(", ");
-
-/**
- * Allows pages of every origin, because no cookie or other credential of a browser is ever read.
- * Returns false if the request was a preflight, which is answered here.
- */
-function allowOrigins(...[request, response]: Parameters<NodeHandler>): boolean {
-  if (request.headers.origin === undefined) return true;
-  response.setHeader("access-control-allow-origin", "*");
-  response.setHeader("access-control-expose-headers", exposed);
-  if (request.method !== "OPTIONS") return true;
-  response.setHeader("access-control-allow-methods", cors.allowedMethods.join(", "));
-  response.setHeader(
-    "access-control-allow-headers",
-    request.headers["access-control-request-headers"] ?? "*",
-  );
-  response.setHeader("access-control-max-age", "7200");
-  response.writeHead(204);
-  response.end();
-  return false;
 }

@@ -13,6 +13,9 @@ export const answerUnknownPath: NodeHandler = (request, response) => {
       "grpc-message": encodeURIComponent(`unknown RPC ${path.slice(1)}; "grpcurl list" shows the services`),
     });
     response.end();
+  } else if (path === "/" && request.method !== "GET" && request.method !== "HEAD") {
+    response.writeHead(405, { "content-type": "text/plain; charset=utf-8", allow: "GET, HEAD, OPTIONS" });
+    response.end("unsupported HTTP method; expected GET\n");
   } else if (path === "/") {
     response.writeHead(200, { "content-type": "text/plain; charset=utf-8" });
     response.end(

@@ -15,12 +15,18 @@ const graceMs = 250;
  */
 const transitMs = 50;
 
+/** Maximum time for a whole request, from its headers on; a stream in both directions has none. */
+const maxRequestMs = 60_000;
+const requestLate = `the request was not complete after ${maxRequestMs / 1_000} s`;
+
 /** Shared by all calls, because the stack trace of a new error costs more than reading a row. */
 const callEndedFault = new Cancelled();
 
 export type OpenCall = {
   /** Aborts with the fault that ends the call. It is made when it is first read. */
   readonly signal: AbortSignal;
+  /** The whole request is there; until then the call also ends after `maxRequestMs`. */
+  received(): void;
   /** Ends the call if it was not answered: its caller has hung up. */
   leave(): void;
   /** The call is answered. Must be called before the answer is sent. */
@@ -30,8 +36,8 @@ export type OpenCall = {
 /** The open calls of both servers, Connect's and unary gRPC's. */
 export type OpenCalls = {
   /**
-   * Opens a call whose headers have arrived. Its signal aborts at its deadline; `onOverdue` is
-   * called if the call is still open `graceMs` later, and must answer it.
+   * Opens a call whose headers have arrived. Its signal aborts at its deadline, or if its request
+   * is late; `onOverdue` is called if the call is still open `graceMs` later, and must answer it.
    */
   open(start: {
     owner: Owner;
@@ -62,11 +68,15 @@ export function createOpenCalls(boundary: Boundary): OpenCalls {
       const defaultMs = defaultTimeoutOf(method);
       const timeoutMs = callersMs === undefined ? defaultMs : Math.min(callersMs, maxTimeoutMs);
       const deadline = performance.now() + timeoutMs;
+      // The requests of a stream in both directions may come as long as it is open.
+      const requestMs = method.methodKind === "bidi_streaming" ? Number.POSITIVE_INFINITY : maxRequestMs;
       let controller: AbortController | undefined;
       let reason: Fault | undefined;
-      let timer = Number.isFinite(timeoutMs)
-        ? boundary.after(owner, timeoutMs, () => end(new DeadlineExceeded()))
-        : undefined;
+      let timer = requestMs < timeoutMs ? endAfter(requestMs, requestLate) : endAfter(timeoutMs);
+
+      function endAfter(ms: number, why?: string): NodeJS.Timeout | undefined {
+        if (Number.isFinite(ms)) return boundary.after(owner, ms, () => end(new DeadlineExceeded(why)));
+      }
 
       function stop(fault: Fault): void {
         clearTimeout(timer);
@@ -95,6 +105,12 @@ export function createOpenCalls(boundary: Boundary): OpenCalls {
           controller = new AbortController();
           if (reason) controller.abort(reason);
           return controller.signal;
+        },
+        received() {
+          // Most calls have an earlier deadline, whose timer runs already.
+          if (reason || requestMs >= timeoutMs) return;
+          clearTimeout(timer);
+          timer = endAfter(deadline - performance.now());
         },
         leave() {
           const hasReachedDeadline = deadline - performance.now() <= transitMs;

@@ -10,9 +10,11 @@ import { createServer, type Socket } from "node:net";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Logger } from "../../telemetry.ts";
 import type { Boundary } from "./boundary.ts";
+import { drainAndEnd } from "./drain.ts";
+import { createDropLog } from "./drop-log.ts";
 import { detectHttpVersion } from "./http-version.ts";
 import { createHttp2Server } from "./http2-server.ts";
-import { maxHeaderBytes, type PortLimits } from "./limits.ts";
+import { maxHeaderBytes, maxHeaders, maxMessageBytes, type PortLimits } from "./limits.ts";
 
 /** Answers the requests of both HTTP versions. */
 export type NodeHandler = ReturnType<typeof connectNodeAdapter>;
@@ -37,7 +39,6 @@ const headersTimeout = 20_000;
 const requestTimeout = 60_000;
 const connectionsCheckingInterval = 5_000;
 const defaultPingMs = 30_000;
-const dropLogMs = 60_000;
 /** Time that a peer gets to read its last answer. */
 const lastReadMs = 500;
 
@@ -64,6 +65,9 @@ export function createPort(deps: Deps): Port {
   const onRequest = (...[request, response]: Parameters<NodeHandler>) => {
     boundary.contain(request);
     boundary.contain(response);
+    // HTTP/2 says "finish" only at the end of the stream, which waits for the end of the request.
+    const [answer, sent] = "stream" in response ? [response.stream, "wantTrailers"] : [response, "finish"];
+    answer.once(sent, () => drainAndEnd(request, boundary));
     (handle as RequestListener)(request as IncomingMessage, response as ServerResponse);
   };
 
@@ -74,9 +78,20 @@ export function createPort(deps: Deps): Port {
     connectionsCheckingInterval,
     maxHeaderSize: maxHeaderBytes,
   });
-  http1.on("request", (request, response) => {
+  // One more, so that too many are noticed: Node drops what exceeds its maximum.
+  http1.maxHeadersCount = maxHeaders + 1;
+  const onHttp1Request: RequestListener = (request, response) => {
     countCall(response);
-    onRequest(request, response);
+    if (request.rawHeaders.length <= 2 * maxHeaders) return onRequest(request, response);
+    response.writeHead(431, { connection: "close", "content-type": "text/plain; charset=utf-8" });
+    response.end(`too many headers; the maximum is ${maxHeaders}\n`);
+  };
+  http1.on("request", onHttp1Request);
+  // curl asks before it sends a long body. Without a word of ours, Node would ask for the body.
+  http1.on("checkContinue", (request, response) => {
+    if (Number(request.headers["content-length"]) > maxMessageBytes) response.shouldKeepAlive = false;
+    else response.writeContinue();
+    onHttp1Request(request, response);
   });
   // Without this event, Node's time-outs and closeIdleConnections() do nothing.
   http1.emit("listening");
@@ -139,21 +154,5 @@ export function createPort(deps: Deps): Port {
       await closed;
       clearTimeout(cut);
     },
-  };
-}
-
-/** Logs the connections that are closed at once, at most one line a minute. */
-function createDropLog(maxConnections: number, log: Logger): () => void {
-  let dropped = 0;
-  let loggedAt = Number.NEGATIVE_INFINITY;
-  return () => {
-    dropped += 1;
-    if (performance.now() - loggedAt < dropLogMs) return;
-    log.warn(
-      { dropped },
-      `connections are closed at once: ${maxConnections} are open, the maximum (SIGRUN_MAX_CONNECTIONS)`,
-    );
-    dropped = 0;
-    loggedAt = performance.now();
   };
 }

@@ -17,6 +17,8 @@ import {
 } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as V1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 
+import { maxReflectionBytes } from "./limits.ts";
+
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
 
 /**
@@ -105,10 +107,11 @@ export function reflectionRoutes(services: readonly DescService[]): (router: Con
     }
   }
 
+  const limits = { readMaxBytes: maxReflectionBytes };
   return (router) => {
-    router.service(V1, { serverReflectionInfo });
+    router.service(V1, { serverReflectionInfo }, limits);
     // v1alpha has the same messages under other names.
-    router.rpc(V1Alpha.method.serverReflectionInfo, serverReflectionInfo as never);
+    router.rpc(V1Alpha.method.serverReflectionInfo, serverReflectionInfo as never, limits);
   };
 }
 

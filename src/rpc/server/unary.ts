@@ -1,28 +1,22 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { create, type DescMethodUnary, toBinary } from "@bufbuild/protobuf";
 import {
-  create,
-  type DescMessage,
-  type DescMethodUnary,
-  fromBinary,
-  type MessageShape,
-  toBinary,
-} from "@bufbuild/protobuf";
-import {
-  Code,
-  ConnectError,
+  type ConnectError,
   type ConnectRouter,
   createServiceImplSpec,
   type MethodImplSpec,
 } from "@connectrpc/connect";
 import { parseTimeout } from "@connectrpc/connect/protocol-grpc";
 import type { Logger } from "../../telemetry.ts";
-import { checkBounds } from "../bounds.ts";
 import { maxTimeoutMs } from "../caller.ts";
-import { decodeLarge, largeBytes } from "../decoding/decode.ts";
 import type { Boundary } from "./boundary.ts";
 import { createCall } from "./call.ts";
-import { envelope, gzipEnvelope, readMessage } from "./envelope.ts";
+import type { CallMemory } from "./call-memory.ts";
+import { drain } from "./drain.ts";
+import { envelope, gzipEnvelope } from "./envelope.ts";
 import type { OpenCalls } from "./open-calls.ts";
+import { answersOverloaded } from "./overload.ts";
+import { acceptsGzip, createUnaryRequests, isUsual } from "./unary-request.ts";
 import { sendResponse, trailersOf } from "./unary-response.ts";
 
 type UnarySpec = Extract<MethodImplSpec, { kind: "unary" }>;
@@ -43,20 +37,19 @@ type Deps = {
   /** Makes the error that the caller gets of any value that was thrown. */
   explain(error: unknown, rpc: string): ConnectError;
   calls: OpenCalls;
+  memory: CallMemory;
   boundary: Boundary;
   log: Logger;
 };
-
-const contentTypes = new Set(["application/grpc", "application/grpc+proto"]);
-const encodings = new Set([undefined, "identity", "gzip"]);
 
 /**
  * Answers unary gRPC over HTTP/2, which is most calls, with the same implementations, faults and
  * bytes as Connect. Connect's server costs several times as much CPU, for generators and for an
  * exception that ends each call. Connect answers everything else.
  */
-export function createUnaryCalls({ maxBytes, explain, calls, boundary, log }: Deps): UnaryCalls {
+export function createUnaryCalls({ maxBytes, explain, calls, memory, boundary, log }: Deps): UnaryCalls {
   const specs = new Map<string, UnarySpec>();
+  const readRequest = createUnaryRequests({ maxBytes, memory });
 
   async function answer(
     spec: UnarySpec,
@@ -74,7 +67,13 @@ export function createUnaryCalls({ maxBytes, explain, calls, boundary, log }: De
       onOverdue: (fault) => send(undefined, explain(fault, nameOf(method))),
     });
     const call = createCall(method, headers, timeoutMs, open);
-    stream.once("close", open.leave);
+    const connection = stream.session ?? stream;
+    const requestHold = memory.requests(connection);
+    const answerHold = memory.answers(connection);
+    stream.once("close", () => {
+      open.leave();
+      answerHold.release();
+    });
 
     function send(message: Buffer | undefined, fault: ConnectError | undefined): void {
       if (isAnswered) return;
@@ -89,16 +88,20 @@ export function createUnaryCalls({ maxBytes, explain, calls, boundary, log }: De
     }
 
     try {
-      const bytes = await readMessage(stream, maxBytes, headers["grpc-encoding"] === "gzip");
-      const { input } = method;
-      const request =
-        bytes.length > largeBytes ? await decodeLarge(input, bytes, "binary") : decode(input, bytes);
-      checkBounds(input, request);
+      const request = await readRequest(method, stream, headers, requestHold);
+      // The request of a call that was overdue comes too late to run.
+      if (isAnswered) return;
+      open.received();
       const response = create(method.output, await spec.impl(request, call.context));
-      const answer = toBinary(method.output, response);
-      send(isGzip ? await gzipEnvelope(answer) : envelope(answer), undefined);
+      const output = toBinary(method.output, response);
+      const message = isGzip ? await gzipEnvelope(output) : envelope(output);
+      if (!answerHold.take(message.length)) throw answersOverloaded();
+      send(message, undefined);
     } catch (error) {
+      await drain(stream, boundary);
       send(undefined, explain(error, nameOf(method)));
+    } finally {
+      requestHold.release();
     }
   }
 
@@ -116,14 +119,7 @@ export function createUnaryCalls({ maxBytes, explain, calls, boundary, log }: De
 
     tryAnswer(stream, headers) {
       const spec = specs.get(headers[":path"] as string);
-      if (!spec || headers[":method"] !== "POST" || !contentTypes.has(headers["content-type"] as string))
-        return false;
-      if (
-        !encodings.has(headers["grpc-encoding"] as string | undefined) ||
-        headers.origin !== undefined ||
-        headers.expect !== undefined
-      )
-        return false;
+      if (!spec || !isUsual(headers)) return false;
       const timeout = parseTimeout(
         (headers["grpc-timeout"] as string | undefined) ?? null,
         Number.POSITIVE_INFINITY,
@@ -145,18 +141,3 @@ export function createUnaryCalls({ maxBytes, explain, calls, boundary, log }: De
 }
 
 const nameOf = ({ parent, name }: DescMethodUnary) => `${parent.typeName}/${name}`;
-
-const acceptsGzip = (headers: IncomingHttpHeaders) =>
-  /(^|,)\s*gzip\s*(,|$)/.test(
-    (headers["grpc-accept-encoding"] as string | undefined) ??
-      (headers["grpc-encoding"] as string | undefined) ??
-      "",
-  );
-
-function decode<Desc extends DescMessage>(type: Desc, bytes: Uint8Array): MessageShape<Desc> {
-  try {
-    return fromBinary(type, bytes);
-  } catch (error) {
-    throw new ConnectError("the bytes cannot be decoded", Code.Internal, undefined, undefined, error);
-  }
-}
