@@ -45,6 +45,7 @@ const texts: Readonly<Record<string, number | "domain">> = {
   error_message: "domain",
   error_reason: c.name,
   reason: c.name,
+  finish_reason: c.name,
   compiled_state: c.compiledState,
   raw_answer: c.compiledState,
   // Of grpc.health.v1 and grpc.reflection.v1.
