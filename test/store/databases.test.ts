@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from "ava";
 import pg from "pg";
+import { ExecutionView } from "../../src/gen/sigrun/v1/execution_service_pb.ts";
 import { UnfitDatabase } from "../../src/store/connection/unfit.ts";
 import { openStoreAt, runSql } from "../_database.ts";
 import { shared, startGateway, startPostgres } from "../_gateway.ts";
@@ -72,6 +73,7 @@ test("other defaults of a database change nothing", async (t) => {
   const listed = await executions.listExecutions({
     filter: `created_at > "${since}" AND status = COMPLETED`,
     pageSize: 100,
+    view: ExecutionView.FULL,
   });
   t.is(listed.executions.length, 40);
   t.deepEqual(listed.executions[0]?.inputs, { question: "a\\b'c" });
