@@ -40,6 +40,8 @@ class EmbeddedModel:
     # Held while the process is started. Until `_process` is set, nobody may stop the process and
     # no worker may be forked.
     _starting: threading.Lock = field(default_factory=threading.Lock)
+    # Whether the process has answered since it was started, whoever asked it.
+    _has_served: bool = False
 
     @staticmethod
     def start() -> "EmbeddedModel":
@@ -109,15 +111,13 @@ class EmbeddedModel:
         """Waits for the end of the process, and kills it if it hangs; returns its code."""
         watch = Watch()
         start_end = time.monotonic() + MAX_START_S
-        has_started = False
         while True:
             try:
                 return process.wait(PERIOD_S / 2)
             except subprocess.TimeoutExpired:
                 pass
             is_healthy = self._is_healthy()
-            has_started = has_started or is_healthy
-            if is_healthy or (not has_started and time.monotonic() < start_end):
+            if is_healthy or (not self._has_served and time.monotonic() < start_end):
                 watch.beat()
             if watch.is_silent() and not self._stopping.is_set():
                 stack.request(process.pid)
@@ -133,6 +133,7 @@ class EmbeddedModel:
         """Whether the server answers. The time-out is shorter than what Watch takes for a gap."""
         try:
             with DIRECT.open(f"http://127.0.0.1:{self.port}/health", timeout=PERIOD_S):
+                self._has_served = True
                 return True
         except (OSError, HTTPException):
             return False
@@ -149,6 +150,7 @@ class EmbeddedModel:
         with self._starting:
             if self._stopping.is_set():
                 return None
+            self._has_served = False
             # Nobody writes to the process's stdin. The stdin ends when this process dies, also if
             # this process is killed, and the server ends with it.
             self._process = subprocess.Popen(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from importlib import import_module
 from typing import Any
 
 from dspy.clients._litellm import get_litellm
@@ -11,6 +12,9 @@ from dspy.clients.engines.litellm_engine import AsyncLiteLLMEngine
 
 def load() -> None:
     """Imports litellm. DSPy's lock makes other threads wait for the import."""
+    # litellm would import it at the first request, on the event loop, which takes seconds, too.
+    # Comes first: `loaded` takes litellm for the last.
+    import_module("openai.resources")
     get_litellm(feature="LiteLLM engine")
 
 

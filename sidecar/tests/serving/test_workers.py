@@ -15,7 +15,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from worker import Worker
 
 from dspy_sidecar.serving.workers import addresses
-from dspy_sidecar.settings import Settings
+from dspy_sidecar.settings import Settings, SettingsError
 
 
 @asynccontextmanager
@@ -94,7 +94,7 @@ def test_the_other_workers_addresses_follow_the_first_ones():
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5"])
 def test_refuses_a_number_of_workers_that_is_no_whole_number_from_1(wrong):
-    with pytest.raises(ValueError, match="SIGRUN_WORKERS"):
+    with pytest.raises(SettingsError, match="SIGRUN_WORKERS must be a whole number from 1"):
         Settings.read({"SIGRUN_WORKERS": wrong})
     assert Settings.read({}).workers >= 1
 
