@@ -180,6 +180,11 @@ def test_reads_xml_in_pieces_as_python_reads_it_whole(monkeypatch):
         "<r><y>1</y><note>é😀 &lt;b&gt; &#233;</note>\n tail</r>",
         '<r><entry key="b c">2</entry><y/></r>',
         *("<r><y>", "<r></y></r>", "<r>&nbsp;</r>", "", "<r>\x01</r>", "<r><![CDATA[<a>]]></r>"),
+        # Of many elements few nest, and 200 levels may.
+        "<r>" + "<a/><b>1</b><c />" * 300 + "</r>",
+        "<r><![CDATA[" + "<a>" * 300 + "]]><!--" + "<a>" * 300 + "--></r>",
+        "<r><?p " + "<a>" * 300 + "?></r>",
+        "<a>" * 199 + "<b/><b></b>" * 9 + "</a>" * 199,
     ]
     expected = [
         outcome(lambda text: ET.tostring(ET.fromstring(text), "unicode"), text) for text in texts
@@ -190,7 +195,9 @@ def test_reads_xml_in_pieces_as_python_reads_it_whole(monkeypatch):
             outcome(lambda text: ET.tostring(xml_answers.fromstring(text), "unicode"), text)
             for text in texts
         ] == expected
-    assert outcome(xml_answers.fromstring, "<a>" * 300 + "</a>" * 300) == "ParseError"
+        for levels in (201, 300):
+            nest = "<a>" * levels + "</a>" * levels
+            assert outcome(xml_answers.fromstring, nest) == "ParseError"
 
 
 def test_orders_combining_marks_as_unicode_does():

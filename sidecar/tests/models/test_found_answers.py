@@ -1,11 +1,15 @@
 """The answer is found in what a model wrote: without drafts, wherever its headers stand."""
 
+from functools import partial
+
 import dspy
 import pytest
 from dspy.utils.exceptions import AdapterParseError
+from linear_time import assert_linear
 
 from dspy_sidecar.faults import OutputTruncatedError
 from dspy_sidecar.models.adapters import ChatAdapter, JSONAdapter, SmallModelAdapter, XMLAdapter
+from dspy_sidecar.models.reading import elements
 from dspy_sidecar.models.reading.cut_off import cut_off
 from dspy_sidecar.models.reading.drafts import TAGS
 
@@ -98,6 +102,15 @@ def test_xml_may_hold_characters_that_are_not_escaped():
     assert XML.parse(listed, text) == {"tags": ["a & b", "x < y"], "m": {"k k": 1}}
 
 
+def test_markup_at_the_edge_of_a_piece_is_no_stray():
+    markup, strays = f'<entry key="{"k" * 1_000}">&amp;</entry>', " & < <3 "
+    for before in range(elements.PIECE - 1_100, elements.PIECE + 10, 7):
+        text = "x" * before + markup + strays + markup
+        assert elements.with_strays_escaped(text) == "".join(
+            ["x" * before, markup, " &amp; &lt; &lt;3 ", markup]
+        )
+
+
 def test_texts_in_demos_of_xml_are_escaped_and_read_back():
     signature = dspy.Signature("question -> a: Literal['x & <y>', 'z'], b: Optional[str], c")
     outputs = {"a": "x & <y>", "b": "Tom & Jerry", "c": "<b> & so"}
@@ -134,12 +147,12 @@ def test_an_answer_that_was_cut_off_is_read_only_if_all_fields_had_ended(reason)
 
 @pytest.mark.parametrize("form", ["<think>", "</think>", "<think></think>", "\n<think>\n</think>x"])
 def test_many_tags_take_linear_time(form):
-    import time
+    def refuse(adapter, text: str) -> None:
+        with pytest.raises(AdapterParseError):
+            adapter.parse(TEXTS, text)
 
-    for adapter in (CHAT, JSON, XML):
-        began = time.monotonic()
-        text = form * (2**20 // len(form))
-        for whole in (text, "[[ ## a ## ]]" + text, '{"a": "' + text, "<a>" + text):
-            with pytest.raises(AdapterParseError):
-                adapter.parse(TEXTS, whole)
-        assert time.monotonic() - began < 20
+    begins = ((CHAT, "[[ ## a ## ]]"), (JSON, '{"a": "'), (XML, "<a>"))
+    for adapter, begin in [*begins, (CHAT, ""), (JSON, ""), (XML, "")]:
+        assert_linear(
+            partial(refuse, adapter), lambda size, begin=begin: begin + form * (size // len(form))
+        )

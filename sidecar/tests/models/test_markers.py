@@ -55,12 +55,12 @@ def described(kind: pb.Type, text: str) -> type[dspy.Signature]:
     )
 
 
-def written(adapter: dspy.Adapter, kind: pb.Type, value, text: str) -> str:
-    """A prompt with the text in every place that a prompt has."""
+def written(adapter: dspy.Adapter, kind: pb.Type, value, text: str, said=lambda y: y) -> str:
+    """A prompt with the text in every place that a prompt has; `said` makes the demos' outputs."""
     demos = [
-        {"x": value, "y": value, "note": text},
+        {"x": value, "y": said(value), "note": text},
         {"x": value, "note": text},
-        {"x": text, "y": text, "note": text},
+        {"x": text, "y": said(text), "note": text},
     ]
     messages = adapter.format(described(kind, text), demos, {"x": value})
     assert {type(message["content"]) for message in messages} == {str}
@@ -83,7 +83,13 @@ def are_texts(requests: list[dict]) -> bool:
 def test_a_prompt_with_markers_is_the_one_that_stock_dspy_makes_of_other_text(name, place):
     ours, theirs = PAIRS[name]
     kind, value = VALUES[place]
-    expected = written(theirs, kind, value(HARMLESS), HARMLESS)
+
+    def escaped(y):
+        # The one departure: DSPy escapes only a demo's texts of the type `str` as XML.
+        is_text = name == "XMLAdapter" and kind != STR and isinstance(y, str)
+        return y.replace("&", "&amp;").replace("<", "&lt;") if is_text else y
+
+    expected = written(theirs, kind, value(HARMLESS), HARMLESS, escaped)
     assert written(ours, kind, value(EVIL), EVIL) == expected.replace("CUSTOM-TOPE", "CUSTOM-TYPE")
 
 

@@ -7,8 +7,8 @@ import time
 from contextlib import suppress
 
 import pytest
-from dspy.utils.exceptions import AdapterParseError
 from field_types import keyed, listed
+from linear_time import KIB, assert_linear
 from programs import STR, asked, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
@@ -24,9 +24,6 @@ from dspy_sidecar.runs.xml_reader import XmlReader
 from dspy_sidecar.scoring import comparing
 from dspy_sidecar.settings import Settings
 
-KIB = 1_024
-NOISE_S = 0.01
-"""Shorter times are not compared: they count as this long."""
 INTS = listed(pb.Type(scalar=pb.SCALAR_INT))
 ADAPTERS = {
     "ChatAdapter": (adapters.ChatAdapter(), "[[ ## answer ## ]]\n{}\n\n[[ ## completed ## ]]"),
@@ -75,30 +72,6 @@ TEXTS = {
 def text_of(name: str, size: int) -> str:
     begin, again = TEXTS[name]
     return begin + again * (size // len(again))
-
-
-def spent(call, text: str) -> float:
-    """CPU time of a call in seconds; answers that can't be read are no error."""
-    began = time.thread_time()
-    with suppress(AdapterParseError, ValueError):
-        call(text)
-    return time.thread_time() - began
-
-
-def assert_linear(call, make) -> None:
-    """Four times the length takes about four times as long; quadratic time would be 16 times.
-
-    Longer texts are not measured once a text has taken a tenth of a second.
-    """
-    size, before = 4 * KIB, NOISE_S
-    while size <= 64 * KIB and before < 0.1:
-        text, attempts = make(size), 3
-        now = spent(call, text)
-        # A time that looks quadratic is measured again, because noise only adds time.
-        while size > 4 * KIB and now > 9 * before and attempts > 1:
-            now, attempts = min(now, spent(call, text)), attempts - 1
-        assert size == 4 * KIB or now < 9 * before, (size, before, now)
-        size, before = size * 4, max(now, NOISE_S)
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -19,6 +19,12 @@ STRAY = re.compile(
 )
 """Characters that are no markup in an element of DSPy's nested XML."""
 
+MAX_MARKUP = 1_280
+"""More characters than STRAY looks at from where it begins."""
+
+PIECE = 64 * 1_024
+"""Characters that are searched at once: no other thread runs during a search."""
+
 
 def draft_pattern(names: Iterable[str]) -> re.Pattern[str]:
     """Finds the tags of drafts, and the elements of some fields."""
@@ -41,11 +47,23 @@ def escaped(signature: type[dspy.Signature], text: str) -> str:
         if inner is None:
             continue
         if XMLAdapter._uses_nested_xml(field.annotation):
-            inner = STRAY.sub(lambda stray: html.escape(stray[0]), inner)
+            inner = with_strays_escaped(inner)
         else:
             inner = html.escape(unescaped(inner), quote=False)
         elements.append(f"<{name}>{inner}</{name}>")
     return "\n".join(elements)
+
+
+def with_strays_escaped(text: str) -> str:
+    """Nested XML in which the characters that are no markup are escaped."""
+    parts, done = [], 0
+    for begin in range(0, len(text), PIECE):
+        for stray in STRAY.finditer(text, begin, begin + PIECE + MAX_MARKUP):
+            if stray.start() >= begin + PIECE:
+                break
+            parts += [text[done : stray.start()], html.escape(stray[0])]
+            done = stray.end()
+    return "".join([*parts, text[done:]])
 
 
 def inner_text(name: str, text: str) -> str | None:

@@ -17,6 +17,8 @@ FIELD = "is-field"
 MAX_DEPTH = 200
 """Levels of elements. The types of the API have at most 32, and DSPy recurses for each."""
 
+TOO_DEEP = "elements nest too deep"
+
 
 def fromstring(text: str) -> ET.Element:
     """The root element, as `ElementTree.fromstring` gives it.
@@ -28,16 +30,34 @@ def fromstring(text: str) -> ET.Element:
     if len(text) <= PIECE:
         root = ET.fromstring(text)
     else:
-        parser = ET.XMLParser()
-        for begin in range(0, len(text), PIECE):
-            parser.feed(text[begin : begin + PIECE])
-        root = parser.close()
+        root = from_pieces(text)
     if is_too_deep(root):
-        raise ET.ParseError("elements nest too deep")
+        raise ET.ParseError(TOO_DEEP)
     if root.tag == ROOT:
         for child in root:
             child.set(FIELD, "")
     return root
+
+
+def from_pieces(text: str) -> ET.Element:
+    """The root element of a long text.
+
+    Stops at the first piece that nests too deep: a million elements in each other take the garbage
+    collector, and whoever frees them, a quarter of a second each, while no other thread runs.
+    """
+    parser = ET.XMLParser()
+    # Comments, CDATA and processing instructions may hold a `<` that begins no element.
+    has_only_tags = "<!" not in text and "<?" not in text
+    depth = 0
+    for begin in range(0, len(text), PIECE):
+        end = begin + PIECE
+        parser.feed(text[begin:end])
+        # Not less than these are open. A tag of two characters may begin at a piece's last one.
+        depth += text.count("<", begin, end) - 2 * text.count("</", begin, end + 1)
+        depth -= text.count("/>", begin, end + 1)
+        if has_only_tags and depth > MAX_DEPTH + 1:
+            raise ET.ParseError(TOO_DEEP)
+    return parser.close()
 
 
 def is_too_deep(root: ET.Element) -> bool:
