@@ -94,7 +94,7 @@ function entryOf(
   while (reader.at < reader.end) {
     const tag = reader.tag();
     if (tag >>> 3 > 2 || (tag & 7) !== wire.length) {
-      reader.skip(tag & 7);
+      reader.skipOther(tag);
       continue;
     }
     const end = reader.endOfPart();

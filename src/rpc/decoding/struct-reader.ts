@@ -40,7 +40,7 @@ function memberOf(outer: WireReader, count: ValueCount, depth: number): [string,
     const tag = reader.tag();
     if (tag === tagOf(1)) key = textOf(reader);
     else if (tag === tagOf(2)) value = readValue(reader, count, depth);
-    else reader.skip(tag & 7);
+    else reader.skipOther(tag);
   }
   outer.at = end;
   return [key, value];

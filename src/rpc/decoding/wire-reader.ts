@@ -41,6 +41,13 @@ export class WireReader {
     return this.at + length;
   }
 
+  /** Steps over a field of a map's entry that is neither its key (1) nor its value (2). */
+  skipOther(tag: number): void {
+    // protobuf-es would read the bytes as a key or a value, whatever their wire type is.
+    if (tag >>> 3 <= 2) throw new WireError("a key or a value of a map has another wire type");
+    this.skip(tag & 7);
+  }
+
   skip(wireType: number): void {
     if (wireType === wire.varint) this.varint();
     else if (wireType === wire.length) this.at = this.endOfPart();
