@@ -94,7 +94,7 @@ function entryOf(
   while (reader.at < reader.end) {
     const tag = reader.tag();
     if (tag >>> 3 > 2 || (tag & 7) !== wire.length) {
-      reader.skipOther(tag);
+      reader.skipUnknown(tag, 2);
       continue;
     }
     const end = reader.endOfPart();

@@ -25,7 +25,7 @@ function structOf(reader: WireReader, count: ValueCount, depth: number): JsonObj
     if (tag === tagOf(1)) {
       count.member(members.length + 1);
       members.push(memberOf(reader, count, depth));
-    } else reader.skip(tag & 7);
+    } else reader.skipUnknown(tag, 1);
   }
   // fromEntries keeps a key "__proto__", which an assignment would lose.
   return Object.fromEntries(members);
@@ -40,7 +40,7 @@ function memberOf(outer: WireReader, count: ValueCount, depth: number): [string,
     const tag = reader.tag();
     if (tag === tagOf(1)) key = textOf(reader);
     else if (tag === tagOf(2)) value = readValue(reader, count, depth);
-    else reader.skipOther(tag);
+    else reader.skipUnknown(tag, 2);
   }
   outer.at = end;
   return [key, value];
@@ -79,7 +79,7 @@ function readValue(outer: WireReader, count: ValueCount, depth: number): Json {
         break;
       }
       default:
-        reader.skip(tag & 7);
+        reader.skipUnknown(tag, 6);
     }
   }
   outer.at = end;
@@ -95,7 +95,7 @@ function listOf(reader: WireReader, count: ValueCount, depth: number): Json[] {
     if (tag === tagOf(1)) {
       count.element();
       elements.push(readValue(reader, count, depth));
-    } else reader.skip(tag & 7);
+    } else reader.skipUnknown(tag, 1);
   }
   return elements;
 }

@@ -41,10 +41,10 @@ export class WireReader {
     return this.at + length;
   }
 
-  /** Steps over a field of a map's entry that is neither its key (1) nor its value (2). */
-  skipOther(tag: number): void {
-    // protobuf-es would read the bytes as a key or a value, whatever their wire type is.
-    if (tag >>> 3 <= 2) throw new WireError("a key or a value of a map has another wire type");
+  /** Steps over a field of a message that has the fields 1 to `known`. */
+  skipUnknown(tag: number, known: number): void {
+    // protobuf-es would read the bytes as the known field, whatever their wire type is.
+    if (tag >>> 3 <= known) throw new WireError("a field has another wire type");
     this.skip(tag & 7);
   }
 
