@@ -29,7 +29,7 @@ class Session:
         self._models = models
         self._runs: dict[int, tuple[asyncio.Task[None], Events]] = {}
         self._given_up: set[int] = set()
-        """The runs that the gateway has cancelled, until their last trace is sent."""
+        """Runs that the gateway has cancelled, or left; until their last trace is sent."""
         self._unsent: list[pb.RunEvent] = []
         self._has_changed = asyncio.Event()
         self._is_ending = False
@@ -54,6 +54,8 @@ class Session:
                     yield pb.RunProgramsResponse(events=self._next_batch())
         finally:
             reading.cancel()
+            # The gateway has left, so nobody is told how these runs end: that is no fault of theirs.
+            self._given_up.update(self._runs)
             runs, self._runs = self._runs, {}
             for task, _ in runs.values():
                 task.cancel()

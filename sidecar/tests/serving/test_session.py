@@ -155,3 +155,18 @@ async def test_a_cancelled_run_sends_what_it_has_spent_and_its_end_alone(gateway
     assert trace.trace.token_usage.lm_calls == 1
     assert end.failure.reason == "CANCELLED"
     assert {event.run for event in gateway.events} == {1, 2}
+
+
+async def test_the_runs_of_a_gateway_that_has_left_end_without_a_fault(gateway, model, monkeypatch):
+    faults: list[BaseException] = []
+    monkeypatch.setattr(sessions, "failure_of", lambda error: faults.append(error))
+    model.script(None)
+    given_up = model.given_up
+    before = len(model.requests)
+    gateway.command(1, start=asked(capital(), **QUESTION))
+    while len(model.requests) == before:
+        await asyncio.sleep(0.01)
+    gateway.reading.cancel()
+    while model.given_up == given_up:
+        await asyncio.sleep(0.01)
+    assert not faults
