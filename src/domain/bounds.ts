@@ -3,7 +3,7 @@
  * at most 4 MiB, and these bounds keep the work for such a message below 100 ms at a time.
  */
 
-/** Maximum lengths of texts, in characters (code points where the comment says so). */
+/** Maximum lengths of texts, in UTF-16 units, or in code points if the comment says so. */
 export const maxCharacters = {
   /** UUIDs and handles; a longer one belongs to nothing. */
   id: 128,

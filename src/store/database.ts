@@ -57,7 +57,7 @@ export function createDatabase({
   Client: ClientClass;
   schema: string;
   pool: number;
-  /** True behind a pooler in transaction mode, where a session belongs to no client. */
+  /** True behind a pooler in transaction mode: no session belongs to a client there. */
   isPooled: boolean;
 }): Database {
   const options: Options & Pick<Config, "keepDefaultTimezone"> = {

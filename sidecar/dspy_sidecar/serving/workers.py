@@ -94,8 +94,7 @@ class Workers:
         code = 1
         number = worker.number
         try:
-            # The pipe below ends only where the event loop looks at it; this also ends a worker
-            # that hangs.
+            # The event loop must run to see the pipe's end below; this also ends a worker that hangs.
             die_with(self._pid)
             write_on_request(worker.stack.fileno())
             signal.set_wakeup_fd(-1)

@@ -20,7 +20,7 @@ STRAY = re.compile(
 """Characters that are no markup in an element of DSPy's nested XML."""
 
 MAX_MARKUP = 1_280
-"""More characters than STRAY looks at from where it begins."""
+"""Maximum length of the markup that STRAY looks at."""
 
 PIECE = 64 * 1_024
 """Characters that are searched at once: no other thread runs during a search."""
