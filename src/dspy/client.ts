@@ -3,19 +3,16 @@ import type { Metric } from "../domain/optimization/optimization.ts";
 import type { Tools } from "../domain/program/capabilities.ts";
 import type { Definition, LmSettings } from "../domain/program/program.ts";
 import { hasSideEffects } from "../domain/program/side-effects.ts";
-import {
-  type Done,
-  SidecarService,
-  type Trace as TraceMessage,
-} from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
+import { SidecarService } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
+import { type Answer, answerOf, traceOf } from "./answer.ts";
 import type { CallLimits } from "./channel.ts";
 import { lmMessage, metricMessage, programMessage } from "./definition.ts";
 import { ProgramNotLoaded, sidecarFault } from "./faults.ts";
 import { type OptimizeCall, type OptimizeEvent, optimizeMessage, progressOf } from "./optimize.ts";
 import type { RunProgress } from "./session.ts";
 import { sidecarUsage } from "./usage.ts";
-import { bytesOf, readValues } from "./values.ts";
+import { bytesOf } from "./values.ts";
 import type { SidecarInfo, Worker } from "./worker.ts";
 import { createWorkers } from "./workers.ts";
 
@@ -44,12 +41,6 @@ export type RunListener = {
   onTrace(trace: Trace): void;
   /** Flow control: the model's stream pauses until the promises resolve. */
   readonly onChunk?: ((event: ChunkEvent) => Promise<void>) | undefined;
-};
-
-export type Answer = {
-  readonly outputs: Values;
-  readonly trace: Trace;
-  readonly metricScores: readonly number[];
 };
 
 export type Sidecar = {
@@ -178,16 +169,16 @@ export function createSidecar(options: {
 
     run: (call, { onTrace, onChunk }, signal) =>
       workers.call(
-        (worker, markAnswerStarted) => {
+        (worker, markEventCame) => {
           const listener: RunListener = {
             onTrace(trace) {
-              markAnswerStarted();
+              markEventCame();
               onTrace(trace);
             },
             onChunk:
               onChunk &&
               ((event) => {
-                markAnswerStarted();
+                markEventCame();
                 return onChunk(event);
               }),
           };
@@ -245,25 +236,4 @@ function cacheKey({ dspyProgramId, definition, inputs, lm }: RunCall): string | 
     ({ cache }) => cache,
   );
   return isCached ? `${dspyProgramId} ${JSON.stringify(inputs)}` : undefined;
-}
-
-const answerOf = ({ outputs, trace, metricScores }: Done): Answer => ({
-  outputs: readValues(outputs) ?? {},
-  trace: traceOf(trace),
-  metricScores,
-});
-
-function traceOf(trace: TraceMessage | undefined): Trace {
-  return {
-    steps: (trace?.steps ?? []).map((step) => ({
-      module: step.module,
-      outputs: readValues(step.outputs),
-      rawAnswer: step.rawAnswer,
-      tokenUsage: sidecarUsage(step.tokenUsage),
-      durationMs: Number(step.durationMs),
-      finishReason: step.finishReason,
-    })),
-    tokenUsage: sidecarUsage(trace?.tokenUsage),
-    model: trace?.model ?? "",
-  };
 }

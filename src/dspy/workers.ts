@@ -29,11 +29,11 @@ export type Workers = {
   ready(signal?: AbortSignal): Promise<void>;
   /**
    * Runs `attempt` on the least busy worker. While none is connected, waits for one as `ready`
-   * does. If that worker dies before `attempt` calls `markAnswerStarted()`, retries once on another
+   * does. If that worker dies before `attempt` calls `markEventCame()`, retries once on another
    * or on the one that replaces it, unless the call has effects.
    */
-  call<T>(attempt: (worker: Worker, markAnswerStarted: () => void) => Promise<T>, call: Call): Promise<T>;
-  /** The same for a stream: its answer starts with the first item that `attempt` yields. */
+  call<T>(attempt: (worker: Worker, markEventCame: () => void) => Promise<T>, call: Call): Promise<T>;
+  /** The same for a stream: its first event is the first item that `attempt` yields. */
   stream<T>(attempt: (worker: Worker) => AsyncGenerator<T>, call: Call): AsyncGenerator<T>;
   close(): void;
 };
@@ -134,9 +134,8 @@ export function createWorkers(options: {
        * retried until the wait is over. After a loss there is only one retry, because the call
        * itself may be what kills workers.
        */
-      async next(error: unknown, bootId: string | undefined, hasAnswerStarted: boolean): Promise<Worker> {
-        if (hasAnswerStarted || !(error instanceof Fault) || error.reason !== "SIDECAR_UNAVAILABLE")
-          throw error;
+      async next(error: unknown, bootId: string | undefined, hasEventCome: boolean): Promise<Worker> {
+        if (hasEventCome || !(error instanceof Fault) || error.reason !== "SIDECAR_UNAVAILABLE") throw error;
         const isNotStarted = error instanceof NotStarted;
         if (!isNotStarted && (wasLost || !isRepeatable)) throw error;
         if (!isNotStarted) {
@@ -165,17 +164,17 @@ export function createWorkers(options: {
 
     async call(attempt, call) {
       const attempts = attemptsOf(call);
-      let hasAnswerStarted = false;
-      const markAnswerStarted = () => {
-        hasAnswerStarted = true;
+      let hasEventCome = false;
+      const markEventCame = () => {
+        hasEventCome = true;
       };
       const first = attempts.first();
       for (let worker = first instanceof Promise ? await first : first; ; ) {
         const bootId = worker.info()?.bootId;
         try {
-          return await attempt(worker, markAnswerStarted);
+          return await attempt(worker, markEventCame);
         } catch (error) {
-          worker = await attempts.next(error, bootId, hasAnswerStarted);
+          worker = await attempts.next(error, bootId, hasEventCome);
         }
       }
     },
@@ -185,15 +184,15 @@ export function createWorkers(options: {
       const first = attempts.first();
       for (let worker = first instanceof Promise ? await first : first; ; ) {
         const bootId = worker.info()?.bootId;
-        let hasAnswerStarted = false;
+        let hasEventCome = false;
         try {
           for await (const event of attempt(worker)) {
-            hasAnswerStarted = true;
+            hasEventCome = true;
             yield event;
           }
           return;
         } catch (error) {
-          worker = await attempts.next(error, bootId, hasAnswerStarted);
+          worker = await attempts.next(error, bootId, hasEventCome);
         }
       }
     },
