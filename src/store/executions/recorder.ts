@@ -70,7 +70,7 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
   const insert = createWriter(insertSql, "begin runs");
   const update = createWriter(updateSql, "end runs");
 
-  /** Number of writes of each run that are not done. */
+  /** The last write of each run, until it is done. */
   const writing = new Map<string, Promise<unknown>>();
 
   function track<T>(id: string, write: Promise<T>): Promise<T> {
