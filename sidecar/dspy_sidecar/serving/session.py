@@ -54,7 +54,7 @@ class Session:
                     yield pb.RunProgramsResponse(events=self._next_batch())
         finally:
             reading.cancel()
-            # The gateway has left, so nobody is told how these runs end: that is no fault of theirs.
+            # The gateway has left: a run that ends now has no fault, and nobody to tell.
             self._given_up.update(self._runs)
             runs, self._runs = self._runs, {}
             for task, _ in runs.values():

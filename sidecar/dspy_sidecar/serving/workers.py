@@ -94,7 +94,8 @@ class Workers:
         code = 1
         number = worker.number
         try:
-            # The event loop must run to see the pipe's end below; this also ends a worker that hangs.
+            # Only a running event loop sees the pipe's end below; this also ends a worker that
+            # hangs.
             die_with(self._pid)
             write_on_request(worker.stack.fileno())
             signal.set_wakeup_fd(-1)

@@ -6,8 +6,9 @@ the answer's own format, which must not be taken for the answer.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 
 NAMES = ("think", "thinking", "thought", "reason", "reasoning", "reflection", "seed:think")
 TAGS = {f"<{name}>": f"</{name}>" for name in NAMES} | {
@@ -22,6 +23,12 @@ TAGS = {f"<{name}>": f"</{name}>" for name in NAMES} | {
 MAX_TAG = max(map(len, [*TAGS, *TAGS.values()]))
 PIECE = 64 * 1_024
 """Characters that are searched at once: no other thread runs during a search."""
+
+MAX_TOKEN = 256
+"""Maximum length of a tag or of a field's beginning: names have up to 63 characters."""
+
+MAX_TOKENS = 10_000
+"""Tags and fields of an answer that are looked at; no answer that makes sense has more."""
 
 MAX_INDENT = 64
 """Blanks before a tag, or between a field's beginning and a tag, that are looked at."""
@@ -86,7 +93,7 @@ def without_drafts(text: str, found: re.Pattern[str], is_plain: bool = True) -> 
         is_plain: Whether fields hold plain text, and not JSON.
 
     """
-    tokens = list(found.finditer(text))
+    tokens = list(islice(matches_of(found, text), MAX_TOKENS))
     if all(token.lastgroup == "field" for token in tokens):
         return text
     closings = next_closings(tokens)
@@ -120,6 +127,18 @@ def without_drafts(text: str, found: re.Pattern[str], is_plain: bool = True) -> 
     answer_begin = min(marks.values(), default=0)
     cut = max((one.end() for one in lone_closings if one.start() < answer_begin), default=0)
     return "".join(text[max(first, cut) : last] for first, last in kept if last > cut)
+
+
+def matches_of(found: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The matches in a text, in its order. Other threads get their turn after each piece."""
+    at = 0
+    for end in range(PIECE, len(text) + PIECE, PIECE):
+        for match in found.finditer(text, at, end + MAX_TOKEN):
+            if match.start() >= end:
+                break
+            yield match
+            at = match.end()
+        at = max(at, end)
 
 
 def next_closings(tokens: list[re.Match[str]]) -> list[re.Match[str] | None]:

@@ -12,7 +12,7 @@ from dspy_sidecar.models.reading.nesting import STRING_OR_BRACKET, is_too_deep
 
 def draft_pattern(names: Iterable[str]) -> re.Pattern[str]:
     """Finds the tags of drafts, and the members of some names."""
-    return pattern_of(rf'"(?P<field>{"|".join(names)})"\s*:', ())
+    return pattern_of(rf'"(?P<field>{"|".join(names)})"\s{{0,64}}:', ())
 
 
 def plain(signature: type[dspy.Signature], completion: str) -> str:
