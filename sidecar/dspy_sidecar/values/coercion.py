@@ -131,7 +131,7 @@ def to_literal(choices: tuple[str, ...]) -> Coercion:
     message = f"must be one of {texts}"
 
     def coerced(value: Any) -> str:
-        text = to_str(value)
+        text = joined_surrogates(value) if isinstance(value, str) else plain_text(value)
         if text not in allowed:
             raise refused(message, "literal")
         return text
