@@ -15,12 +15,13 @@ const pythonKeywords = new Set(
    lambda nonlocal not or pass raise return try while with yield`.split(/\s+/),
 );
 /**
- * Names that DSPy 3.4.1 or pydantic reserve: as arguments of Predict (an input called config would
- * become arguments of the model), or as members of a signature's class. A test in sidecar/tests
- * compares the list with DSPy.
+ * Names that DSPy 3.4.1 or pydantic can't carry: arguments of Predict (an input called config would
+ * become arguments of the model) and of its callbacks, marks of bootstrapped examples, and members
+ * of a signature's class. `npm run field-names` tries every name that DSPy's code uses.
  */
 export const takenNames: ReadonlySet<string> = new Set([
   ...["self", "config", "lm", "demos", "signature", "new_signature", "prediction", "completions"],
+  ...["instance", "augmented"],
   ...["fields", "input_fields", "output_fields", "instructions"],
   ...[
     "model_computed_fields",
@@ -42,6 +43,8 @@ export const takenNames: ReadonlySet<string> = new Set([
   ],
   ...["model_validate_json", "model_validate_strings"],
 ]);
+/** DSPy's examples and predictions leave out members with this prefix. */
+const dspyPrefix = "dspy_";
 /** Further arguments of pydantic's Field that DSPy shows to the model. */
 const otherConstraints = new Set(["multiple_of"]);
 
@@ -53,7 +56,8 @@ export function defineField(draft: FieldDraft, isInput: boolean, v: Violations):
   const { name, description, constraints, defaultValue } = draft;
   if (!names.test(name)) v.add("name", `must match ${names.source}`, name === "" ? "missing" : "pattern");
   else if (isKeyword(name)) v.add("name", "is a keyword of Python; choose another name", "reserved");
-  else if (takenNames.has(name)) v.add("name", "is reserved by DSPy; choose another name", "reserved");
+  else if (takenNames.has(name) || name.startsWith(dspyPrefix))
+    v.add("name", "is reserved by DSPy; choose another name", "reserved");
   const fault = textFault(description);
   if (fault) v.add("description", fault, "text");
   if (description.length > maxDescription)

@@ -86,7 +86,7 @@ for (const name of ["", "1st", "_x", "a-b", "é", "a".repeat(64), "__proto__"])
   test(`a field can't be called ${JSON.stringify(name)}`, (t) =>
     t.deepEqual(faultsOf(t, {}, name), [`signature.inputs[0].name: ${name === "" ? "missing" : "pattern"}`]));
 
-for (const name of [...takenNames, "class", "lambda", "None"])
+for (const name of [...takenNames, "dspy_version", "dspy_", "class", "lambda", "None"])
   test(`a field can't be called ${name}, which DSPy, pydantic or Python takes`, (t) =>
     t.deepEqual(faultsOf(t, {}, name), ["signature.inputs[0].name: reserved"]));
 
