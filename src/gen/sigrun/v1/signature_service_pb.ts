@@ -85,7 +85,8 @@ export type Field = Message<"sigrun.v1.Field"> & {
    * ^[A-Za-z][A-Za-z0-9_]{0,62}$, unique over inputs and outputs together.
    * Names with the same JSON name in protobuf are equal: foo_bar and fooBar.
    * Refused are Python keywords and names that DSPy or pydantic use themselves: config, lm, demos,
-   * signature, new_signature, prediction, self, fields, instructions, model_config, ...
+   * signature, new_signature, prediction, self, instance, augmented, fields, instructions,
+   * model_config, dspy_... and others.
    *
    * @generated from field: string name = 1;
    */
