@@ -47,7 +47,7 @@ export function createConnectHandlers({ memory, boundary, log }: Deps) {
       const hasArrived = request.contextValues?.get(arrived);
       if (isBidi || (hasArrived && method.methodKind !== "unary"))
         return { ...response, body: heldChunks(response.body ?? [], hold, call.body) };
-      const bytes = await collected(response);
+      const bytes = await collected(response.body ?? []);
       const error = hasArrived ? undefined : errorIn(response, bytes);
       if (error) throw error;
       if (!hold.take(bytes.length)) throw answersOverloaded();

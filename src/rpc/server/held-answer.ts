@@ -1,5 +1,4 @@
 import { constants } from "node:http2";
-import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { Boundary } from "./boundary.ts";
 import type { Hold } from "./budget.ts";
 import type { ConnectCall } from "./connect-calls.ts";
@@ -10,10 +9,10 @@ type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 const cut = (body: RequestBody) => end(body, constants.NGHTTP2_ENHANCE_YOUR_CALM);
 
-/** All chunks of an answer that ends by itself, as the answers of unary methods do. */
-export async function collected(response: UniversalServerResponse): Promise<Buffer> {
+/** All chunks of a body that ends by itself, as requests and the answers of unary methods do. */
+export async function collected(chunks: Chunks): Promise<Buffer> {
   const parts: Uint8Array[] = [];
-  for await (const part of response.body ?? []) parts.push(part);
+  for await (const part of chunks) parts.push(part);
   return Buffer.concat(parts);
 }
 

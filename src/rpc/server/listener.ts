@@ -3,7 +3,6 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Logger } from "../../telemetry.ts";
-import { decodeLargeBodies, takeDecoded } from "../decoding/request-body.ts";
 import { callFault, connectErrorOf, explainFaults } from "../faults.ts";
 import { createBoundary } from "./boundary.ts";
 import { createCallMemory } from "./call-memory.ts";
@@ -12,6 +11,7 @@ import { createConnectHandlers } from "./connect-handler.ts";
 import { drain } from "./drain.ts";
 import type { HealthReport } from "./health.ts";
 import { checkHost } from "./host.ts";
+import { decodeLargeBodies, takeDecoded } from "./large-body.ts";
 import { maxMessageBytes, type PortLimits } from "./limits.ts";
 import { answerUnknownPath } from "./not-found.ts";
 import { createOpenCalls } from "./open-calls.ts";
@@ -60,7 +60,7 @@ export function createListener({ routes, services, health, limits, log }: Deps):
       reflectionRoutes(services)(router);
       router.handlers.forEach((handler, index) => {
         methods.set(handler.requestPath, handler.method);
-        router.handlers[index] = wrap(decodeLargeBodies(handler, maxMessageBytes));
+        router.handlers[index] = wrap(decodeLargeBodies(handler));
       });
     },
     interceptors: [explainFaults(log), connectCalls.interceptor, takeDecoded],
