@@ -64,8 +64,13 @@ function constrain(
   if (max !== undefined) tests.push(["range", `must be at most ${max}`, (value) => value <= max]);
   if (gt !== undefined) tests.push(["range", `must be greater than ${gt}`, (value) => value > gt]);
   if (lt !== undefined) tests.push(["range", `must be less than ${lt}`, (value) => value < lt]);
-  const matches = pattern === undefined ? undefined : compilePattern(pattern);
-  if (matches) tests.push(["pattern", `must match ${pattern}`, (value) => matches(value)]);
+  const compiled = pattern === undefined ? undefined : compilePattern(pattern);
+  if (compiled) {
+    const { maxCharacters, matches } = compiled;
+    const isShort = (value: string) => value.length <= maxCharacters;
+    tests.push(["length", `must have at most ${maxCharacters} characters, for its pattern`, isShort]);
+    tests.push(["pattern", `must match ${pattern}`, (value) => !isShort(value) || matches(value)]);
+  }
   return tests.reduce(
     (constrained, [name, message, holds]) =>
       constrained.test({

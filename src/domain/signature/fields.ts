@@ -1,7 +1,7 @@
 import { maxCharacters } from "../bounds.ts";
 import { checkJson, textFault } from "../json.ts";
 import type { Violations } from "../violations.ts";
-import { compilePattern } from "./pattern.ts";
+import { compilePattern, maxPatternSteps } from "./pattern.ts";
 import { compileSchema } from "./schema.ts";
 import type { Constraints, Field, FieldDraft } from "./signature.ts";
 import { parseType, type Type, TypeNotationError } from "./type.ts";
@@ -119,7 +119,12 @@ function checkConstraints(type: Type, constraints: Constraints, v: Violations): 
     if (kind !== "str") refuse("pattern", "must be left out; only str has it");
     else if (pattern.length > maxPattern) refuse("pattern", `must have at most ${maxPattern} characters`);
     else if (textFault(pattern)) refuse("pattern", textFault(pattern) as string);
-    else if (!compilePattern(pattern)) refuse("pattern", "must be a regular expression in RE2's syntax");
+    else {
+      const { steps } = compilePattern(pattern) ?? { steps: 0 };
+      if (steps === 0) refuse("pattern", "must be a regular expression in RE2's syntax");
+      if (steps > maxPatternSteps)
+        refuse("pattern", `repeats so much that it has ${steps} steps; expected at most ${maxPatternSteps}`);
+    }
   }
   for (const [name, value] of Object.entries(other ?? {})) {
     if (!otherConstraints.has(name))

@@ -217,6 +217,13 @@ for (const [type, constraints, good, bad, reason] of constrained)
     t.deepEqual(faults(type, bad, constraints), [reason]);
   });
 
+test("refuses a text that is too long for its pattern, and does not match it", (t) => {
+  const pattern = "(?:a|aa|aaa|aaaa){1,300}b";
+  t.is(come("str", "a".repeat(1_000), { pattern }), refused);
+  t.deepEqual(faults("str", "a".repeat(4_000_000), { pattern }), ["x: length"]);
+  t.is(come("str", "a".repeat(900_000), { pattern: "[a-z]+" }), "a".repeat(900_000));
+});
+
 test("matches a pattern in linear time that backtracks in other engines", (t) => {
   t.is(come("str", `${"a".repeat(50_000)}!`, { pattern: "(a+)+b?" }), refused);
 });

@@ -109,6 +109,7 @@ const constraints: [rest: Partial<FieldDraft>, faults: string[]][] = [
   [{ constraints: { pattern: "(?=x)" } }, ["constraints.pattern: constraint"]],
   [{ constraints: { pattern: "(" } }, ["constraints.pattern: constraint"]],
   [{ constraints: { pattern: "x".repeat(1001) } }, ["constraints.pattern: constraint"]],
+  [{ constraints: { pattern: "(?:a|aa|aaa|aaaa){1,500}" } }, ["constraints.pattern: constraint"]],
   [{ constraints: { minLength: 3, maxLength: 2 } }, ["constraints.min_length: constraint"]],
   [{ type: "int", constraints: { min: 3, max: 2 } }, ["constraints.min: constraint"]],
   [{ type: "float", constraints: { gt: 2, lt: 2 } }, ["constraints.gt: constraint"]],
