@@ -113,6 +113,7 @@ function preview({ revision, ...program }: Omit<ProgramDraft, "request">): Progr
     programId: program.id,
     number: 1,
     signatureId: "",
+    signatureVersion: 0,
     createdAt: now,
   };
   return { ...program, deployedRevision: null, etag: "", newest, createdAt: now, updatedAt: now };

@@ -155,6 +155,7 @@ function preview(
     programId,
     number: newest.number + 1,
     signatureId: "",
+    signatureVersion: 0,
     createdAt: new Date(),
   };
   return { ...program, ...change, newest: next } as Program;

@@ -3,7 +3,10 @@ import { defineSignature } from "../../domain/signature/define.ts";
 import type { SignatureDraft } from "../../domain/signature/signature.ts";
 import type { SignatureStore, StoredSignature } from "../../store/programs/signatures.ts";
 
-/** Creates a signature, or gives the stored one if it has the same name and content. */
+/**
+ * Gives the version with this name and content, which is made if there is none. A signature that is
+ * only validated has no version.
+ */
 export function createCreateSignature({ signatures }: { signatures: SignatureStore }) {
   return async function createSignature(
     project: string,
@@ -11,7 +14,8 @@ export function createCreateSignature({ signatures }: { signatures: SignatureSto
     validateOnly: boolean,
   ): Promise<StoredSignature> {
     const signature = defineSignature(draft, "signature");
-    if (validateOnly) return { ...signature, id: uuidv7(), createdAt: new Date(), updatedAt: new Date() };
+    if (validateOnly)
+      return { ...signature, id: uuidv7(), version: 0, createdAt: new Date(), updatedAt: new Date() };
     return signatures.findOrCreate(project, signature);
   };
 }

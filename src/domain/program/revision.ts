@@ -16,6 +16,7 @@ export type Revision = {
   /** Never "deployed": whether a revision is deployed is stored with the program. */
   readonly status: Exclude<ProgramStatus, "deployed">;
   readonly signatureId: string;
+  readonly signatureVersion: number;
   readonly definition: Definition;
   /** A hash of the definition. */
   readonly dspyProgramId: string;

@@ -51,6 +51,7 @@ const executionStatus: Kind = {
 export const signatureFields = {
   id: "uuid",
   name: "text",
+  version: "number",
   instructions: "text",
   created_at: "time",
   updated_at: "time",
@@ -86,7 +87,7 @@ export const revisionFields = {
   error_reason: "text",
   error_message: "text",
   created_at: "time",
-} as const satisfies FieldsOf<Revision, "programId" | "definition">;
+} as const satisfies FieldsOf<Revision, "programId" | "definition" | "signatureVersion">;
 
 export const executionFields = {
   id: "uuid",

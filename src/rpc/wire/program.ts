@@ -99,7 +99,7 @@ export function programMessage(
     etag: program.etag,
     status: statuses[statusOf(program)],
     signatureId: newest.signatureId,
-    signature: { ...signatureMessage(newest.definition.signature), id: newest.signatureId },
+    signature: signatureOfRevision(newest),
     modules: newest.definition.modules.map((module) => moduleMessage(module, newest.definition.signature)),
     ...lmMessage(newest.definition.lm),
     dspyProgramId: newest.dspyProgramId,
@@ -147,7 +147,7 @@ export function revisionMessage(
     optimizationId: revision.optimizationId ?? "",
     status: statuses[revision.status],
     signatureId: revision.signatureId,
-    signature: { ...signatureMessage(definition.signature), id: revision.signatureId },
+    signature: signatureOfRevision(revision),
     modules: definition.modules.map((module) => moduleMessage(module, definition.signature)),
     ...lmMessage(definition.lm),
     dspyProgramId: revision.dspyProgramId,
@@ -156,6 +156,12 @@ export function revisionMessage(
     ...(withState && { compiledState: definition.compiledState }),
   };
 }
+
+const signatureOfRevision = ({ definition, signatureId: id, signatureVersion: version }: Revision) => ({
+  ...signatureMessage(definition.signature),
+  id,
+  version,
+});
 
 /** A module as a caller would write it, without the program's own signature and empty settings. */
 function moduleMessage(module: Module, programSignature: Signature): MessageInitShape<typeof ModuleSchema> {

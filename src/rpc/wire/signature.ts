@@ -74,6 +74,7 @@ export function storedSignatureMessage(stored: StoredSignature): MessageInitShap
   return {
     ...signatureMessage(stored),
     id: stored.id,
+    version: stored.version,
     createdAt: timestampFromDate(stored.createdAt),
     updatedAt: timestampFromDate(stored.updatedAt),
   };

@@ -4,7 +4,7 @@ import type { Revision } from "../../domain/program/revision.ts";
 import { type ColumnTypes, defineTable } from "../table.ts";
 
 /** A row of `program_revisions`. Its signature is a row of its own. */
-export type RevisionRow = Omit<Revision, "definition"> &
+export type RevisionRow = Omit<Revision, "definition" | "signatureVersion"> &
   Omit<Definition, "signature"> & {
     readonly projectId: string;
     readonly requestMethod: string | null;
@@ -80,6 +80,7 @@ const sources = {
   errorMessage: "r.error_message",
   revisionCreatedAt: "r.created_at",
   signatureName: "s.name",
+  signatureVersion: "s.version",
   instructions: "s.instructions",
   inputs: "s.inputs",
   outputs: "s.outputs",
@@ -107,6 +108,7 @@ export function revisionOf(row: SelectedRevision): Revision {
     origin: row.origin,
     status: row.status,
     signatureId: row.signatureId,
+    signatureVersion: row.signatureVersion,
     definition: {
       signature: {
         name: row.signatureName,

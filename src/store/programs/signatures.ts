@@ -1,6 +1,6 @@
 import { ForeignKeyConstraintError, type Transaction } from "sequelize";
 import { v7 as uuidv7 } from "uuid";
-import { AlreadyExists, InUse, NotFound } from "../../domain/faults.ts";
+import { InUse, NotFound } from "../../domain/faults.ts";
 import type { Listing } from "../../domain/query/listing.ts";
 import type { Found } from "../../domain/query/page.ts";
 import { signatureFields } from "../../domain/query/queryable.ts";
@@ -14,18 +14,20 @@ import { type ColumnTypes, defineTable, selectList } from "../table.ts";
 /** A signature as it is stored. */
 export type StoredSignature = Signature & {
   readonly id: string;
+  /** Counts from 1 the contents that signatures of this name have had. */
+  readonly version: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 };
 
 /** A row of `signatures`. */
 type SignatureRow = StoredSignature & { readonly projectId: string; readonly contentHash: string };
-type NewSignatureRow = Omit<SignatureRow, "createdAt" | "updatedAt">;
 
 const columns: ColumnTypes<SignatureRow> = {
   projectId: "uuid",
   id: "uuid",
   name: "text",
+  version: "integer",
   instructions: "text",
   inputs: "json",
   outputs: "json",
@@ -35,11 +37,9 @@ const columns: ColumnTypes<SignatureRow> = {
 };
 
 export type SignatureStore = {
+  /** By a name: the newest version. */
   get(project: string, key: { id: string } | { name: string }): Promise<StoredSignature>;
-  /**
-   * Returns the stored signature of the same name. Throws AlreadyExists if its content is
-   * different.
-   */
+  /** The version with this name and content; if there is none, it is made as the next one. */
   findOrCreate(project: string, signature: Signature, transaction?: Transaction): Promise<StoredSignature>;
   /** Throws InUse while a revision uses the signature. */
   remove(project: string, id: string): Promise<void>;
@@ -48,7 +48,7 @@ export type SignatureStore = {
 };
 
 export function createSignatureStore(database: Database): SignatureStore {
-  const Row = defineTable<SignatureRow, NewSignatureRow>(database.sequelize, {
+  const Row = defineTable<SignatureRow, SignatureRow>(database.sequelize, {
     name: "signatures",
     columns,
     key: ["projectId", "id"],
@@ -58,32 +58,28 @@ export function createSignatureStore(database: Database): SignatureStore {
     get: (project, key) =>
       database.use(async () => {
         if ("name" in key && !isSignatureName(key.name)) throw new NotFound("signature", key.name);
-        const row = await Row.findOne({ where: { projectId: project, ...key } });
+        const row = await Row.findOne({
+          where: { projectId: project, ...key },
+          order: [["version", "DESC"]],
+        });
         if (!row) throw new NotFound("signature", "id" in key ? key.id : key.name);
         return signatureOf(row);
       }),
 
-    findOrCreate: (project, signature, transaction) =>
-      database.use(async () => {
-        const contentHash = signatureHash(signature);
-        const { name, instructions, inputs, outputs } = signature;
-        const inTransaction = transaction ? { transaction } : {};
-        const row = { projectId: project, id: uuidv7(), name, instructions, inputs, outputs, contentHash };
-        for (;;) {
-          // ON CONFLICT DO NOTHING waits until a concurrent creator has committed, so the read
-          // after it sees its row.
-          await Row.bulkCreate([row], { ignoreDuplicates: true, returning: false, ...inTransaction });
-          // The lock keeps others from deleting the signature before a revision refers to it.
-          const lock = transaction ? { lock: transaction.LOCK.KEY_SHARE } : {};
-          const found = await Row.findOne({ where: { projectId: project, name }, ...inTransaction, ...lock });
-          if (!found) continue;
-          if (found.contentHash !== contentHash)
-            throw new AlreadyExists(
-              `signature ${JSON.stringify(name)} exists with another content; choose another name`,
-            );
-          return signatureOf(found);
-        }
-      }),
+    async findOrCreate(project, signature, transaction) {
+      const contentHash = signatureHash(signature);
+      const { name, instructions, inputs, outputs } = signature;
+      const content = [instructions, JSON.stringify(inputs), JSON.stringify(outputs)];
+      const select = (sql: string, bind: unknown[]) =>
+        database.rows<SignatureRow>({ sql }, bind, transaction);
+      for (;;) {
+        // The lock keeps others from deleting the signature before a revision refers to it.
+        const [found] = await select(findSql, [project, name, contentHash]);
+        if (found) return signatureOf(found);
+        const [made] = await select(createSql, [project, name, contentHash, uuidv7(), ...content]);
+        if (made) return signatureOf(made);
+      }
+    },
 
     remove: (project, id) =>
       database.use(async () => {
@@ -119,7 +115,22 @@ const selection = {
     "octet_length(page.inputs::text) + octet_length(page.outputs::text) + octet_length(page.instructions)",
 };
 
-export function signatureOf(row: SignatureRow): StoredSignature {
-  const { id, name, instructions, inputs, outputs, createdAt, updatedAt } = row;
-  return { id, name, instructions, inputs, outputs, createdAt, updatedAt };
+const findSql = `
+  SELECT ${selectList(Object.keys(columns))} FROM sigrun.signatures
+  WHERE project_id = $1 AND name = $2 AND content_hash = $3 FOR KEY SHARE`;
+
+/**
+ * Of several that make a version at once, one inserts its row. The others wait until that one has
+ * committed, insert nothing, and begin again: so no number is left out or given twice.
+ */
+const createSql = `
+  INSERT INTO sigrun.signatures (project_id, name, version, content_hash, id, instructions, inputs, outputs, created_at, updated_at)
+  SELECT $1::uuid, $2::text, coalesce(max(version), 0) + 1, $3::text, $4::uuid, $5::text, $6::json, $7::json, now(), now()
+  FROM sigrun.signatures WHERE project_id = $1 AND name = $2
+  ON CONFLICT DO NOTHING
+  RETURNING ${selectList(Object.keys(columns))}`;
+
+function signatureOf(row: SignatureRow): StoredSignature {
+  const { id, name, version, instructions, inputs, outputs, createdAt, updatedAt } = row;
+  return { id, name, version, instructions, inputs, outputs, createdAt, updatedAt };
 }

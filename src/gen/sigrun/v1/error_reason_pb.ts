@@ -81,7 +81,7 @@ export const ErrorReason = {
   NOT_FOUND: 10,
 
   /**
-   * ALREADY_EXISTS: another signature of this name, or another program with this handle.
+   * ALREADY_EXISTS: another program with this handle.
    *
    * @generated from enum value: ERROR_REASON_ALREADY_EXISTS = 11;
    */

@@ -1953,11 +1953,12 @@ export const ProgramViewSchema: GenEnum<ProgramView> = /*@__PURE__*/
  */
 export const ProgramService: GenService<{
   /**
-   * Creates a program with revision 1 in status draft; finds or creates its signature.
+   * Creates a program with revision 1 in status draft; finds or creates its signature, as
+   * CreateSignature does.
    * Errors: INVALID_ARGUMENT (PROGRAM_INVALID, SIGNATURE_INVALID) with the path of each fault;
-   * ALREADY_EXISTS for the handle, the signature's name or the request_id; NOT_FOUND for
-   * signature_id; FAILED_PRECONDITION (NOT_ENABLED); UNAVAILABLE (SIDECAR_UNAVAILABLE) if modules
-   * name tools. Default deadline: 10 s.
+   * ALREADY_EXISTS for the handle or the request_id; NOT_FOUND for signature_id;
+   * FAILED_PRECONDITION (NOT_ENABLED); UNAVAILABLE (SIDECAR_UNAVAILABLE) if modules name tools.
+   * Default deadline: 10 s.
    *
    * @generated from rpc sigrun.v1.ProgramService.CreateProgram
    */

@@ -12,7 +12,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file sigrun/v1/signature_service.proto.
  */
 export const file_sigrun_v1_signature_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFzaWdydW4vdjEvc2lnbmF0dXJlX3NlcnZpY2UucHJvdG8SCXNpZ3J1bi52MSLuAQoJU2lnbmF0dXJlEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSFAoMaW5zdHJ1Y3Rpb25zGAMgASgJEiAKBmlucHV0cxgEIAMoCzIQLnNpZ3J1bi52MS5GaWVsZBIhCgdvdXRwdXRzGAUgAygLMhAuc2lncnVuLnYxLkZpZWxkEgwKBHRleHQYBiABKAkSLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAilAEKBUZpZWxkEgwKBG5hbWUYASABKAkSDAoEdHlwZRgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRIrCgtjb25zdHJhaW50cxgEIAEoCzIWLnNpZ3J1bi52MS5Db25zdHJhaW50cxItCg1kZWZhdWx0X3ZhbHVlGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIvoBCgtDb25zdHJhaW50cxIXCgptaW5fbGVuZ3RoGAEgASgNSACIAQESFwoKbWF4X2xlbmd0aBgCIAEoDUgBiAEBEhAKA21pbhgDIAEoAUgCiAEBEhAKA21heBgEIAEoAUgDiAEBEiYKBW90aGVyGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIPCgdwYXR0ZXJuGAYgASgJEg8KAmd0GAcgASgBSASIAQESDwoCbHQYCCABKAFIBYgBAUINCgtfbWluX2xlbmd0aEINCgtfbWF4X2xlbmd0aEIGCgRfbWluQgYKBF9tYXhCBQoDX2d0QgUKA19sdCJECg5GaWVsZFZpb2xhdGlvbhINCgVmaWVsZBgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIOCgZyZWFzb24YAyABKAkiWAoWQ3JlYXRlU2lnbmF0dXJlUmVxdWVzdBInCglzaWduYXR1cmUYASABKAsyFC5zaWdydW4udjEuU2lnbmF0dXJlEhUKDXZhbGlkYXRlX29ubHkYAiABKAgiQgoXQ3JlYXRlU2lnbmF0dXJlUmVzcG9uc2USJwoJc2lnbmF0dXJlGAEgASgLMhQuc2lncnVuLnYxLlNpZ25hdHVyZSI6ChNHZXRTaWduYXR1cmVSZXF1ZXN0EgwKAmlkGAEgASgJSAASDgoEbmFtZRgCIAEoCUgAQgUKA2tleSI/ChRHZXRTaWduYXR1cmVSZXNwb25zZRInCglzaWduYXR1cmUYASABKAsyFC5zaWdydW4udjEuU2lnbmF0dXJlIpgBChVMaXN0U2lnbmF0dXJlc1JlcXVlc3QSDgoGZmlsdGVyGAEgASgJEhAKCG9yZGVyX2J5GAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJEgwKBHNraXAYBSABKAUSEwoLY291bnRfdG90YWwYBiABKAgSEwoLZGlzdGluY3Rfb24YByADKAkigwEKFkxpc3RTaWduYXR1cmVzUmVzcG9uc2USKAoKc2lnbmF0dXJlcxgBIAMoCzIULnNpZ3J1bi52MS5TaWduYXR1cmUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhcKCnRvdGFsX3NpemUYAyABKAVIAIgBAUINCgtfdG90YWxfc2l6ZSIkChZEZWxldGVTaWduYXR1cmVSZXF1ZXN0EgoKAmlkGAEgASgJIhkKF0RlbGV0ZVNpZ25hdHVyZVJlc3BvbnNlInsKFVZhbGlkYXRlSW5wdXRzUmVxdWVzdBIMCgJpZBgBIAEoCUgAEg4KBG5hbWUYAiABKAlIABIUCgpwcm9ncmFtX2lkGAQgASgJSAASJwoGdmFsdWVzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEIFCgNrZXkicAoWVmFsaWRhdGVJbnB1dHNSZXNwb25zZRInCgZ2YWx1ZXMYASABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ei0KCnZpb2xhdGlvbnMYAiADKAsyGS5zaWdydW4udjEuRmllbGRWaW9sYXRpb24ifAoWVmFsaWRhdGVPdXRwdXRzUmVxdWVzdBIMCgJpZBgBIAEoCUgAEg4KBG5hbWUYAiABKAlIABIUCgpwcm9ncmFtX2lkGAQgASgJSAASJwoGdmFsdWVzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEIFCgNrZXkicQoXVmFsaWRhdGVPdXRwdXRzUmVzcG9uc2USJwoGdmFsdWVzGAEgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBItCgp2aW9sYXRpb25zGAIgAygLMhkuc2lncnVuLnYxLkZpZWxkVmlvbGF0aW9uMrMEChBTaWduYXR1cmVTZXJ2aWNlElgKD0NyZWF0ZVNpZ25hdHVyZRIhLnNpZ3J1bi52MS5DcmVhdGVTaWduYXR1cmVSZXF1ZXN0GiIuc2lncnVuLnYxLkNyZWF0ZVNpZ25hdHVyZVJlc3BvbnNlElQKDEdldFNpZ25hdHVyZRIeLnNpZ3J1bi52MS5HZXRTaWduYXR1cmVSZXF1ZXN0Gh8uc2lncnVuLnYxLkdldFNpZ25hdHVyZVJlc3BvbnNlIgOQAgESWgoOTGlzdFNpZ25hdHVyZXMSIC5zaWdydW4udjEuTGlzdFNpZ25hdHVyZXNSZXF1ZXN0GiEuc2lncnVuLnYxLkxpc3RTaWduYXR1cmVzUmVzcG9uc2UiA5ACARJYCg9EZWxldGVTaWduYXR1cmUSIS5zaWdydW4udjEuRGVsZXRlU2lnbmF0dXJlUmVxdWVzdBoiLnNpZ3J1bi52MS5EZWxldGVTaWduYXR1cmVSZXNwb25zZRJaCg5WYWxpZGF0ZUlucHV0cxIgLnNpZ3J1bi52MS5WYWxpZGF0ZUlucHV0c1JlcXVlc3QaIS5zaWdydW4udjEuVmFsaWRhdGVJbnB1dHNSZXNwb25zZSIDkAIBEl0KD1ZhbGlkYXRlT3V0cHV0cxIhLnNpZ3J1bi52MS5WYWxpZGF0ZU91dHB1dHNSZXF1ZXN0GiIuc2lncnVuLnYxLlZhbGlkYXRlT3V0cHV0c1Jlc3BvbnNlIgOQAgFCIQoJc2lncnVuLnYxUAFaEnNpZ3J1bi92MTtzaWdydW52MWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiFzaWdydW4vdjEvc2lnbmF0dXJlX3NlcnZpY2UucHJvdG8SCXNpZ3J1bi52MSL/AQoJU2lnbmF0dXJlEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSFAoMaW5zdHJ1Y3Rpb25zGAMgASgJEiAKBmlucHV0cxgEIAMoCzIQLnNpZ3J1bi52MS5GaWVsZBIhCgdvdXRwdXRzGAUgAygLMhAuc2lncnVuLnYxLkZpZWxkEgwKBHRleHQYBiABKAkSLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgMIAEoDSKUAQoFRmllbGQSDAoEbmFtZRgBIAEoCRIMCgR0eXBlGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEisKC2NvbnN0cmFpbnRzGAQgASgLMhYuc2lncnVuLnYxLkNvbnN0cmFpbnRzEi0KDWRlZmF1bHRfdmFsdWUYBSABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUi+gEKC0NvbnN0cmFpbnRzEhcKCm1pbl9sZW5ndGgYASABKA1IAIgBARIXCgptYXhfbGVuZ3RoGAIgASgNSAGIAQESEAoDbWluGAMgASgBSAKIAQESEAoDbWF4GAQgASgBSAOIAQESJgoFb3RoZXIYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg8KB3BhdHRlcm4YBiABKAkSDwoCZ3QYByABKAFIBIgBARIPCgJsdBgIIAEoAUgFiAEBQg0KC19taW5fbGVuZ3RoQg0KC19tYXhfbGVuZ3RoQgYKBF9taW5CBgoEX21heEIFCgNfZ3RCBQoDX2x0IkQKDkZpZWxkVmlvbGF0aW9uEg0KBWZpZWxkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEg4KBnJlYXNvbhgDIAEoCSJYChZDcmVhdGVTaWduYXR1cmVSZXF1ZXN0EicKCXNpZ25hdHVyZRgBIAEoCzIULnNpZ3J1bi52MS5TaWduYXR1cmUSFQoNdmFsaWRhdGVfb25seRgCIAEoCCJCChdDcmVhdGVTaWduYXR1cmVSZXNwb25zZRInCglzaWduYXR1cmUYASABKAsyFC5zaWdydW4udjEuU2lnbmF0dXJlIjoKE0dldFNpZ25hdHVyZVJlcXVlc3QSDAoCaWQYASABKAlIABIOCgRuYW1lGAIgASgJSABCBQoDa2V5Ij8KFEdldFNpZ25hdHVyZVJlc3BvbnNlEicKCXNpZ25hdHVyZRgBIAEoCzIULnNpZ3J1bi52MS5TaWduYXR1cmUimAEKFUxpc3RTaWduYXR1cmVzUmVxdWVzdBIOCgZmaWx0ZXIYASABKAkSEAoIb3JkZXJfYnkYAiABKAkSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkSDAoEc2tpcBgFIAEoBRITCgtjb3VudF90b3RhbBgGIAEoCBITCgtkaXN0aW5jdF9vbhgHIAMoCSKDAQoWTGlzdFNpZ25hdHVyZXNSZXNwb25zZRIoCgpzaWduYXR1cmVzGAEgAygLMhQuc2lncnVuLnYxLlNpZ25hdHVyZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFwoKdG90YWxfc2l6ZRgDIAEoBUgAiAEBQg0KC190b3RhbF9zaXplIiQKFkRlbGV0ZVNpZ25hdHVyZVJlcXVlc3QSCgoCaWQYASABKAkiGQoXRGVsZXRlU2lnbmF0dXJlUmVzcG9uc2UiewoVVmFsaWRhdGVJbnB1dHNSZXF1ZXN0EgwKAmlkGAEgASgJSAASDgoEbmFtZRgCIAEoCUgAEhQKCnByb2dyYW1faWQYBCABKAlIABInCgZ2YWx1ZXMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QgUKA2tleSJwChZWYWxpZGF0ZUlucHV0c1Jlc3BvbnNlEicKBnZhbHVlcxgBIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLQoKdmlvbGF0aW9ucxgCIAMoCzIZLnNpZ3J1bi52MS5GaWVsZFZpb2xhdGlvbiJ8ChZWYWxpZGF0ZU91dHB1dHNSZXF1ZXN0EgwKAmlkGAEgASgJSAASDgoEbmFtZRgCIAEoCUgAEhQKCnByb2dyYW1faWQYBCABKAlIABInCgZ2YWx1ZXMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QgUKA2tleSJxChdWYWxpZGF0ZU91dHB1dHNSZXNwb25zZRInCgZ2YWx1ZXMYASABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ei0KCnZpb2xhdGlvbnMYAiADKAsyGS5zaWdydW4udjEuRmllbGRWaW9sYXRpb24yswQKEFNpZ25hdHVyZVNlcnZpY2USWAoPQ3JlYXRlU2lnbmF0dXJlEiEuc2lncnVuLnYxLkNyZWF0ZVNpZ25hdHVyZVJlcXVlc3QaIi5zaWdydW4udjEuQ3JlYXRlU2lnbmF0dXJlUmVzcG9uc2USVAoMR2V0U2lnbmF0dXJlEh4uc2lncnVuLnYxLkdldFNpZ25hdHVyZVJlcXVlc3QaHy5zaWdydW4udjEuR2V0U2lnbmF0dXJlUmVzcG9uc2UiA5ACARJaCg5MaXN0U2lnbmF0dXJlcxIgLnNpZ3J1bi52MS5MaXN0U2lnbmF0dXJlc1JlcXVlc3QaIS5zaWdydW4udjEuTGlzdFNpZ25hdHVyZXNSZXNwb25zZSIDkAIBElgKD0RlbGV0ZVNpZ25hdHVyZRIhLnNpZ3J1bi52MS5EZWxldGVTaWduYXR1cmVSZXF1ZXN0GiIuc2lncnVuLnYxLkRlbGV0ZVNpZ25hdHVyZVJlc3BvbnNlEloKDlZhbGlkYXRlSW5wdXRzEiAuc2lncnVuLnYxLlZhbGlkYXRlSW5wdXRzUmVxdWVzdBohLnNpZ3J1bi52MS5WYWxpZGF0ZUlucHV0c1Jlc3BvbnNlIgOQAgESXQoPVmFsaWRhdGVPdXRwdXRzEiEuc2lncnVuLnYxLlZhbGlkYXRlT3V0cHV0c1JlcXVlc3QaIi5zaWdydW4udjEuVmFsaWRhdGVPdXRwdXRzUmVzcG9uc2UiA5ACAUIhCglzaWdydW4udjFQAVoSc2lncnVuL3YxO3NpZ3J1bnYxYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message sigrun.v1.Signature
@@ -26,7 +26,7 @@ export type Signature = Message<"sigrun.v1.Signature"> & {
   id: string;
 
   /**
-   * Unique name in the form of a Python class name: "ComplexSignature".
+   * Name in the form of a Python class name: "ComplexSignature".
    * If empty, made from the fields and a hash of the signature: "QuestionToAnswer_3f9a1c".
    *
    * @generated from field: string name = 2;
@@ -68,6 +68,14 @@ export type Signature = Message<"sigrun.v1.Signature"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 8;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * Version of the name, from 1; output only.
+   * 0 if the signature is not stored: after validate_only, and in a module.
+   *
+   * @generated from field: uint32 version = 12;
+   */
+  version: number;
 };
 
 /**
@@ -289,6 +297,8 @@ export type GetSignatureRequest = Message<"sigrun.v1.GetSignatureRequest"> & {
     case: "id";
   } | {
     /**
+     * The newest version of this name.
+     *
      * @generated from field: string name = 2;
      */
     value: string;
@@ -325,7 +335,7 @@ export const GetSignatureResponseSchema: GenMessage<GetSignatureResponse> = /*@_
  */
 export type ListSignaturesRequest = Message<"sigrun.v1.ListSignaturesRequest"> & {
   /**
-   * AIP-160: 'name = "ComplexSignature"'.
+   * AIP-160: 'name = "ComplexSignature" AND version = 2'.
    *
    * @generated from field: string filter = 1;
    */
@@ -461,7 +471,7 @@ export type ValidateInputsRequest = Message<"sigrun.v1.ValidateInputsRequest"> &
     case: "id";
   } | {
     /**
-     * Name of a signature.
+     * Name of a signature: its newest version.
      *
      * @generated from field: string name = 2;
      */
@@ -531,7 +541,7 @@ export type ValidateOutputsRequest = Message<"sigrun.v1.ValidateOutputsRequest">
     case: "id";
   } | {
     /**
-     * Name of a signature.
+     * Name of a signature: its newest version.
      *
      * @generated from field: string name = 2;
      */
@@ -586,7 +596,7 @@ export const ValidateOutputsResponseSchema: GenMessage<ValidateOutputsResponse> 
 
 /**
  * Signatures: the named, typed and constrained inputs and outputs of programs.
- * A signature never changes under its id.
+ * A signature never changes under its id. Signatures of one name are its versions, from 1.
  * Every method may also fail with UNAVAILABLE (STORE_UNAVAILABLE) or DEADLINE_EXCEEDED; the default
  * deadline is 5 s.
  *
@@ -594,9 +604,9 @@ export const ValidateOutputsResponseSchema: GenMessage<ValidateOutputsResponse> 
  */
 export const SignatureService: GenService<{
   /**
-   * Creates a signature, or gives the one with the same name and the same content.
-   * Errors: INVALID_ARGUMENT (SIGNATURE_INVALID) with the path of each wrong field; ALREADY_EXISTS
-   * if the signature of that name has other content.
+   * Gives the version with the same name and the same content (instructions, fields and types); if
+   * there is none, creates it as the next version of the name.
+   * Errors: INVALID_ARGUMENT (SIGNATURE_INVALID) with the path of each wrong field.
    *
    * @generated from rpc sigrun.v1.SignatureService.CreateSignature
    */
@@ -606,7 +616,7 @@ export const SignatureService: GenService<{
     output: typeof CreateSignatureResponseSchema;
   },
   /**
-   * Gives the signature with an id or a name.
+   * Gives the signature with an id, or the newest version of a name.
    * Errors: INVALID_ARGUMENT if the id is no UUID; NOT_FOUND.
    *
    * @generated from rpc sigrun.v1.SignatureService.GetSignature
