@@ -30,7 +30,8 @@ class ScriptedModel:
         """Sets the replies, one for each request; the last one is repeated.
 
         A dict is the answer's fields, a str its text, bytes its body, a tuple (status, error,
-        headers), None no answer at all. A function makes one of these of the request.
+        headers), None no answer at all. A function makes one of these of the request. An error of
+        bytes is the whole body.
         """
         self.replies = list(replies)
 
@@ -51,6 +52,8 @@ class ScriptedModel:
             await self.hold.wait()
         if isinstance(reply, tuple):
             status, error, headers = reply
+            if isinstance(error, bytes):
+                return web.Response(status=status, body=error, headers=headers)
             return web.json_response({"error": error}, status=status, headers=headers)
         if isinstance(reply, bytes):
             return web.Response(body=reply, content_type="application/json")

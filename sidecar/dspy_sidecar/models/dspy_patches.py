@@ -1,6 +1,12 @@
 """The parts of DSPy that the sidecar replaces, since DSPy has no settings for them."""
 
-from dspy_sidecar.models import litellm_import, long_values, markers, retries
+from dspy_sidecar.models import (
+    litellm_import,
+    long_values,
+    markers,
+    provider_errors,
+    retries,
+)
 from dspy_sidecar.models.http import answer_size, event_size, type_adapters
 from dspy_sidecar.models.reading import cut_off, field_values, json_answers, xml_answers
 
@@ -21,6 +27,7 @@ def install() -> None:
     markers.install()
     litellm_import.install()
     retries.install()
+    provider_errors.install()
 
 
 def require() -> None:

@@ -4,6 +4,7 @@ import os
 import sys
 
 import grpc
+from outcomes import failure
 from process import SIDECAR
 from programs import STR, asked, program, signature
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
@@ -44,6 +45,9 @@ async def test_the_embedded_models_answers_are_valid_and_it_ends_with_the_sideca
             outputs = json.loads(seen[-1].done.outputs)
             assert isinstance(outputs["answer"], str) and 0 <= outputs["confidence"] <= 1
             assert seen[-1].done.trace.token_usage.output_tokens > 0
+        long = {**inputs, "context": "rain " * 9_000}
+        _, reason, *_ = await failure(stub.run(asked(program(sig), **long)))
+        assert reason == "CONTEXT_WINDOW_EXCEEDED"
 
     child = await asyncio.create_subprocess_exec(
         "pgrep", "-P", str(process.pid), "-f", "embedded_server", stdout=asyncio.subprocess.PIPE
