@@ -7,7 +7,7 @@ from dspy_sidecar.models import (
     provider_errors,
     retries,
 )
-from dspy_sidecar.models.http import answer_size, event_size, type_adapters
+from dspy_sidecar.models.http import answer_size, event_size, type_adapters, usage
 from dspy_sidecar.models.reading import cut_off, field_values, json_answers, xml_answers
 
 
@@ -28,6 +28,7 @@ def install() -> None:
     litellm_import.install()
     retries.install()
     provider_errors.install()
+    usage.install()
 
 
 def require() -> None:

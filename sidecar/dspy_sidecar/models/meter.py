@@ -7,6 +7,7 @@ from typing import Any
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.json_values import json_of
+from dspy_sidecar.models.http.usage import spent_tokens
 from dspy_sidecar.values.texts import replaced_surrogates
 
 
@@ -46,7 +47,6 @@ class Meter:
         self.trace.model = model
         for usage in self._usages():
             usage.lm_calls += 1
-        self.answer_ended("")
 
     def answer_ended(self, finish_reason: str) -> None:
         """Keeps how the model ended its last answer, in OpenAI's words; "" if unknown."""
@@ -60,16 +60,11 @@ class Meter:
 
     def add_usage(self, lm: str, entry: dict[str, Any]) -> None:
         """Adds the token counts that the provider reports for a request. DSPy calls this method."""
-        details = entry.get("prompt_tokens_details") or {}
-        cached = (
-            details.get("cached_tokens")
-            if isinstance(details, dict)
-            else getattr(details, "cached_tokens", 0)
-        )
+        prompt, completion, cached = spent_tokens(entry)
         for usage in self._usages():
-            usage.input_tokens += entry.get("prompt_tokens") or 0
-            usage.output_tokens += entry.get("completion_tokens") or 0
-            usage.cached_tokens += cached or 0
+            usage.input_tokens += prompt
+            usage.output_tokens += completion
+            usage.cached_tokens += cached
 
     def _usages(self) -> list[pb.TokenUsage]:
         step = [self.trace.steps[-1].token_usage] if self.trace.steps else []

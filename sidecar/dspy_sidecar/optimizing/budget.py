@@ -11,6 +11,7 @@ from dspy.utils.exceptions import LMError
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import BudgetExceededError
+from dspy_sidecar.models.http.usage import spent_tokens
 from dspy_sidecar.optimizing.student import RUNS
 
 
@@ -175,12 +176,7 @@ class RequestUsage:
     def add_usage(self, lm: str, entry: dict[str, Any]) -> None:
         """Takes a request's usage from DSPy."""
         self.was_sent = True
-        details = entry.get("prompt_tokens_details") or {}
-        cached = (
-            details.get("cached_tokens")
-            if isinstance(details, dict)
-            else getattr(details, "cached_tokens", 0)
-        )
-        self.input_tokens += entry.get("prompt_tokens") or 0
-        self.output_tokens += entry.get("completion_tokens") or 0
-        self.cached_tokens += cached or 0
+        prompt, completion, cached = spent_tokens(entry)
+        self.input_tokens += prompt
+        self.output_tokens += completion
+        self.cached_tokens += cached

@@ -205,7 +205,9 @@ def test_only_plain_answers_are_read_without_dspy():
         return plain.read_plain(HttpResponse(200, "OK", [], json.dumps(body).encode())) is not None
 
     assert [name for name, body in BODIES.items() if is_plain(body)] == [
-        *("plain", "other names of nothing", "no usage", "half a usage", "no count of the cached")
+        *("plain", "other names of nothing", "no usage", "half a usage", "no count of the cached"),
+        *("a count below nothing", "a count that is none", "odd details"),
+        *("a usage of another kind", "an odd count of the cached"),
     ]
 
 

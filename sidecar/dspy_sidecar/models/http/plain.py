@@ -2,8 +2,9 @@
 
 import orjson
 from dspy._vendor.lm15.providers.base import HttpResponse
-from dspy._vendor.lm15.providers.openai_chat import _usage_from_chat
 from dspy.clients.call_result import CallResult
+
+from dspy_sidecar.models.http.usage import spent_tokens
 
 OTHER_PARTS = ("reasoning_content", "reasoning", "refusal", "tool_calls")
 """Parts of a message, besides its content, that DSPy reads."""
@@ -22,25 +23,19 @@ def read_plain(answer: HttpResponse) -> CallResult | None:
             "choices": [{"finish_reason": "stop", "message": {"content": str(text), **message}}],
             **whole,
         }:
-            return (
-                with_usage(text, whole.get("usage"))
-                if text and not any(map(message.get, OTHER_PARTS))
-                else None
-            )
+            is_plain = text and not any(map(message.get, OTHER_PARTS))
+            return with_usage(text, whole.get("usage")) if is_plain else None
     return None
 
 
-def with_usage(text: str, usage: object) -> CallResult | None:
-    """A result with the answer's token counts; None if DSPy would refuse the counts."""
-    try:
-        counts = _usage_from_chat(usage or {})
-    except Exception:
-        return None
+def with_usage(text: str, usage: object) -> CallResult:
+    """A result with the answer's token counts."""
+    prompt, completion, cached = spent_tokens(usage)
     return CallResult(
         outputs=[text],
         usage={
-            "prompt_tokens": counts.input_tokens,
-            "completion_tokens": counts.output_tokens,
-            "prompt_tokens_details": {"cached_tokens": counts.cache_read_tokens},
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "prompt_tokens_details": {"cached_tokens": cached},
         },
     )
