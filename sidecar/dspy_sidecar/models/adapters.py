@@ -1,9 +1,16 @@
 """DSPy's adapters with prompt caches, retries of streamed answers, and parsing in linear time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError
+from dspy.utils.exceptions import (
+    AdapterParseError,
+    ContextWindowExceededError,
+    LMInvalidRequestError,
+    LMUnsupportedFeatureError,
+)
 
 from dspy_sidecar.models import small_model_adapter
 from dspy_sidecar.models.memo import CachesPrompts, CachesResponseFormat
@@ -20,12 +27,38 @@ OBJECT = AnswerFormat(objects.plain, objects.is_closed)
 ELEMENTS = AnswerFormat(elements.plain, elements.is_closed)
 
 
+REFUSALS = (LMInvalidRequestError, LMUnsupportedFeatureError)
+"""Errors of a provider that does not take the request, however often it is sent."""
+
+
+@contextmanager
+def unreadable_if_refused(unreadable: AdapterParseError) -> Iterator[None]:
+    """Runs a retry in JSON. If the provider refuses the retry, the answer was unreadable.
+
+    Raises:
+        AdapterParseError: The first answer's error, in place of the refusal. A prompt that is too
+            long stays what it is, because ReAct shortens its trajectory then.
+
+    """
+    try:
+        yield
+    except ContextWindowExceededError:
+        raise
+    except REFUSALS as refusal:
+        raise unreadable from refusal
+
+
 class RetriesInJson:
     """Mixin before an adapter of DSPy's: retries an unreadable answer once, in JSON.
 
     DSPy itself does so only if no chunk was streamed, since it can't take chunks back. The sidecar
     can: its callers receive a reset.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # DSPy's own retry, which this class replaces.
+        self.use_json_adapter_fallback = False
 
     def __call__(
         self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any
@@ -34,9 +67,8 @@ class RetriesInJson:
         try:
             return super().__call__(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[misc, no-any-return]
         except AdapterParseError as error:
-            if not needs_json_retry(error):
-                raise
-            return JSONAdapter()(lm, lm_kwargs, signature, demos, inputs)
+            with unreadable_if_refused(error):
+                return self._make_json_adapter_fallback()(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[no-any-return]
 
     async def acall(
         self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any
@@ -45,17 +77,13 @@ class RetriesInJson:
         try:
             return await super().acall(lm, lm_kwargs, signature, demos, inputs)  # type: ignore[misc, no-any-return]
         except AdapterParseError as error:
-            if not needs_json_retry(error):
-                raise
-            return await JSONAdapter().acall(lm, lm_kwargs, signature, demos, inputs)
+            with unreadable_if_refused(error):
+                return await self._make_json_adapter_fallback().acall(  # type: ignore[no-any-return]
+                    lm, lm_kwargs, signature, demos, inputs
+                )
 
     def _make_json_adapter_fallback(self) -> dspy.JSONAdapter:
         return JSONAdapter(use_native_function_calling=False)
-
-
-def needs_json_retry(error: AdapterParseError) -> bool:
-    """Whether the answer was streamed, so that DSPy has not retried it in JSON itself."""
-    return dspy.settings.send_stream is not None and error.adapter_name != "JSONAdapter"
 
 
 class ChatAdapter(

@@ -80,8 +80,8 @@ class LM(threads.LM):
             result = await execute(self, call, engine)
         reasons = finish_reasons(result)
         meter = dspy.settings.usage_tracker
-        if isinstance(meter, Meter) and reasons:
-            meter.answer_ended(reasons[0])
+        if isinstance(meter, Meter):
+            meter.answer_ended(reasons[0] if reasons else "")
         outputs = marked(execution.finalize(self, call, result), reasons)
         if not call.cache:
             return outputs

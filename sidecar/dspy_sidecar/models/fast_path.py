@@ -17,7 +17,7 @@ from dspy.utils.exceptions import AdapterParseError
 
 from dspy_sidecar.log import logger
 from dspy_sidecar.long_texts import in_thread_if_long, size_of
-from dspy_sidecar.models.adapters import ChatAdapter, XMLAdapter
+from dspy_sidecar.models.adapters import ChatAdapter, XMLAdapter, unreadable_if_refused
 from dspy_sidecar.models.cached_lm import (
     LM,
     NATIVE_SETTINGS,
@@ -138,9 +138,9 @@ class FastPath:
                 signature, signature, [output], self._lm, config
             )
             return outputs[0]
-        except AdapterParseError:
+        except AdapterParseError as error:
             json_adapter = self._adapter._make_json_adapter_fallback()
-            with known_capabilities(self._lm, config):
+            with unreadable_if_refused(error), known_capabilities(self._lm, config):
                 outputs = await json_adapter.acall(self._lm, config, signature, self._demos, inputs)
                 return outputs[0]  # type: ignore[no-any-return]
 
