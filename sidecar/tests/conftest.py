@@ -32,6 +32,9 @@ async def work_dir(tmp_path_factory) -> Path:
 @pytest_asyncio.fixture(scope="session")
 async def sidecar(model: ScriptedModel, work_dir: Path) -> AsyncIterator[Worker]:
     """The real process, shared by all tests without special settings."""
-    env = {**scripted(model.url), "SIGRUN_LM_ALLOWED": "openai/other,openai/gpt-4o-mini,openai/gpt-5-mini"}
+    env = {
+        **scripted(model.url),
+        "SIGRUN_LM_ALLOWED": "openai/other,openai/gpt-4o-mini,openai/gpt-5-mini",
+    }
     async with running(env, "--work-dir", str(work_dir)) as stub:
         yield stub

@@ -41,7 +41,7 @@ SAID = re.compile(
             r"too many (?:input |prompt )?tokens",
             # Gemini, watsonx, Copilot.
             rf"(?:input|prompt) token count{NEAR}(?:exceed|but)",
-            rf"(?:input|prompt|request|total){NEAR}\btokens?\b{NEAR}(?:exceed|longer than|more than)",
+            rf"(?:input|prompt|request|total){NEAR}\btokens?\b{NEAR}(?:exceed|more than)",
             rf"exceed{NEAR}(?:token limit|tokens limit|maximum input|max_model_len)",
             r"max(?:imum|\.)? (?:allowed )?(?:prompt|input|model|sequence) len(?:gth)?\b",
             # Text Generation Inference, Together, DashScope.

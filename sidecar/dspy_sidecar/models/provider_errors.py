@@ -35,9 +35,9 @@ RATE_LIMITED = 429
 _wrap_error = errors.wrap_error
 
 
-def wrap_error(error: Exception, *, model: str, provider: str | None = None) -> Exception:
+def wrap_error(error: Exception, *, model: str, provider: str | None = None) -> Any:
     """DSPy's error of an engine's error, by the provider's words."""
-    wrapped: Exception = _wrap_error(error, model=model, provider=provider)
+    wrapped = _wrap_error(error, model=model, provider=provider)
     if not isinstance(error, lm15.LM15Error) or not isinstance(wrapped, dspy_errors.LMError):
         return wrapped
     words = getattr(error, "body_words", None) or [error.message, error.provider_code or ""]

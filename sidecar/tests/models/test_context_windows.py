@@ -7,7 +7,8 @@ from dspy_sidecar.models.context_windows import MAX_WORDS, says_context, words_o
 LONG = {
     "OpenAI": "This model's maximum context length is 8192 tokens. However, your messages resulted "
     "in 9001 tokens. Please reduce the length of the messages.",
-    "OpenAI, new models": "Input tokens exceed the configured limit of 272000 tokens. Your messages "
+    "OpenAI, new models": "Input tokens exceed the configured limit of 272000 tokens. Your "
+    "messages "
     "resulted in 300000 tokens. Please reduce the length of the messages.",
     "OpenAI, responses": "Your input exceeds the context window of this model. Please adjust your "
     "input and try again.",
@@ -15,7 +16,8 @@ LONG = {
     "maximum length 1048576, but got a string with length 1200000 instead.",
     "Azure": "This model's maximum context length is 16385 tokens, however you requested 17000 "
     "tokens (16000 in your prompt; 1000 for the completion).",
-    "vLLM": "This model's maximum context length is 4096 tokens. However, you requested 9000 tokens "
+    "vLLM": "This model's maximum context length is 4096 tokens. However, you requested 9000 "
+    "tokens "
     "in the messages, Please reduce the length of the messages.",
     "vLLM, decoder": "The decoder prompt (length 9005) is longer than the maximum model length of "
     "4096. Make sure that `max_model_len` is no smaller than the number of text tokens.",
@@ -34,7 +36,8 @@ LONG = {
     "LM Studio": "Trying to keep the first 4534 tokens when context the overflows. However, the "
     "model is loaded with context length of only 4096 tokens, which is not enough.",
     "LM Studio, engine": "The number of tokens to keep from the initial prompt is greater than the "
-    "context length. Try to load the model with a larger context length, or provide a shorter input",
+    "context length. Try to load the model with a larger context length, or provide a shorter "
+    "input",
     "LM Studio, during the answer": "Reached context length of 4096 tokens with this model, but "
     "this model does not currently support mid-generation context overflow.",
     "Ollama": "the input length exceeds the context length",
@@ -76,7 +79,8 @@ OTHER = {
     "completion tokens, whereas you provided 100000.",
     "the answer's length, Anthropic": "max_tokens: 10000 > 8192, which is the maximum allowed "
     "number of output tokens",
-    "the answer's length, Gemini": "Unable to submit request because it has a maxOutputTokens value "
+    "the answer's length, Gemini": "Unable to submit request because it has a maxOutputTokens "
+    "value "
     "of 100000 but the supported range is from 1 (inclusive) to 8193 (exclusive).",
     "the answer's length, in a sentence": "The requested max_tokens 9000 exceeds the limit of 4096",
     "a rate limit": "Rate limit reached for gpt-4o on tokens per min (TPM): Limit 30000, Used "

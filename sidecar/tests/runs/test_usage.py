@@ -29,7 +29,11 @@ USAGES = {
         (10, 5, 0),
     ),
     "cached fractions": (
-        {"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4.0}},
+        {
+            "prompt_tokens": 10,
+            "completion_tokens": 5,
+            "prompt_tokens_details": {"cached_tokens": 4.0},
+        },
         (10, 5, 4),
     ),
     "odd totals": ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": "x"}, (10, 5, 0)),

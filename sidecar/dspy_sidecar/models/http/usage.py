@@ -60,7 +60,9 @@ def usage_from_chat(usage: Any) -> Usage:
     """DSPy's usage of an answer in OpenAI's form."""
     details = ("prompt_tokens_details", "completion_tokens_details")
     members = members_of(usage)
-    return _usage_from_chat({**members, **{name: members_of(members.get(name)) for name in details}})
+    return _usage_from_chat(
+        {**members, **{name: members_of(members.get(name)) for name in details}}
+    )
 
 
 def check(usage: Usage) -> None:
