@@ -1,9 +1,15 @@
-// npm test: every test, TypeScript and Python; arguments go to ava.
+// npm test: every test, TypeScript and Python side by side, but those of the folders faults.
+// npm run test:faults: those, which stop, freeze and cut the real parts.
+// Paths as arguments go to ava, which runs them alone.
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { python, root, setUp } from "./setup.js";
+
+/** What has not ended by then hangs: it is told to end, and counts as failed. */
+const maxMs = 20 * 60_000;
+const maxEndMs = 30_000;
 
 await setUp({ dev: true });
 
@@ -16,36 +22,66 @@ const env = {
   NODE_COMPILE_CACHE: join(root, "node_modules/.cache/sigrun-compiled"),
 };
 
-function run(command, args, cwd) {
+function run(command, args, { cwd = root, print }) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "inherit"] });
+    const timers = [
+      setTimeout(() => child.kill("SIGINT"), maxMs),
+      setTimeout(() => child.kill("SIGKILL"), maxMs + maxEndMs),
+    ];
     let output = "";
     child.stdout.on("data", (text) => {
       output += text;
-      process.stdout.write(text);
+      if (print) process.stdout.write(text);
     });
     child.on("error", reject);
-    child.on("exit", (code) => resolve({ code, output }));
+    child.on("close", (code) => {
+      for (const timer of timers) clearTimeout(timer);
+      resolve({ code, output });
+    });
   });
 }
 
-const ava = await run("ava", ["--concurrency", "2", ...process.argv.slice(2)], root);
-const count = (text, word) => Number(new RegExp(`(\\d+) (?:\\w+ )*${word}`).exec(text)?.[1] ?? 0);
-// If a test fails, AVA's summary does not count the passed ones.
-const avaPassed = (ava.output.match(/^ {2}[✔√] (?!\[)/gm) ?? []).length;
-// "1 test failed", "1 uncaught exception", ...: every kind of failure counts.
-const summary = ava.output.slice(ava.output.lastIndexOf("\n  ─\n"));
-const avaFailed = Math.max(count(summary, "failed"), ava.code === 0 ? 0 : 1);
+async function runAva(files) {
+  // More files than cores: most tests wait for processes or for time-outs.
+  const { code, output } = await run("ava", ["--concurrency", "4", ...files], { print: true });
+  // If a test fails, AVA's summary does not count the passed ones.
+  const passed = (output.match(/^ {2}[✔√] (?!\[)/gm) ?? []).length;
+  // "1 test failed", "1 uncaught exception", ...: every kind of failure counts.
+  const summary = output.slice(output.lastIndexOf("\n  ─\n"));
+  const failed = Number(/(\d+) (?:\w+ )*failed/.exec(summary)?.[1] ?? 0);
+  return { passed, failed: Math.max(failed, code === 0 ? 0 : 1) };
+}
 
-const xml = join(reports, "pytest.xml");
-const pytest = await run(python, ["-m", "pytest", "-q", `--junitxml=${xml}`], join(root, "sidecar"));
-const suite = pytest.code === 0 || pytest.code === 1 ? readFileSync(xml, "utf8") : "";
-const attribute = (name) => Number(new RegExp(`<testsuite [^>]*${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
-const broken = attribute("failures") + attribute("errors");
-const pytestFailed = Math.max(broken, pytest.code === 0 ? 0 : 1);
-const pytestPassed = attribute("tests") - broken - attribute("skipped");
+async function runPytest(args) {
+  const xml = join(reports, "pytest.xml");
+  const { code, output } = await run(python, ["-m", "pytest", "-q", ...args, `--junitxml=${xml}`], {
+    cwd: join(root, "sidecar"),
+    print: false,
+  });
+  const suite = code === 0 || code === 1 ? readFileSync(xml, "utf8") : "";
+  const attribute = (name) => Number(new RegExp(`<testsuite [^>]*${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
+  const broken = attribute("failures") + attribute("errors");
+  return {
+    passed: attribute("tests") - broken - attribute("skipped"),
+    failed: Math.max(broken, code === 0 ? 0 : 1),
+    output,
+  };
+}
+
+const all = globSync("test/**/*.test.ts", { cwd: root }).toSorted();
+const faults = all.filter((file) => file.startsWith(join("test", "faults")));
+const args = process.argv.slice(2);
+const isFaults = args[0] === "--faults";
+const files = isFaults ? faults : args.length > 0 ? args : all.filter((file) => !faults.includes(file));
+const pytestArgs = isFaults ? ["tests/faults"] : ["--ignore", "tests/faults"];
+const [ava, pytest] = await Promise.all([
+  runAva(files),
+  args.length > 0 && !isFaults ? { passed: 0, failed: 0, output: "" } : runPytest(pytestArgs),
+]);
+process.stdout.write(pytest.output);
 rmSync(reports, { recursive: true });
 
-const failed = avaFailed + pytestFailed;
-console.log(`\n${avaPassed + pytestPassed} passed, ${failed} failed`);
+const failed = ava.failed + pytest.failed;
+console.log(`\n${ava.passed + pytest.passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);

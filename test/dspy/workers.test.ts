@@ -10,14 +10,27 @@ import { NotStarted } from "../../src/dspy/faults.ts";
 import { createWorkers } from "../../src/dspy/workers.ts";
 import { Scalar } from "../../src/gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
 import { createLogger } from "../../src/telemetry.ts";
-import { type Gateway, startGateway, startPostgres, startScripted } from "../_gateway.ts";
-import { startModel } from "../_model.ts";
+import { type Gateway, shared, startGateway, startPostgres, startScripted } from "../_gateway.ts";
+import { type ScriptedModel, startModel } from "../_model.ts";
 import { until } from "../_wait.ts";
 
 const signature = { text: "question -> answer" };
 const inputs = { question: "?" };
 const paris = { fields: { answer: "Paris" } };
 const dir = fileURLToPath(new URL("../../sidecar", import.meta.url));
+
+/** The model of the sidecars that run in this process, which get its environment. */
+let model: ScriptedModel;
+const file = shared(test);
+test.before(async () => {
+  model = await startModel();
+  file.teardown(model.close);
+  Object.assign(process.env, {
+    SIGRUN_LM: "openai/scripted",
+    SIGRUN_LM_API_BASE: model.url,
+    OPENAI_API_KEY: "test",
+  });
+});
 
 async function create({ programs }: Gateway): Promise<string> {
   const { program } = await programs.createProgram({ program: { name: "Capital", signature } });
@@ -92,7 +105,7 @@ test("answers every call while workers die one after another", async (t) => {
 });
 
 test("calls go to the least busy worker, and are retried once if it dies", async (t) => {
-  const { model, workers } = await startWorkers(t, 3);
+  const workers = await startWorkers(t, 3);
   t.is(workers.info()?.workers, 3);
 
   model.script({ hang: true });
@@ -139,7 +152,7 @@ test("calls go to the least busy worker, and are retried once if it dies", async
 });
 
 test("a call that may have effects is sent to one worker alone, unless the worker refuses it", async (t) => {
-  const { workers } = await startWorkers(t, 2);
+  const workers = await startWorkers(t, 2);
   const tried: string[] = [];
   const failing = (error: Error) => async (worker: { target: string }) => {
     tried.push(worker.target);
@@ -160,20 +173,13 @@ test("a call that may have effects is sent to one worker alone, unless the worke
 const plain = { isRepeatable: true };
 
 async function startWorkers(t: ExecutionContext, count: number) {
-  const model = await startModel();
-  t.teardown(model.close);
-  Object.assign(process.env, {
-    SIGRUN_LM: "openai/scripted",
-    SIGRUN_LM_API_BASE: model.url,
-    OPENAI_API_KEY: "test",
-  });
   const log = createLogger("error");
   const child = await startSidecarChild({ dir, workers: count, mcpServers: undefined, log });
   t.teardown(child.stop);
   const workers = createWorkers({ targets: child.targets, log, onChange: () => {} });
   t.teardown(workers.close);
   await until(() => workers.connected().length === count);
-  return { model, workers };
+  return workers;
 }
 
 const one = () => ({

@@ -1,12 +1,12 @@
 import anyTest, { type TestFn } from "ava";
 import pg from "pg";
-import { OptimizationStatus } from "../../../src/gen/sigrun/v1/optimization_service_pb.ts";
-import { failure } from "../../_errors.ts";
-import { type Gateway, prepareScripted, shared, startGateway } from "../../_gateway.ts";
-import type { Reply, ScriptedModel } from "../../_model.ts";
-import { createMoods, ended, learning, sentences } from "../../_moods.ts";
-import { startProxy } from "../../_proxy.ts";
-import { until } from "../../_wait.ts";
+import { OptimizationStatus } from "../../src/gen/sigrun/v1/optimization_service_pb.ts";
+import { failure } from "../_errors.ts";
+import { type Gateway, prepareScripted, shared, startGateway } from "../_gateway.ts";
+import type { Reply, ScriptedModel } from "../_model.ts";
+import { createMoods, ended, learning, sentences } from "../_moods.ts";
+import { startProxy } from "../_proxy.ts";
+import { until } from "../_wait.ts";
 
 type Proxy = Awaited<ReturnType<typeof startProxy>>;
 type Line = { level: string; msg: string; optimization?: string };

@@ -8,22 +8,22 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import pLimit from "p-limit";
-import { startSidecarChild } from "../src/dspy/child.ts";
-import { Health } from "../src/gen/grpc/health/v1/health_pb.ts";
-import { createLogger } from "../src/telemetry.ts";
-import { listen } from "./_database.ts";
-import { makeEveryCall } from "./_every-call.ts";
-import { type Gateway, shared, startGateway, startPostgres } from "./_gateway.ts";
-import { type ScriptedModel, startModel } from "./_model.ts";
-import { createMoods, sentences } from "./_moods.ts";
-import { allSites, connectionSites, siteGroups, specialSites, uncoveredSites } from "./_site-groups.ts";
-import type { Order, Report } from "./_throw-at.ts";
-import { until } from "./_wait.ts";
+import { startSidecarChild } from "../../src/dspy/child.ts";
+import { Health } from "../../src/gen/grpc/health/v1/health_pb.ts";
+import { createLogger } from "../../src/telemetry.ts";
+import { listen } from "../_database.ts";
+import { makeEveryCall } from "../_every-call.ts";
+import { type Gateway, shared, startGateway, startPostgres } from "../_gateway.ts";
+import { type ScriptedModel, startModel } from "../_model.ts";
+import { createMoods, sentences } from "../_moods.ts";
+import { allSites, connectionSites, siteGroups, specialSites, uncoveredSites } from "../_site-groups.ts";
+import type { Order, Report } from "../_throw-at.ts";
+import { until } from "../_wait.ts";
 
 type Shared = { gateway: Gateway; model: ScriptedModel; env: Record<string, string>; programId: string };
 const test = anyTest as TestFn<Shared>;
 const file = shared(test);
-const root = fileURLToPath(new URL("..", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
 /** The exit code of src/crash.ts. */
 const crashCode = 70;
 /** Time for all sites of a gateway to get their function. */
@@ -57,7 +57,7 @@ test.before(async (t) => {
     SIGRUN_SIDECAR: `${sidecar.targets[0]},unix:/nonexistent/sidecar.sock`,
     SIGRUN_RETENTION: "1d",
     SIGRUN_LM: "openai/scripted",
-    NODE_OPTIONS: `--import=${new URL("_throw-at.ts", import.meta.url)}`,
+    NODE_OPTIONS: `--import=${new URL("../_throw-at.ts", import.meta.url)}`,
   };
   const gateway = await startGateway(file, env);
   const { program } = await gateway.programs.createProgram({

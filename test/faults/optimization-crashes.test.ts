@@ -1,10 +1,10 @@
-import { OptimizationStatus } from "../../../src/gen/sigrun/v1/optimization_service_pb.ts";
-import { createLogger } from "../../../src/telemetry.ts";
-import { openStoreAt } from "../../_database.ts";
-import { createMoodsTest, ended } from "../../_moods.ts";
-import { begin, gated } from "../../_optimizers.ts";
-import { descendantsWith } from "../../_processes.ts";
-import { until } from "../../_wait.ts";
+import { OptimizationStatus } from "../../src/gen/sigrun/v1/optimization_service_pb.ts";
+import { createLogger } from "../../src/telemetry.ts";
+import { openStoreAt } from "../_database.ts";
+import { createMoodsTest, ended } from "../_moods.ts";
+import { begin, gated } from "../_optimizers.ts";
+import { descendantsWith } from "../_processes.ts";
+import { until } from "../_wait.ts";
 
 const test = createMoodsTest();
 const patienceMs = 180_000;

@@ -4,19 +4,19 @@ import { fileURLToPath } from "node:url";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import anyTest from "ava";
-import { ProgramService } from "../src/gen/sigrun/v1/program_service_pb.ts";
-import { startPostgres, startScripted } from "./_gateway.ts";
-import { startModel } from "./_model.ts";
-import { readSites } from "./_sites.ts";
-import type { Order } from "./_throw-at.ts";
-import { until } from "./_wait.ts";
+import { ProgramService } from "../../src/gen/sigrun/v1/program_service_pb.ts";
+import { startPostgres, startScripted } from "../_gateway.ts";
+import { startModel } from "../_model.ts";
+import { readSites } from "../_sites.ts";
+import type { Order } from "../_throw-at.ts";
+import { until } from "../_wait.ts";
 
 // One after the other, since each starts several processes.
 const test = anyTest.serial;
 const signature = { text: "question -> answer" };
 const inputs = { question: "?" };
 const paris = { fields: { answer: "Paris" } };
-const preload = { NODE_OPTIONS: `--import=${new URL("_throw-at.ts", import.meta.url)}` };
+const preload = { NODE_OPTIONS: `--import=${new URL("../_throw-at.ts", import.meta.url)}` };
 
 /** The first timer or listener of a file. */
 function siteIn(file: string): string {
@@ -58,7 +58,7 @@ test("npm start restarts a gateway that ended after an uncaught error, and stops
     OPENAI_API_KEY: "test",
   };
   // The first run of each gateway throws, which ends the gateway.
-  const child = spawn(process.execPath, [fileURLToPath(new URL("../scripts/start.js", import.meta.url))], {
+  const child = spawn(process.execPath, [fileURLToPath(new URL("../../scripts/start.js", import.meta.url))], {
     env: {
       PATH: process.env.PATH,
       HOME: process.env.HOME,

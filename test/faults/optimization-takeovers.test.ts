@@ -1,11 +1,11 @@
 import anyTest, { type TestFn } from "ava";
-import { OptimizationStatus } from "../../../src/gen/sigrun/v1/optimization_service_pb.ts";
-import { type Gateway, shared, startGateway, startTwo } from "../../_gateway.ts";
-import type { ScriptedModel } from "../../_model.ts";
-import { createMoods, ended } from "../../_moods.ts";
-import { begin, gated } from "../../_optimizers.ts";
-import { descendantsWith } from "../../_processes.ts";
-import { until } from "../../_wait.ts";
+import { OptimizationStatus } from "../../src/gen/sigrun/v1/optimization_service_pb.ts";
+import { type Gateway, shared, startGateway, startTwo } from "../_gateway.ts";
+import type { ScriptedModel } from "../_model.ts";
+import { createMoods, ended } from "../_moods.ts";
+import { begin, gated } from "../_optimizers.ts";
+import { descendantsWith } from "../_processes.ts";
+import { until } from "../_wait.ts";
 
 type Context = { gateways: Gateway[]; model: ScriptedModel; env: Record<string, string> };
 const test = anyTest.serial as TestFn<Context>;

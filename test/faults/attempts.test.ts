@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import anyTest, { type TestFn } from "ava";
-import { ExecutionStatus } from "../../../src/gen/sigrun/v1/execution_service_pb.ts";
-import { failure } from "../../_errors.ts";
-import { type Gateway, shared, startGateway, startScripted } from "../../_gateway.ts";
-import type { ScriptedModel } from "../../_model.ts";
-import { until } from "../../_wait.ts";
+import { ExecutionStatus } from "../../src/gen/sigrun/v1/execution_service_pb.ts";
+import { failure } from "../_errors.ts";
+import { type Gateway, shared, startGateway, startScripted } from "../_gateway.ts";
+import type { ScriptedModel } from "../_model.ts";
+import { until } from "../_wait.ts";
 
 // Runs whose gateway was killed, asked for again. Serial: the tests share a model.
 const test = anyTest.serial as TestFn<{

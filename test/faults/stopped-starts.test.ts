@@ -6,8 +6,8 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import test, { type ExecutionContext } from "ava";
-import { processesWith } from "./_processes.ts";
-import { until } from "./_wait.ts";
+import { processesWith } from "../_processes.ts";
+import { until } from "../_wait.ts";
 
 const minStepMs = 250;
 /** If a start takes longer than 24 steps, the steps are longer. */
@@ -15,7 +15,7 @@ const maxSteps = 24;
 const atATime = 2;
 /** PostgreSQL, and a worker that drains, may take seconds to end. */
 const maxEndMs = 30_000;
-const script = fileURLToPath(new URL("../scripts/start.js", import.meta.url));
+const script = fileURLToPath(new URL("../../scripts/start.js", import.meta.url));
 const onLinux = process.platform === "linux" ? test : test.skip;
 
 type Started = { pid: number; token: string };

@@ -4,15 +4,15 @@ import { connect as connectTcp } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, createClient } from "@connectrpc/connect";
 import anyTest from "ava";
-import { Health } from "../src/gen/grpc/health/v1/health_pb.ts";
+import { Health } from "../../src/gen/grpc/health/v1/health_pb.ts";
 import {
   ServerReflectionRequestSchema,
   ServerReflection as V1,
-} from "../src/gen/grpc/reflection/v1/reflection_pb.ts";
-import { lockTables, runSql } from "./_database.ts";
-import { failure } from "./_errors.ts";
-import { startScripted } from "./_gateway.ts";
-import { until } from "./_wait.ts";
+} from "../../src/gen/grpc/reflection/v1/reflection_pb.ts";
+import { lockTables, runSql } from "../_database.ts";
+import { failure } from "../_errors.ts";
+import { startScripted } from "../_gateway.ts";
+import { until } from "../_wait.ts";
 
 // One after the other, since the time of each drain is measured.
 const test = anyTest.serial;

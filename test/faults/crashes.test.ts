@@ -2,11 +2,11 @@ import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import test from "ava";
-import { ExecutionStatus } from "../src/gen/sigrun/v1/execution_service_pb.ts";
-import { failure } from "./_errors.ts";
-import { type Gateway, prepareScripted, startGateway, startScripted } from "./_gateway.ts";
-import { startProxy } from "./_proxy.ts";
-import { until } from "./_wait.ts";
+import { ExecutionStatus } from "../../src/gen/sigrun/v1/execution_service_pb.ts";
+import { failure } from "../_errors.ts";
+import { type Gateway, prepareScripted, startGateway, startScripted } from "../_gateway.ts";
+import { startProxy } from "../_proxy.ts";
+import { until } from "../_wait.ts";
 
 const signature = { text: "question -> answer" };
 const inputs = { question: "?" };

@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { PassThrough } from "node:stream";
 import test from "ava";
 import pino from "pino";
-import { supervise } from "../src/supervise.ts";
-import { until } from "./_wait.ts";
+import { supervise } from "../../src/supervise.ts";
+import { until } from "../_wait.ts";
 
 /** Sends two heartbeats, then hangs in a function of its own. */
 const hanging = `

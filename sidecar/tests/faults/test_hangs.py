@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from programs import capital
-from test_workers import children, gone, info, run, started
+from worker_processes import children, gone, info, run, started
 
 from dspy_sidecar.heartbeat import MAX_SILENCE_S
 
