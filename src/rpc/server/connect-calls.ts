@@ -25,7 +25,7 @@ export type ConnectCall = {
 export type ConnectCalls = {
   /** Opens the call of a request whose headers have arrived. */
   open(method: DescMethod, request: NodeRequest, response: NodeResponse): void;
-  /** Connect's option: hands the open call to the handler and the interceptor. */
+  /** Hands the open call to the handler and the interceptor. */
   contextValues(request: NodeRequest): ContextValues;
   /** Gives every method the signal of its call, and ends an overdue stream. */
   readonly interceptor: Interceptor;

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import type { ConnectRouter } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { DescService } from "@bufbuild/protobuf";
+import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Logger } from "../../telemetry.ts";
 import { callFault, connectErrorOf, explainFaults } from "../faults.ts";
 import { createBoundary } from "./boundary.ts";
@@ -43,7 +44,6 @@ export function createListener({ routes, services, health, limits, log }: Deps):
   const memory = createCallMemory(limits);
   const connectCalls = createConnectCalls(calls);
   const wrap = createConnectHandlers({ memory, boundary, log });
-  const methods = new Map<string, DescMethod>();
   const unary = createUnaryCalls({
     maxBytes: maxMessageBytes,
     explain: (error, rpc) => connectErrorOf(callFault(error, rpc, log)),
@@ -52,33 +52,36 @@ export function createListener({ routes, services, health, limits, log }: Deps):
     boundary,
     log,
   });
-  const adapter = connectNodeAdapter({
-    routes(router) {
-      // Connect gets all methods; unary.ts also keeps the unary ones, which it answers itself.
-      unary.register(routes)(router);
-      unary.register(health.routes)(router);
-      reflectionRoutes(services)(router);
-      router.handlers.forEach((handler, index) => {
-        methods.set(handler.requestPath, handler.method);
-        router.handlers[index] = wrap(decodeLargeBodies(handler));
-      });
-    },
+  const router = createConnectRouter({
     interceptors: [explainFaults(log), connectCalls.interceptor, takeDecoded],
-    contextValues: connectCalls.contextValues,
     requestGate: throwRefusal,
     readMaxBytes: maxMessageBytes,
     // An unknown field is a mistake of the caller, who gets an error.
     jsonOptions: { ignoreUnknownFields: false },
     acceptCompression: compressions,
-    fallback: (request, response) => {
-      drain(request, boundary).then(() => answerUnknownPath(request, response));
-    },
   });
+  // Connect gets all methods; unary.ts also keeps the unary ones, which it answers itself.
+  unary.register(routes)(router);
+  unary.register(health.routes)(router);
+  reflectionRoutes(services)(router);
+  const handlers = new Map<string, UniversalHandler>(
+    router.handlers.map((handler) => [handler.requestPath, wrap(decodeLargeBodies(handler))]),
+  );
+
   const handle: NodeHandler = (request, response) => {
     if (!checkHost(request, response) || !allowOrigins(request, response)) return;
-    const method = methods.get((request.url ?? "").split("?", 1)[0] as string);
-    if (method) connectCalls.open(method, request, response);
-    adapter(request, response);
+    const handler = handlers.get((request.url ?? "").split("?", 1)[0] as string);
+    if (!handler) return void drain(request, boundary).then(() => answerUnknownPath(request, response));
+    connectCalls.open(handler.method, request, response);
+    const values = connectCalls.contextValues(request);
+    handler(universalRequestFromNodeRequest(request, response, undefined, values))
+      .then((answer) => universalResponseToNodeResponse(answer, response))
+      .catch((err: unknown) => {
+        const isOpen = "stream" in response ? response.stream?.destroyed === false : !response.destroyed;
+        // A peer that left, or whose call was cut, takes no more of its answer.
+        if (isOpen) log.error({ err, rpc: handler.requestPath }, "an answer could not be written");
+        response.destroy();
+      });
   };
   const port = createPort({ handle, tryAnswer: unary.tryAnswer, limits, boundary, log });
   return {
