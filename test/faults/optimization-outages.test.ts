@@ -1,6 +1,7 @@
 import anyTest, { type TestFn } from "ava";
 import pg from "pg";
 import { OptimizationStatus } from "../../src/gen/sigrun/v1/optimization_service_pb.ts";
+import { runSql } from "../_database.ts";
 import { failure } from "../_errors.ts";
 import { type Gateway, prepareScripted, shared, startGateway } from "../_gateway.ts";
 import type { Reply, ScriptedModel } from "../_model.ts";
@@ -11,13 +12,9 @@ import { until } from "../_wait.ts";
 type Proxy = Awaited<ReturnType<typeof startProxy>>;
 type Line = { level: string; msg: string; optimization?: string };
 
-const test = anyTest.serial as TestFn<{
-  gateway: Gateway;
-  model: ScriptedModel;
-  proxy: Proxy;
-  url: string;
-  programId: string;
-}>;
+type Context = { gateway: Gateway; model: ScriptedModel; proxy: Proxy; url: string; programId: string };
+
+const test = anyTest.serial as TestFn<Context>;
 const file = shared(anyTest);
 test.before(async (t) => {
   const { env, model } = await prepareScripted(file);
@@ -77,31 +74,44 @@ for (const [what, later, end] of [
     t.like(await ended(gateway, id), { ...end, attempt: 1 });
   });
 
-test("an evaluation that ends while the database is away is recorded once it is back, and its caller gets UNAVAILABLE at once", async (t) => {
-  const { gateway, model, proxy, programId } = t.context;
-  let open = () => {};
-  const after = new Promise<void>((resolve) => (open = resolve));
-  const before = model.requests.length;
-  model.answer((asked) => ({ ...learning(asked), after }) as Reply);
-  const call = failure(
-    t,
-    (async () => {
-      for await (const _ of gateway.programs.evaluateProgram({ programId, dataset: sentences, revision: 1 }));
-    })(),
-  );
-  await until(() => model.requests.length > before);
-  proxy.cut();
-  open();
-  t.is((await call).reason, "STORE_UNAVAILABLE");
-  proxy.restore();
-  const metrics = await until(async () => {
-    const { program } = await gateway.programs
-      .getProgram({ id: programId })
-      .catch(() => ({ program: undefined }));
-    return program?.performanceMetrics?.evaluation;
+for (const [what, breakIt, mendIt] of [
+  ["is away", ({ proxy }: Context) => proxy.cut(), ({ proxy }: Context) => proxy.restore()],
+  [
+    "refuses every write",
+    ({ url }: Context) => runSql(url, "public", "ALTER TABLE evaluations RENAME TO evaluations_away"),
+    ({ url }: Context) => runSql(url, "public", "ALTER TABLE evaluations_away RENAME TO evaluations"),
+  ],
+] as const)
+  test(`an evaluation that ends while the database ${what} is recorded later, and its caller gets UNAVAILABLE at once`, async (t) => {
+    const { gateway, model } = t.context;
+    const programId = await createMoods(gateway);
+    let open = () => {};
+    const after = new Promise<void>((resolve) => (open = resolve));
+    const before = model.requests.length;
+    model.answer((asked) => ({ ...learning(asked), after }) as Reply);
+    const call = failure(
+      t,
+      (async () => {
+        for await (const _ of gateway.programs.evaluateProgram({
+          programId,
+          dataset: sentences,
+          revision: 1,
+        }));
+      })(),
+    );
+    await until(() => model.requests.length > before);
+    await breakIt(t.context);
+    open();
+    t.is((await call).reason, "STORE_UNAVAILABLE");
+    await mendIt(t.context);
+    const metrics = await until(async () => {
+      const { program } = await gateway.programs
+        .getProgram({ id: programId })
+        .catch(() => ({ program: undefined }));
+      return program?.performanceMetrics?.evaluation;
+    });
+    t.like(metrics, { revision: 1, score: 0.5, examples: 12 });
   });
-  t.like(metrics, { revision: 1, score: 0.5, examples: 12 });
-});
 
 test("the job queue logs an outage of the database, but not every retry, and without a stack", async (t) => {
   const { gateway, proxy } = t.context;

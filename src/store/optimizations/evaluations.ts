@@ -1,4 +1,5 @@
 import type { TokenUsage } from "../../domain/execution.ts";
+import { StoreUnavailable } from "../../domain/faults.ts";
 import type { Metric } from "../../domain/optimization/optimization.ts";
 import type { Database } from "../database.ts";
 
@@ -24,6 +25,7 @@ export type EvaluationEnd = {
 
 export type EvaluationStore = {
   begin(project: string, draft: EvaluationDraft): Promise<void>;
+  /** Throws StoreUnavailable whatever keeps the database from taking the end: it is tried again. */
   end(project: string, id: string, end: EvaluationEnd): Promise<void>;
 };
 
@@ -48,7 +50,9 @@ export function createEvaluationStore(database: Database, runnerId: string): Eva
         outputTokens,
         cachedTokens,
         lmCalls,
-      ]);
+      ]).catch((error: unknown) => {
+        throw error instanceof StoreUnavailable ? error : new StoreUnavailable(error);
+      });
     },
   };
 }
