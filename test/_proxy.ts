@@ -2,8 +2,9 @@ import { type AddressInfo, createConnection, createServer, type Socket } from "n
 
 type Pair = { caller: Socket; callee: Socket; isLost: boolean };
 
-/** A TCP proxy in front of a server, which a test can cut, silence and restore. */
-export async function startProxy(port: number) {
+/** A TCP proxy in front of a server, which a test can cut, silence, restore and replace. */
+export async function startProxy(firstPort: number) {
+  let port = firstPort;
   const pairs = new Set<Pair>();
   /** Callers that came while the server hung. */
   const waiting = new Set<Socket>();
@@ -47,6 +48,10 @@ export async function startProxy(port: number) {
   };
   return {
     port: (server.address() as AddressInfo).port,
+    /** Leads new connections to another server; those that are open stay where they are. */
+    lead: (to: number) => {
+      port = to;
+    },
     /** Closes every connection, and each new one at once. */
     cut,
     /** Forwards no byte, of no connection, as a server that hangs: connections stay open. */
