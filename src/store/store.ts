@@ -64,13 +64,16 @@ export async function openStore(options: Connections & { schema: string; pool: n
   const revisions = createRevisionStore(database);
   const executionRows = defineExecutionRows(database.sequelize);
   const optimizationRows = defineOptimizationRows(database.sequelize);
-  const queue = await openQueue(database, { Client: clients.Job, schema: schemas.jobs, log }).catch(
-    async (error: unknown) => {
-      await database.close();
-      throw error;
-    },
-  );
   const notices = createNotices(database, { Client: clients.Listen, schema, canListen, log });
+  const queue = await openQueue(database, {
+    Client: clients.Job,
+    schema: schemas.jobs,
+    notices,
+    log,
+  }).catch(async (error: unknown) => {
+    await database.close();
+    throw error;
+  });
   const announce = createAnnouncer(notices);
   const programs = createProgramStore(database, { signatures, revisions });
   const changes = createProgramChanges(database, { programs, revisions, signatures });

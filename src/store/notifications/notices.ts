@@ -8,9 +8,10 @@ import type { Database } from "../database.ts";
 export type Notice = {
   /**
    * "cancel": end the run. "wait": a caller of this gateway waits for the run. "change": executions
-   * of the project have changed. "optimization": the optimization has changed.
+   * of the project have changed. "optimization": the optimization has changed. "job": it is in the
+   * queue.
    */
-  readonly kind: "cancel" | "wait" | "change" | "optimization";
+  readonly kind: "cancel" | "wait" | "change" | "optimization" | "job";
   readonly project: string;
   readonly id: string;
 };
@@ -117,8 +118,8 @@ export function createNotices(
     async send(notice) {
       const payload = JSON.stringify({ schema, ...notice });
       const { kind, project, id } = notice;
-      // A change needs no row: who watches and can't listen reads the log of changes.
-      if (kind === "change" || kind === "optimization")
+      // These need no row: who can't listen reads the log of changes, or asks the queue.
+      if (kind === "change" || kind === "optimization" || kind === "job")
         await database.rows({ sql: "SELECT pg_notify($1, $2)", name: "notify" }, [channel, payload]);
       else
         await database.rows({ sql: sendSql, name: "send notice" }, [

@@ -65,6 +65,7 @@ export function createOptimizationStore(
           await Row.create(row, { transaction, returning: false });
           await queue.enqueue({ project, id: draft.id }, draft.budget.timeMs, transaction);
         });
+        queue.announce({ project, id: draft.id });
         return true;
       } catch (error) {
         if (error instanceof UniqueConstraintError) return false;

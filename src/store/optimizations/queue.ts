@@ -3,6 +3,7 @@ import type { Transaction } from "sequelize";
 import type { Logger } from "../../telemetry.ts";
 import type { ClientClass } from "../connection/client.ts";
 import type { Database } from "../database.ts";
+import type { Notices } from "../notifications/notices.ts";
 
 /** An optimization to work on. */
 export type Job = { readonly project: string; readonly id: string };
@@ -10,6 +11,8 @@ export type Job = { readonly project: string; readonly id: string };
 export type Queue = {
   /** Enqueues a job in the caller's transaction. Another gateway may take it again after maxMs. */
   enqueue(job: Job, maxMs: number, transaction: Transaction): Promise<void>;
+  /** Tells all gateways that a job was enqueued, once its transaction has ended. */
+  announce(job: Job): void;
   /**
    * Handles every job at least once. A job whose handler throws is retried, on any gateway. The
    * signal aborts if the job was given to another gateway.
@@ -22,7 +25,8 @@ export type Queue = {
 const queueName = "optimizations";
 /** Maximum number of jobs that one gateway handles at the same time. */
 const concurrency = 2;
-const pollS = 1;
+/** For jobs of which no notice came: it was lost, or a pooler hands on none. */
+const pollS = 0.5;
 /**
  * A gateway counts as dead after 10 s without a heartbeat. pg-boss checks every 5 s, so that other
  * gateways take its jobs within 20 s.
@@ -44,9 +48,9 @@ const warnIntervalMs = 10_000;
 /** Opens pg-boss's queue, whose tables are in a PostgreSQL schema of their own; see migrate.ts. */
 export async function openQueue(
   database: Database,
-  options: { Client: ClientClass; schema: string; log: Logger },
+  options: { Client: ClientClass; schema: string; notices: Notices; log: Logger },
 ): Promise<Queue> {
-  const { Client, schema, log } = options;
+  const { Client, schema, notices, log } = options;
   // pg-boss gives its options to pg's pool, whose Client its types leave out.
   const pool = { Client, max: 2 };
   const boss = new PgBoss({
@@ -84,15 +88,21 @@ export async function openQueue(
       });
     },
 
+    announce: ({ project, id }) => void notices.send({ kind: "job", project, id }).catch(() => {}),
+
     async work(handle) {
       const options = {
         batchSize: 1,
-        localConcurrency: concurrency,
         pollingIntervalSeconds: pollS,
         heartbeatRefreshSeconds: heartbeatIntervalS,
       };
-      await boss.work<Job>(queueName, options, async (jobs) => {
-        for (const { data, signal } of jobs) await handle(data, signal);
+      const startWorker = () =>
+        boss.work<Job>(queueName, options, async (jobs) => {
+          for (const { data, signal } of jobs) await handle(data, signal);
+        });
+      const workers = await Promise.all(Array.from({ length: concurrency }, startWorker));
+      notices.listen(({ kind }) => {
+        if (kind === "job") for (const worker of workers) boss.notifyWorker(worker);
       });
     },
 
