@@ -44,7 +44,7 @@ function run(command, args, { cwd = root, print }) {
 
 async function runAva(files) {
   // More files than cores: most tests wait for processes or for time-outs.
-  const { code, output } = await run("ava", ["--concurrency", "4", ...files], { print: true });
+  const { code, output } = await run("ava", ["--concurrency", "3", ...files], { print: true });
   // If a test fails, AVA's summary does not count the passed ones.
   const passed = (output.match(/^ {2}[✔√] (?!\[)/gm) ?? []).length;
   // "1 test failed", "1 uncaught exception", ...: every kind of failure counts.

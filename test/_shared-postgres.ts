@@ -8,9 +8,19 @@ import { createLogger } from "../src/telemetry.ts";
 
 type Server = { createDatabase(): Promise<string>; stop(): Promise<void> };
 
+/** For about ten gateways, each with a pool of its own. */
+const maxConnections = 400;
+
 async function startServer(): Promise<Server> {
   const dataDir = mkdtempSync(join(tmpdir(), "sigrun-test-"));
-  const postgres = await startEmbeddedPostgres({ dataDir, log: createLogger("error") });
+  const start = () => startEmbeddedPostgres({ dataDir, log: createLogger("error") });
+  const first = await start();
+  const setting = new pg.Client(first.url);
+  await setting.connect();
+  await setting.query(`ALTER SYSTEM SET max_connections = ${maxConnections}`);
+  await setting.end();
+  await first.stop();
+  const postgres = await start();
   const client = new pg.Client(postgres.url);
   // Without a listener an error of the connection would end the thread, and every test with it.
   client.on("error", () => {});
