@@ -25,6 +25,11 @@ class ScriptedModel:
         self.finish: str | None = "stop"
         self.pieces_sent = 0
         self.hold: asyncio.Event | None = None
+        self.pause_s = 0.0
+        """How long each answer takes."""
+        self.open = 0
+        """Requests without an answer now."""
+        self.most_open = 0
 
     def script(self, *replies: Any) -> None:
         """Sets the replies, one for each request; the last one is repeated.
@@ -36,6 +41,14 @@ class ScriptedModel:
         self.replies = list(replies)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            return await self.reply(request)
+        finally:
+            self.open -= 1
+
+    async def reply(self, request: web.Request) -> web.StreamResponse:
         asked = await request.json()
         self.requests.append(asked)
         self.bodies.append(await request.read())
@@ -48,6 +61,8 @@ class ScriptedModel:
             except asyncio.CancelledError:
                 self.given_up += 1
                 raise
+        if self.pause_s:
+            await asyncio.sleep(self.pause_s)
         if self.hold:
             await self.hold.wait()
         if isinstance(reply, tuple):

@@ -21,6 +21,7 @@ export type OptimizeCall = {
   readonly trainset: readonly Example[];
   readonly valset: readonly Example[];
   readonly seed: number;
+  readonly threads: number;
   readonly budget: Budget;
   readonly lms: Readonly<Record<string, LmSettings>>;
 };
@@ -51,6 +52,7 @@ export function optimizeMessage(call: OptimizeCall): MessageInitShape<typeof Opt
     trainset: call.trainset.map(exampleMessage),
     valset: call.valset.map(exampleMessage),
     seed: BigInt(call.seed),
+    threads: call.threads,
     budget: { timeMs: BigInt(timeMs), lmCalls: BigInt(lmCalls), tokens: BigInt(tokens) },
     lms: Object.fromEntries(Object.entries(call.lms).map(([role, lm]) => [role, lmMessage(lm)])),
   };

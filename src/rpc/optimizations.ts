@@ -56,6 +56,7 @@ export function optimizeMethods(
         metrics: request.metrics.map(metricOf),
         config: valuesOf(request.config),
         seed: Number(request.seed ?? 0n),
+        threads: request.threads,
         budget: budgetOf(request.budget),
         keepWorse: request.keepWorse,
         lms: Object.fromEntries(Object.entries(request.lms).map(([role, lm]) => [role, lmSettings(lm)])),

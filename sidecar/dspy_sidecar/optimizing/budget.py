@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import dspy
@@ -42,6 +43,7 @@ class Budget:
         self._deadline = began + limits.time_ms / 1000 if limits.time_ms else None
         self._reserved_calls, self._reserved_tokens, self._reserved_s = 0, 0, 0.0
         self._calls_in_flight = 0
+        self._slots: AbstractAsyncContextManager[Any] = nullcontext()
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         threading.Thread(
@@ -66,6 +68,13 @@ class Budget:
         """Keeps a part of each limit back for later, and replaces the previous reserve."""
         self._reserved_calls, self._reserved_tokens, self._reserved_s = calls, tokens, seconds
         self.spent_limit = None
+
+    def limit_requests(self, at_once: int) -> None:
+        """Makes further requests wait while so many are in flight.
+
+        The threads of an optimizer do not bound them: a module may ask from threads of its own.
+        """
+        self._slots = asyncio.Semaphore(at_once)
 
     def begin_phase(self) -> None:
         """Begins a new count of requests and failed requests, for `common_fault`."""
@@ -133,8 +142,13 @@ class Budget:
 
     def _wait(self, request: Callable[[], Awaitable[Any]], usage: "RequestUsage") -> Any:
         async def tracked() -> Any:
-            with dspy.context(usage_tracker=usage):
-                return await request()
+            async with self._slots:
+                # A request that was cut off by the time gives its turn to the next one.
+                if self._limit_reached_by(0) == "time":
+                    raise self._out_of_time()
+                usage.began = True
+                with dspy.context(usage_tracker=usage):
+                    return await request()
 
         future = asyncio.run_coroutine_threadsafe(tracked(), self._loop)
         try:
@@ -143,9 +157,12 @@ class Budget:
             if future.done():
                 raise
             future.cancel()
-            usage.was_sent = True
-            self.spent_limit = "time"
-            raise BudgetSpentError("the budget of time is spent") from None
+            usage.was_sent = usage.began
+            raise self._out_of_time() from None
+
+    def _out_of_time(self) -> BudgetSpentError:
+        self.spent_limit = "time"
+        return BudgetSpentError("the budget of time is spent")
 
     def _settle(self, usage: "RequestUsage", calls: int) -> None:
         with self._lock:
@@ -169,6 +186,8 @@ class RequestUsage:
     """DSPy's usage tracker of one request. DSPy reports no usage for a cached answer."""
 
     def __init__(self) -> None:
+        self.began = False
+        """Whether the request no longer waits for its turn."""
         self.was_sent = False
         self.fault: LMError | None = None
         self.input_tokens = self.output_tokens = self.cached_tokens = 0

@@ -28,7 +28,6 @@ from dspy_sidecar.scoring.metrics import Metrics
 from dspy_sidecar.settings import is_embedded
 from dspy_sidecar.values.checking import ValuesCheck
 
-THREADS = 8
 UNLIMITED_ERRORS = 10**9
 SCORE_TIME_FACTOR = 1.5
 """How much longer than the score before the score after may take, since prompts grow."""
@@ -108,12 +107,15 @@ class Optimization:
             ValuesCheck(signature.outputs),
             self._roles.model_of("judge") or self._roles.student,
         )
+        # The local model has few slots, which it shares with the runs that are served.
+        default = 1 if is_embedded(self._roles.student.model) else dspy.settings.num_threads
+        threads = self._request.threads or default
+        self._budget.limit_requests(threads)
         dspy.configure(
             lm=self._roles.student,
             adapter=AdapterPerModel(),
             callbacks=[self.progress],
-            # The local model has few slots, which it shares with the runs that are served.
-            num_threads=1 if is_embedded(self._roles.student.model) else THREADS,
+            num_threads=threads,
             max_errors=UNLIMITED_ERRORS,
             disable_history=True,
             trace=None,

@@ -41,9 +41,12 @@ async def test_an_optimizer_finds_the_prompt_that_teaches_the_model(
     sidecar, model, tmp_path, name, config
 ):
     model.script(teachable)
-    before = len(model.requests)
+    before, model.most_open, model.pause_s = len(model.requests), 0, 0.01
     asked = request(name, **config)
+    asked.threads = 3
     result, progress = await optimized(sidecar, asked)
+    assert model.most_open <= asked.threads
+    model.pause_s = 0.0
     assert (result.baseline_score, result.score, result.message) == (0, 1, "")
     made = len(model.requests) - before
     usage = result.token_usage
@@ -67,7 +70,12 @@ async def test_an_optimizer_finds_the_prompt_that_teaches_the_model(
 
 async def test_simba_learns_from_better_and_worse_runs(sidecar, model):
     model.script(wavering())
-    result, _ = await optimized(sidecar, request("SIMBA", bsize=5, max_steps=2, num_candidates=4))
+    model.most_open, model.pause_s = 0, 0.01
+    asked = request("SIMBA", bsize=5, max_steps=2, num_candidates=4)
+    asked.threads = 3
+    result, _ = await optimized(sidecar, asked)
+    assert model.most_open <= asked.threads
+    model.pause_s = 0.0
     assert (result.baseline_score, result.score) == (0, 1)
     state = json.loads(result.compiled_state)
     assert state["demos"] or ADVICE in state["signature"]["instructions"]

@@ -11,6 +11,7 @@ import {
   type Budget,
   type Example,
   type Metric,
+  maxThreads,
   type Optimization,
   readBudget,
 } from "../../domain/optimization/optimization.ts";
@@ -42,6 +43,8 @@ export type OptimizeRequest = {
   readonly metrics: readonly Metric[];
   readonly config: Values;
   readonly seed: number;
+  /** 0: the default. */
+  readonly threads: number;
   readonly budget: Budget | undefined;
   readonly keepWorse: boolean;
   readonly lms: Readonly<Record<string, LmSettings>>;
@@ -128,6 +131,9 @@ export function createStartOptimization({
     if (!Number.isSafeInteger(request.seed) || request.seed < 0 || request.seed > 2 ** 32 - 1)
       v.add("seed", "must be from 0 to 2^32-1", "range");
 
+    if (request.threads > maxThreads)
+      v.add("threads", `must be from 1 to ${maxThreads}; 0 means the default`, "range");
+
     const budget = readBudget(request.budget, v.at("budget"));
     const name = request.optimizer || "BootstrapFewShot";
     const optimizer = findOptimizer(name, v.at("optimizer"));
@@ -147,6 +153,7 @@ export function createStartOptimization({
       metrics,
       config: request.config,
       seed: request.seed,
+      threads: request.threads,
       labels: request.labels,
       trainset,
       valset,

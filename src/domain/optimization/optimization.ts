@@ -45,6 +45,8 @@ export type Optimization = Progress & {
   readonly metrics: readonly Metric[];
   readonly config: Values;
   readonly seed: number;
+  /** Examples that run at the same time; 0 for the default. */
+  readonly threads: number;
   readonly trainsetSize: number;
   readonly valsetSize: number;
   readonly status: OptimizationStatus;
@@ -79,6 +81,9 @@ export type OptimizationTask = {
 
 /** Maximum number of attempts; if the last one dies, the optimization fails. */
 export const maxAttempts = 5;
+
+/** Maximum number of threads that a caller may set. */
+export const maxThreads = 64;
 
 const defaultTimeMs = 300_000;
 const maxTimeMs = 12 * 3_600_000;

@@ -133,6 +133,7 @@ export const optimizationFields = {
   optimizer: "text",
   status: { enum: "OPTIMIZATION_STATUS_", names: ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"] },
   config: "json",
+  threads: "number",
   baseline_score: "fraction",
   score: "fraction",
   error_reason: "text",

@@ -67,6 +67,7 @@ export function optimizationMessage(optimization: Optimization): MessageInitShap
     })),
     config: optimization.config as JsonObject,
     seed: BigInt(optimization.seed),
+    threads: optimization.threads,
     trainsetSize: optimization.trainsetSize,
     valsetSize: optimization.valsetSize,
     status: statuses[optimization.status],

@@ -14,7 +14,7 @@ import { type OptimizationRow, type OptimizationRows, optimizationOf, optimizati
 /** An optimization that is not recorded yet. */
 export type OptimizationDraft = Pick<
   Optimization,
-  "id" | "programId" | "baseRevision" | "optimizer" | "metrics" | "config" | "seed" | "labels"
+  "id" | "programId" | "baseRevision" | "optimizer" | "metrics" | "config" | "seed" | "threads" | "labels"
 > &
   OptimizationTask & { readonly request: RequestKey | null };
 

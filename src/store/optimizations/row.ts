@@ -27,6 +27,7 @@ type RequiredName =
       | "metrics"
       | "config"
       | "seed"
+      | "threads"
       | "labels"
     )
   | ("trainsetSize" | "valsetSize" | "status" | "requestId" | "requestHash" | keyof OptimizationTask);
@@ -50,6 +51,7 @@ const recordColumns: ColumnTypes<Omit<OptimizationRow, keyof OptimizationTask>> 
   metrics: "json",
   config: "jsonb",
   seed: "bigint",
+  threads: "integer",
   labels: "jsonb",
   trainsetSize: "integer",
   valsetSize: "integer",
@@ -101,6 +103,7 @@ export function optimizationOf(row: OptimizationRow): Optimization {
     ...{ metrics, config, labels, phase, message },
     ...{ fraction, bestScore, baselineScore, score, revision },
     seed: Number(row.seed),
+    threads: row.threads,
     trainsetSize: row.trainsetSize,
     valsetSize: row.valsetSize,
     status: row.status,

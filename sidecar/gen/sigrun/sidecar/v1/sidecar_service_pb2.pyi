@@ -377,7 +377,7 @@ class Example(_message.Message):
     def __init__(self, inputs: _Optional[bytes] = ..., outputs: _Optional[bytes] = ...) -> None: ...
 
 class OptimizeProgramRequest(_message.Message):
-    __slots__ = ("optimization_id", "program", "optimizer", "config", "metrics", "trainset", "valset", "seed", "budget", "lms")
+    __slots__ = ("optimization_id", "program", "optimizer", "config", "metrics", "trainset", "valset", "seed", "budget", "lms", "threads")
     class LmsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -395,6 +395,7 @@ class OptimizeProgramRequest(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     LMS_FIELD_NUMBER: _ClassVar[int]
+    THREADS_FIELD_NUMBER: _ClassVar[int]
     optimization_id: str
     program: Program
     optimizer: str
@@ -405,7 +406,8 @@ class OptimizeProgramRequest(_message.Message):
     seed: int
     budget: Budget
     lms: _containers.MessageMap[str, LmSettings]
-    def __init__(self, optimization_id: _Optional[str] = ..., program: _Optional[_Union[Program, _Mapping]] = ..., optimizer: _Optional[str] = ..., config: _Optional[bytes] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., trainset: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., valset: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., seed: _Optional[int] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., lms: _Optional[_Mapping[str, LmSettings]] = ...) -> None: ...
+    threads: int
+    def __init__(self, optimization_id: _Optional[str] = ..., program: _Optional[_Union[Program, _Mapping]] = ..., optimizer: _Optional[str] = ..., config: _Optional[bytes] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., trainset: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., valset: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., seed: _Optional[int] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., lms: _Optional[_Mapping[str, LmSettings]] = ..., threads: _Optional[int] = ...) -> None: ...
 
 class Budget(_message.Message):
     __slots__ = ("time_ms", "lm_calls", "tokens")
