@@ -11,9 +11,13 @@ from worker import Worker
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"
 os.environ.setdefault("OPENAI_API_KEY", "test")
 
+import dspy
+
 from dspy_sidecar.models import dspy_patches
 
 dspy_patches.install()
+# As the sidecar does it: answers on a disk would reach the next run of the tests.
+dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
 
 
 @pytest_asyncio.fixture(scope="session")
