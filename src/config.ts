@@ -72,7 +72,10 @@ const databaseUrl = string().test((url, { path, createError }) => {
 const model = string().matches(/^[^/\s,]+\/[^\s,]+$/, expected("PROVIDER/MODEL, such as openai/gpt-5-mini"));
 
 /** The newline at the end of a file with a key would be told only by the first run. */
-const key = string().matches(/^[!-~]+$/, expectedUnshown("one line of printable ASCII, without blanks"));
+const keyNames =
+  /_API_KEY$|^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|BEARER_TOKEN_BEDROCK)$|^(AZURE_AD|HF)_TOKEN$/;
+const key = /^[!-~]+$/;
+const expectedKey = expectedUnshown("one line of printable ASCII, without blanks");
 
 const integer = (min: number, max: number) => {
   const message = expected(`a whole number from ${min} to ${max}`);
@@ -107,10 +110,7 @@ const environment = object({
   SIGRUN_DATABASE_POOL: integer(1, 1000).default(10),
   SIGRUN_DATA_DIR: string().default(".sigrun"),
   SIGRUN_SIDECAR: string(),
-  SIGRUN_SIDECAR_TOKEN: string().matches(
-    /^[!-~]+$/,
-    expectedUnshown("one line of printable ASCII, without blanks"),
-  ),
+  SIGRUN_SIDECAR_TOKEN: string().matches(key, expectedKey),
   SIGRUN_LM_MAX_ANSWER: string().matches(
     /^[1-9]\d{0,8}(KiB|MiB|GiB)?$/,
     expected("a size such as 32MiB, in bytes, KiB, MiB or GiB"),
@@ -176,14 +176,19 @@ export function shownSettings(config: Config) {
 /** Thrown if settings are wrong; the message has one line for each of them. */
 export class ConfigError extends Error {}
 
+const wrongKeys = (set: NodeJS.ProcessEnv) =>
+  Object.entries(set)
+    .filter(([name, value = ""]) => keyNames.test(name) && !key.test(value))
+    .map(([path]) => expectedKey({ path }));
+
 /** Reads the settings; an empty variable counts as not set. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+  const wrong = wrongKeys(set);
   try {
     const read = environment.validateSync(set, { abortEarly: false, stripUnknown: true });
+    if (wrong.length > 0) throw new ConfigError(wrong.join("\n"));
     const others = splitList(read.SIGRUN_LM_ALLOWED);
-    for (const name of Object.keys(set).filter((one) => one.endsWith("_API_KEY")))
-      key.label(name).validateSync(set[name]);
     for (const name of others) model.label("SIGRUN_LM_ALLOWED").validateSync(name);
     return Object.freeze({
       host: read.SIGRUN_HOST,
@@ -213,7 +218,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       logLevel: read.SIGRUN_LOG_LEVEL,
     });
   } catch (error) {
-    if (error instanceof ValidationError) throw new ConfigError(error.errors.join("\n"), { cause: error });
+    if (error instanceof ValidationError)
+      throw new ConfigError([...error.errors, ...wrong].join("\n"), { cause: error });
     throw error;
   }
 }

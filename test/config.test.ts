@@ -86,3 +86,17 @@ test("does not show a wrong DATABASE_URL, which may hold a password", (t) => {
   });
   t.false(error?.message.includes("secret"));
 });
+
+test("keys that no header can hold are all told by their variables, never by their values", (t) => {
+  const env = {
+    OPENAI_API_KEY: "sk-secret\n",
+    AWS_SECRET_ACCESS_KEY: "a secret",
+    ANTHROPIC_API_KEY: "fine",
+    SIGRUN_PORT: "x",
+  };
+  const { message } = t.throws(() => readConfig(env), { instanceOf: ConfigError });
+  for (const name of ["OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY"])
+    t.regex(message, new RegExp(`^${name} has a wrong value; expected one line of printable ASCII`, "m"));
+  t.regex(message, /SIGRUN_PORT/);
+  t.notRegex(message, /secret|ANTHROPIC/);
+});

@@ -77,9 +77,13 @@ def main() -> None:
         sys.exit(2)
     embedded = EmbeddedModel.start() if settings.wants_embedded else None
     try:
+        from dspy_sidecar.models.keys import missing, unset_keys
         from dspy_sidecar.serving.server import prepare, serve
 
         prepare()
+        for model in settings.allowed_models:
+            if names := unset_keys(model):
+                log.logger.warning(missing(model, names))
         listening = addresses(args.listen, settings.workers)
 
         def work(number: int, alive: int, beat: Callable[[], None]) -> None:

@@ -38,6 +38,20 @@ class DrainingError(Exception):
     """The worker is stopping and takes no further run."""
 
 
+class KeyMissingError(dspy_errors.LMNotConfiguredError):  # type: ignore[misc]
+    """The operator has not set the key that the provider wants. The message names its variable."""
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+class KeyRefusedError(dspy_errors.LMAuthError):  # type: ignore[misc]
+    """The provider refuses the operator's key. The message names its variable."""
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
 class AnswerTooLargeError(dspy_errors.LMError):  # type: ignore[misc]
     """The model, or a server between, sends more than the maximum of an answer. Not retried."""
 
@@ -133,6 +147,8 @@ TABLE: list[tuple[type[BaseException], grpc.StatusCode, str, str | None]] = [
     (BudgetExceededError, EXHAUSTED, "BUDGET_EXCEEDED", None),
     (InterruptedRunError, UNAVAILABLE, "INTERRUPTED", None),
     (AnswerTooLargeError, EXHAUSTED, "TOO_LARGE", None),
+    (KeyMissingError, PRECONDITION, "LM_NOT_CONFIGURED", None),
+    (KeyRefusedError, PRECONDITION, "LM_AUTH_FAILED", None),
     (
         dspy_errors.LMRateLimitError,
         EXHAUSTED,

@@ -8,8 +8,13 @@ from dspy_sidecar.cores import usable_cores
 
 EMBEDDED = "embedded/smollm2"
 
-
 DEFAULT_MAX_ANSWER = 32 * 2**20
+KEY = re.compile(
+    r"_API_KEY$|^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|BEARER_TOKEN_BEDROCK)$"
+    r"|^(AZURE_AD|HF)_TOKEN$"
+)
+"""Names of variables with keys of providers."""
+
 UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -50,7 +55,7 @@ class Settings:
         count = int(workers) if workers else usable_cores()
         base = environ.get("SIGRUN_LM_API_BASE") or None
         for name, value in environ.items():
-            if name.endswith("_API_KEY") or name == "SIGRUN_SIDECAR_TOKEN":
+            if KEY.search(name) or name == "SIGRUN_SIDECAR_TOKEN":
                 check_line(name, value)
         max_answer = read_size(environ, "SIGRUN_LM_MAX_ANSWER")
         token = environ.get("SIGRUN_SIDECAR_TOKEN") or None

@@ -15,6 +15,7 @@ from dspy.clients.engines import legacy_engine
 from dspy.utils import exceptions as dspy_errors
 
 from dspy_sidecar.models.context_windows import says_context, says_rate, words_of
+from dspy_sidecar.models.keys import named
 
 READERS = (
     base.BaseProviderLM,
@@ -27,7 +28,7 @@ READERS = (
 )
 """DSPy's classes that read the body of an error."""
 
-NEVER_LONG = (dspy_errors.LMAuthError, dspy_errors.LMBillingError, dspy_errors.LMRateLimitError)
+NEVER_LONG = (dspy_errors.LMBillingError, dspy_errors.LMRateLimitError)
 """Errors whose status or code says something else than a long prompt."""
 
 RATE_LIMITED = 429
@@ -40,6 +41,8 @@ def wrap_error(error: Exception, *, model: str, provider: str | None = None) -> 
     wrapped = _wrap_error(error, model=model, provider=provider)
     if not isinstance(error, lm15.LM15Error) or not isinstance(wrapped, dspy_errors.LMError):
         return wrapped
+    if isinstance(wrapped, dspy_errors.LMNotConfiguredError | dspy_errors.LMAuthError):
+        return named(wrapped)
     words = getattr(error, "body_words", None) or [error.message, error.provider_code or ""]
     if isinstance(wrapped, dspy_errors.ContextWindowExceededError):
         is_rate = wrapped.status == RATE_LIMITED or (not wrapped.status and says_rate(words))

@@ -32,7 +32,7 @@ def test_an_address_of_this_machine_needs_no_token(listen):
 
 @pytest.mark.parametrize("key", ["sk-1\n", "sk 1", "sk-\r", "sk-ü", "\tsk"])
 def test_a_key_that_no_header_holds_is_told_without_the_key(key):
-    for name in ("OPENAI_API_KEY", "SIGRUN_SIDECAR_TOKEN"):
+    for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "SIGRUN_SIDECAR_TOKEN"):
         with pytest.raises(SettingsError, match=f"^{name} holds a blank") as told:
             Settings.read({name: key})
         assert key.strip() not in str(told.value)
