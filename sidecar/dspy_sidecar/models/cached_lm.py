@@ -12,6 +12,7 @@ from dspy.clients._deprecation import warn_openai_messages
 from dspy.clients.call_result import CallResult
 from dspy.clients.capabilities import _planning, planning_scope
 from dspy.clients.errors import error_boundary
+from dspy.clients.lm import _is_openai_reasoning_model
 from dspy.utils.callback import with_callbacks
 
 from dspy_sidecar import threads
@@ -67,6 +68,7 @@ class LM(threads.LM):
         # DSPy prepares requests in a thread, because a request may name files to read. Requests of
         # the sidecar name none.
         call = execution.prepare(self, prompt, messages, kwargs, asynchronous=True)
+        adapt(call.legacy, self.model)
         warn_openai_messages(self, messages)
         engine = self.fast_engine
         if (
@@ -92,6 +94,15 @@ class LM(threads.LM):
             with_text(output, lambda text: kept(text, partial(forget, self, call)))
             for output in outputs
         ]
+
+
+def adapt(settings: dict[str, Any], model: str) -> None:
+    """Replaces a temperature that a reasoning model does not take, in place.
+
+    It is a default of a module or an optimizer: the gateway refuses one that a caller sets.
+    """
+    if settings.get("temperature") is not None and _is_openai_reasoning_model(model):
+        settings["temperature"] = 1.0
 
 
 async def execute(lm: LM, call: execution.PreparedCall, engine: Engine) -> CallResult:

@@ -12,6 +12,7 @@ import { readExamples } from "../../domain/optimization/examples.ts";
 import type { Example, Metric } from "../../domain/optimization/optimization.ts";
 import { checkLm } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
+import { checkTakenByRun } from "../../domain/program/reasoning-models.ts";
 import type { Revision } from "../../domain/program/revision.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
 import { createViolations } from "../../domain/violations.ts";
@@ -109,10 +110,12 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
 
   async function check(
     { dataset, metrics: requestedMetrics, lm, concurrency }: EvaluateRequest,
-    { definition: { signature } }: Revision,
+    { definition }: Revision,
   ) {
+    const { signature } = definition;
     const v = createViolations();
     checkLm(lm, { allowedModels }, v.at("lm"));
+    checkTakenByRun(definition, lm, { allowedModels }, v.at("lm"));
     if (dataset.length === 0) v.add("dataset", "is empty", "missing");
     checkConcurrency(concurrency, v.at("concurrency"));
     const metrics = readMetrics(requestedMetrics, signature, v);

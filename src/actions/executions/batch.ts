@@ -4,6 +4,7 @@ import { DeadlineExceeded } from "../../domain/faults.ts";
 import { checkLabels, type Labels } from "../../domain/labels.ts";
 import { checkLm } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
+import { checkTakenByRun } from "../../domain/program/reasoning-models.ts";
 import { createViolations } from "../../domain/violations.ts";
 import type { ProgramStore } from "../../store/programs/programs.ts";
 import { checkConcurrency, defaultConcurrency, runPool } from "../pool.ts";
@@ -63,7 +64,9 @@ export function createBatch({ run, programs, allowedModels }: Deps) {
     checkLabels(labels, v.at("labels"));
     checkLm(lm, { allowedModels }, v.at("lm"));
     v.throwIfAny("REQUEST_INVALID");
-    await programs.getRevision(project, programId, revision);
+    const found = await programs.getRevision(project, programId, revision);
+    checkTakenByRun(found.revision.definition, lm, { allowedModels }, v.at("lm"));
+    v.throwIfAny("REQUEST_INVALID");
   }
 
   async function runItem(

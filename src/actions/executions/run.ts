@@ -4,6 +4,7 @@ import { type Execution, noTokens } from "../../domain/execution.ts";
 import { Invalid } from "../../domain/faults.ts";
 import { canRestart } from "../../domain/lifecycle.ts";
 import { checkLm } from "../../domain/program/lm.ts";
+import { checkTakenByRun } from "../../domain/program/reasoning-models.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
 import { createViolations } from "../../domain/violations.ts";
@@ -131,6 +132,9 @@ export function createRun({
     { program, revision }: ProgramRevision,
     { signal }: RunCaller,
   ): Promise<RecordedRun | undefined> {
+    const v = createViolations();
+    checkTakenByRun(revision.definition, request.lm, { allowedModels }, v.at("lm"));
+    v.throwIfAny("REQUEST_INVALID");
     const inputs = checkInputs(schemas, revision.definition.signature, request.inputs);
     // Before the record, so that a call without a sidecar leaves none.
     await sidecar.ready(signal);

@@ -18,6 +18,7 @@ import {
 import { splitExamples } from "../../domain/optimization/split.ts";
 import { checkLm } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
+import { checkTaken, checkTakenParameter } from "../../domain/program/reasoning-models.ts";
 import type { Revision } from "../../domain/program/revision.ts";
 import { type RequestKey, requestKey } from "../../domain/request.ts";
 import type { SchemaCache } from "../../domain/signature/schema.ts";
@@ -144,7 +145,18 @@ export function createStartOptimization({
         "length",
       );
     if (optimizer) checkConfig(optimizer, request.config, { trainset: trainset.length }, v.at("config"));
-    checkLms(request.lms, optimizer?.lms ?? [], metrics, v.at("lms"));
+    checkLms(request.lms, definition.lm, optimizer?.lms ?? [], metrics, v.at("lms"));
+    const proposing = [definition.lm, request.lms.prompt ?? {}];
+    const models = { allowedModels };
+    if (optimizer)
+      checkTakenParameter(
+        "init_temperature",
+        request.config,
+        optimizer.parameters,
+        proposing,
+        models,
+        v.at("config"),
+      );
     v.throwIfAny("REQUEST_INVALID");
     return {
       id: uuidv7(),
@@ -165,6 +177,7 @@ export function createStartOptimization({
 
   function checkLms(
     lms: OptimizeRequest["lms"],
+    ofProgram: LmSettings,
     ofOptimizer: readonly LmRole[],
     metrics: readonly Metric[],
     v: Violations,
@@ -174,7 +187,9 @@ export function createStartOptimization({
     const expected =
       roles.length === 0 ? "this optimization takes no lms" : `expected one of ${roles.join(", ")}`;
     for (const [role, lm] of Object.entries(lms))
-      if (roles.includes(role)) checkLm(lm, { allowedModels }, v.at(role));
-      else v.add(role, `unknown role ${JSON.stringify(role)}; ${expected}`, "unknown");
+      if (roles.includes(role)) {
+        checkLm(lm, { allowedModels }, v.at(role));
+        checkTaken([{ lm: ofProgram }, { lm, v: v.at(role) }], { allowedModels }, v.at(role));
+      } else v.add(role, `unknown role ${JSON.stringify(role)}; ${expected}`, "unknown");
   }
 }

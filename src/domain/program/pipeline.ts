@@ -8,6 +8,7 @@ import { createViolations, type Violations } from "../violations.ts";
 import { assertEnabled, checkTools, type Offer, offeredModules } from "./capabilities.ts";
 import { checkLm } from "./lm.ts";
 import type { Definition, LmSettings, Module, ModuleDraft } from "./program.ts";
+import { checkTaken, checkTakenParameter } from "./reasoning-models.ts";
 import { type Wired, wireInputs, wireOutputs } from "./wiring.ts";
 import { defineWrapped } from "./wrapping.ts";
 
@@ -47,6 +48,23 @@ export function definePipeline(
     const name = all[index] as string;
     const entry = catalogue.find((candidate) => candidate.name === draft.type);
     checkDraft(draft, entry, offer, place);
+    checkTaken(
+      [
+        { lm, v: v.at("lm") },
+        { lm: draft.lm, v: place.at("lm") },
+      ],
+      offer,
+      place.at("lm"),
+    );
+    if (entry)
+      checkTakenParameter(
+        "temperature",
+        draft.params,
+        entry.parameters,
+        [lm, draft.lm],
+        offer,
+        place.at("params"),
+      );
     const written = draft.signature ?? draft.modules[0]?.signature;
     const own = written ? place.at("signature").try(() => defineSignature(written, "")) : signature;
     const inner = entry && own ? defineWrapped(draft, entry, own, place) : [];
