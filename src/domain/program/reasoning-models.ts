@@ -26,12 +26,16 @@ const rules = [
   },
 ] as const;
 
-/** Settings of a model; later layers override earlier ones. No `v`: they are no part of the request. */
+/**
+ * Settings of a model; later layers override earlier ones. Without `v` they are no part of the
+ * request.
+ */
 export type Layer = { readonly lm: LmSettings; readonly v?: Violations };
 
 /**
- * Checks that the model which the layers choose takes the settings that they set. A violation stands
- * at what is nearer to the call, the setting or the model; at `here` if the request has neither.
+ * Checks that the model which the layers choose takes the settings that they set. A violation
+ * stands at what is nearer to the call, the setting or the model; at `here` if the request has
+ * neither.
  */
 export function checkTaken(layers: readonly Layer[], { allowedModels }: Models, here: Violations): void {
   const modelAt = layers.findLastIndex(({ lm }) => lm.model);
@@ -61,8 +65,8 @@ export function checkTakenByRun(
 }
 
 /**
- * Checks a temperature among a caller's parameters. The default is none of the caller's, also if the
- * caller sends it back: the sidecar adapts it.
+ * Checks a temperature among a caller's parameters. The default is none of the caller's, also if
+ * the caller sends it back: the sidecar adapts it.
  */
 export function checkTakenParameter(
   name: string,
