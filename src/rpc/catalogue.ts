@@ -34,6 +34,7 @@ export function catalogService({ modules, tools }: Deps): ServiceImpl<typeof Cat
 }
 
 type Entry = Pick<CatalogueEntry, "name" | "description" | "parameters" | "refused"> & {
+  readonly deprecated?: string;
   readonly lms?: readonly string[];
 };
 
@@ -42,9 +43,17 @@ function entryMessage({
   description,
   parameters,
   refused,
+  deprecated = "",
   lms = [],
 }: Entry): MessageInitShape<typeof CatalogEntrySchema> {
-  return { name, description, parameters: parameters.map(parameterMessage), refused, lms: [...lms] };
+  return {
+    name,
+    description,
+    parameters: parameters.map(parameterMessage),
+    refused,
+    deprecated,
+    lms: [...lms],
+  };
 }
 
 function parameterMessage({

@@ -9,6 +9,8 @@ export type CatalogueEntry = {
   readonly parameters: readonly Parameter[];
   /** Why this server refuses it; "" if it does not. */
   readonly refused: string;
+  /** When DSPy removes it, and what takes its place; "" if it stays. */
+  readonly deprecated: string;
   /** Extra outputs. A wrapper that lists none inherits those of the wrapped module. */
   readonly makes: readonly { readonly name: string; readonly type: Type }[];
   /** The modules that it can wrap, the default first; empty if it wraps none. */
@@ -26,6 +28,7 @@ export type CatalogueEntry = {
 const plain = {
   parameters: [],
   refused: "",
+  deprecated: "",
   makes: [],
   wraps: [],
   adds: [],
@@ -34,6 +37,7 @@ const plain = {
 };
 const text = (name: string) => [{ name, type: parseType("str") }];
 const maxChains = 10;
+const deprecated = "DSPy 3.5 removes this module; use RLM instead";
 
 const attempts: readonly Parameter[] = [
   { name: "N", type: "int", description: "Maximum number of attempts.", defaultValue: 3, min: 1, max: 20 },
@@ -150,6 +154,7 @@ export const modules: readonly CatalogueEntry[] = [
     makes: text("reasoning"),
     adds: ["generated_code", "previous_code", "error", "final_generated_code", "code_output"],
     runsCode: true,
+    deprecated,
   },
   {
     ...plain,
@@ -160,6 +165,7 @@ export const modules: readonly CatalogueEntry[] = [
     makes: text("reasoning"),
     adds: ["trajectory", "generated_code", "finished", "max_iters"],
     runsCode: true,
+    deprecated,
   },
   {
     ...plain,

@@ -197,3 +197,13 @@ test("the catalogue lists the modules, and why some are refused", async (t) => {
   t.is(modules.find(({ name }) => name === "Predict")?.refused, "");
   t.regex(modules.find(({ name }) => name === "ProgramOfThought")?.refused ?? "", /runs code/);
 });
+
+test("the catalogue says which modules DSPy is going to remove, and what takes their place", async (t) => {
+  const { modules } = await t.context.one.catalogue.listModules({});
+  const deprecated = modules.filter((entry) => entry.deprecated !== "");
+  t.deepEqual(
+    deprecated.map(({ name }) => name),
+    ["ProgramOfThought", "CodeAct"],
+  );
+  for (const entry of deprecated) t.regex(entry.deprecated, /DSPy 3\.5 .* RLM/);
+});
