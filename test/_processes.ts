@@ -16,7 +16,7 @@ export function processesWith(text: string): Map<number, string> {
   return found;
 }
 
-/** On Linux, the descendants of a process whose command contains the text. */
+/** On Linux, the descendants of a process whose command or name contains the text. */
 export function descendantsWith(pid: number | undefined, text: string): number[] {
   const threads = read(() => readdirSync(`/proc/${pid}/task`).join(" "));
   const children = threads
@@ -25,7 +25,7 @@ export function descendantsWith(pid: number | undefined, text: string): number[]
     .filter(Boolean)
     .map(Number);
   return children.flatMap((child) => [
-    ...(commandOf(child).includes(text) ? [child] : []),
+    ...([commandOf(child), nameOf(child)].some((named) => named.includes(text)) ? [child] : []),
     ...descendantsWith(child, text),
   ]);
 }
@@ -34,6 +34,9 @@ const commandOf = (pid: number) =>
   read(() => readFileSync(`/proc/${pid}/cmdline`, "utf8"))
     .replaceAll("\0", " ")
     .trim();
+
+/** The process's own name, as ps shows it. */
+const nameOf = (pid: number) => read(() => readFileSync(`/proc/${pid}/comm`, "utf8"));
 
 /** Empty if the process has ended. */
 function read(file: () => string): string {

@@ -13,8 +13,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "gen"))
 # Read when litellm is imported: without it, litellm fetches a price list.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
+# Read when tqdm is imported: optimizers would show their progress between the lines of the log.
+os.environ["TQDM_DISABLE"] = "1"
 
 from dspy_sidecar import log
+from dspy_sidecar.forks import Forks, Work
 from dspy_sidecar.heartbeat import Pipe
 from dspy_sidecar.models.embedded import EmbeddedModel
 from dspy_sidecar.proxies import except_loopback
@@ -86,17 +89,29 @@ def main() -> None:
                 log.logger.warning(missing(model, names))
         listening = addresses(args.listen, settings.workers)
 
+        forks = Forks(load_optimizer)
+
         def work(number: int, alive: int, beat: Callable[[], None]) -> None:
             model = embedded and embedded.in_worker()
             folder = args.work_dir
-            asyncio.run(serve(listening[number], number, settings, model, alive, beat, folder))
+            asyncio.run(
+                serve(listening[number], number, settings, model, alive, beat, forks, folder)
+            )
 
         if heartbeats:
             heartbeats.started()
-        Workers(settings.workers, work, heartbeats.beat if heartbeats else lambda: None).run()
+        beat = heartbeats.beat if heartbeats else lambda: None
+        Workers(settings.workers, work, beat, forks).run()
     finally:
         if embedded:
             embedded.stop()
+
+
+def load_optimizer() -> Work:
+    """The work of an optimizer's process, whose imports take half a second."""
+    from dspy_sidecar.optimizing.main import main as optimize
+
+    return optimize
 
 
 def end_with_stdin() -> None:

@@ -9,10 +9,10 @@ def optimizers(url: str) -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            command, environ = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+            name, environ = (folder / "comm").read_text(), (folder / "environ").read_bytes()
         except OSError:
             continue
-        if b"dspy_sidecar.optimizing.main" in command and url.encode() in environ:
+        if name == "optimizer\n" and url.encode() in environ:
             found.append(int(folder.name))
     return found
 

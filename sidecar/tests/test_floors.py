@@ -16,6 +16,7 @@ FLOORS = [
         "proxies",
         "heartbeat",
         "stacks",
+        "forks",
         "long_texts",
     ],
     ["values"],

@@ -13,7 +13,7 @@ const project = "00000000-0000-0000-0000-000000000000";
 test("an optimization completes even if its process or its sidecar is killed", async (t) => {
   t.timeout(patienceMs);
   const { gateway, model, programId } = t.context;
-  for (const victim of ["dspy_sidecar.optimiz", "dspy_sidecar --listen"]) {
+  for (const victim of ["optimizer", "dspy_sidecar --listen"]) {
     const { by, open } = gated();
     model.answer(by);
     const before = model.requests.length;
@@ -82,7 +82,7 @@ test("an optimization fails after five dead attempts", async (t) => {
   const id = await begin(gateway, programId);
   let killed = 0;
   const done = await until(async () => {
-    for (const pid of descendantsWith(gateway.process.pid, "dspy_sidecar.optimiz")) {
+    for (const pid of descendantsWith(gateway.process.pid, "optimizer")) {
       process.kill(pid, "SIGKILL");
       killed += 1;
     }
@@ -101,7 +101,7 @@ test("deleting a program deletes its optimization and stops the attempt", async 
   await begin(gateway, programId);
   await until(() => model.requests.length > before);
   await gateway.programs.deleteProgram({ id: programId, force: true });
-  await until(() => descendantsWith(gateway.process.pid, "dspy_sidecar.optimiz").length === 0);
+  await until(() => descendantsWith(gateway.process.pid, "optimizer").length === 0);
   const { optimizations } = await gateway.optimizations.listOptimizations({});
   t.deepEqual(
     optimizations.filter((optimization) => optimization.programId === programId),

@@ -35,8 +35,7 @@ async function beginOnOneOfTwo({ gateways, model }: Context) {
   const programId = await createMoods(one);
   const id = await begin(one, programId);
   await until(() => model.requests.length > before);
-  const [holder, other] =
-    descendantsWith(one.process.pid, "dspy_sidecar.optimiz").length > 0 ? [one, two] : [two, one];
+  const [holder, other] = descendantsWith(one.process.pid, "optimizer").length > 0 ? [one, two] : [two, one];
   return { holder, other, programId, id, open };
 }
 
@@ -49,7 +48,7 @@ test("a gateway that was suspended and resumes commits nothing, since another ga
   t.like(done, { status: OptimizationStatus.COMPLETED, attempt: 2, revision: 2 });
   sleeper.process.kill("SIGCONT");
   // Once the gateway answers again, the result of its attempt has been handled or refused.
-  await until(() => descendantsWith(sleeper.process.pid, "dspy_sidecar.optimiz").length === 0);
+  await until(() => descendantsWith(sleeper.process.pid, "optimizer").length === 0);
   await sleeper.programs.executeProgram({ programId, inputs: { text: "x is sad" } });
   t.is((await survivor.programs.getProgram({ id: programId })).program?.revision, 2);
   t.like((await survivor.optimizations.getOptimization({ id })).optimization, { attempt: 2, revision: 2 });

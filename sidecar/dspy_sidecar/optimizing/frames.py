@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 HEADER = struct.Struct("!cI")
 
-REQUEST, EVENT, FAULT, BEAT = b"r", b"e", b"f", b"b"
+PID, REQUEST, EVENT, FAULT, BEAT = b"p", b"r", b"e", b"f", b"b"
 
 
 def pack(kind: bytes, message: bytes) -> bytes:

@@ -1,9 +1,8 @@
-"""The process of one optimization: `python -m dspy_sidecar.optimizing.main`.
+"""The process of one optimization, which the sidecar's parent forks.
 
-Reads the request from stdin, writes events to a pipe, and ends when stdin ends.
+Reads the request from a pipe, writes events to another, and ends when the first one ends.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -11,67 +10,61 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
+import warnings
+from typing import Any, BinaryIO
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "gen"))
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
+import dspy
 
+# MIPROv2 imports it when it begins.
+import optuna  # noqa: F401
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar import log
+from dspy_sidecar.faults import fault_of
 from dspy_sidecar.heartbeat import PERIOD_S
 from dspy_sidecar.models.embedded import EmbeddedModel
+from dspy_sidecar.models.lm import Models
 from dspy_sidecar.optimizing import frames
-from dspy_sidecar.parent_process import die_with
+from dspy_sidecar.optimizing.optimization import Optimization
+from dspy_sidecar.parent_process import name_process
 from dspy_sidecar.settings import Settings
 from dspy_sidecar.stacks import write_on_request
+from dspy_sidecar.tools.tools import toolbox
 
 NICENESS = 10
 MAX_RECURSION = 100_000
 PROGRESS_PERIOD_S = 0.5
 
 
-def arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="dspy_sidecar.optimizing.main")
-    parser.add_argument("--parent", type=int, required=True, help="the process that it ends with")
-    parser.add_argument(
-        "--events", type=int, required=True, help="file descriptor to write events to"
-    )
-    parser.add_argument(
-        "--stack", type=int, required=True, help="file descriptor to write stacks to on SIGUSR1"
-    )
-    parser.add_argument(
-        "--began",
-        type=float,
-        required=True,
-        help="beginning of the time limit, by the monotonic clock",
-    )
-    parser.add_argument("--embedded-port", type=int, help="port of the local model")
-    parser.add_argument("--log-dir", help="folder from which GEPA resumes after a crash")
-    return parser.parse_args()
+def main(arguments: dict[str, Any], descriptors: list[int]) -> None:
+    """Reads the request, optimizes, and exits without waiting for remaining threads.
 
+    Args:
+        arguments: `began`, when the time limit began, in seconds of the monotonic clock;
+            `embedded_port` of the local model, or None; `log_dir`, the folder from which GEPA
+            resumes after a crash, or None.
+        descriptors: Pipes for the request and for the events, and a file for stacks.
 
-def main() -> None:
-    """Reads the request, optimizes, and exits without waiting for remaining threads."""
-    args = arguments()
-    die_with(args.parent)
+    """
+    requests, pipe, stacks = descriptors
+    name_process("optimizer")
     os.nice(NICENESS)
     # COPRO derives each signature from the one before, and DSPy copies the chain recursively.
     sys.setrecursionlimit(MAX_RECURSION)
-    log.set_up()
-    write_on_request(args.stack)
-    events = Events(args.events)
+    warnings.simplefilter("ignore")
+    write_on_request(stacks)
+    events = Events(pipe)
+    events.write(frames.PID, str(os.getpid()).encode())
     threading.Thread(target=events.beat_always, name="heartbeat", daemon=True).start()
-    _, message = frames.read(sys.stdin.buffer)
-    threading.Thread(target=end_with_stdin, name="stdin", daemon=True).start()
-    optimize(pb.OptimizeProgramRequest.FromString(message), args, events)
+    with os.fdopen(requests, "rb") as stream:
+        _, message = frames.read(stream)
+        threading.Thread(target=end_with, args=[stream], name="request", daemon=True).start()
+        optimize(pb.OptimizeProgramRequest.FromString(message), arguments, events)
     os._exit(0)
 
 
-def end_with_stdin() -> None:
-    """Kills this process group when stdin ends, which means that the sidecar has died."""
-    sys.stdin.buffer.read()
+def end_with(stream: BinaryIO) -> None:
+    """Kills this process group when the stream ends, which means that the worker has died."""
+    stream.read()
     os.killpg(0, signal.SIGKILL)
 
 
@@ -100,26 +93,16 @@ class Events:
             time.sleep(PERIOD_S)
 
 
-def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace, events: Events) -> None:
+def optimize(request: pb.OptimizeProgramRequest, arguments: dict[str, Any], events: Events) -> None:
     """Writes the progress twice a second, and at the end the result or the fault."""
-    # These imports take seconds; `end_with_stdin` must already watch stdin by then.
-    import dspy
-
-    from dspy_sidecar.faults import fault_of
-    from dspy_sidecar.models import dspy_patches
-    from dspy_sidecar.models.lm import Models
-    from dspy_sidecar.optimizing.optimization import Optimization
-    from dspy_sidecar.tools.tools import toolbox
-
     # Building a program needs the definitions of its tools.
     asyncio.run(toolbox().wait_for_servers())
     dspy.disable_logging()
-    dspy_patches.install()
+    # A cache of its own, without the parent's answers.
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
-    embedded = EmbeddedModel(args.embedded_port) if args.embedded_port else None
-    optimization = Optimization(
-        request, Models(Settings.read(os.environ), embedded), args.began, args.log_dir
-    )
+    port = arguments["embedded_port"]
+    models = Models(Settings.read(os.environ), EmbeddedModel(port) if port else None)
+    optimization = Optimization(request, models, arguments["began"], arguments["log_dir"])
     ended = threading.Event()
 
     def write_progress() -> None:
@@ -149,7 +132,3 @@ def optimize(request: pb.OptimizeProgramRequest, args: argparse.Namespace, event
     # The last progress has the usage up to a fault.
     write_progress()
     events.write(*last)
-
-
-if __name__ == "__main__":
-    main()

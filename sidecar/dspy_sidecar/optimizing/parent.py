@@ -2,12 +2,8 @@
 
 import asyncio
 import json
-import os
-import signal
-import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +11,13 @@ import grpc
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import BudgetExceededError, Fault, FaultError, InterruptedRunError
+from dspy_sidecar.forks import Forks
 from dspy_sidecar.heartbeat import Watch
 from dspy_sidecar.log import logger
 from dspy_sidecar.models.embedded import EmbeddedModel
 from dspy_sidecar.optimizing import frames
 from dspy_sidecar.optimizing.folders import Folders
-from dspy_sidecar.stacks import DUMP_S, StackFile
+from dspy_sidecar.optimizing.process import Process
 
 PROGRESS_PERIOD_S = 1.0
 GRACE_S = 10.0
@@ -32,9 +29,10 @@ class ProcessHangsError(Exception):
 
 
 class Optimizing:
-    """Starts an optimizer's process for each request."""
+    """Has an optimizer's process forked for each request."""
 
-    def __init__(self, embedded: EmbeddedModel | None, work_dir: Path | None) -> None:
+    def __init__(self, forks: Forks, embedded: EmbeddedModel | None, work_dir: Path | None) -> None:
+        self._forks = forks
         self._embedded = embedded
         self._folders = Folders(work_dir)
         self._folders.remove_old()
@@ -52,64 +50,20 @@ class Optimizing:
             InterruptedRunError: The process died, or hung and was killed.
 
         """
-        began = time.monotonic()
         folder = self._folders.of(request.optimization_id) if request.optimizer == "GEPA" else None
-        stack = StackFile()
-        reading, writing = os.pipe()
+        process = Process(self._forks, self._embedded, folder)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._command(writing, stack, began, folder),
-                stdin=asyncio.subprocess.PIPE,
-                # DSPy prints its own progress.
-                stdout=asyncio.subprocess.DEVNULL,
-                env={**os.environ, "TQDM_DISABLE": "1"},
-                pass_fds=[writing, stack.fileno()],
-                start_new_session=True,
-            )
-        except BaseException:
-            os.close(reading)
-            stack.close()
-            raise
-        finally:
-            os.close(writing)
-        stream = asyncio.StreamReader(limit=2**26)
-        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb")
-        )
-        try:
-            await send(process, request)
-            async for event in events(stream, began, request.budget.time_ms / 1000):
+            await process.send(request)
+            async for event in events(process.events, process.began, request.budget.time_ms / 1000):
                 yield event
             if folder:
                 self._folders.remove(folder)
         except ProcessHangsError as error:
-            stack.request(process.pid)
-            await asyncio.sleep(DUMP_S)
-            fields = {"stack": stack.read()}
+            fields = {"stack": await process.stack()}
             logger.error("an optimizer's process hangs and is killed", extra={"fields": fields})
             raise InterruptedRunError("the optimizer's process hung and was killed") from error
         finally:
-            pipe.close()
-            stack.close()
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-    def _command(
-        self, events: int, stack: StackFile, began: float, folder: Path | None
-    ) -> list[str]:
-        command = [sys.executable, "-W", "ignore", "-m", "dspy_sidecar.optimizing.main"]
-        command += ["--parent", str(os.getpid()), "--events", str(events)]
-        command += ["--stack", str(stack.fileno()), "--began", str(began)]
-        command += ["--embedded-port", str(self._embedded.port)] if self._embedded else []
-        return command + (["--log-dir", str(folder)] if folder else [])
-
-
-async def send(process: asyncio.subprocess.Process, request: pb.OptimizeProgramRequest) -> None:
-    """Writes the request to stdin, and leaves stdin open: its end would end the process."""
-    assert process.stdin
-    process.stdin.write(frames.pack(frames.REQUEST, request.SerializeToString()))
-    with suppress(ConnectionError):
-        await process.stdin.drain()
+            process.close()
 
 
 async def events(

@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
 
+from dspy_sidecar.forks import Forks
 from dspy_sidecar.heartbeat import PERIOD_S
 from dspy_sidecar.log import logger
 from dspy_sidecar.models import dspy_patches
@@ -61,6 +62,7 @@ async def serve(
     embedded: EmbeddedModel | None,
     alive: int,
     beat: Callable[[], None],
+    forks: Forks,
     work_dir: Path | None,
 ) -> None:
     """Serves as a worker until SIGTERM or SIGINT.
@@ -72,12 +74,13 @@ async def serve(
         embedded: The local model, if it is allowed.
         alive: A file descriptor that ends when the parent dies; the worker then exits at once.
         beat: A heartbeat; the parent kills a worker whose event loop does not call it.
+        forks: Where the worker asks for the processes of optimizations.
         work_dir: Where optimizers save their progress; None for a folder of temporary files.
 
     """
     beating = asyncio.create_task(beat_always(beat))
     models = Models(settings, embedded)
-    servicer = Servicer(settings, models, Programs(), Optimizing(embedded, work_dir))
+    servicer = Servicer(settings, models, Programs(), Optimizing(forks, embedded, work_dir))
     health = HealthServicer()
     await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     asks = [AsksForToken(settings.token)] if settings.token and not is_unix(address) else []

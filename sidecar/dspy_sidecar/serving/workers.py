@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dspy_sidecar.forks import Forks
 from dspy_sidecar.heartbeat import PERIOD_S, Counters, Watch
 from dspy_sidecar.log import logger
 from dspy_sidecar.parent_process import die_with
@@ -40,11 +41,12 @@ class Worker:
 
 
 class Workers:
-    """Forks workers and waits. This process must run nothing else, and make no gRPC objects."""
+    """Forks workers, and processes for them; so this process must make no gRPC objects."""
 
-    def __init__(self, count: int, work: Work, beat: Callable[[], None]) -> None:
+    def __init__(self, count: int, work: Work, beat: Callable[[], None], forks: Forks) -> None:
         self._work = work
         self._beat = beat
+        self._forks = forks
         self._workers = [Worker(number) for number in range(count)]
         self._beats = Counters(count)
         self._pid = os.getpid()
@@ -65,12 +67,19 @@ class Workers:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         with selectors.SelectSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ)
+            selector.register(self._forks, selectors.EVENT_READ)
+            self._start_due()
+            self._forks.load()
             while not self._is_stopping:
                 self._start_due()
                 for key, _ in selector.select(min(self._next_due_s(), PERIOD_S)):
-                    os.read(key.fd, 1_024)
+                    if key.fileobj is self._forks:
+                        self._forks.answer()
+                    else:
+                        os.read(key.fd, 1_024)
                 self._beat()
                 self._reap()
+                self._forks.reap()
                 self._kill_silent()
         self._drain()
 

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[2] / "gen"))
 
 from dspy_sidecar import log
+from dspy_sidecar.forks import Forks
 from dspy_sidecar.serving.server import beat_always
 from dspy_sidecar.serving.workers import Workers
 
@@ -55,4 +56,4 @@ def work(number: int, alive: int, beat) -> None:
 
 
 log.set_up()
-Workers(len(KINDS), work, lambda: None).run()
+Workers(len(KINDS), work, lambda: None, Forks(lambda: lambda *_: None)).run()

@@ -16,6 +16,7 @@ from teachable_model import CAPITALS, teachable
 from worker import Worker
 
 from dspy_sidecar.faults import BudgetExceededError
+from dspy_sidecar.forks import Forks
 from dspy_sidecar.heartbeat import PERIOD_S
 from dspy_sidecar.optimizing import frames
 from dspy_sidecar.optimizing.folders import MAX_AGE_S, Folders
@@ -200,7 +201,7 @@ async def test_abandoned_folders_are_removed(tmp_path):
     folders = Folders(tmp_path)
     old, new = folders.of("old"), folders.of("new")
     os.utime(old, (0, time.time() - MAX_AGE_S - 1))
-    Optimizing(None, tmp_path)
+    Optimizing(Forks(lambda: lambda *_: None), None, tmp_path)
     assert not old.exists()
     assert new.exists()
 
