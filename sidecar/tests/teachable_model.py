@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -23,8 +24,8 @@ SAYS: dict[str, Any] = {
     "new_instruction": ADVICE,
     "improved_instruction": ADVICE,
     "module_advice": {
-        "only": ADVICE,
-        "only.predict": ADVICE,
+        "self": ADVICE,
+        "predict": ADVICE,
         "think.predict": ADVICE,
         "say": ADVICE,
     },
@@ -57,17 +58,36 @@ def teachable(request: dict[str, Any]) -> str:
     return json.dumps(said) if "JSON" in str(system["content"]) else chat(said)
 
 
+def divided() -> Callable[[dict[str, Any]], str]:
+    """A teachable model that is right at every other request of the same text at temperature 1.
+
+    Threads change nothing: as many answers are right, whichever comes first.
+    """
+    counts: Counter[str] = Counter()
+
+    def answer(asked: dict[str, Any]) -> str:
+        text = json.dumps(asked["messages"])
+        counts[text] += 1
+        is_right = counts[text] % 2 == 1 and asked.get("temperature") == 1.0
+        return taught(asked) if is_right else teachable(asked)
+
+    return answer
+
+
+def taught(asked: dict[str, Any]) -> str:
+    """The answer of a teachable model to a request that asks for care."""
+    system, *others = asked["messages"]
+    return teachable(
+        {**asked, "messages": [{**system, "content": "careful " + system["content"]}, *others]}
+    )
+
+
 def wavering() -> Callable[[dict[str, Any]], str]:
     """A teachable model that is right at every other request with temperature 1."""
     count = itertools.count(1)
 
     def answer(asked: dict[str, Any]) -> str:
         is_right = next(count) % 2 == 1 and asked.get("temperature") == 1.0
-        if not is_right:
-            return teachable(asked)
-        system, *others = asked["messages"]
-        return teachable(
-            {**asked, "messages": [{**system, "content": "careful " + system["content"]}, *others]}
-        )
+        return taught(asked) if is_right else teachable(asked)
 
     return answer

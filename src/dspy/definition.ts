@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Metric } from "../domain/optimization/optimization.ts";
 import type { Definition, LmSettings, Module } from "../domain/program/program.ts";
+import { derivedName } from "../domain/signature/define.ts";
 import type { Field, Signature } from "../domain/signature/signature.ts";
 import type { Type } from "../domain/signature/type.ts";
 import {
@@ -53,6 +54,7 @@ function moduleMessage(module: Module): MessageInitShape<typeof ModuleSchema> {
 function signatureMessage(signature: Signature): MessageInitShape<typeof SignatureSchema> {
   return {
     name: signature.name,
+    isUnnamed: signature.name === derivedName(signature),
     instructions: signature.instructions,
     inputs: signature.inputs.map(fieldMessage),
     outputs: signature.outputs.map(fieldMessage),

@@ -13,6 +13,8 @@ import { bytesOf } from "./values.ts";
 /** A call that optimizes a program. */
 export type OptimizeCall = {
   readonly id: string;
+  /** The program's, from which its class gets its name in the optimizer's requests. */
+  readonly handle: string;
   readonly dspyProgramId: string;
   readonly definition: Definition;
   readonly optimizer: string;
@@ -45,6 +47,7 @@ export function optimizeMessage(call: OptimizeCall): MessageInitShape<typeof Opt
   const { timeMs, lmCalls, tokens } = call.budget;
   return {
     optimizationId: call.id,
+    handle: call.handle,
     program: programMessage(call.dspyProgramId, call.definition),
     optimizer: call.optimizer,
     config: bytesOf(call.config),

@@ -17,13 +17,15 @@ from dspy_sidecar.models.lm import Models
 from dspy_sidecar.optimizing.budget import Budget
 from dspy_sidecar.optimizing.forecast import forecast
 from dspy_sidecar.optimizing.optimizers import OwnArguments, make
+from dspy_sidecar.optimizing.program_code import ProgramCode
 from dspy_sidecar.optimizing.progress import Progress, metric_of
 from dspy_sidecar.optimizing.roles import Roles
 from dspy_sidecar.optimizing.scores import Scores, caused
 from dspy_sidecar.optimizing.spending import AdapterPerModel
-from dspy_sidecar.optimizing.student import OwnModels, Student, filled
+from dspy_sidecar.optimizing.student import OwnModels, Student, filled, state_of
 from dspy_sidecar.optimizing.verdicts import Verdicts
 from dspy_sidecar.programs.programs import build
+from dspy_sidecar.programs.source.program import distinct, source_of
 from dspy_sidecar.scoring.metrics import Metrics
 from dspy_sidecar.settings import is_embedded
 from dspy_sidecar.values.checking import ValuesCheck
@@ -59,9 +61,15 @@ class Optimization:
             OutputInvalidError: No answer fits the program's signature.
 
         """
+        self._program = distinct(self._request.program, self._request.handle)
+        self._code = ProgramCode(source_of(self._program, self._request.handle))
+        with self._code.registered():
+            return self._run()
+
+    def _run(self) -> pb.OptimizationResult:
         self._set_up()
         student = self._student(self._request.program.compiled_state)
-        before = student.state()
+        before = state_of(student)
         began = time.monotonic()
         baseline = self._score(student)
         if not baseline.is_whole or self._budget.is_overdrawn:
@@ -127,10 +135,10 @@ class Optimization:
 
     def _student(self, state: str) -> Student:
         program = pb.Program()
-        program.CopyFrom(self._request.program)
+        program.CopyFrom(self._program)
         program.compiled_state = state
         loaded = build(program)
-        return Student(loaded, OwnModels(loaded, self._roles.choose))
+        return self._code.student(loaded, OwnModels(loaded, self._roles.choose))
 
     def _compile(self, student: Student, before: str, baseline: float) -> tuple[str, str]:
         """The optimized state, and a message for the caller, which may be empty."""
@@ -141,7 +149,7 @@ class Optimization:
         best = self.progress.best
         try:
             optimizer = make(name, self._config, self._own_arguments())
-            state = optimizer.compile(student, trainset).state()
+            state = state_of(optimizer.compile(student, trainset))
             message = ""
         except Exception as error:
             provider = caused(error, LMError)

@@ -11,7 +11,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.optimizing.budget import Budget
 from dspy_sidecar.optimizing.forecast import Forecast
-from dspy_sidecar.optimizing.student import RAN, Student
+from dspy_sidecar.optimizing.student import RAN, Student, state_of
 from dspy_sidecar.scoring.judge import ReasonedGrade
 
 BASELINE_SHARE, SCORE_SHARE = 0.1, 0.1
@@ -33,7 +33,7 @@ class Best:
             examples == self._examples and self.score is not None and score <= self.score
         ):
             return
-        self.state, self.score, self._examples = program.state(), score, examples
+        self.state, self.score, self._examples = state_of(program), score, examples
 
 
 class Progress(BaseCallback):  # type: ignore[misc]

@@ -18,7 +18,6 @@ RAN: ContextVar["Student | None"] = ContextVar("ran", default=None)
 """The program that this thread ran last."""
 
 
-# MIPROv2 and SIMBA show a model this class's source: a change here changes their prompts.
 class Student(dspy.Module):  # type: ignore[misc]
     """Runs modules in order, each on the program's inputs and the outputs of earlier modules."""
 
@@ -32,24 +31,15 @@ class Student(dspy.Module):  # type: ignore[misc]
     def forward(self, **inputs: Any) -> dspy.Prediction:
         """Runs each module on what it is wired to."""
         values = {"": inputs}
-        running = RUNS.set(True)
-        try:
+        with run_of(self):
             for name, wires in self._wiring.steps:
                 taken = {field: values[module][source] for field, module, source in wires}
                 with self._own.around(name):
                     values[name] = dict(getattr(self, name)(**taken).items())
-        finally:
-            RUNS.reset(running)
-            RAN.set(self)
         return filled(
             dspy.Prediction(),
             {name: values[module][field] for name, module, field in self._wiring.outputs},
         )
-
-    def state(self) -> str:
-        """The JSON of DSPy's save(): of the module itself if the program has one alone."""
-        names = [name for name, _ in self._wiring.steps]
-        return states.dump(getattr(self, names[0]) if len(names) == 1 else self)
 
     def set_lm(self, lm: dspy.LM) -> None:
         """Gives its modules a model; a module with a model of its own gets a copy of that model."""
@@ -64,6 +54,48 @@ class Student(dspy.Module):  # type: ignore[misc]
             getattr(self, name).get_lm() for name, _ in self._wiring.steps if not self._own.lm(name)
         ]
         return lms[0] if lms else None
+
+
+class BareStudent(Student):
+    """Runs a lone module as optimizers see the module itself.
+
+    They show a model the names of its predictors and all that it predicts, such as reasoning.
+    """
+
+    def forward(self, **inputs: Any) -> dspy.Prediction:
+        """The module's own prediction."""
+        ((name, _),) = self._wiring.steps
+        with run_of(self), self._own.around(name):
+            return getattr(self, name)(**inputs)
+
+    def named_parameters(self) -> list[tuple[str, Any]]:
+        """As the module has them."""
+        return module_of(self).named_parameters()  # type: ignore[no-any-return]
+
+
+# No methods: a module of the program may have their names.
+
+
+def module_of(student: Student) -> dspy.Module:
+    """The module that a state belongs to: the only one, or the student with several."""
+    names = [name for name, _ in student._wiring.steps]
+    return getattr(student, names[0]) if len(names) == 1 else student
+
+
+def state_of(student: Student) -> str:
+    """The JSON of DSPy's save()."""
+    return states.dump(module_of(student))
+
+
+@contextmanager
+def run_of(student: Student) -> Iterator[None]:
+    """Notes that this thread runs a program, and afterwards that it ran it."""
+    running = RUNS.set(True)
+    try:
+        yield
+    finally:
+        RUNS.reset(running)
+        RAN.set(student)
 
 
 class Wiring:

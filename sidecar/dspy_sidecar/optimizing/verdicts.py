@@ -45,7 +45,10 @@ class Verdicts:
         if not isinstance(prediction, dspy.Prediction):
             raise OutputInvalidError("the program's run failed")
         try:
-            return self.check.coerced(dict(prediction.items()))
+            # A lone module also predicts what is no output of the program.
+            return self.check.coerced(
+                {name: prediction[name] for name in self.check.names if name in prediction}
+            )
         except RefusedError as error:
             raise OutputInvalidError(text_of(error)) from error
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import dspy
 import orjson
+from dspy.utils.constants import IS_TYPE_UNDEFINED
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.values.trees import annotation
@@ -41,17 +42,33 @@ def description(field: pb.Field) -> dict[str, str]:
     return {"desc": words} if words else {}
 
 
+def is_text(signature: pb.Signature) -> bool:
+    """Whether DSPy's notation says all of a signature, as in `dspy.Predict("question -> answer")`.
+
+    A signature with a name, a description or a constraint is a class in a notebook.
+    """
+    fields = [*signature.inputs, *signature.outputs]
+    return signature.is_unnamed and not any(description(f) or constraints(f) for f in fields)
+
+
 def signature_class(signature: pb.Signature) -> type[dspy.Signature]:
-    """A signature as a DSPy class, the same as `class Name(dspy.Signature)` would make."""
+    """A signature as DSPy makes it of a text, or of `class Name(dspy.Signature)`.
+
+    Its name and the mark of fields without a type are in the requests of optimizers.
+    """
+    from_text = is_text(signature)
+
+    def mark(field: pb.Field) -> dict[str, Any]:
+        return {IS_TYPE_UNDEFINED: field.type.scalar == pb.SCALAR_STR} if from_text else {}
+
     inputs = {
-        f.name: (annotation(f.type), dspy.InputField(**description(f), **constraints(f)))
+        f.name: (annotation(f.type), dspy.InputField(**mark(f), **description(f), **constraints(f)))
         for f in signature.inputs
     }
     outputs = {
         f.name: (annotation(f.type), dspy.OutputField(**description(f), **constraints(f)))
         for f in signature.outputs
     }
-    made = dspy.make_signature(
-        {**inputs, **outputs}, signature.instructions or None, signature.name or "Signature"
-    )
+    name = "StringSignature" if from_text else signature.name or "Signature"
+    made = dspy.make_signature({**inputs, **outputs}, signature.instructions or None, name)
     return made  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ import dspy
 
 from dspy_sidecar.faults import CodeFailedError, NotEnabledError
 from dspy_sidecar.interpreter.interpreter import Interpreter, disabled_reason, killed_at_the_end
+from dspy_sidecar.programs.reading import reads_as
 from dspy_sidecar.threads import in_thread
 
 MAX_RUNS = 4
@@ -39,6 +40,7 @@ async def run(call: Callable[[], dspy.Prediction]) -> dspy.Prediction:
             raise CodeFailedError from error
 
 
+@reads_as(dspy.ProgramOfThought)
 class ProgramOfThought(dspy.ProgramOfThought):  # type: ignore[misc]
     """DSPy's, but that it can be cancelled."""
 
@@ -52,6 +54,7 @@ class ProgramOfThought(dspy.ProgramOfThought):  # type: ignore[misc]
         return self.generate_output
 
 
+@reads_as(dspy.CodeAct)
 class CodeAct(dspy.CodeAct):  # type: ignore[misc]
     """DSPy's, but that it can be cancelled."""
 
@@ -65,6 +68,7 @@ class CodeAct(dspy.CodeAct):  # type: ignore[misc]
         return self.extractor
 
 
+@reads_as(dspy.RLM)
 class RLM(dspy.RLM):  # type: ignore[misc]
     """DSPy's, in a thread: its own async form runs the code on the event loop."""
 

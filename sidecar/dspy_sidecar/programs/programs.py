@@ -14,7 +14,7 @@ from dspy_sidecar.programs import states
 from dspy_sidecar.programs.annotations import signature_class
 from dspy_sidecar.programs.generated_code import code_module
 from dspy_sidecar.programs.react import ReAct
-from dspy_sidecar.programs.wrapping import Comparison, Sampling
+from dspy_sidecar.programs.wrapping import BestOfN, Comparison, Refine
 from dspy_sidecar.values.checking import ValuesCheck
 
 MAX_PROGRAMS = 1_000
@@ -113,9 +113,9 @@ def module_of(module: pb.Module) -> dspy.Module:
         case "ChainOfThought":
             return dspy.ChainOfThought(signature, **params)
         case "BestOfN":
-            return Sampling(dspy.BestOfN, module_of(module.modules[0]), module.signature, params)
+            return BestOfN(module_of(module.modules[0]), module.signature, params)
         case "Refine":
-            return Sampling(dspy.Refine, module_of(module.modules[0]), module.signature, params)
+            return Refine(module_of(module.modules[0]), module.signature, params)
         case "MultiChainComparison":
             return Comparison(module_of(module.modules[0]), signature, params)
         case "ReAct":

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 import dspy
 
+from dspy_sidecar.programs.reading import reads_as
 from dspy_sidecar.tools.tools import Tool, toolbox
 
 
-# MIPROv2 shows a model this class's source: a change here changes its prompts.
+@reads_as(dspy.ReAct)
 class ReAct(dspy.ReAct):  # type: ignore[misc]
     """DSPy's, with tools by their names."""
 

@@ -1,7 +1,4 @@
-"""Modules that run another module several times.
-
-MIPROv2 shows a model the source of Sampling and Comparison: a change there changes its prompts.
-"""
+"""Modules that run another module several times."""
 
 import asyncio
 from typing import Any
@@ -9,6 +6,7 @@ from typing import Any
 import dspy
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
+from dspy_sidecar.programs.reading import reads_as
 from dspy_sidecar.programs.rewards import Fits, Judge, reward_of
 from dspy_sidecar.threads import in_thread
 
@@ -18,12 +16,11 @@ Params = dict[str, Any]
 class Sampling(dspy.Module):  # type: ignore[misc]
     """DSPy's BestOfN or Refine around a module."""
 
-    def __init__(
-        self, kind: type[dspy.Module], module: dspy.Module, signature: pb.Signature, params: Params
-    ) -> None:
+    kind: type[dspy.Module]
+
+    def __init__(self, module: dspy.Module, signature: pb.Signature, params: Params) -> None:
         super().__init__()
         self.module = module
-        self._kind = kind
         self._reward: Fits | Judge = reward_of(signature, params)
         self._params = {
             name: params[name] for name in ("N", "threshold", "fail_count") if name in params
@@ -41,15 +38,29 @@ class Sampling(dspy.Module):  # type: ignore[misc]
 
     def _best(self, inputs: dict[str, Any]) -> dspy.Prediction:
         # A fresh one a call, since it counts failures in itself.
-        kind = self._kind(module=self.module, reward_fn=self._reward, **self._params)
+        made = self.kind(module=self.module, reward_fn=self._reward, **self._params)
         # Refine tells the model what it is scored by, and would take the reward's source for it.
-        kind.reward_fn_code = self._reward.told
+        made.reward_fn_code = self._reward.told
         faults = Faults()
         with dspy.context(callbacks=[*dspy.settings.callbacks, faults]):
-            prediction = kind(**inputs)
+            prediction = made(**inputs)
         if prediction is None:
             raise faults.last or RuntimeError("no attempt came to a prediction")
         return prediction
+
+
+@reads_as(dspy.BestOfN)
+class BestOfN(Sampling):
+    """DSPy's BestOfN around a module."""
+
+    kind = dspy.BestOfN
+
+
+@reads_as(dspy.Refine)
+class Refine(Sampling):
+    """DSPy's Refine around a module."""
+
+    kind = dspy.Refine
 
 
 class Faults(dspy.utils.callback.BaseCallback):  # type: ignore[misc]

@@ -61,6 +61,11 @@ class ValuesCheck:
     def __init__(self, fields: Sequence[pb.Field]) -> None:
         self._fields = {field.name: FieldCheck(field) for field in fields}
 
+    @property
+    def names(self) -> Iterable[str]:
+        """The names of the fields."""
+        return self._fields
+
     def coerced(self, values: Values) -> Values:
         """The values of all fields, in the order of the fields.
 

@@ -37,6 +37,6 @@ export function createOptimizationActions({ store, sidecar, schemas, log, allowe
     watchOptimization: createWatchOptimization({ optimizations, notices }),
     cancelOptimization: createCancelOptimization({ optimizations, notices }),
     /** Works on an optimization that the queue hands out. */
-    attempt: createAttempt({ attempts, revisions, sidecar, notices, log }),
+    attempt: createAttempt({ attempts, programs, revisions, sidecar, notices, log }),
   };
 }

@@ -7,11 +7,13 @@ import type { OptimizeEvent } from "../../dspy/optimize.ts";
 import { ifStoreAvailable, retryUntilStoreAvailable } from "../../retry.ts";
 import type { Notices } from "../../store/notifications/notices.ts";
 import type { Attempt, AttemptStore } from "../../store/optimizations/attempts.ts";
+import type { ProgramStore } from "../../store/programs/programs.ts";
 import type { RevisionDraft, RevisionStore } from "../../store/programs/revisions.ts";
 import type { Logger } from "../../telemetry.ts";
 
 type Deps = {
   attempts: AttemptStore;
+  programs: ProgramStore;
   revisions: RevisionStore;
   sidecar: Sidecar;
   notices: Notices;
@@ -27,7 +29,7 @@ const retryable: readonly string[] = ["SIDECAR_UNAVAILABLE", "STORE_UNAVAILABLE"
 export class RetryJob extends Error {}
 
 /** Makes one attempt at an optimization; throws RetryJob if another attempt is to go on. */
-export function createAttempt({ attempts, revisions, sidecar, notices, log }: Deps) {
+export function createAttempt({ attempts, programs, revisions, sidecar, notices, log }: Deps) {
   const inFlight = new Map<string, AbortController>();
   notices.listen(({ kind, id }) => {
     if (kind === "cancel") inFlight.get(id)?.abort(new Cancelled());
@@ -61,8 +63,10 @@ export function createAttempt({ attempts, revisions, sidecar, notices, log }: De
 
   async function work(current: Attempt, end: AbortController, stopping: AbortSignal): Promise<void> {
     const { project, programId, baseRevision, tokenUsage: earlier, budget } = current;
-    const { definition, dspyProgramId } = await revisions.get(project, programId, baseRevision);
-    const call = { ...current, definition, dspyProgramId, budget: budgetLeft(budget, earlier) };
+    const { program, revision } = await programs.getRevision(project, programId, baseRevision);
+    const { definition, dspyProgramId } = revision;
+    const left = budgetLeft(budget, earlier);
+    const call = { ...current, handle: program.handle, definition, dspyProgramId, budget: left };
     const limits = { timeoutMs: budget.timeMs + slackMs, signal: AbortSignal.any([end.signal, stopping]) };
     for await (const event of sidecar.optimize(call, limits)) {
       const tokenUsage = addTokens(earlier, event.tokenUsage);

@@ -95,8 +95,8 @@ function checkUnique({ inputs, outputs }: Signature, isFromText: boolean, v: Vio
   }
 }
 
-/** "QuestionToAnswer_3f9a1c" */
-function derivedName(signature: Signature): string {
+/** The name of a signature that has none of its own: "QuestionToAnswer_3f9a1c". */
+export function derivedName(signature: Signature): string {
   const camel = (fields: readonly Field[]) =>
     fields
       .flatMap(({ name }) => name.split("_"))

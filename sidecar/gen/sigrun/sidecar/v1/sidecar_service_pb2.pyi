@@ -123,16 +123,18 @@ class Constraints(_message.Message):
     def __init__(self, min_length: _Optional[int] = ..., max_length: _Optional[int] = ..., min: _Optional[float] = ..., max: _Optional[float] = ..., gt: _Optional[float] = ..., lt: _Optional[float] = ..., pattern: _Optional[str] = ..., other: _Optional[bytes] = ...) -> None: ...
 
 class Signature(_message.Message):
-    __slots__ = ("name", "instructions", "inputs", "outputs")
+    __slots__ = ("name", "instructions", "inputs", "outputs", "is_unnamed")
     NAME_FIELD_NUMBER: _ClassVar[int]
     INSTRUCTIONS_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    IS_UNNAMED_FIELD_NUMBER: _ClassVar[int]
     name: str
     instructions: str
     inputs: _containers.RepeatedCompositeFieldContainer[Field]
     outputs: _containers.RepeatedCompositeFieldContainer[Field]
-    def __init__(self, name: _Optional[str] = ..., instructions: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Field, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Field, _Mapping]]] = ...) -> None: ...
+    is_unnamed: bool
+    def __init__(self, name: _Optional[str] = ..., instructions: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Field, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Field, _Mapping]]] = ..., is_unnamed: _Optional[bool] = ...) -> None: ...
 
 class LmSettings(_message.Message):
     __slots__ = ("model", "temperature", "max_tokens", "params", "adapter", "cache")
@@ -207,6 +209,22 @@ class LoadProgramResponse(_message.Message):
     TYPE_FIELD_NUMBER: _ClassVar[int]
     type: str
     def __init__(self, type: _Optional[str] = ...) -> None: ...
+
+class ExportProgramRequest(_message.Message):
+    __slots__ = ("program", "handle")
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    program: Program
+    handle: str
+    def __init__(self, program: _Optional[_Union[Program, _Mapping]] = ..., handle: _Optional[str] = ...) -> None: ...
+
+class ExportProgramResponse(_message.Message):
+    __slots__ = ("source", "compiled_state")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    COMPILED_STATE_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    compiled_state: str
+    def __init__(self, source: _Optional[str] = ..., compiled_state: _Optional[str] = ...) -> None: ...
 
 class RunProgramsRequest(_message.Message):
     __slots__ = ("commands",)
@@ -377,7 +395,7 @@ class Example(_message.Message):
     def __init__(self, inputs: _Optional[bytes] = ..., outputs: _Optional[bytes] = ...) -> None: ...
 
 class OptimizeProgramRequest(_message.Message):
-    __slots__ = ("optimization_id", "program", "optimizer", "config", "metrics", "trainset", "valset", "seed", "budget", "lms", "threads")
+    __slots__ = ("optimization_id", "program", "optimizer", "config", "metrics", "trainset", "valset", "seed", "budget", "lms", "threads", "handle")
     class LmsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -396,6 +414,7 @@ class OptimizeProgramRequest(_message.Message):
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     LMS_FIELD_NUMBER: _ClassVar[int]
     THREADS_FIELD_NUMBER: _ClassVar[int]
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
     optimization_id: str
     program: Program
     optimizer: str
@@ -407,7 +426,8 @@ class OptimizeProgramRequest(_message.Message):
     budget: Budget
     lms: _containers.MessageMap[str, LmSettings]
     threads: int
-    def __init__(self, optimization_id: _Optional[str] = ..., program: _Optional[_Union[Program, _Mapping]] = ..., optimizer: _Optional[str] = ..., config: _Optional[bytes] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., trainset: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., valset: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., seed: _Optional[int] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., lms: _Optional[_Mapping[str, LmSettings]] = ..., threads: _Optional[int] = ...) -> None: ...
+    handle: str
+    def __init__(self, optimization_id: _Optional[str] = ..., program: _Optional[_Union[Program, _Mapping]] = ..., optimizer: _Optional[str] = ..., config: _Optional[bytes] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., trainset: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., valset: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., seed: _Optional[int] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., lms: _Optional[_Mapping[str, LmSettings]] = ..., threads: _Optional[int] = ..., handle: _Optional[str] = ...) -> None: ...
 
 class Budget(_message.Message):
     __slots__ = ("time_ms", "lm_calls", "tokens")

@@ -60,6 +60,11 @@ class SidecarServiceStub:
                 request_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.OptimizeProgramRequest.SerializeToString,
                 response_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.OptimizeProgramResponse.FromString,
                 _registered_method=True)
+        self.ExportProgram = channel.unary_unary(
+                '/sigrun.sidecar.v1.SidecarService/ExportProgram',
+                request_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.ExportProgramRequest.SerializeToString,
+                response_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.ExportProgramResponse.FromString,
+                _registered_method=True)
         self.ListPrograms = channel.unary_unary(
                 '/sigrun.sidecar.v1.SidecarService/ListPrograms',
                 request_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.ListProgramsRequest.SerializeToString,
@@ -109,6 +114,13 @@ class SidecarServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportProgram(self, request, context):
+        """Writes a program as the Python file that a notebook would have. BUILD_FAILED as of LoadProgram.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPrograms(self, request, context):
         """The programs in this worker's cache.
         """
@@ -138,6 +150,11 @@ def add_SidecarServiceServicer_to_server(servicer, server):
                     servicer.OptimizeProgram,
                     request_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.OptimizeProgramRequest.FromString,
                     response_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.OptimizeProgramResponse.SerializeToString,
+            ),
+            'ExportProgram': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportProgram,
+                    request_deserializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.ExportProgramRequest.FromString,
+                    response_serializer=sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.ExportProgramResponse.SerializeToString,
             ),
             'ListPrograms': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPrograms,
@@ -259,6 +276,33 @@ class SidecarService:
             '/sigrun.sidecar.v1.SidecarService/OptimizeProgram',
             sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.OptimizeProgramRequest.SerializeToString,
             sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.OptimizeProgramResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportProgram(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sigrun.sidecar.v1.SidecarService/ExportProgram',
+            sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.ExportProgramRequest.SerializeToString,
+            sigrun_dot_sidecar_dot_v1_dot_sidecar__service__pb2.ExportProgramResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sigrun/sidecar/v1/sidecar_service.proto.
  */
 export const file_sigrun_sidecar_v1_sidecar_service: GenFile = /*@__PURE__*/
-  fileDesc("CidzaWdydW4vc2lkZWNhci92MS9zaWRlY2FyX3NlcnZpY2UucHJvdG8SEXNpZ3J1bi5zaWRlY2FyLnYxIhAKDkdldEluZm9SZXF1ZXN0IrsBCg9HZXRJbmZvUmVzcG9uc2USFAoMZHNweV92ZXJzaW9uGAEgASgJEhUKDWRlZmF1bHRfbW9kZWwYAiABKAkSFgoOYWxsb3dlZF9tb2RlbHMYAyADKAkSDwoHd29ya2VycxgEIAEoDRIPCgdib290X2lkGAUgASgJEiYKBXRvb2xzGAYgAygLMhcuc2lncnVuLnNpZGVjYXIudjEuVG9vbBIZChF0b29sX3NlcnZlcnNfYXdheRgHIAMoCSIpCgRUb29sEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAki/QEKBFR5cGUSKwoGc2NhbGFyGAEgASgOMhkuc2lncnVuLnNpZGVjYXIudjEuU2NhbGFySAASMQoHbGl0ZXJhbBgCIAEoCzIeLnNpZ3J1bi5zaWRlY2FyLnYxLkxpdGVyYWxUeXBlSAASKwoEbGlzdBgDIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkxpc3RUeXBlSAASKwoEZGljdBgEIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkRpY3RUeXBlSAASMwoIb3B0aW9uYWwYBSABKAsyHy5zaWdydW4uc2lkZWNhci52MS5PcHRpb25hbFR5cGVIAEIGCgRraW5kIh0KC0xpdGVyYWxUeXBlEg4KBnZhbHVlcxgBIAMoCSI0CghMaXN0VHlwZRIoCgdlbGVtZW50GAEgASgLMhcuc2lncnVuLnNpZGVjYXIudjEuVHlwZSJaCghEaWN0VHlwZRImCgNrZXkYASABKA4yGS5zaWdydW4uc2lkZWNhci52MS5TY2FsYXISJgoFdmFsdWUYAiABKAsyFy5zaWdydW4uc2lkZWNhci52MS5UeXBlIjMKDE9wdGlvbmFsVHlwZRIjCgJvZhgBIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUihgEKBUZpZWxkEgwKBG5hbWUYASABKAkSJQoEdHlwZRgCIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUSEwoLZGVzY3JpcHRpb24YAyABKAkSMwoLY29uc3RyYWludHMYBCABKAsyHi5zaWdydW4uc2lkZWNhci52MS5Db25zdHJhaW50cyLhAQoLQ29uc3RyYWludHMSFwoKbWluX2xlbmd0aBgBIAEoDUgAiAEBEhcKCm1heF9sZW5ndGgYAiABKA1IAYgBARIQCgNtaW4YAyABKAFIAogBARIQCgNtYXgYBCABKAFIA4gBARIPCgJndBgFIAEoAUgEiAEBEg8KAmx0GAYgASgBSAWIAQESDwoHcGF0dGVybhgHIAEoCRINCgVvdGhlchgIIAEoDEINCgtfbWluX2xlbmd0aEINCgtfbWF4X2xlbmd0aEIGCgRfbWluQgYKBF9tYXhCBQoDX2d0QgUKA19sdCKEAQoJU2lnbmF0dXJlEgwKBG5hbWUYASABKAkSFAoMaW5zdHJ1Y3Rpb25zGAIgASgJEigKBmlucHV0cxgDIAMoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLkZpZWxkEikKB291dHB1dHMYBCADKAsyGC5zaWdydW4uc2lkZWNhci52MS5GaWVsZCKsAQoKTG1TZXR0aW5ncxINCgVtb2RlbBgBIAEoCRIYCgt0ZW1wZXJhdHVyZRgCIAEoAUgAiAEBEhcKCm1heF90b2tlbnMYAyABKA1IAYgBARIOCgZwYXJhbXMYBCABKAwSDwoHYWRhcHRlchgFIAEoCRISCgVjYWNoZRgGIAEoCEgCiAEBQg4KDF90ZW1wZXJhdHVyZUINCgtfbWF4X3Rva2Vuc0IICgZfY2FjaGUi8wEKBk1vZHVsZRIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSLwoJc2lnbmF0dXJlGAMgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEg4KBnBhcmFtcxgEIAEoDBIpCgJsbRgFIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLkxtU2V0dGluZ3MSJgoFd2lyZXMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlEioKB21vZHVsZXMYByADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUSDQoFdG9vbHMYCCADKAkiNAoEV2lyZRINCgVpbnB1dBgBIAEoCRIOCgZtb2R1bGUYAiABKAkSDQoFZmllbGQYAyABKAki3wEKB1Byb2dyYW0SCgoCaWQYASABKAkSLwoJc2lnbmF0dXJlGAIgASgLMhwuc2lncnVuLnNpZGVjYXIudjEuU2lnbmF0dXJlEioKB21vZHVsZXMYAyADKAsyGS5zaWdydW4uc2lkZWNhci52MS5Nb2R1bGUSKQoCbG0YBCABKAsyHS5zaWdydW4uc2lkZWNhci52MS5MbVNldHRpbmdzEhYKDmNvbXBpbGVkX3N0YXRlGAUgASgJEigKB291dHB1dHMYBiADKAsyFy5zaWdydW4uc2lkZWNhci52MS5XaXJlIkEKEkxvYWRQcm9ncmFtUmVxdWVzdBIrCgdwcm9ncmFtGAEgASgLMhouc2lncnVuLnNpZGVjYXIudjEuUHJvZ3JhbSIjChNMb2FkUHJvZ3JhbVJlc3BvbnNlEgwKBHR5cGUYASABKAkiRQoSUnVuUHJvZ3JhbXNSZXF1ZXN0Ei8KCGNvbW1hbmRzGAEgAygLMh0uc2lncnVuLnNpZGVjYXIudjEuUnVuQ29tbWFuZCKLAQoKUnVuQ29tbWFuZBILCgNydW4YASABKA0SJwoFc3RhcnQYAiABKAsyFi5zaWdydW4uc2lkZWNhci52MS5SdW5IABIrCgZjYW5jZWwYAyABKAsyGS5zaWdydW4uc2lkZWNhci52MS5DYW5jZWxIABIPCgV0YWtlbhgEIAEoDUgAQgkKB2NvbW1hbmQiCAoGQ2FuY2VsItQBCgNSdW4SEgoKcHJvZ3JhbV9pZBgBIAEoCRIrCgdwcm9ncmFtGAIgASgLMhouc2lncnVuLnNpZGVjYXIudjEuUHJvZ3JhbRIOCgZpbnB1dHMYAyABKAwSKQoCbG0YBCABKAsyHS5zaWdydW4uc2lkZWNhci52MS5MbVNldHRpbmdzEg4KBmNodW5rcxgFIAEoCBIrCgdzY29yaW5nGAYgASgLMhouc2lncnVuLnNpZGVjYXIudjEuU2NvcmluZxIUCgx0aW1lX2xlZnRfbXMYByABKAQiRwoHU2NvcmluZxIQCghleHBlY3RlZBgBIAEoDBIqCgdtZXRyaWNzGAIgAygLMhkuc2lncnVuLnNpZGVjYXIudjEuTWV0cmljIkUKBk1ldHJpYxIMCgRuYW1lGAEgASgJEg0KBWZpZWxkGAIgASgJEg4KBnBhcmFtcxgDIAEoDBIOCgZ3ZWlnaHQYBCABKAEiQgoTUnVuUHJvZ3JhbXNSZXNwb25zZRIrCgZldmVudHMYASADKAsyGy5zaWdydW4uc2lkZWNhci52MS5SdW5FdmVudCL5AQoIUnVuRXZlbnQSCwoDcnVuGAEgASgNEikKBXRyYWNlGAIgASgLMhguc2lncnVuLnNpZGVjYXIudjEuVHJhY2VIABIpCgVjaHVuaxgDIAEoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLkNodW5rSAASKQoFcmVzZXQYBCABKAsyGC5zaWdydW4uc2lkZWNhci52MS5SZXNldEgAEicKBGRvbmUYBSABKAsyFy5zaWdydW4uc2lkZWNhci52MS5Eb25lSAASLQoHZmFpbHVyZRgGIAEoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLkZhaWx1cmVIAEIHCgVldmVudCJmCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSGgoNcmV0cnlfYWZ0ZXJfcxgEIAEoAUgAiAEBQhAKDl9yZXRyeV9hZnRlcl9zInIKBVRyYWNlEiYKBXN0ZXBzGAEgAygLMhcuc2lncnVuLnNpZGVjYXIudjEuU3RlcBIyCgt0b2tlbl91c2FnZRgCIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USDQoFbW9kZWwYAyABKAkimwEKBFN0ZXASDgoGbW9kdWxlGAEgASgJEg8KB291dHB1dHMYAiABKAwSEgoKcmF3X2Fuc3dlchgDIAEoCRIyCgt0b2tlbl91c2FnZRgEIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USEwoLZHVyYXRpb25fbXMYBSABKAMSFQoNZmluaXNoX3JlYXNvbhgGIAEoCSJiCgpUb2tlblVzYWdlEhQKDGlucHV0X3Rva2VucxgBIAEoAxIVCg1vdXRwdXRfdG9rZW5zGAIgASgDEhUKDWNhY2hlZF90b2tlbnMYAyABKAMSEAoIbG1fY2FsbHMYBCABKAMiNAoFQ2h1bmsSDgoGbW9kdWxlGAEgASgJEg0KBWZpZWxkGAIgASgJEgwKBHRleHQYAyABKAkiKAoFUmVzZXQSDgoGbW9kdWxlGAEgASgJEg8KB2F0dGVtcHQYAiABKA0iVwoERG9uZRIPCgdvdXRwdXRzGAEgASgMEicKBXRyYWNlGAIgASgLMhguc2lncnVuLnNpZGVjYXIudjEuVHJhY2USFQoNbWV0cmljX3Njb3JlcxgDIAMoASIqCgdFeGFtcGxlEg4KBmlucHV0cxgBIAEoDBIPCgdvdXRwdXRzGAIgASgMIt0DChZPcHRpbWl6ZVByb2dyYW1SZXF1ZXN0EhcKD29wdGltaXphdGlvbl9pZBgBIAEoCRIrCgdwcm9ncmFtGAIgASgLMhouc2lncnVuLnNpZGVjYXIudjEuUHJvZ3JhbRIRCglvcHRpbWl6ZXIYAyABKAkSDgoGY29uZmlnGAQgASgMEioKB21ldHJpY3MYBSADKAsyGS5zaWdydW4uc2lkZWNhci52MS5NZXRyaWMSLAoIdHJhaW5zZXQYBiADKAsyGi5zaWdydW4uc2lkZWNhci52MS5FeGFtcGxlEioKBnZhbHNldBgHIAMoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLkV4YW1wbGUSDAoEc2VlZBgIIAEoAxIpCgZidWRnZXQYCSABKAsyGS5zaWdydW4uc2lkZWNhci52MS5CdWRnZXQSPwoDbG1zGAogAygLMjIuc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemVQcm9ncmFtUmVxdWVzdC5MbXNFbnRyeRIPCgd0aHJlYWRzGAsgASgNGkkKCExtc0VudHJ5EgsKA2tleRgBIAEoCRIsCgV2YWx1ZRgCIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLkxtU2V0dGluZ3M6AjgBIjsKBkJ1ZGdldBIPCgd0aW1lX21zGAEgASgDEhAKCGxtX2NhbGxzGAIgASgDEg4KBnRva2VucxgDIAEoAyKYAQoXT3B0aW1pemVQcm9ncmFtUmVzcG9uc2USOwoIcHJvZ3Jlc3MYASABKAsyJy5zaWdydW4uc2lkZWNhci52MS5PcHRpbWl6YXRpb25Qcm9ncmVzc0gAEjcKBnJlc3VsdBgCIAEoCzIlLnNpZ3J1bi5zaWRlY2FyLnYxLk9wdGltaXphdGlvblJlc3VsdEgAQgcKBWV2ZW50IuYBChRPcHRpbWl6YXRpb25Qcm9ncmVzcxINCgVwaGFzZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhUKCGZyYWN0aW9uGAMgASgBSACIAQESFwoKYmVzdF9zY29yZRgEIAEoAUgBiAEBEhsKDmJhc2VsaW5lX3Njb3JlGAUgASgBSAKIAQESMgoLdG9rZW5fdXNhZ2UYBiABKAsyHS5zaWdydW4uc2lkZWNhci52MS5Ub2tlblVzYWdlQgsKCV9mcmFjdGlvbkINCgtfYmVzdF9zY29yZUIRCg9fYmFzZWxpbmVfc2NvcmUimAEKEk9wdGltaXphdGlvblJlc3VsdBIWCg5jb21waWxlZF9zdGF0ZRgBIAEoCRIWCg5iYXNlbGluZV9zY29yZRgCIAEoARINCgVzY29yZRgDIAEoARIyCgt0b2tlbl91c2FnZRgEIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USDwoHbWVzc2FnZRgFIAEoCSIVChNMaXN0UHJvZ3JhbXNSZXF1ZXN0IkoKFExpc3RQcm9ncmFtc1Jlc3BvbnNlEjIKCHByb2dyYW1zGAEgAygLMiAuc2lncnVuLnNpZGVjYXIudjEuTG9hZGVkUHJvZ3JhbSI8Cg1Mb2FkZWRQcm9ncmFtEgoKAmlkGAEgASgJEgwKBHR5cGUYAiABKAkSEQoJc2lnbmF0dXJlGAMgASgJKmMKBlNjYWxhchIWChJTQ0FMQVJfVU5TUEVDSUZJRUQQABIOCgpTQ0FMQVJfU1RSEAESDgoKU0NBTEFSX0lOVBACEhAKDFNDQUxBUl9GTE9BVBADEg8KC1NDQUxBUl9CT09MEAQy7wMKDlNpZGVjYXJTZXJ2aWNlElAKB0dldEluZm8SIS5zaWdydW4uc2lkZWNhci52MS5HZXRJbmZvUmVxdWVzdBoiLnNpZ3J1bi5zaWRlY2FyLnYxLkdldEluZm9SZXNwb25zZRJcCgtMb2FkUHJvZ3JhbRIlLnNpZ3J1bi5zaWRlY2FyLnYxLkxvYWRQcm9ncmFtUmVxdWVzdBomLnNpZ3J1bi5zaWRlY2FyLnYxLkxvYWRQcm9ncmFtUmVzcG9uc2USYAoLUnVuUHJvZ3JhbXMSJS5zaWdydW4uc2lkZWNhci52MS5SdW5Qcm9ncmFtc1JlcXVlc3QaJi5zaWdydW4uc2lkZWNhci52MS5SdW5Qcm9ncmFtc1Jlc3BvbnNlKAEwARJqCg9PcHRpbWl6ZVByb2dyYW0SKS5zaWdydW4uc2lkZWNhci52MS5PcHRpbWl6ZVByb2dyYW1SZXF1ZXN0Giouc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemVQcm9ncmFtUmVzcG9uc2UwARJfCgxMaXN0UHJvZ3JhbXMSJi5zaWdydW4uc2lkZWNhci52MS5MaXN0UHJvZ3JhbXNSZXF1ZXN0Gicuc2lncnVuLnNpZGVjYXIudjEuTGlzdFByb2dyYW1zUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("CidzaWdydW4vc2lkZWNhci92MS9zaWRlY2FyX3NlcnZpY2UucHJvdG8SEXNpZ3J1bi5zaWRlY2FyLnYxIhAKDkdldEluZm9SZXF1ZXN0IrsBCg9HZXRJbmZvUmVzcG9uc2USFAoMZHNweV92ZXJzaW9uGAEgASgJEhUKDWRlZmF1bHRfbW9kZWwYAiABKAkSFgoOYWxsb3dlZF9tb2RlbHMYAyADKAkSDwoHd29ya2VycxgEIAEoDRIPCgdib290X2lkGAUgASgJEiYKBXRvb2xzGAYgAygLMhcuc2lncnVuLnNpZGVjYXIudjEuVG9vbBIZChF0b29sX3NlcnZlcnNfYXdheRgHIAMoCSIpCgRUb29sEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAki/QEKBFR5cGUSKwoGc2NhbGFyGAEgASgOMhkuc2lncnVuLnNpZGVjYXIudjEuU2NhbGFySAASMQoHbGl0ZXJhbBgCIAEoCzIeLnNpZ3J1bi5zaWRlY2FyLnYxLkxpdGVyYWxUeXBlSAASKwoEbGlzdBgDIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkxpc3RUeXBlSAASKwoEZGljdBgEIAEoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLkRpY3RUeXBlSAASMwoIb3B0aW9uYWwYBSABKAsyHy5zaWdydW4uc2lkZWNhci52MS5PcHRpb25hbFR5cGVIAEIGCgRraW5kIh0KC0xpdGVyYWxUeXBlEg4KBnZhbHVlcxgBIAMoCSI0CghMaXN0VHlwZRIoCgdlbGVtZW50GAEgASgLMhcuc2lncnVuLnNpZGVjYXIudjEuVHlwZSJaCghEaWN0VHlwZRImCgNrZXkYASABKA4yGS5zaWdydW4uc2lkZWNhci52MS5TY2FsYXISJgoFdmFsdWUYAiABKAsyFy5zaWdydW4uc2lkZWNhci52MS5UeXBlIjMKDE9wdGlvbmFsVHlwZRIjCgJvZhgBIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUihgEKBUZpZWxkEgwKBG5hbWUYASABKAkSJQoEdHlwZRgCIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLlR5cGUSEwoLZGVzY3JpcHRpb24YAyABKAkSMwoLY29uc3RyYWludHMYBCABKAsyHi5zaWdydW4uc2lkZWNhci52MS5Db25zdHJhaW50cyLhAQoLQ29uc3RyYWludHMSFwoKbWluX2xlbmd0aBgBIAEoDUgAiAEBEhcKCm1heF9sZW5ndGgYAiABKA1IAYgBARIQCgNtaW4YAyABKAFIAogBARIQCgNtYXgYBCABKAFIA4gBARIPCgJndBgFIAEoAUgEiAEBEg8KAmx0GAYgASgBSAWIAQESDwoHcGF0dGVybhgHIAEoCRINCgVvdGhlchgIIAEoDEINCgtfbWluX2xlbmd0aEINCgtfbWF4X2xlbmd0aEIGCgRfbWluQgYKBF9tYXhCBQoDX2d0QgUKA19sdCKYAQoJU2lnbmF0dXJlEgwKBG5hbWUYASABKAkSFAoMaW5zdHJ1Y3Rpb25zGAIgASgJEigKBmlucHV0cxgDIAMoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLkZpZWxkEikKB291dHB1dHMYBCADKAsyGC5zaWdydW4uc2lkZWNhci52MS5GaWVsZBISCgppc191bm5hbWVkGAUgASgIIqwBCgpMbVNldHRpbmdzEg0KBW1vZGVsGAEgASgJEhgKC3RlbXBlcmF0dXJlGAIgASgBSACIAQESFwoKbWF4X3Rva2VucxgDIAEoDUgBiAEBEg4KBnBhcmFtcxgEIAEoDBIPCgdhZGFwdGVyGAUgASgJEhIKBWNhY2hlGAYgASgISAKIAQFCDgoMX3RlbXBlcmF0dXJlQg0KC19tYXhfdG9rZW5zQggKBl9jYWNoZSLzAQoGTW9kdWxlEgwKBG5hbWUYASABKAkSDAoEdHlwZRgCIAEoCRIvCglzaWduYXR1cmUYAyABKAsyHC5zaWdydW4uc2lkZWNhci52MS5TaWduYXR1cmUSDgoGcGFyYW1zGAQgASgMEikKAmxtGAUgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuTG1TZXR0aW5ncxImCgV3aXJlcxgGIAMoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLldpcmUSKgoHbW9kdWxlcxgHIAMoCzIZLnNpZ3J1bi5zaWRlY2FyLnYxLk1vZHVsZRINCgV0b29scxgIIAMoCSI0CgRXaXJlEg0KBWlucHV0GAEgASgJEg4KBm1vZHVsZRgCIAEoCRINCgVmaWVsZBgDIAEoCSLfAQoHUHJvZ3JhbRIKCgJpZBgBIAEoCRIvCglzaWduYXR1cmUYAiABKAsyHC5zaWdydW4uc2lkZWNhci52MS5TaWduYXR1cmUSKgoHbW9kdWxlcxgDIAMoCzIZLnNpZ3J1bi5zaWRlY2FyLnYxLk1vZHVsZRIpCgJsbRgEIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLkxtU2V0dGluZ3MSFgoOY29tcGlsZWRfc3RhdGUYBSABKAkSKAoHb3V0cHV0cxgGIAMoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLldpcmUiQQoSTG9hZFByb2dyYW1SZXF1ZXN0EisKB3Byb2dyYW0YASABKAsyGi5zaWdydW4uc2lkZWNhci52MS5Qcm9ncmFtIiMKE0xvYWRQcm9ncmFtUmVzcG9uc2USDAoEdHlwZRgBIAEoCSJTChRFeHBvcnRQcm9ncmFtUmVxdWVzdBIrCgdwcm9ncmFtGAEgASgLMhouc2lncnVuLnNpZGVjYXIudjEuUHJvZ3JhbRIOCgZoYW5kbGUYAiABKAkiPwoVRXhwb3J0UHJvZ3JhbVJlc3BvbnNlEg4KBnNvdXJjZRgBIAEoCRIWCg5jb21waWxlZF9zdGF0ZRgCIAEoCSJFChJSdW5Qcm9ncmFtc1JlcXVlc3QSLwoIY29tbWFuZHMYASADKAsyHS5zaWdydW4uc2lkZWNhci52MS5SdW5Db21tYW5kIosBCgpSdW5Db21tYW5kEgsKA3J1bhgBIAEoDRInCgVzdGFydBgCIAEoCzIWLnNpZ3J1bi5zaWRlY2FyLnYxLlJ1bkgAEisKBmNhbmNlbBgDIAEoCzIZLnNpZ3J1bi5zaWRlY2FyLnYxLkNhbmNlbEgAEg8KBXRha2VuGAQgASgNSABCCQoHY29tbWFuZCIICgZDYW5jZWwi1AEKA1J1bhISCgpwcm9ncmFtX2lkGAEgASgJEisKB3Byb2dyYW0YAiABKAsyGi5zaWdydW4uc2lkZWNhci52MS5Qcm9ncmFtEg4KBmlucHV0cxgDIAEoDBIpCgJsbRgEIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLkxtU2V0dGluZ3MSDgoGY2h1bmtzGAUgASgIEisKB3Njb3JpbmcYBiABKAsyGi5zaWdydW4uc2lkZWNhci52MS5TY29yaW5nEhQKDHRpbWVfbGVmdF9tcxgHIAEoBCJHCgdTY29yaW5nEhAKCGV4cGVjdGVkGAEgASgMEioKB21ldHJpY3MYAiADKAsyGS5zaWdydW4uc2lkZWNhci52MS5NZXRyaWMiRQoGTWV0cmljEgwKBG5hbWUYASABKAkSDQoFZmllbGQYAiABKAkSDgoGcGFyYW1zGAMgASgMEg4KBndlaWdodBgEIAEoASJCChNSdW5Qcm9ncmFtc1Jlc3BvbnNlEisKBmV2ZW50cxgBIAMoCzIbLnNpZ3J1bi5zaWRlY2FyLnYxLlJ1bkV2ZW50IvkBCghSdW5FdmVudBILCgNydW4YASABKA0SKQoFdHJhY2UYAiABKAsyGC5zaWdydW4uc2lkZWNhci52MS5UcmFjZUgAEikKBWNodW5rGAMgASgLMhguc2lncnVuLnNpZGVjYXIudjEuQ2h1bmtIABIpCgVyZXNldBgEIAEoCzIYLnNpZ3J1bi5zaWRlY2FyLnYxLlJlc2V0SAASJwoEZG9uZRgFIAEoCzIXLnNpZ3J1bi5zaWRlY2FyLnYxLkRvbmVIABItCgdmYWlsdXJlGAYgASgLMhouc2lncnVuLnNpZGVjYXIudjEuRmFpbHVyZUgAQgcKBWV2ZW50ImYKB0ZhaWx1cmUSDAoEY29kZRgBIAEoBRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIaCg1yZXRyeV9hZnRlcl9zGAQgASgBSACIAQFCEAoOX3JldHJ5X2FmdGVyX3MicgoFVHJhY2USJgoFc3RlcHMYASADKAsyFy5zaWdydW4uc2lkZWNhci52MS5TdGVwEjIKC3Rva2VuX3VzYWdlGAIgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuVG9rZW5Vc2FnZRINCgVtb2RlbBgDIAEoCSKbAQoEU3RlcBIOCgZtb2R1bGUYASABKAkSDwoHb3V0cHV0cxgCIAEoDBISCgpyYXdfYW5zd2VyGAMgASgJEjIKC3Rva2VuX3VzYWdlGAQgASgLMh0uc2lncnVuLnNpZGVjYXIudjEuVG9rZW5Vc2FnZRITCgtkdXJhdGlvbl9tcxgFIAEoAxIVCg1maW5pc2hfcmVhc29uGAYgASgJImIKClRva2VuVXNhZ2USFAoMaW5wdXRfdG9rZW5zGAEgASgDEhUKDW91dHB1dF90b2tlbnMYAiABKAMSFQoNY2FjaGVkX3Rva2VucxgDIAEoAxIQCghsbV9jYWxscxgEIAEoAyI0CgVDaHVuaxIOCgZtb2R1bGUYASABKAkSDQoFZmllbGQYAiABKAkSDAoEdGV4dBgDIAEoCSIoCgVSZXNldBIOCgZtb2R1bGUYASABKAkSDwoHYXR0ZW1wdBgCIAEoDSJXCgREb25lEg8KB291dHB1dHMYASABKAwSJwoFdHJhY2UYAiABKAsyGC5zaWdydW4uc2lkZWNhci52MS5UcmFjZRIVCg1tZXRyaWNfc2NvcmVzGAMgAygBIioKB0V4YW1wbGUSDgoGaW5wdXRzGAEgASgMEg8KB291dHB1dHMYAiABKAwi7QMKFk9wdGltaXplUHJvZ3JhbVJlcXVlc3QSFwoPb3B0aW1pemF0aW9uX2lkGAEgASgJEisKB3Byb2dyYW0YAiABKAsyGi5zaWdydW4uc2lkZWNhci52MS5Qcm9ncmFtEhEKCW9wdGltaXplchgDIAEoCRIOCgZjb25maWcYBCABKAwSKgoHbWV0cmljcxgFIAMoCzIZLnNpZ3J1bi5zaWRlY2FyLnYxLk1ldHJpYxIsCgh0cmFpbnNldBgGIAMoCzIaLnNpZ3J1bi5zaWRlY2FyLnYxLkV4YW1wbGUSKgoGdmFsc2V0GAcgAygLMhouc2lncnVuLnNpZGVjYXIudjEuRXhhbXBsZRIMCgRzZWVkGAggASgDEikKBmJ1ZGdldBgJIAEoCzIZLnNpZ3J1bi5zaWRlY2FyLnYxLkJ1ZGdldBI/CgNsbXMYCiADKAsyMi5zaWdydW4uc2lkZWNhci52MS5PcHRpbWl6ZVByb2dyYW1SZXF1ZXN0Lkxtc0VudHJ5Eg8KB3RocmVhZHMYCyABKA0SDgoGaGFuZGxlGAwgASgJGkkKCExtc0VudHJ5EgsKA2tleRgBIAEoCRIsCgV2YWx1ZRgCIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLkxtU2V0dGluZ3M6AjgBIjsKBkJ1ZGdldBIPCgd0aW1lX21zGAEgASgDEhAKCGxtX2NhbGxzGAIgASgDEg4KBnRva2VucxgDIAEoAyKYAQoXT3B0aW1pemVQcm9ncmFtUmVzcG9uc2USOwoIcHJvZ3Jlc3MYASABKAsyJy5zaWdydW4uc2lkZWNhci52MS5PcHRpbWl6YXRpb25Qcm9ncmVzc0gAEjcKBnJlc3VsdBgCIAEoCzIlLnNpZ3J1bi5zaWRlY2FyLnYxLk9wdGltaXphdGlvblJlc3VsdEgAQgcKBWV2ZW50IuYBChRPcHRpbWl6YXRpb25Qcm9ncmVzcxINCgVwaGFzZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhUKCGZyYWN0aW9uGAMgASgBSACIAQESFwoKYmVzdF9zY29yZRgEIAEoAUgBiAEBEhsKDmJhc2VsaW5lX3Njb3JlGAUgASgBSAKIAQESMgoLdG9rZW5fdXNhZ2UYBiABKAsyHS5zaWdydW4uc2lkZWNhci52MS5Ub2tlblVzYWdlQgsKCV9mcmFjdGlvbkINCgtfYmVzdF9zY29yZUIRCg9fYmFzZWxpbmVfc2NvcmUimAEKEk9wdGltaXphdGlvblJlc3VsdBIWCg5jb21waWxlZF9zdGF0ZRgBIAEoCRIWCg5iYXNlbGluZV9zY29yZRgCIAEoARINCgVzY29yZRgDIAEoARIyCgt0b2tlbl91c2FnZRgEIAEoCzIdLnNpZ3J1bi5zaWRlY2FyLnYxLlRva2VuVXNhZ2USDwoHbWVzc2FnZRgFIAEoCSIVChNMaXN0UHJvZ3JhbXNSZXF1ZXN0IkoKFExpc3RQcm9ncmFtc1Jlc3BvbnNlEjIKCHByb2dyYW1zGAEgAygLMiAuc2lncnVuLnNpZGVjYXIudjEuTG9hZGVkUHJvZ3JhbSI8Cg1Mb2FkZWRQcm9ncmFtEgoKAmlkGAEgASgJEgwKBHR5cGUYAiABKAkSEQoJc2lnbmF0dXJlGAMgASgJKmMKBlNjYWxhchIWChJTQ0FMQVJfVU5TUEVDSUZJRUQQABIOCgpTQ0FMQVJfU1RSEAESDgoKU0NBTEFSX0lOVBACEhAKDFNDQUxBUl9GTE9BVBADEg8KC1NDQUxBUl9CT09MEAQy0wQKDlNpZGVjYXJTZXJ2aWNlElAKB0dldEluZm8SIS5zaWdydW4uc2lkZWNhci52MS5HZXRJbmZvUmVxdWVzdBoiLnNpZ3J1bi5zaWRlY2FyLnYxLkdldEluZm9SZXNwb25zZRJcCgtMb2FkUHJvZ3JhbRIlLnNpZ3J1bi5zaWRlY2FyLnYxLkxvYWRQcm9ncmFtUmVxdWVzdBomLnNpZ3J1bi5zaWRlY2FyLnYxLkxvYWRQcm9ncmFtUmVzcG9uc2USYAoLUnVuUHJvZ3JhbXMSJS5zaWdydW4uc2lkZWNhci52MS5SdW5Qcm9ncmFtc1JlcXVlc3QaJi5zaWdydW4uc2lkZWNhci52MS5SdW5Qcm9ncmFtc1Jlc3BvbnNlKAEwARJqCg9PcHRpbWl6ZVByb2dyYW0SKS5zaWdydW4uc2lkZWNhci52MS5PcHRpbWl6ZVByb2dyYW1SZXF1ZXN0Giouc2lncnVuLnNpZGVjYXIudjEuT3B0aW1pemVQcm9ncmFtUmVzcG9uc2UwARJiCg1FeHBvcnRQcm9ncmFtEicuc2lncnVuLnNpZGVjYXIudjEuRXhwb3J0UHJvZ3JhbVJlcXVlc3QaKC5zaWdydW4uc2lkZWNhci52MS5FeHBvcnRQcm9ncmFtUmVzcG9uc2USXwoMTGlzdFByb2dyYW1zEiYuc2lncnVuLnNpZGVjYXIudjEuTGlzdFByb2dyYW1zUmVxdWVzdBonLnNpZ3J1bi5zaWRlY2FyLnYxLkxpc3RQcm9ncmFtc1Jlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message sigrun.sidecar.v1.GetInfoRequest
@@ -342,6 +342,13 @@ export type Signature = Message<"sigrun.sidecar.v1.Signature"> & {
    * @generated from field: repeated sigrun.sidecar.v1.Field outputs = 4;
    */
   outputs: Field[];
+
+  /**
+   * Whether the caller gave it no name; `name` is then derived from its content.
+   *
+   * @generated from field: bool is_unnamed = 5;
+   */
+  isUnnamed: boolean;
 };
 
 /**
@@ -582,6 +589,54 @@ export const LoadProgramResponseSchema: GenMessage<LoadProgramResponse> = /*@__P
   messageDesc(file_sigrun_sidecar_v1_sidecar_service, 16);
 
 /**
+ * @generated from message sigrun.sidecar.v1.ExportProgramRequest
+ */
+export type ExportProgramRequest = Message<"sigrun.sidecar.v1.ExportProgramRequest"> & {
+  /**
+   * @generated from field: sigrun.sidecar.v1.Program program = 1;
+   */
+  program?: Program | undefined;
+
+  /**
+   * The program's handle, from which its class gets its name.
+   *
+   * @generated from field: string handle = 2;
+   */
+  handle: string;
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.ExportProgramRequest.
+ * Use `create(ExportProgramRequestSchema)` to create a new message.
+ */
+export const ExportProgramRequestSchema: GenMessage<ExportProgramRequest> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 17);
+
+/**
+ * @generated from message sigrun.sidecar.v1.ExportProgramResponse
+ */
+export type ExportProgramResponse = Message<"sigrun.sidecar.v1.ExportProgramResponse"> & {
+  /**
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * The program's state in the form that the source loads; empty if it has none.
+   *
+   * @generated from field: string compiled_state = 2;
+   */
+  compiledState: string;
+};
+
+/**
+ * Describes the message sigrun.sidecar.v1.ExportProgramResponse.
+ * Use `create(ExportProgramResponseSchema)` to create a new message.
+ */
+export const ExportProgramResponseSchema: GenMessage<ExportProgramResponse> = /*@__PURE__*/
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 18);
+
+/**
  * Commands that became ready together travel in one message.
  *
  * @generated from message sigrun.sidecar.v1.RunProgramsRequest
@@ -598,7 +653,7 @@ export type RunProgramsRequest = Message<"sigrun.sidecar.v1.RunProgramsRequest">
  * Use `create(RunProgramsRequestSchema)` to create a new message.
  */
 export const RunProgramsRequestSchema: GenMessage<RunProgramsRequest> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 17);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 19);
 
 /**
  * @generated from message sigrun.sidecar.v1.RunCommand
@@ -645,7 +700,7 @@ export type RunCommand = Message<"sigrun.sidecar.v1.RunCommand"> & {
  * Use `create(RunCommandSchema)` to create a new message.
  */
 export const RunCommandSchema: GenMessage<RunCommand> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 18);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 20);
 
 /**
  * @generated from message sigrun.sidecar.v1.Cancel
@@ -658,7 +713,7 @@ export type Cancel = Message<"sigrun.sidecar.v1.Cancel"> & {
  * Use `create(CancelSchema)` to create a new message.
  */
 export const CancelSchema: GenMessage<Cancel> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 19);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 21);
 
 /**
  * @generated from message sigrun.sidecar.v1.Run
@@ -720,7 +775,7 @@ export type Run = Message<"sigrun.sidecar.v1.Run"> & {
  * Use `create(RunSchema)` to create a new message.
  */
 export const RunSchema: GenMessage<Run> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 20);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 22);
 
 /**
  * @generated from message sigrun.sidecar.v1.Scoring
@@ -744,7 +799,7 @@ export type Scoring = Message<"sigrun.sidecar.v1.Scoring"> & {
  * Use `create(ScoringSchema)` to create a new message.
  */
 export const ScoringSchema: GenMessage<Scoring> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 21);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 23);
 
 /**
  * A metric of the catalogue.
@@ -784,7 +839,7 @@ export type Metric = Message<"sigrun.sidecar.v1.Metric"> & {
  * Use `create(MetricSchema)` to create a new message.
  */
 export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 22);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 24);
 
 /**
  * Events that became ready together travel in one message.
@@ -803,7 +858,7 @@ export type RunProgramsResponse = Message<"sigrun.sidecar.v1.RunProgramsResponse
  * Use `create(RunProgramsResponseSchema)` to create a new message.
  */
 export const RunProgramsResponseSchema: GenMessage<RunProgramsResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 23);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 25);
 
 /**
  * @generated from message sigrun.sidecar.v1.RunEvent
@@ -862,7 +917,7 @@ export type RunEvent = Message<"sigrun.sidecar.v1.RunEvent"> & {
  * Use `create(RunEventSchema)` to create a new message.
  */
 export const RunEventSchema: GenMessage<RunEvent> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 24);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 26);
 
 /**
  * The fault of a run, with the parts of a gRPC call's error.
@@ -902,7 +957,7 @@ export type Failure = Message<"sigrun.sidecar.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 25);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 27);
 
 /**
  * @generated from message sigrun.sidecar.v1.Trace
@@ -931,7 +986,7 @@ export type Trace = Message<"sigrun.sidecar.v1.Trace"> & {
  * Use `create(TraceSchema)` to create a new message.
  */
 export const TraceSchema: GenMessage<Trace> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 26);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 28);
 
 /**
  * @generated from message sigrun.sidecar.v1.Step
@@ -980,7 +1035,7 @@ export type Step = Message<"sigrun.sidecar.v1.Step"> & {
  * Use `create(StepSchema)` to create a new message.
  */
 export const StepSchema: GenMessage<Step> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 27);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 29);
 
 /**
  * @generated from message sigrun.sidecar.v1.TokenUsage
@@ -1012,7 +1067,7 @@ export type TokenUsage = Message<"sigrun.sidecar.v1.TokenUsage"> & {
  * Use `create(TokenUsageSchema)` to create a new message.
  */
 export const TokenUsageSchema: GenMessage<TokenUsage> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 28);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 30);
 
 /**
  * @generated from message sigrun.sidecar.v1.Chunk
@@ -1039,7 +1094,7 @@ export type Chunk = Message<"sigrun.sidecar.v1.Chunk"> & {
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema: GenMessage<Chunk> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 29);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 31);
 
 /**
  * @generated from message sigrun.sidecar.v1.Reset
@@ -1061,7 +1116,7 @@ export type Reset = Message<"sigrun.sidecar.v1.Reset"> & {
  * Use `create(ResetSchema)` to create a new message.
  */
 export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 30);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 32);
 
 /**
  * @generated from message sigrun.sidecar.v1.Done
@@ -1092,7 +1147,7 @@ export type Done = Message<"sigrun.sidecar.v1.Done"> & {
  * Use `create(DoneSchema)` to create a new message.
  */
 export const DoneSchema: GenMessage<Done> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 31);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 33);
 
 /**
  * @generated from message sigrun.sidecar.v1.Example
@@ -1118,7 +1173,7 @@ export type Example = Message<"sigrun.sidecar.v1.Example"> & {
  * Use `create(ExampleSchema)` to create a new message.
  */
 export const ExampleSchema: GenMessage<Example> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 32);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 34);
 
 /**
  * @generated from message sigrun.sidecar.v1.OptimizeProgramRequest
@@ -1195,6 +1250,13 @@ export type OptimizeProgramRequest = Message<"sigrun.sidecar.v1.OptimizeProgramR
    * @generated from field: uint32 threads = 11;
    */
   threads: number;
+
+  /**
+   * The program's handle, from which its class gets its name in the requests of optimizers.
+   *
+   * @generated from field: string handle = 12;
+   */
+  handle: string;
 };
 
 /**
@@ -1202,7 +1264,7 @@ export type OptimizeProgramRequest = Message<"sigrun.sidecar.v1.OptimizeProgramR
  * Use `create(OptimizeProgramRequestSchema)` to create a new message.
  */
 export const OptimizeProgramRequestSchema: GenMessage<OptimizeProgramRequest> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 33);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 35);
 
 /**
  * The rest of an optimization's budget; 0 for no limit.
@@ -1233,7 +1295,7 @@ export type Budget = Message<"sigrun.sidecar.v1.Budget"> & {
  * Use `create(BudgetSchema)` to create a new message.
  */
 export const BudgetSchema: GenMessage<Budget> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 34);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 36);
 
 /**
  * @generated from message sigrun.sidecar.v1.OptimizeProgramResponse
@@ -1266,7 +1328,7 @@ export type OptimizeProgramResponse = Message<"sigrun.sidecar.v1.OptimizeProgram
  * Use `create(OptimizeProgramResponseSchema)` to create a new message.
  */
 export const OptimizeProgramResponseSchema: GenMessage<OptimizeProgramResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 35);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 37);
 
 /**
  * @generated from message sigrun.sidecar.v1.OptimizationProgress
@@ -1318,7 +1380,7 @@ export type OptimizationProgress = Message<"sigrun.sidecar.v1.OptimizationProgre
  * Use `create(OptimizationProgressSchema)` to create a new message.
  */
 export const OptimizationProgressSchema: GenMessage<OptimizationProgress> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 36);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 38);
 
 /**
  * @generated from message sigrun.sidecar.v1.OptimizationResult
@@ -1361,7 +1423,7 @@ export type OptimizationResult = Message<"sigrun.sidecar.v1.OptimizationResult">
  * Use `create(OptimizationResultSchema)` to create a new message.
  */
 export const OptimizationResultSchema: GenMessage<OptimizationResult> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 37);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 39);
 
 /**
  * @generated from message sigrun.sidecar.v1.ListProgramsRequest
@@ -1374,7 +1436,7 @@ export type ListProgramsRequest = Message<"sigrun.sidecar.v1.ListProgramsRequest
  * Use `create(ListProgramsRequestSchema)` to create a new message.
  */
 export const ListProgramsRequestSchema: GenMessage<ListProgramsRequest> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 38);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 40);
 
 /**
  * @generated from message sigrun.sidecar.v1.ListProgramsResponse
@@ -1391,7 +1453,7 @@ export type ListProgramsResponse = Message<"sigrun.sidecar.v1.ListProgramsRespon
  * Use `create(ListProgramsResponseSchema)` to create a new message.
  */
 export const ListProgramsResponseSchema: GenMessage<ListProgramsResponse> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 39);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 41);
 
 /**
  * @generated from message sigrun.sidecar.v1.LoadedProgram
@@ -1422,7 +1484,7 @@ export type LoadedProgram = Message<"sigrun.sidecar.v1.LoadedProgram"> & {
  * Use `create(LoadedProgramSchema)` to create a new message.
  */
 export const LoadedProgramSchema: GenMessage<LoadedProgram> = /*@__PURE__*/
-  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 40);
+  messageDesc(file_sigrun_sidecar_v1_sidecar_service, 42);
 
 /**
  * @generated from enum sigrun.sidecar.v1.Scalar
@@ -1520,6 +1582,16 @@ export const SidecarService: GenService<{
     methodKind: "server_streaming";
     input: typeof OptimizeProgramRequestSchema;
     output: typeof OptimizeProgramResponseSchema;
+  },
+  /**
+   * Writes a program as the Python file that a notebook would have. BUILD_FAILED as of LoadProgram.
+   *
+   * @generated from rpc sigrun.sidecar.v1.SidecarService.ExportProgram
+   */
+  exportProgram: {
+    methodKind: "unary";
+    input: typeof ExportProgramRequestSchema;
+    output: typeof ExportProgramResponseSchema;
   },
   /**
    * The programs in this worker's cache.

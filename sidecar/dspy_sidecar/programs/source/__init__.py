@@ -1,0 +1,1 @@
+"""A program as the Python file that a notebook would have. Nothing here is ever executed."""

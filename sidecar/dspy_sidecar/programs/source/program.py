@@ -1,0 +1,144 @@
+"""A whole program as Python source."""
+
+import re
+from dataclasses import dataclass
+
+from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+
+from dspy_sidecar.programs.source.literals import literal, member
+from dspy_sidecar.programs.source.lms import merged, setting_text
+from dspy_sidecar.programs.source.modules import ModuleSource
+
+# Names of the file's own, which no class of a caller's may take.
+TAKEN = {
+    *("dspy", "orjson", "pydantic", "re", "Literal", "Annotated", "Comparison", "Grade"),
+    *("FUNCTIONS", "tool", "program", "int", "str", "float", "bool", "list", "dict", "super"),
+    *("range", "sum", "len", "min", "max"),
+}
+SETTINGS = "# The program's own settings, over those of the model that was configured before."
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file, and where its classes are in it."""
+
+    text: str
+    name: str
+    """The class of the program; empty if the program is a module of DSPy's itself."""
+    classes: frozenset[str]
+    """The other classes: signatures, and those that modules need."""
+
+
+def is_bare(program: pb.Program) -> bool:
+    """Whether a program is one module of DSPy's, with its own inputs: a notebook has no class."""
+    if len(program.modules) != 1:
+        return False
+    (module,) = program.modules
+    return {field.name for field in program.signature.inputs} == {
+        wire.field for wire in module.wires
+    } and all(wire.input == wire.field and not wire.module for wire in module.wires)
+
+
+def distinct(program: pb.Program, handle: str) -> pb.Program:
+    """The same program, in which no two signatures of different content have the same name."""
+    named = pb.Program()
+    named.CopyFrom(program)
+    taken = {name: b"" for name in {*TAKEN, class_name(handle)}}
+
+    def rename(modules: list[pb.Module]) -> None:
+        for module in modules:
+            signature = module.signature
+            content, base, count = (
+                signature.SerializeToString(deterministic=True),
+                signature.name,
+                2,
+            )
+            while taken.setdefault(signature.name, content) != content:
+                signature.name, count = f"{base}_{count}", count + 1
+            rename(list(module.modules))
+
+    rename(list(named.modules))
+    return named
+
+
+def class_name(handle: str) -> str:
+    """The class of a program: "review-sentiment" -> "ReviewSentiment"."""
+    name = "".join(word.capitalize() for word in handle.split("-"))
+    return f"{name}Program" if name in TAKEN or not name else name
+
+
+def source_of(program: pb.Program, handle: str) -> Source:
+    """The source of a program, whose signatures are `distinct`."""
+    name = "" if is_bare(program) else class_name(handle)
+    modules = ModuleSource()
+    last = [f"program = {name}()"] if name else bare(program.modules[0], modules)
+    classes = [pipeline(program, name, modules)] if name else []
+    own = pb.LmSettings() if name else program.modules[0].lm
+    if settings := setting_text(merged(program.lm, own)):
+        last = [SETTINGS, f"dspy.configure({settings})", "", *last]
+    above = [*modules.definitions.values(), *classes]
+    text = "\n\n\n".join([modules.imports(), *above, "\n".join(last)])
+    found = {line.removeprefix("class ") for line in re.findall(r"^class \w+", text, re.MULTILINE)}
+    return Source(f"{text}\n", name, frozenset(found - {name}))
+
+
+def bare(module: pb.Module, modules: ModuleSource) -> list[str]:
+    """The lines that make a program of one module."""
+    lines = [f"program = {modules.expression(module)}"]
+    if module.type == "Refine":
+        lines.append(f"program.reward_fn_code = {modules.reward_code(module)}")
+    return lines
+
+
+def pipeline(program: pb.Program, name: str, modules: ModuleSource) -> str:
+    """The class of a program."""
+    lines = [f"class {name}(dspy.Module):", "    def __init__(self):", "        super().__init__()"]
+    for module in program.modules:
+        lines.append(f"        self.{module.name} = {modules.expression(module)}")
+        if module.type == "Refine":
+            code = modules.reward_code(module)
+            lines.append(f"        self.{module.name}.reward_fn_code = {code}")
+    inputs = {field.name: field.name for field in program.signature.inputs}
+    if "dspy" in inputs:
+        inputs = {field: f"inputs[{literal(field)}]" for field in inputs}
+        lines += ["", "    def forward(self, **inputs):"]
+    else:
+        lines += ["", f"    def forward(self, {', '.join(inputs)}):"]
+    variables = variables_of(program)
+
+    def source(wire: pb.Wire) -> str:
+        return member(variables[wire.module], wire.field) if wire.module else inputs[wire.field]
+
+    for module in program.modules:
+        given = ", ".join(f"{wire.input}={source(wire)}" for wire in module.wires)
+        call = f"{variables[module.name]} = self.{module.name}({given})"
+        if settings := setting_text(own_settings(program, module)):
+            lines += [f"        with dspy.context({settings}):", f"            {call}"]
+        else:
+            lines.append(f"        {call}")
+    outputs = {wire.input: source(wire) for wire in program.outputs}
+    # dspy.Prediction would take a keyword called base for a prediction to copy.
+    told = (
+        f"{{{', '.join(f'{literal(key)}: {value}' for key, value in outputs.items())}}}"
+        if "base" in outputs
+        else ", ".join(f"{key}={value}" for key, value in outputs.items())
+    )
+    return "\n".join([*lines, f"        return dspy.Prediction({told})"])
+
+
+def own_settings(program: pb.Program, module: pb.Module) -> pb.LmSettings:
+    """A module's own settings; over the program's if they name a model of their own."""
+    return merged(program.lm, module.lm) if module.lm.model else module.lm
+
+
+def variables_of(program: pb.Program) -> dict[str, str]:
+    """A variable for the prediction of each module, which hides no input."""
+    taken = {"self", "dspy", "inputs", *(field.name for field in program.signature.inputs)}
+    variables: dict[str, str] = {}
+    for module in program.modules:
+        variable = module.name
+        while variable in taken:
+            variable = f"{variable}_"
+        taken.add(variable)
+        variables[module.name] = variable
+    return variables
