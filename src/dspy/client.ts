@@ -30,6 +30,15 @@ export type RunCall = {
   readonly scoring?: { readonly expected: Values; readonly metrics: readonly Metric[] };
 };
 
+export type ExportCall = {
+  /** Names the class of the program. */
+  readonly handle: string;
+  readonly dspyProgramId: string;
+  readonly definition: Definition;
+};
+
+export type Exported = { readonly source: string; readonly compiledState: string };
+
 /** A piece of the model's text ("chunk"), or notice that the module starts again ("reset"). */
 export type ChunkEvent =
   | { readonly kind: "chunk"; readonly module: string; readonly field: string; readonly text: string }
@@ -59,6 +68,10 @@ export type Sidecar = {
    * reason.
    */
   run(call: RunCall, listener: RunListener, signal: AbortSignal): Promise<Answer>;
+  /**
+   * The Python source of a program, and its state for it. Throws PROGRAM_INVALID as `load` does.
+   */
+  export(call: ExportCall, limits: CallLimits): Promise<Exported>;
   /** Optimizes a program in a sidecar process that ends with the call. */
   optimize(call: OptimizeCall, limits: CallLimits): AsyncGenerator<OptimizeEvent>;
   /** The tools that the MCP servers list now. */
@@ -186,6 +199,14 @@ export function createSidecar(options: {
         },
         { key: cacheKey(call), signal, isRepeatable: !hasSideEffects(call.definition) },
       ),
+
+    export({ handle, dspyProgramId, definition }, limits) {
+      const request = { handle, program: programMessage(dspyProgramId, definition) };
+      return workers.call(
+        (worker) => withFaults(worker.unary(SidecarService.method.exportProgram, request, limits), limits),
+        { signal: limits.signal, isRepeatable: true },
+      );
+    },
 
     optimize: (call, limits) =>
       workers.stream((worker) => optimizeOn(worker, call, limits), {

@@ -38,6 +38,7 @@ const defaultTimeouts = new Map<DescMethod, number>([
   [ProgramService.method.updateProgram, buildMs],
   [ProgramService.method.compileProgram, buildMs],
   [ProgramService.method.importProgramState, buildMs],
+  [ProgramService.method.exportProgram, buildMs],
   [ProgramService.method.optimizeProgram, buildMs],
   [ProgramService.method.executeProgram, runMs],
   [ProgramService.method.streamProgram, runMs],

@@ -128,6 +128,12 @@ export function programService({
       };
     },
 
+    async exportProgram({ programId, revision }, context) {
+      const { project, signal, timeoutMs } = callerOf(context);
+      const key = requiredField(programId, "program_id");
+      return programs.exportProgram(project, key, revision, { signal, timeoutMs });
+    },
+
     async listRevisions(request, context) {
       const { project } = callerOf(context);
       const { rows, ...page } = await programs.listRevisions(

@@ -13,6 +13,7 @@ test("methods that build a program have 10 s, runs 30 s, an evaluation 300 s, an
   t.deepEqual(namesWith(10_000).sort(), [
     "CompileProgram",
     "CreateProgram",
+    "ExportProgram",
     "ImportProgramState",
     "OptimizeProgram",
     "UpdateProgram",

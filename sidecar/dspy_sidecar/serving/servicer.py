@@ -14,6 +14,7 @@ from dspy_sidecar.faults import NotWarmError, abort
 from dspy_sidecar.models.lm import Models
 from dspy_sidecar.optimizing.parent import Optimizing
 from dspy_sidecar.programs.programs import Programs
+from dspy_sidecar.programs.source.export import exported
 from dspy_sidecar.serving.session import Session
 from dspy_sidecar.settings import Settings
 from dspy_sidecar.tools.tools import toolbox
@@ -56,6 +57,17 @@ class Servicer(pb_grpc.SidecarServiceServicer):
         """Builds and caches a program."""
         try:
             return pb.LoadProgramResponse(type=self._programs.load(request.program).type)
+        except Exception as error:
+            await abort(context, error)
+            raise
+
+    async def ExportProgram(
+        self, request: pb.ExportProgramRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ExportProgramResponse:
+        """Writes a program as Python source."""
+        try:
+            source, state = exported(request.program, request.handle)
+            return pb.ExportProgramResponse(source=source, compiled_state=state)
         except Exception as error:
             await abort(context, error)
             raise

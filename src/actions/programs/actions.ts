@@ -5,6 +5,7 @@ import { createCapabilities } from "./capabilities.ts";
 import { createCompileProgram } from "./compile.ts";
 import { createCreateProgram } from "./create.ts";
 import { createDeploy } from "./deploy.ts";
+import { createExportProgram } from "./export.ts";
 import { createGetProgram } from "./get.ts";
 import { createImportState } from "./import.ts";
 import { createListPrograms } from "./list.ts";
@@ -31,6 +32,7 @@ export function createProgramActions({ store, sidecar, allowedModels, generatedC
     deleteProgram: changes.remove,
     compileProgram: createCompileProgram({ programs, build: createBuild({ revisions, sidecar }) }),
     importProgramState: createImportState({ programs, revisions, changes, sidecar }),
+    exportProgram: createExportProgram({ programs, sidecar }),
     ...createDeploy({ changes }),
     ...createRevisions({ programs, revisions, changes }),
   };

@@ -79,3 +79,38 @@ test("an import checks its etag and happens once per request_id", async (t) => {
   t.is((await failure(t, ask("sad", { etag }))).reason, "ETAG_MISMATCH");
   t.is((await gateway.programs.getProgram({ id: programId })).program?.revision, 2);
 });
+
+test("an exported program is a file for DSPy, with the state that it loads", async (t) => {
+  const { gateway, programId } = t.context;
+  const plain = await gateway.programs.exportProgram({ programId });
+  t.true(plain.source.endsWith('program = dspy.Predict("text -> mood: Literal[\\"glad\\", \\"sad\\"]")\n'));
+  t.is(plain.compiledState, "");
+  await gateway.programs.importProgramState({ programId, compiledState: saved("glad") });
+  const { source, compiledState } = await gateway.programs.exportProgram({ programId });
+  t.is(source, plain.source);
+  const imported = JSON.parse(saved("glad"));
+  t.like(JSON.parse(compiledState), { demos: imported.demos, signature: imported.signature, lm: null });
+  t.is((await gateway.programs.exportProgram({ programId, revision: 1 })).compiledState, "");
+  t.is((await failure(t, gateway.programs.exportProgram({ programId: "nobodys" }))).code, Code.NotFound);
+  t.is((await failure(t, gateway.programs.exportProgram({ programId, revision: 9 }))).code, Code.NotFound);
+});
+
+test("the class of an exported pipeline has the name of the program's handle", async (t) => {
+  const { gateway } = t.context;
+  const { program } = await gateway.programs.createProgram({
+    program: {
+      name: "Two steps",
+      handle: "two-steps",
+      signature: { text: "question -> answer" },
+      modules: [
+        { name: "think", type: "ChainOfThought", signature: { name: "Think", text: "question -> draft" } },
+        { name: "say", type: "Predict", signature: { text: "draft -> answer" } },
+      ],
+    },
+  });
+  const { source } = await gateway.programs.exportProgram({ programId: program?.id ?? "" });
+  t.true(source.includes("class Think(dspy.Signature):\n    question: str = dspy.InputField()\n"));
+  t.true(source.includes("class TwoSteps(dspy.Module):\n"));
+  t.true(source.includes('        self.say = dspy.Predict("draft -> answer")\n'));
+  t.true(source.endsWith("program = TwoSteps()\n"));
+});
