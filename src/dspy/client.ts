@@ -12,7 +12,7 @@ import { ProgramNotLoaded, sidecarFault } from "./faults.ts";
 import { type OptimizeCall, type OptimizeEvent, optimizeMessage, progressOf } from "./optimize.ts";
 import type { RunProgress } from "./session.ts";
 import { sidecarUsage } from "./usage.ts";
-import { bytesOf } from "./values.ts";
+import { bytesOf, inputBytesOf } from "./values.ts";
 import type { SidecarInfo, Worker } from "./worker.ts";
 import { createWorkers } from "./workers.ts";
 
@@ -104,7 +104,7 @@ export function createSidecar(options: {
       scoring: { expected: bytesOf(scoring.expected), metrics: scoring.metrics.map(metricMessage) },
     };
     const request = {
-      inputs: bytesOf(call.inputs),
+      inputs: inputBytesOf(call.inputs),
       lm: lmMessage(call.lm),
       chunks: onChunk !== undefined,
       timeLeftMs: BigInt(Math.max(1, Math.round(call.deadline - performance.now()))),

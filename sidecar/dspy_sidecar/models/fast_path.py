@@ -110,8 +110,8 @@ class FastPath:
     async def answer(self, inputs: dict[str, Any], meter: Meter) -> dict[str, Any] | None:
         """The outputs by name, as DSPy's predictor gives them.
 
-        None if DSPy must run the module: an input is missing, or a text is no valid Unicode. No
-        request was sent then.
+        None if DSPy must run the module: a text is no valid Unicode, or an input is none of the
+        module's. No request was sent then.
 
         Raises:
             LMError: The request failed, also after retries.
@@ -119,7 +119,7 @@ class FastPath:
             OutputTruncatedError: The answer was cut off before all outputs had ended.
 
         """
-        if inputs.keys() != self._fields:
+        if not inputs.keys() <= self._fields:
             return None
         try:
             content, body = await in_thread_if_long(

@@ -29,6 +29,7 @@ from dspy_sidecar.programs.source.program import distinct, source_of
 from dspy_sidecar.scoring.metrics import Metrics
 from dspy_sidecar.settings import is_embedded
 from dspy_sidecar.values.checking import ValuesCheck
+from dspy_sidecar.values.python_numbers import PythonNumbers
 
 UNLIMITED_ERRORS = 10**9
 SCORE_TIME_FACTOR = 1.5
@@ -224,8 +225,11 @@ class Optimization:
 
     def _examples(self, examples: Any) -> list[dspy.Example]:
         made = []
+        signature = self._request.program.signature
+        numbers = PythonNumbers([*signature.inputs, *signature.outputs])
         for example in examples:
-            inputs, outputs = orjson.loads(example.inputs), orjson.loads(example.outputs or b"{}")
+            inputs = numbers.made_in(orjson.loads(example.inputs))
+            outputs = numbers.made_in(orjson.loads(example.outputs or b"{}"))
             made.append(filled(dspy.Example(), {**inputs, **outputs}).with_inputs(*inputs))
         return made
 

@@ -33,7 +33,11 @@ class Student(dspy.Module):  # type: ignore[misc]
         values = {"": inputs}
         with run_of(self):
             for name, wires in self._wiring.steps:
-                taken = {field: values[module][source] for field, module, source in wires}
+                taken = {
+                    field: values[module][source]
+                    for field, module, source in wires
+                    if source in values[module] or source not in self._wiring.optional
+                }
                 with self._own.around(name):
                     values[name] = dict(getattr(self, name)(**taken).items())
         return filled(
@@ -104,6 +108,9 @@ class Wiring:
     def __init__(self, program: LoadedProgram) -> None:
         self.steps = [(step.name, step.wires) for step in program.steps]
         self.outputs = program.outputs
+        # Inputs that an example may leave out.
+        inputs = program.signature.inputs
+        self.optional = {field.name for field in inputs if field.type.HasField("optional")}
 
     def __deepcopy__(self, memo: Any) -> "Wiring":
         """The same object."""

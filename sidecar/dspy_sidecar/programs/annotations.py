@@ -25,6 +25,12 @@ def constraints(field: pb.Field) -> dict[str, Any]:
         "max_length": "max_length",
     }
     limits = {to: getattr(declared, name) for name, to in names.items() if declared.HasField(name)}
+    tree = field.type.optional.of if field.type.HasField("optional") else field.type
+    if tree.scalar == pb.SCALAR_INT:
+        # The wire has them as floats, and DSPy would tell the model of 1.0.
+        limits = {
+            name: int(limit) if limit == int(limit) else limit for name, limit in limits.items()
+        }
     return {**limits, **(orjson.loads(declared.other) if declared.other else {})}
 
 

@@ -16,8 +16,10 @@ from dspy_sidecar.programs.generated_code import code_module
 from dspy_sidecar.programs.react import ReAct
 from dspy_sidecar.programs.wrapping import BestOfN, Comparison, Refine
 from dspy_sidecar.values.checking import ValuesCheck
+from dspy_sidecar.values.python_numbers import PythonNumbers
 
 MAX_PROGRAMS = 1_000
+CODE_MODULES = (dspy.ProgramOfThought, dspy.CodeAct, dspy.RLM)
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,20 @@ class Step:
     """(input, source module or "" for the program's inputs, source field)"""
     lm: pb.LmSettings
     fast_paths: FastPaths
+
+    def inputs_from(self, values: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """The module's inputs, from values by module and field.
+
+        An optional input that the caller left out stays so, as in a call of the module. Modules
+        that run code want all their inputs.
+        """
+        if isinstance(self.module, CODE_MODULES):
+            return {name: values[module].get(field) for name, module, field in self.wires}
+        return {
+            name: values[module][field]
+            for name, module, field in self.wires
+            if field in values[module]
+        }
 
 
 class Pipeline(dspy.Module):  # type: ignore[misc]
@@ -55,6 +71,8 @@ class LoadedProgram:
     """(output, source module, source field)"""
     check: ValuesCheck
     """The check of the outputs: what it refuses fails a run."""
+    numbers: PythonNumbers
+    """Makes the numbers of the inputs those of Python."""
     lm: pb.LmSettings
     module: dspy.Module
     """The module that states are loaded into: the only step's, or a Pipeline of all steps."""
@@ -92,6 +110,7 @@ def build(program: pb.Program) -> LoadedProgram:
         tuple(steps),
         outputs,
         ValuesCheck(program.signature.outputs),
+        PythonNumbers(program.signature.inputs),
         program.lm,
         module,
     )

@@ -11,7 +11,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import OutputUnreadableError
 from dspy_sidecar.json_values import json_of
-from dspy_sidecar.long_texts import loads
+from dspy_sidecar.long_texts import in_thread_if_long, loads, loads_without_collector
 from dspy_sidecar.models.fast_path import FastPath
 from dspy_sidecar.models.lm import Models
 from dspy_sidecar.models.meter import Meter
@@ -117,7 +117,8 @@ async def scores(
     ):
         expected = await loads(request.scoring.expected or b"{}")
         try:
-            verdicts = await metrics.acall(await loads(request.inputs), expected, outputs)
+            inputs = await inputs_of(program, request)
+            verdicts = await metrics.acall(inputs, expected, outputs)
         finally:
             if metrics.needs_model:
                 meter.end(None)
@@ -132,7 +133,7 @@ async def run_steps(
     streaming: Streaming | None,
 ) -> dict[str, Any]:
     """Runs the modules in order, and gives the program's outputs by name."""
-    values: Values = {"": await loads(request.inputs)}
+    values: Values = {"": await inputs_of(program, request)}
     callbacks = [streaming] if streaming else []
     for step in program.steps:
         lm, adapter = models.choose(program.lm, step.lm, request.lm)
@@ -159,6 +160,14 @@ async def run_steps(
     return {output: values[module][field] for output, module, field in program.outputs}
 
 
+async def inputs_of(program: LoadedProgram, request: pb.Run) -> dict[str, Any]:
+    """The inputs of a run, with the Python types that the signature says."""
+    data = request.inputs
+    return await in_thread_if_long(
+        len(data), lambda: program.numbers.made_in(loads_without_collector(data))
+    )
+
+
 async def outputs_of(
     step: Step, fast_path: FastPath | None, values: Values, meter: Meter
 ) -> dict[str, Any]:
@@ -166,7 +175,7 @@ async def outputs_of(
 
     `fast_path` is the module's fast path; without one, or if it gives None, DSPy runs the module.
     """
-    inputs = {name: values[module][field] for name, module, field in step.wires}
+    inputs = step.inputs_from(values)
     try:
         outputs = await fast_path.answer(inputs, meter) if fast_path else None
         if outputs is None:

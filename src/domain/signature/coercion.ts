@@ -34,7 +34,7 @@ export function coercionOf(type: Type): Coercion {
     case "int":
       return scalar(
         "a whole number between -(2^53-1) and 2^53-1",
-        (value) => numberOf(value, wholeNumber),
+        (value) => withoutSign(numberOf(value, wholeNumber)),
         Number.isSafeInteger,
       );
     case "float":
@@ -148,10 +148,11 @@ const text: Coercion = {
 const wholeNumber = /^[+-]?\d+$/;
 
 function numberOf(value: unknown, notation: RegExp): unknown {
-  const number = typeof value === "string" && notation.test(value.trim()) ? Number(value) : value;
-  // -0 would become 0 in PostgreSQL, and on its way through JSON.
-  return number === 0 ? 0 : number;
+  return typeof value === "string" && notation.test(value.trim()) ? Number(value) : value;
 }
+
+/** An integer has no -0. A float has one, which DSPy shows to the model. */
+const withoutSign = (value: unknown) => (value === 0 ? 0 : value);
 
 function booleanOf(value: unknown): unknown {
   return typeof value === "string" && /^(true|false)$/i.test(value) ? value.toLowerCase() === "true" : value;

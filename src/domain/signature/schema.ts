@@ -25,15 +25,24 @@ export type SchemaCache = {
 
 /**
  * Compiles the schema of some fields. Unknown fields are refused, and only fields with a default
- * are optional.
+ * are optional. A field of an optional type that is left out is null.
  */
 export function compileSchema(fields: readonly Field[]): Schema {
+  return schemaOf(fields, () => true);
+}
+
+/** The same for inputs; one that is left out stays so, and DSPy's prompt does not have it then. */
+const compileInputs = (fields: readonly Field[]) => schemaOf(fields, (value) => value !== null);
+
+function schemaOf(fields: readonly Field[], isKeptIfAbsent: (value: Json) => boolean): Schema {
   const names = new Set(fields.map(({ name }) => name));
   const schema = object(Object.fromEntries(fields.map((field) => [field.name, fieldSchema(field)])) as never);
 
   /** Restores the order of fields, which yup reverses. */
-  const inOrder = (values: Values) =>
-    Object.fromEntries(fields.map(({ name }) => [name, values[name] as Json]));
+  const inOrder = (values: Values, known: object) => {
+    const entries = fields.map(({ name }): [string, Json] => [name, values[name] as Json]);
+    return Object.fromEntries(entries.filter(([name, value]) => isKeptIfAbsent(value) || name in known));
+  };
 
   return {
     validate(values) {
@@ -46,7 +55,7 @@ export function compileSchema(fields: readonly Field[]): Schema {
       checkJson(values, v);
       try {
         const checked = schema.validateSync(known, { abortEarly: false, disableStackTrace: true }) as Values;
-        if (v.count === 0) return { ok: true, values: inOrder(checked) };
+        if (v.count === 0) return { ok: true, values: inOrder(checked, known) };
       } catch (error) {
         if (!(error instanceof ValidationError)) throw error;
         const told = new Set(v.list().map(({ field }) => field));
@@ -76,7 +85,7 @@ export function createSchemaCache(limit: number): SchemaCache {
       if (found) hits += 1;
       else misses += 1;
       const entry = found ?? {
-        inputs: compileSchema(signature.inputs),
+        inputs: compileInputs(signature.inputs),
         outputs: compileSchema(signature.outputs),
       };
       schemas.delete(key);
