@@ -1,5 +1,5 @@
-// npm run bench:optimize measures what an optimization takes besides its search: LabeledFewShot asks
-// the model for the scores before and after, and for nothing else.
+// npm run bench:optimize measures what an optimization takes besides its search: LabeledFewShot
+// asks the model for the scores before and after, and for nothing else.
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { OptimizationService, OptimizationStatus } from "../src/gen/sigrun/v1/optimization_service_pb.ts";
