@@ -1,5 +1,6 @@
-// npm test: every test, TypeScript and Python side by side, but those of the folders faults.
-// npm run test:faults: those, which stop, freeze and cut the real parts.
+// npm test: every test, TypeScript and Python side by side, but those of two folders:
+// npm run test:faults: those of faults, which stop, freeze and cut the real parts.
+// npm run test:fuzz: those of fuzz, which send and compare thousands of random or hostile values.
 // Paths as arguments go to ava, which runs them alone.
 import { spawn } from "node:child_process";
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -17,6 +18,8 @@ const reports = mkdtempSync(join(tmpdir(), "sigrun-report-"));
 const env = {
   ...process.env,
   FORCE_COLOR: "0",
+  // The tests start the sidecar many times; its modules are compiled once.
+  PYTHONDONTWRITEBYTECODE: "",
   PATH: `${join(root, "node_modules/.bin")}${delimiter}${process.env.PATH}`,
   // The tests start many gateways; without a cache each of them would compile its modules anew.
   NODE_COMPILE_CACHE: join(root, "node_modules/.cache/sigrun-compiled"),
@@ -69,15 +72,25 @@ async function runPytest(args) {
   };
 }
 
+const folders = ["faults", "fuzz"];
 const all = globSync("test/**/*.test.ts", { cwd: root }).toSorted();
-const faults = all.filter((file) => file.startsWith(join("test", "faults")));
-const args = process.argv.slice(2);
-const isFaults = args[0] === "--faults";
-const files = isFaults ? faults : args.length > 0 ? args : all.filter((file) => !faults.includes(file));
-const pytestArgs = isFaults ? ["tests/faults"] : ["--ignore", "tests/faults"];
+const filesIn = (folder) => all.filter((file) => file.startsWith(join("test", folder, "/")));
+const apart = folders.flatMap(filesIn);
+const [option, ...paths] = process.argv.slice(2);
+const folder = folders.find((name) => option === `--${name}`);
+
+let files = all.filter((file) => !apart.includes(file));
+let pytestArgs = folders.flatMap((name) => ["--ignore", `tests/${name}`]);
+if (folder) {
+  files = filesIn(folder);
+  pytestArgs = [`tests/${folder}`];
+} else if (option) {
+  files = [option, ...paths];
+  pytestArgs = undefined;
+}
 const [ava, pytest] = await Promise.all([
   runAva(files),
-  args.length > 0 && !isFaults ? { passed: 0, failed: 0, output: "" } : runPytest(pytestArgs),
+  pytestArgs ? runPytest(pytestArgs) : { passed: 0, failed: 0, output: "" },
 ]);
 process.stdout.write(pytest.output);
 rmSync(reports, { recursive: true });

@@ -1,6 +1,6 @@
 """Checks values by the sidecar's table: a case per line of stdin, an outcome per line of stdout.
 
-`test/dspy/values.test.ts` of the gateway compares the outcomes with its own.
+`test/fuzz/values.test.ts` of the gateway compares the outcomes with its own.
 """
 
 import base64

@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import test from "ava";
-import { createHostility, createRandom } from "./_fuzz.ts";
-import { startScripted } from "./_gateway.ts";
-import { createProgram, record } from "./_recorded.ts";
+import { createHostility, createRandom } from "../_fuzz.ts";
+import { startScripted } from "../_gateway.ts";
+import { createProgram, record } from "../_recorded.ts";
 
 test("10,000 hostile strings in filter, order_by, page_token and distinct_on are answered or refused as INVALID_ARGUMENT", async (t) => {
   t.timeout(300_000);

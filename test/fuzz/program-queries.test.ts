@@ -1,19 +1,19 @@
 import { inspect } from "node:util";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import fc from "fast-check";
-import { type Program, type Revision, statusOf } from "../../../src/domain/program/revision.ts";
-import { readListing } from "../../../src/domain/query/listing.ts";
-import type { Found } from "../../../src/domain/query/page.ts";
+import { type Program, type Revision, statusOf } from "../../src/domain/program/revision.ts";
+import { readListing } from "../../src/domain/query/listing.ts";
+import type { Found } from "../../src/domain/query/page.ts";
 import {
   programFields,
   type Fields as QueryFields,
   revisionFields,
-} from "../../../src/domain/query/queryable.ts";
-import { runSql } from "../../_database.ts";
-import { shared } from "../../_gateway.ts";
-import { compareRows, type Fields, meets } from "../_evaluate.ts";
-import { programFilter, revisionFilter } from "../_filters.ts";
-import { type Filled, fill, project, text, times } from "../_rows.ts";
+} from "../../src/domain/query/queryable.ts";
+import { runSql } from "../_database.ts";
+import { shared } from "../_gateway.ts";
+import { compareRows, type Fields, meets } from "../store/_evaluate.ts";
+import { programFilter, revisionFilter } from "../store/_filters.ts";
+import { type Filled, fill, project, text, times } from "../store/_rows.ts";
 
 const test = anyTest as TestFn<Filled>;
 const file = shared(anyTest);

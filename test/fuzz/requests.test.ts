@@ -7,17 +7,17 @@ import {
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import test from "ava";
-import { ErrorInfoSchema } from "../src/gen/google/rpc/error_details_pb.ts";
-import { Health } from "../src/gen/grpc/health/v1/health_pb.ts";
-import { AdminService } from "../src/gen/sigrun/v1/admin_service_pb.ts";
-import { CatalogService } from "../src/gen/sigrun/v1/catalog_service_pb.ts";
-import { ExecutionService } from "../src/gen/sigrun/v1/execution_service_pb.ts";
-import { OptimizationService } from "../src/gen/sigrun/v1/optimization_service_pb.ts";
-import { ProgramService } from "../src/gen/sigrun/v1/program_service_pb.ts";
-import { SignatureService } from "../src/gen/sigrun/v1/signature_service_pb.ts";
-import { runSql } from "./_database.ts";
-import { createHostility, createRandom, hostileMessage } from "./_fuzz.ts";
-import { startScripted } from "./_gateway.ts";
+import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
+import { Health } from "../../src/gen/grpc/health/v1/health_pb.ts";
+import { AdminService } from "../../src/gen/sigrun/v1/admin_service_pb.ts";
+import { CatalogService } from "../../src/gen/sigrun/v1/catalog_service_pb.ts";
+import { ExecutionService } from "../../src/gen/sigrun/v1/execution_service_pb.ts";
+import { OptimizationService } from "../../src/gen/sigrun/v1/optimization_service_pb.ts";
+import { ProgramService } from "../../src/gen/sigrun/v1/program_service_pb.ts";
+import { SignatureService } from "../../src/gen/sigrun/v1/signature_service_pb.ts";
+import { runSql } from "../_database.ts";
+import { createHostility, createRandom, hostileMessage } from "../_fuzz.ts";
+import { startScripted } from "../_gateway.ts";
 
 const services = [
   SignatureService,
