@@ -33,6 +33,10 @@ export function lmMessage({ params, ...settings }: LmSettings): MessageInitShape
   return { ...settings, params: jsonBytes(params) };
 }
 
+/** Settings of models by role as messages to the sidecar. */
+export const lmMessages = (lms: Readonly<Record<string, LmSettings>>) =>
+  Object.fromEntries(Object.entries(lms).map(([role, lm]) => [role, lmMessage(lm)]));
+
 /** A metric as a message to the sidecar. */
 export function metricMessage({ params, ...metric }: Metric): MessageInitShape<typeof MetricSchema> {
   return { ...metric, params: jsonBytes(params) };
@@ -48,6 +52,7 @@ function moduleMessage(module: Module): MessageInitShape<typeof ModuleSchema> {
     wires: [...module.wires],
     modules: module.modules.map(moduleMessage),
     tools: [...(module.tools ?? [])],
+    lms: lmMessages(module.lms ?? {}),
   };
 }
 

@@ -6,7 +6,7 @@ import type {
   OptimizationProgress,
   OptimizeProgramRequestSchema,
 } from "../gen/sigrun/sidecar/v1/sidecar_service_pb.ts";
-import { lmMessage, metricMessage, programMessage } from "./definition.ts";
+import { lmMessages, metricMessage, programMessage } from "./definition.ts";
 import { sidecarUsage } from "./usage.ts";
 import { bytesOf } from "./values.ts";
 
@@ -57,7 +57,7 @@ export function optimizeMessage(call: OptimizeCall): MessageInitShape<typeof Opt
     seed: BigInt(call.seed),
     threads: call.threads,
     budget: { timeMs: BigInt(timeMs), lmCalls: BigInt(lmCalls), tokens: BigInt(tokens) },
-    lms: Object.fromEntries(Object.entries(call.lms).map(([role, lm]) => [role, lmMessage(lm)])),
+    lms: lmMessages(call.lms),
   };
 }
 

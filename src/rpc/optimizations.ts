@@ -5,7 +5,7 @@ import type { ProgramService } from "../gen/sigrun/v1/program_service_pb.ts";
 import { callerOf } from "./caller.ts";
 import { budgetOf, exampleOf, metricOf, optimizationMessage } from "./wire/optimization.ts";
 import { pageMessage } from "./wire/page.ts";
-import { lmSettings } from "./wire/program.ts";
+import { lmsByRole } from "./wire/program.ts";
 import { requiredField } from "./wire/required-field.ts";
 import { valuesOf } from "./wire/signature.ts";
 
@@ -59,7 +59,7 @@ export function optimizeMethods(
         threads: request.threads,
         budget: budgetOf(request.budget),
         keepWorse: request.keepWorse,
-        lms: Object.fromEntries(Object.entries(request.lms).map(([role, lm]) => [role, lmSettings(lm)])),
+        lms: lmsByRole(request.lms),
         labels: request.labels,
         requestId: request.requestId,
       };

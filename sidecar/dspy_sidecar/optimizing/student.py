@@ -126,7 +126,7 @@ class OwnModels:
     def __init__(
         self,
         program: LoadedProgram,
-        choose: Callable[[pb.LmSettings], tuple[dspy.LM, dspy.Adapter]],
+        choose: Callable[..., tuple[dspy.LM, dspy.Adapter]],
     ) -> None:
         self._settings: dict[str, dict[str, Any]] = {}
         for step in program.steps:
@@ -134,7 +134,8 @@ class OwnModels:
             asked.CopyFrom(step.lm)
             asked.ClearField("adapter")
             lm, adapter = choose(step.lm)
-            own = {"lm": lm} if asked.ByteSize() > 0 else {}
+            own: dict[str, Any] = {"lm": lm} if asked.ByteSize() > 0 else {}
+            own["lms"] = {role: choose(step.lm, of_role)[0] for role, of_role in step.lms.items()}
             self._settings[step.name] = {**own, **({"adapter": adapter} if step.lm.adapter else {})}
 
     def __deepcopy__(self, memo: Any) -> "OwnModels":

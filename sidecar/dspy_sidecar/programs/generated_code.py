@@ -77,6 +77,15 @@ class RLM(dspy.RLM):  # type: ignore[misc]
         return await run(lambda: self.forward(**inputs))
 
     @property
+    def sub_lm(self) -> dspy.LM | None:
+        """The model that its code asks in this run; None if that is the module's own."""
+        return (dspy.settings.get("lms") or {}).get("sub_lm")
+
+    @sub_lm.setter
+    def sub_lm(self, lm: None) -> None:
+        """DSPy's constructor sets it; a module serves runs with different models."""
+
+    @property
     def answering(self) -> dspy.Module:
         """The part of it that makes the outputs, where its code has not."""
         return self.extract

@@ -31,6 +31,8 @@ class Step:
     wires: tuple[tuple[str, str, str], ...]
     """(input, source module or "" for the program's inputs, source field)"""
     lm: pb.LmSettings
+    lms: dict[str, pb.LmSettings]
+    """Settings of further models by role."""
     fast_paths: FastPaths
 
     def inputs_from(self, values: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -119,7 +121,8 @@ def build(program: pb.Program) -> LoadedProgram:
 def step_of(module: pb.Module) -> Step:
     """A module of a program as a step."""
     made = module_of(module)
-    return Step(module.name, made, wires_of(module.wires), module.lm, FastPaths(made))
+    wires = wires_of(module.wires)
+    return Step(module.name, made, wires, module.lm, dict(module.lms), FastPaths(made))
 
 
 def module_of(module: pb.Module) -> dspy.Module:

@@ -136,11 +136,13 @@ async def run_steps(
     values: Values = {"": await inputs_of(program, request)}
     callbacks = [streaming] if streaming else []
     for step in program.steps:
-        lm, adapter = models.choose(program.lm, step.lm, request.lm)
+        layers = (program.lm, step.lm, request.lm)
+        lm, adapter = models.choose(*layers)
         # No values of a caller may stay in memory after the run: no history, no trace.
         with dspy.context(
             lm=lm,
             adapter=adapter,
+            lms={role: models.choose(*layers, own)[0] for role, own in step.lms.items()},
             usage_tracker=meter,
             callbacks=callbacks,
             send_stream=streaming,

@@ -16,7 +16,7 @@ import {
   readBudget,
 } from "../../domain/optimization/optimization.ts";
 import { splitExamples } from "../../domain/optimization/split.ts";
-import { checkLm } from "../../domain/program/lm.ts";
+import { checkLm, checkRoles } from "../../domain/program/lm.ts";
 import type { LmSettings } from "../../domain/program/program.ts";
 import { checkTaken, checkTakenParameter } from "../../domain/program/reasoning-models.ts";
 import type { Revision } from "../../domain/program/revision.ts";
@@ -184,12 +184,11 @@ export function createStartOptimization({
   ): void {
     const ofMetrics = metrics.flatMap(({ name }) => findMetric(name)?.lms ?? []);
     const roles: readonly string[] = [...new Set([...ofOptimizer, ...ofMetrics])];
-    const expected =
-      roles.length === 0 ? "this optimization takes no lms" : `expected one of ${roles.join(", ")}`;
-    for (const [role, lm] of Object.entries(lms))
-      if (roles.includes(role)) {
-        checkLm(lm, { allowedModels }, v.at(role));
-        checkTaken([{ lm: ofProgram }, { lm, v: v.at(role) }], { allowedModels }, v.at(role));
-      } else v.add(role, `unknown role ${JSON.stringify(role)}; ${expected}`, "unknown");
+    checkRoles(lms, roles, v);
+    for (const [role, lm] of Object.entries(lms)) {
+      if (!roles.includes(role)) continue;
+      checkLm(lm, { allowedModels }, v.at(role));
+      checkTaken([{ lm: ofProgram }, { lm, v: v.at(role) }], { allowedModels }, v.at(role));
+    }
   }
 }

@@ -17,6 +17,8 @@ export type CatalogueEntry = {
   readonly wraps: readonly string[];
   /** Names of the inputs that it adds itself. */
   readonly adds: readonly string[];
+  /** The keys of Module.lms: models that it asks in addition to its own. */
+  readonly lms: readonly string[];
   /** Whether it calls the tools that a program lists. */
   readonly takesTools: boolean;
   /** Whether it runs code that the model writes, which the operator must enable. */
@@ -32,6 +34,7 @@ const plain = {
   makes: [],
   wraps: [],
   adds: [],
+  lms: [],
   takesTools: false,
   runsCode: false,
 };
@@ -194,6 +197,7 @@ export const modules: readonly CatalogueEntry[] = [
     makes: text("final_reasoning"),
     adds: `trajectory variables_info repl_history iteration reasoning code interpreter_factory
       llm_query llm_query_batched SUBMIT print json dspy`.split(/\s+/),
+    lms: ["sub_lm"],
     runsCode: true,
   },
 ];

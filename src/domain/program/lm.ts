@@ -21,3 +21,14 @@ export function checkLm(lm: LmSettings, { allowedModels }: Models, v: Violations
     v.add("adapter", `unknown adapter; expected one of ${adapters.join(", ")}`, "literal");
   if (params) checkParameters(params, lmParameters, v.at("params"));
 }
+
+/** Refuses settings under a key that is none of the roles. */
+export function checkRoles(
+  lms: Readonly<Record<string, LmSettings>>,
+  roles: readonly string[],
+  v: Violations,
+): void {
+  const expected = roles.length === 0 ? "expected none" : `expected one of ${roles.join(", ")}`;
+  for (const role of Object.keys(lms))
+    if (!roles.includes(role)) v.add(role, `unknown role ${JSON.stringify(role)}; ${expected}`, "unknown");
+}

@@ -6,7 +6,7 @@ import { isKeyword } from "../signature/fields.ts";
 import type { Signature } from "../signature/signature.ts";
 import { createViolations, type Violations } from "../violations.ts";
 import { assertEnabled, checkTools, type Offer, offeredModules } from "./capabilities.ts";
-import { checkLm } from "./lm.ts";
+import { checkLm, checkRoles } from "./lm.ts";
 import type { Definition, LmSettings, Module, ModuleDraft } from "./program.ts";
 import { checkTaken, checkTakenParameter } from "./reasoning-models.ts";
 import { type Wired, wireInputs, wireOutputs } from "./wiring.ts";
@@ -48,14 +48,13 @@ export function definePipeline(
     const name = all[index] as string;
     const entry = catalogue.find((candidate) => candidate.name === draft.type);
     checkDraft(draft, entry, offer, place);
-    checkTaken(
-      [
-        { lm, v: v.at("lm") },
-        { lm: draft.lm, v: place.at("lm") },
-      ],
-      offer,
-      place.at("lm"),
-    );
+    const layers = [
+      { lm, v: v.at("lm") },
+      { lm: draft.lm, v: place.at("lm") },
+    ];
+    checkTaken(layers, offer, place.at("lm"));
+    for (const [role, own] of Object.entries(draft.lms ?? {}))
+      checkTaken([...layers, { lm: own, v: place.at("lms", role) }], offer, place.at("lms", role));
     if (entry)
       checkTakenParameter(
         "temperature",
@@ -88,6 +87,7 @@ export function definePipeline(
     const params = withDefaults(draft.params, entry?.parameters ?? []);
     // Left out if none: an empty list would change the ids of programs without tools.
     const tools = draft.tools.length > 0 && { tools: draft.tools };
+    const lms = draft.lms && { lms: draft.lms };
     return {
       name,
       type: draft.type,
@@ -97,6 +97,7 @@ export function definePipeline(
       wires,
       modules: inner,
       ...tools,
+      ...lms,
     } satisfies Module;
   });
   const outputs = wireOutputs(signature, earlier, v.at("signature", "outputs"));
@@ -137,6 +138,12 @@ function checkDraft(
     entry.checkParams?.(withDefaults(draft.params, entry.parameters), place);
   }
   checkLm(draft.lm, offer, v.at("lm"));
+  checkRoles(draft.lms ?? {}, entry?.lms ?? [], v.at("lms"));
+  for (const [role, lm] of Object.entries(draft.lms ?? {})) {
+    checkLm(lm, offer, v.at("lms", role));
+    if (lm.adapter !== undefined)
+      v.at("lms", role).add("adapter", "must be left out; the module's own adapter holds", "unknown");
+  }
   checkTools(draft.tools, entry, offer, v.at("tools"));
 }
 

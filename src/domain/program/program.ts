@@ -31,6 +31,8 @@ export type Module = {
   readonly modules: readonly Module[];
   /** Names of the tools that it may call; left out if none. */
   readonly tools?: readonly string[];
+  /** Models by their role, as the catalogue lists them; left out if none. */
+  readonly lms?: Readonly<Record<string, LmSettings>>;
 };
 
 /** The content of a revision. */
@@ -78,4 +80,6 @@ export type ModuleDraft = {
   readonly inputFrom: readonly (readonly [input: string, from: string])[];
   readonly modules: readonly ModuleDraft[];
   readonly tools: readonly string[];
+  /** Left out if none: an empty map would change the hashes of requests. */
+  readonly lms?: Readonly<Record<string, LmSettings>>;
 };

@@ -61,7 +61,11 @@ export function checkTakenByRun(
   models: Models,
   v: Violations,
 ): void {
-  for (const module of modules) checkTaken([{ lm: ofProgram }, { lm: module.lm }, { lm, v }], models, v);
+  for (const module of modules) {
+    const layers = [{ lm: ofProgram }, { lm: module.lm }, { lm, v }];
+    checkTaken(layers, models, v);
+    for (const role of Object.values(module.lms ?? {})) checkTaken([...layers, { lm: role }], models, v);
+  }
 }
 
 /**

@@ -20,7 +20,7 @@ export function redraftModules({
 }
 
 function redraft(
-  { name, type, signature, params, lm, wires, modules, tools = [] }: Module,
+  { name, type, signature, params, lm, wires, modules, tools = [], lms }: Module,
   own: Signature,
 ): ModuleDraft {
   return {
@@ -32,6 +32,7 @@ function redraft(
     inputFrom: namedWires({ wires }),
     modules: redraftModules({ modules, signature: own }),
     tools,
+    ...(lms && { lms }),
   };
 }
 

@@ -50,6 +50,7 @@ export function defineWrapped(
 function checkInner(inner: ModuleDraft, own: Signature, v: Violations): void {
   const parts = {
     lm: Object.keys(inner.lm),
+    lms: Object.keys(inner.lms ?? {}),
     input_from: inner.inputFrom,
     modules: inner.modules,
     tools: inner.tools,

@@ -44,6 +44,7 @@ function draftOfModule({
   inputFrom,
   modules,
   tools,
+  lms,
 }: ModuleMessage): ModuleDraft {
   return {
     name,
@@ -54,8 +55,12 @@ function draftOfModule({
     inputFrom: Object.entries(inputFrom),
     modules: modules.map(draftOfModule),
     tools,
+    ...(Object.keys(lms).length > 0 && { lms: lmsByRole(lms) }),
   };
 }
+
+export const lmsByRole = (messages: Readonly<Record<string, LmSettingsMessage>>) =>
+  Object.fromEntries(Object.entries(messages).map(([role, message]) => [role, lmSettings(message)]));
 
 export function lmSettings(message: LmSettingsMessage | undefined): LmSettings {
   const { model, temperature, maxTokens, params, adapter, cache } = message ?? {};
@@ -165,13 +170,14 @@ const signatureOfRevision = ({ definition, signatureId: id, signatureVersion: ve
 
 /** A module as a caller would write it, without the program's own signature and empty settings. */
 function moduleMessage(module: Module, programSignature: Signature): MessageInitShape<typeof ModuleSchema> {
-  const { name, type, signature, params, lm, modules, tools = [] } = module;
+  const { name, type, signature, params, lm, modules, tools = [], lms = {} } = module;
   return {
     name,
     type,
     inputFrom: Object.fromEntries(namedWires(module)),
     modules: modules.map((inner) => moduleMessage(inner, signature)),
     tools: [...tools],
+    lms: Object.fromEntries(Object.entries(lms).map(([role, own]) => [role, settingsMessage(own)])),
     ...(!isSameSignature(signature, programSignature) && { signature: signatureMessage(signature) }),
     ...(Object.keys(params).length > 0 && { params: params as JsonObject }),
     ...lmMessage(lm),
@@ -180,5 +186,10 @@ function moduleMessage(module: Module, programSignature: Signature): MessageInit
 
 function lmMessage({ params, ...settings }: LmSettings): { lm?: MessageInitShape<typeof LmSettingsSchema> } {
   const isSet = params !== undefined || Object.keys(settings).length > 0;
-  return isSet ? { lm: { ...settings, ...(params && { params: params as JsonObject }) } } : {};
+  return isSet ? { lm: settingsMessage({ ...settings, ...(params && { params }) }) } : {};
 }
+
+const settingsMessage = ({ params, ...settings }: LmSettings): MessageInitShape<typeof LmSettingsSchema> => ({
+  ...settings,
+  ...(params && { params: params as JsonObject }),
+});

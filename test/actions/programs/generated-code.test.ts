@@ -72,3 +72,29 @@ test("a program with code that was created while it was enabled fails with NOT_E
   t.is((await failure(t, off.programs.executeProgram({ programId: id, inputs }))).reason, "NOT_ENABLED");
   t.is((await off.programs.getProgram({ id })).program?.errorReason, "");
 });
+
+test("an RLM keeps the model that its code asks, and refuses other roles and models", async (t) => {
+  const { programs, catalogue } = t.context.on;
+  const modules = [{ type: "RLM", lms: { sub_lm: { model: "openai/scripted", temperature: 0.5 } } }];
+  const { program } = await programs.createProgram({ program: { ...of("RLM"), name: "Sub", modules } });
+  const id = program?.id ?? "";
+  t.like(program?.modules[0]?.lms.sub_lm, { model: "openai/scripted", temperature: 0.5 });
+  t.is((await programs.updateProgram({ program: program as object })).program?.revision, 1);
+  const changed = await programs.updateProgram({ program: { id, lm: { temperature: 0.1 } } });
+  t.is(changed.program?.modules[0]?.lms.sub_lm?.temperature, 0.5);
+  const { modules: known } = await catalogue.listModules({});
+  t.deepEqual(
+    known.flatMap(({ name, lms }) => (lms.length > 0 ? [[name, lms]] : [])),
+    [["RLM", ["sub_lm"]]],
+  );
+
+  const refused = async (module: object) =>
+    (await failure(t, programs.createProgram({ program: { ...of("RLM"), modules: [module] } }))).paths;
+  t.deepEqual(await refused({ type: "RLM", lms: { sub: {} } }), ["program.modules[0].lms.sub"]);
+  t.deepEqual(await refused({ type: "Predict", lms: { sub_lm: {} } }), ["program.modules[0].lms.sub_lm"]);
+  const wrong = { sub_lm: { model: "openai/none", adapter: "XMLAdapter" } };
+  t.deepEqual(await refused({ type: "RLM", lms: wrong }), [
+    "program.modules[0].lms.sub_lm.adapter",
+    "program.modules[0].lms.sub_lm.model",
+  ]);
+});

@@ -45,7 +45,8 @@ export type CatalogEntry = Message<"sigrun.v1.CatalogEntry"> & {
   refused: string;
 
   /**
-   * Keys of OptimizeProgramRequest.lms that this optimizer or metric uses.
+   * Keys of OptimizeProgramRequest.lms that this optimizer or metric uses, or of Module.lms that
+   * this module uses.
    *
    * @generated from field: repeated string lms = 5;
    */

@@ -153,7 +153,14 @@ class LmSettings(_message.Message):
     def __init__(self, model: _Optional[str] = ..., temperature: _Optional[float] = ..., max_tokens: _Optional[int] = ..., params: _Optional[bytes] = ..., adapter: _Optional[str] = ..., cache: _Optional[bool] = ...) -> None: ...
 
 class Module(_message.Message):
-    __slots__ = ("name", "type", "signature", "params", "lm", "wires", "modules", "tools")
+    __slots__ = ("name", "type", "signature", "params", "lm", "wires", "modules", "tools", "lms")
+    class LmsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: LmSettings
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[LmSettings, _Mapping]] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
@@ -162,6 +169,7 @@ class Module(_message.Message):
     WIRES_FIELD_NUMBER: _ClassVar[int]
     MODULES_FIELD_NUMBER: _ClassVar[int]
     TOOLS_FIELD_NUMBER: _ClassVar[int]
+    LMS_FIELD_NUMBER: _ClassVar[int]
     name: str
     type: str
     signature: Signature
@@ -170,7 +178,8 @@ class Module(_message.Message):
     wires: _containers.RepeatedCompositeFieldContainer[Wire]
     modules: _containers.RepeatedCompositeFieldContainer[Module]
     tools: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., signature: _Optional[_Union[Signature, _Mapping]] = ..., params: _Optional[bytes] = ..., lm: _Optional[_Union[LmSettings, _Mapping]] = ..., wires: _Optional[_Iterable[_Union[Wire, _Mapping]]] = ..., modules: _Optional[_Iterable[_Union[Module, _Mapping]]] = ..., tools: _Optional[_Iterable[str]] = ...) -> None: ...
+    lms: _containers.MessageMap[str, LmSettings]
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., signature: _Optional[_Union[Signature, _Mapping]] = ..., params: _Optional[bytes] = ..., lm: _Optional[_Union[LmSettings, _Mapping]] = ..., wires: _Optional[_Iterable[_Union[Wire, _Mapping]]] = ..., modules: _Optional[_Iterable[_Union[Module, _Mapping]]] = ..., tools: _Optional[_Iterable[str]] = ..., lms: _Optional[_Mapping[str, LmSettings]] = ...) -> None: ...
 
 class Wire(_message.Message):
     __slots__ = ("input", "module", "field")
