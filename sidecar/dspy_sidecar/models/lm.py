@@ -27,7 +27,9 @@ from dspy_sidecar.settings import Settings, is_embedded
 MAX_CHOICES = 256
 """Combinations of settings whose model and adapter are kept."""
 
-NUM_RETRIES = 2
+NUM_RETRIES = 3
+"""Retries of a request that failed for a time, as many as of stock DSPy."""
+
 EMBEDDED_MAX_TOKENS = 512
 """Default and maximum of an answer's tokens from the embedded model."""
 

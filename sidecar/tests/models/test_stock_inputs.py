@@ -123,3 +123,12 @@ def test_a_constraint_of_an_int_is_told_as_an_int(kind):
         "le": "2.5",
         "gt": "0",
     }
+
+
+@pytest.mark.parametrize("chunks", [False, True])
+@pytest.mark.parametrize("adapter", ADAPTERS)
+async def test_a_signature_without_inputs_is_asked_as_by_stock(sidecar, model, adapter, chunks):
+    model.script(ADAPTERS[adapter][1])
+    made = program(signature({}, {"answer": STR}))
+    ours = await by_a_run(sidecar, model, made, adapter, "{}", chunks)
+    assert ours == await by_stock(model, made, adapter)

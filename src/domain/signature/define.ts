@@ -34,7 +34,6 @@ export function defineSignature(draft: SignatureDraft, path: string): Signature 
   if (draft.instructions.length > maxInstructions)
     v.add("instructions", `must have at most ${maxInstructions} characters`, "length");
   const isRead = v.count === 0;
-  if (isRead && inputs.length === 0) v.add("inputs", "must have at least one field", "missing");
   if (isRead && outputs.length === 0) v.add("outputs", "must have at least one field", "missing");
   if (inputs.length + outputs.length > maxFields)
     v.add("inputs", `must have at most ${maxFields} fields together with the outputs`, "length");

@@ -5,7 +5,7 @@ import { formatType } from "./type.ts";
 export function formatSignatureText({ inputs, outputs }: Signature): string {
   const input = ({ name, type }: Field) => (type.kind === "str" ? name : `${name}: ${formatType(type)}`);
   const output = ({ name, type }: Field) => `${name}: ${formatType(type)}`;
-  return `${inputs.map(input).join(", ")} -> ${outputs.map(output).join(", ")}`;
+  return `${inputs.map(input).join(", ")} -> ${outputs.map(output).join(", ")}`.trim();
 }
 
 /**

@@ -42,6 +42,17 @@ for (const [title, text, inputs, shown, hidden] of prompts)
     if (hidden) t.false(content.includes(hidden), content);
   });
 
+for (const type of ["Predict", "ChainOfThought", "BestOfN", "MultiChainComparison"])
+  test(`a ${type} runs without inputs`, async (t) => {
+    const { gateway, model } = t.context;
+    model.script({ fields: { reasoning: "known", rationale: "known", joke: "here" } });
+    const { program } = await gateway.programs.createProgram({
+      program: { name: `joke ${type}`, signature: { text: "-> joke" }, modules: [{ type }] },
+    });
+    const { outputs } = await gateway.programs.executeProgram({ programId: program?.id ?? "", inputs: {} });
+    t.deepEqual(outputs, { joke: "here" });
+  });
+
 test("a default value of a float is shown as a float", async (t) => {
   const { gateway, model } = t.context;
   model.script({ fields: { answer: "here" } });

@@ -32,6 +32,13 @@ const withInput = (rest: Partial<FieldDraft>, name = "question") =>
 const faultsOf = (t: Parameters<typeof refused>[0], rest: Partial<FieldDraft>, name?: string) =>
   refused(t, () => defineSignature(withInput(rest, name), "signature"));
 
+test("a signature may have no inputs", (t) => {
+  const signature = define({ text: "-> joke" });
+  t.deepEqual([signature.inputs, signature.outputs.map(({ name }) => name)], [[], ["joke"]]);
+  t.is(formatSignatureText(signature), "-> joke: str");
+  t.notThrows(() => define({ outputs: [field("joke")] }));
+});
+
 test("a text is read as DSPy reads it, and written back the same", (t) => {
   const signature = define({
     text: "question, context -> answer, confidence: float, sources: list[str], mood: Literal['a, b', '->']",
@@ -59,7 +66,7 @@ test("two signatures of the same content have the same hash under any name", (t)
 const texts: [text: string, fault: string][] = [
   ["question", "signature.text: text"],
   ["a -> b -> c", "signature.text: text"],
-  ["-> answer", "signature.inputs: missing"],
+  ["->", "signature.outputs: missing"],
   ["question ->", "signature.outputs: missing"],
   ["question -> answer: strr", "signature.text: type"],
   ["question,, x -> answer", "signature.text: missing"],
@@ -78,7 +85,7 @@ test("refuses a text that differs from the fields, and a signature without eithe
   );
   t.deepEqual(
     refused(t, () => define({})),
-    ["signature.inputs: missing", "signature.outputs: missing"],
+    ["signature.outputs: missing"],
   );
 });
 

@@ -181,7 +181,7 @@ export const ErrorReason = {
   STORE_UNAVAILABLE: 51,
 
   /**
-   * UNAVAILABLE: the model did not answer, after two retries.
+   * UNAVAILABLE: the model did not answer, after three retries.
    *
    * @generated from enum value: ERROR_REASON_LM_UNAVAILABLE = 52;
    */
