@@ -60,8 +60,15 @@ export type Sidecar = {
    * reason of the signal.
    */
   ready(signal?: AbortSignal): Promise<void>;
-  /** Builds and caches a program. Throws PROGRAM_INVALID if DSPy can't build it. */
-  load(dspyProgramId: string, definition: Definition, limits: CallLimits): Promise<void>;
+  /**
+   * Builds and caches a program. Throws PROGRAM_INVALID if DSPy can't build it, or if a state that
+   * is imported has other fields or tools.
+   */
+  load(
+    dspyProgramId: string,
+    definition: Definition,
+    limits: CallLimits & { readonly isImport?: boolean },
+  ): Promise<void>;
   /**
    * Runs a program on a worker, which gets the definition if it does not hold the program. While
    * no worker is connected, waits as `ready` does. The signal alone ends the run early, with its
@@ -173,7 +180,8 @@ export function createSidecar(options: {
     ready: workers.ready,
 
     async load(dspyProgramId, definition, limits) {
-      const request = { program: programMessage(dspyProgramId, definition) };
+      const { isImport = false } = limits;
+      const request = { program: programMessage(dspyProgramId, definition), isImport };
       await workers.call(
         (worker) => withFaults(worker.unary(SidecarService.method.loadProgram, request, limits), limits),
         { signal: limits.signal, isRepeatable: true },

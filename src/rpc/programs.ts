@@ -3,6 +3,7 @@ import type { EvaluationActions } from "../actions/evaluations/actions.ts";
 import type { ExecutionActions } from "../actions/executions/actions.ts";
 import type { OptimizationActions } from "../actions/optimizations/actions.ts";
 import type { ProgramActions } from "../actions/programs/actions.ts";
+import { ignoredModels } from "../domain/program/ignored-models.ts";
 import { type ProgramService, ProgramView } from "../gen/sigrun/v1/program_service_pb.ts";
 import type { Logger } from "../telemetry.ts";
 import { callerOf } from "./caller.ts";
@@ -152,7 +153,10 @@ export function programService({
         { ...request, programId: requiredField(request.programId, "program_id") },
         { signal, timeoutMs },
       );
-      return { program: programMessage(program, ProgramView.FULL) };
+      return {
+        program: programMessage(program, ProgramView.FULL),
+        ignoredModels: ignoredModels(request.compiledState),
+      };
     },
 
     async rollbackProgram(request, context) {

@@ -15,7 +15,9 @@ class ReAct(dspy.ReAct):  # type: ignore[misc]
     def __init__(
         self, signature: type[dspy.Signature], tools: Iterable[str], max_iters: int
     ) -> None:
-        super().__init__(signature, [toolbox().find(name) for name in tools], max_iters)
+        found = {asked: toolbox().find(asked) for asked in tools}
+        super().__init__(signature, list(found.values()), max_iters)
+        self._asked = {tool.name: asked for asked, tool in found.items()}
         finish = self.tools["finish"]
         self.tools["finish"] = Tool(func=finish.func, name=finish.name, desc=finish.desc, args={})
 
@@ -27,12 +29,12 @@ class ReAct(dspy.ReAct):  # type: ignore[misc]
     @property
     def is_stale(self) -> bool:
         """Whether a server has changed or removed one of its tools since the module was built."""
-        return any(not is_current(tool) for name, tool in self.tools.items() if name != "finish")
+        return any(not is_current(asked, self.tools[name]) for name, asked in self._asked.items())
 
 
-def is_current(tool: Tool) -> bool:
+def is_current(asked: str, tool: Tool) -> bool:
     """Whether a tool's server still lists it unchanged."""
     try:
-        return toolbox().find(tool.name) is tool
+        return toolbox().find(asked) is tool
     except Exception:
         return False

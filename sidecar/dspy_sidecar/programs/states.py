@@ -1,5 +1,6 @@
 """A program's state, as an optimizer left it: the JSON of DSPy's save() and load()."""
 
+import re
 from typing import Any
 
 import dspy
@@ -7,12 +8,16 @@ import orjson
 from dspy.utils.saving import get_dependency_versions
 
 from dspy_sidecar.faults import BuildFailedError
+from dspy_sidecar.programs.wrapping import Comparison
 
 State = dict[str, Any]
 
 # The members of a predictor's state. DSPy makes an attribute of any further member, and so an
 # argument of the model's client.
 KNOWN = {"traces", "train", "demos", "signature", "lm", "fields"}
+
+NESTED = re.compile(r"\w+(\.\w+|\[\d+\]|\['[^']+'\])+")
+"""A path to a module that is no name alone."""
 
 
 def dump(module: dspy.Module) -> str:
@@ -43,13 +48,18 @@ def load(module: dspy.Module, text: str, name: str) -> None:
         BuildFailedError: The state is not that module's. The message names the predictor.
 
     """
-    states = by_predictor(module, read(text), name)
-    loaded = [
-        (predictor, checked(states[path], predictor, path))
-        for path, predictor in module.named_parameters()
-    ]
-    for predictor, state in loaded:
+    for _, predictor, state in matched(module, text, name):
         predictor.load_state(state)
+
+
+def matched(module: dspy.Module, text: str, name: str) -> list[tuple[str, dspy.Predict, State]]:
+    """Each predictor of a module with its path and its part of a state, as of `load`."""
+    states = by_predictor(module, read(text), name)
+    return [
+        (path, predictor, checked(states[path], predictor, path))
+        for path, predictor in module.named_parameters()
+        if path in states
+    ]
 
 
 def read(text: str) -> State:
@@ -66,7 +76,10 @@ def read(text: str) -> State:
 
 def by_predictor(module: dspy.Module, state: State, name: str) -> State:
     """The state of each predictor by its path in the module; `name` is as in `load`."""
+    if lone_comparison := compared(module, state):
+        return lone_comparison
     paths = {path for path, _ in module.named_parameters()}
+    state = renamed(state, [path for path, _ in module.named_parameters()], name)
     if isinstance(module, dspy.Predict):
         (path,) = paths
         # The state of a bare predictor has no path. Saved as an attribute, it has that one's name.
@@ -78,6 +91,39 @@ def by_predictor(module: dspy.Module, state: State, name: str) -> State:
     if name and state.keys() != paths and all(key.startswith(prefix) for key in state):
         state = {key.removeprefix(prefix): part for key, part in state.items()}
     return complete(state, paths)
+
+
+def compared(module: dspy.Module, state: State) -> State | None:
+    """The state of a MultiChainComparison alone, which a notebook gives chains of its own."""
+    if not isinstance(module, Comparison) or len(state) != 1:
+        return None
+    ((path, part),) = state.items()
+    return {"compare.predict": part} if path.split(".")[-1] == "predict" else None
+
+
+def renamed(state: State, paths: list[str], name: str) -> State:
+    """The state by the program's own paths, if a notebook held its modules in others or in lists.
+
+    A program has neither: `inner.cot.predict` and `hops[0].predict` are matched by their order and
+    by the names of the predictors in their modules.
+    """
+    keys = list(state)
+    # The path of a lone module begins inside it; a lone Predict is `self`.
+    within = ["" if path == "self" else path if name else path.partition(".")[2] for path in paths]
+    if len(keys) != len(paths) or set(keys) == set(paths):
+        return state
+    owners = [
+        key.removesuffix(f".{inner}") if inner else key
+        for key, inner in zip(keys, within, strict=True)
+    ]
+    if not all(NESTED.fullmatch(owner) for owner in owners) or any(
+        inner and owner == key for owner, key, inner in zip(owners, keys, within, strict=True)
+    ):
+        return state
+    return {
+        (name if path == "self" else path): state[key]
+        for path, key in zip(paths, keys, strict=True)
+    }
 
 
 def complete(state: State, paths: set[str], shown_name: str = "") -> State:

@@ -13,6 +13,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
 from dspy_sidecar.faults import NotWarmError, abort
 from dspy_sidecar.models.lm import Models
 from dspy_sidecar.optimizing.parent import Optimizing
+from dspy_sidecar.programs.foreign_states import refuse_foreign
 from dspy_sidecar.programs.programs import Programs
 from dspy_sidecar.programs.source.export import exported
 from dspy_sidecar.serving.session import Session
@@ -56,6 +57,8 @@ class Servicer(pb_grpc.SidecarServiceServicer):
     ) -> pb.LoadProgramResponse:
         """Builds and caches a program."""
         try:
+            if request.is_import:
+                refuse_foreign(request.program)
             return pb.LoadProgramResponse(type=self._programs.load(request.program).type)
         except Exception as error:
             await abort(context, error)

@@ -102,13 +102,16 @@ class Toolbox:
     def find(self, name: str) -> Tool:
         """The tool named server.tool: the same object as long as its server lists it unchanged.
 
+        "server.tool as name" is the same tool under another name, which the model reads.
+
         While a server has not been reached yet, each of its tools exists, without a description.
 
         Raises:
             BuildFailedError: The server is unknown, or does not list the tool.
 
         """
-        server_name, _, short = name.partition(".")
+        asked, _, alias = name.partition(" as ")
+        server_name, _, short = asked.partition(".")
         server = self._servers.get(server_name)
         listed = (
             next((tool for tool in server.listed if tool.name == short), None) if server else None
@@ -118,10 +121,10 @@ class Toolbox:
                 f"{s.name}.{tool.name}" for s in self._servers.values() for tool in s.listed
             )
             expected = f"expected one of {known}" if known else "there are no tools"
-            raise BuildFailedError(f"unknown tool {name}; {expected}")
+            raise BuildFailedError(f"unknown tool {asked}; {expected}")
         made = self._made.get(name)
         if made is None or made[0] != listed:
-            made = self._made[name] = (listed, self._make(server, name, short, listed))
+            made = self._made[name] = (listed, self._make(server, alias or asked, short, listed))
         return made[1]
 
     def _make(self, server: ToolServer, name: str, short: str, listed: Any) -> Tool:

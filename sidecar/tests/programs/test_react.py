@@ -232,3 +232,14 @@ async def test_a_program_is_built_again_when_a_server_lists_its_tool(model, tmp_
         model.script(step("weather.forecast", city="Oslo"), step("finish"), ANSWER)
         await done(stub.run(asked(made, **WHERE)))
         assert "What the weather will be." in str(model.requests[-2]["messages"])
+
+
+async def test_a_tool_runs_under_the_name_that_its_module_gives_it(armed, model):
+    model.script(step("forecast", city="Oslo"), step("finish"), ANSWER)
+    end = await done(armed.run(asked(acting("weather.forecast as forecast"), **WHERE)))
+    assert "Oslo: rain for 1 day(s)" in end.trace.steps[0].outputs.decode()
+    assert "(1) forecast, whose description" in str(model.requests[-2]["messages"])
+    exported = await armed.ExportProgram(
+        pb.ExportProgramRequest(program=acting("weather.forecast as forecast"), handle="acting")
+    )
+    assert 'tool("forecast", "What the weather will be.", {"city": ' in exported.source

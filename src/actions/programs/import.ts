@@ -52,7 +52,7 @@ export function createImportState({ programs, revisions, changes, sidecar }: Dep
     const { id, newest } = await programs.get(project, programId);
     const definition = { ...newest.definition, compiledState };
     const imported = dspyProgramId(definition);
-    await sidecar.load(imported, definition, limits).catch((error: unknown) => {
+    await sidecar.load(imported, definition, { ...limits, isImport: true }).catch((error: unknown) => {
       throw error instanceof Fault && error.reason === "PROGRAM_INVALID"
         ? refusal(error.message, "state")
         : error;

@@ -43,16 +43,29 @@ export function checkTools(
   const names = known?.tools.map(({ name }) => name) ?? [];
   const unknown =
     names.length === 0 ? "unknown tool; there are none" : `unknown tool; expected one of ${names.join(", ")}`;
-  for (const [index, name] of named.entries()) {
+  const shown = named.map((tool) => readTool(tool).shown);
+  for (const [index, asked] of named.entries()) {
     if (v.isFull) return;
-    if (named.indexOf(name) < index) v.add(index, "is repeated", "duplicate");
-    if (named.indexOf(name) < index || !known || names.includes(name)) continue;
+    const { name, shown: own } = readTool(asked);
     const [server = ""] = name.split(".");
-    if (known.serversAway.includes(server))
+    if (shown.indexOf(own) < index) v.add(index, "is repeated", "duplicate");
+    else if (own !== name && !shownNames.test(own)) v.add(index, shownRule, "pattern");
+    else if (known?.serversAway.includes(server) && !names.includes(name))
       v.add(index, `belongs to the MCP server ${server}, which is unreachable now`, "away");
-    else v.add(index, unknown, "unknown");
+    else if (known && !names.includes(name)) v.add(index, unknown, "unknown");
   }
 }
+
+/** A tool's name in ListTools, and the name that the model reads: "server.tool as name". */
+function readTool(tool: string): { readonly name: string; readonly shown: string } {
+  const at = tool.indexOf(" as ");
+  return at < 0 ? { name: tool, shown: tool } : { name: tool.slice(0, at), shown: tool.slice(at + 4) };
+}
+
+/** `finish` is ReAct's own tool. */
+const shownNames = /^(?!finish$)[A-Za-z_][A-Za-z0-9_.-]{0,63}$/;
+const shownRule =
+  'must name the tool as in "server.tool as name", with a name of up to 64 letters, digits, "_", "." and "-" that is not "finish"';
 
 /** Throws NotEnabled if a module runs code and the operator has not enabled it. */
 export function assertEnabled(defined: readonly Module[], { generatedCode }: Offer, path: string): void {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { Code } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { ignoredModels } from "../../../src/domain/program/ignored-models.ts";
 import { ProgramStatus } from "../../../src/gen/sigrun/v1/program_service_pb.ts";
 import { failure } from "../../_errors.ts";
 import { createMoodsTest } from "../../_moods.ts";
@@ -26,7 +27,8 @@ const saved = (mood: string) =>
 test("an imported state becomes a revision that runs and can be read back byte for byte", async (t) => {
   const { gateway, model, programId } = t.context;
   const compiledState = saved("glad");
-  const { program } = await gateway.programs.importProgramState({ programId, compiledState });
+  const { program, ignoredModels } = await gateway.programs.importProgramState({ programId, compiledState });
+  t.deepEqual(ignoredModels, ["self: openai/elsewhere"]);
   t.like(program, { revision: 2, status: ProgramStatus.OPTIMIZED });
   const { revision } = await gateway.programs.getRevision({ programId, revision: 2 });
   t.like(revision, { origin: "imported", compiledState });
@@ -59,6 +61,24 @@ test("refuses an invalid state or the state of another program, and makes no rev
   ])
     t.deepEqual(await refused(state), ["PROGRAM_INVALID", "compiled_state"], state);
   t.is((await gateway.programs.getProgram({ id: programId })).program?.revision, 1);
+});
+
+test("refuses a state of other fields, and says which and where", async (t) => {
+  const { gateway, programId } = t.context;
+  const compiledState = saved("glad").replace("the text", ["$", "{sentence}"].join(""));
+  const error = await t.throwsAsync(gateway.programs.importProgramState({ programId, compiledState }), {
+    instanceOf: ConnectError,
+  });
+  t.is(error?.code, Code.InvalidArgument);
+  t.regex(error?.message ?? "", /signature\.fields\[0\] is the field sentence; expected text/);
+});
+
+test("tells the models of a state by their predictors, and none of a state without them", async (t) => {
+  t.deepEqual(ignoredModels(JSON.stringify({ a: { lm: null }, metadata: {} })), []);
+  t.deepEqual(
+    ignoredModels(JSON.stringify({ "hops[0].predict": { lm: { model: "x/y" } }, say: { lm: {} } })),
+    ["hops[0].predict: x/y", "say: a model without a name"],
+  );
 });
 
 test("an import checks its etag and happens once per request_id", async (t) => {

@@ -191,3 +191,20 @@ test("without servers there are no tools, and ReAct runs without them", async (t
     /unknown tool; there are none/,
   );
 });
+
+test("a tool may have another name in the model's prompt", async (t) => {
+  const { gateway, model } = t.context;
+  model.script(call("forecast", { city: "Oslo" }), finish, answer);
+  const id = await create(t, acting("weather.forecast as forecast"));
+  const { outputs } = await gateway.programs.executeProgram({ programId: id, inputs });
+  t.deepEqual(outputs, { answer: "Yes" });
+  for (const [tools, path] of [
+    [["weather.forecast as finish"], "tools[0]"],
+    [["weather.forecast as a b"], "tools[0]"],
+    [["weather.nope as forecast"], "tools[0]"],
+    [["weather.forecast as x", "weather.slow as x"], "tools[1]"],
+  ] as const) {
+    const refused = await failure(t, gateway.programs.createProgram({ program: acting(...tools) }));
+    t.deepEqual([refused.reason, ...refused.paths], ["PROGRAM_INVALID", `program.modules[0].${path}`]);
+  }
+});

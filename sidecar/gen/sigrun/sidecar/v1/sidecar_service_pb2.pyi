@@ -208,10 +208,12 @@ class Program(_message.Message):
     def __init__(self, id: _Optional[str] = ..., signature: _Optional[_Union[Signature, _Mapping]] = ..., modules: _Optional[_Iterable[_Union[Module, _Mapping]]] = ..., lm: _Optional[_Union[LmSettings, _Mapping]] = ..., compiled_state: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[Wire, _Mapping]]] = ...) -> None: ...
 
 class LoadProgramRequest(_message.Message):
-    __slots__ = ("program",)
+    __slots__ = ("program", "is_import")
     PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    IS_IMPORT_FIELD_NUMBER: _ClassVar[int]
     program: Program
-    def __init__(self, program: _Optional[_Union[Program, _Mapping]] = ...) -> None: ...
+    is_import: bool
+    def __init__(self, program: _Optional[_Union[Program, _Mapping]] = ..., is_import: _Optional[bool] = ...) -> None: ...
 
 class LoadProgramResponse(_message.Message):
     __slots__ = ("type",)
