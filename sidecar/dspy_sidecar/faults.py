@@ -1,6 +1,7 @@
 """The sidecar's exceptions, and the one table of the faults that the gateway is told."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -61,7 +62,20 @@ class CodeFailedError(Exception):
 
 
 class OutputUnreadableError(Exception):
-    """The model's answer can't be parsed as the output fields."""
+    """The model's answer can't be parsed as the output fields.
+
+    Args:
+        refusals: The program's outputs whose types refuse the answer, without values of the model.
+
+    """
+
+    def __init__(self, refusals: Sequence[pb.Refusal] = ()) -> None:
+        told = "; ".join(f"{one.path}: {one.description}" for one in refusals)
+        super().__init__(
+            "the model's answer can't be read as the signature's outputs"
+            + (f": {told}" if told else "")
+        )
+        self.refusals = refusals
 
 
 class OutputInvalidError(Exception):
@@ -136,12 +150,7 @@ TABLE: list[tuple[type[BaseException], grpc.StatusCode, str, str | None]] = [
     (ModelNotAllowedError, PRECONDITION, "LM_NOT_CONFIGURED", None),
     (NotWarmError, UNAVAILABLE, "SIDECAR_UNAVAILABLE", "the default model is still loading"),
     (DrainingError, UNAVAILABLE, "SIDECAR_UNAVAILABLE", "this worker of the sidecar is stopping"),
-    (
-        OutputUnreadableError,
-        INTERNAL,
-        "OUTPUT_INVALID",
-        "the model's answer can't be read as the signature's outputs",
-    ),
+    (OutputUnreadableError, INTERNAL, "OUTPUT_INVALID", None),
     (OutputInvalidError, INTERNAL, "OUTPUT_INVALID", None),
     (OutputTruncatedError, INTERNAL, "OUTPUT_TRUNCATED", None),
     (BudgetExceededError, EXHAUSTED, "BUDGET_EXCEEDED", None),
@@ -244,6 +253,7 @@ def failure_of(error: BaseException) -> pb.Failure:
         reason=fault.reason,
         message=fault.message,
         retry_after_s=fault.retry_after_s,
+        refusals=getattr(error, "refusals", ()),
     )
 
 

@@ -8,6 +8,7 @@ import {
   type Reason,
   SidecarUnavailable,
   TooLarge,
+  type Violation,
 } from "../domain/faults.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
@@ -37,13 +38,21 @@ export function sidecarFault(error: unknown, signal: AbortSignal | undefined): E
 }
 
 /** The fault of a failed run. */
-export function faultOfFailure({ code, reason, message, retryAfterS }: Failure): Error {
-  return faultFor({ code, reason, message, retryAfterMs: retryAfterS && retryAfterS * 1000 }, undefined);
+export function faultOfFailure({ code, reason, message, retryAfterS, refusals }: Failure): Error {
+  const violations = refusals.map(({ path, description, reason }) => ({ field: path, description, reason }));
+  const retryAfterMs = retryAfterS && retryAfterS * 1000;
+  return faultFor({ code, reason, message, retryAfterMs, violations }, undefined);
 }
 
-type Failed = { code: number; reason: string; message: string; retryAfterMs: number | undefined };
+type Failed = {
+  code: number;
+  reason: string;
+  message: string;
+  retryAfterMs: number | undefined;
+  violations?: readonly Violation[];
+};
 
-function faultFor({ code, message, reason, retryAfterMs }: Failed, cause: unknown): Error {
+function faultFor({ code, message, reason, retryAfterMs, violations = [] }: Failed, cause: unknown): Error {
   if (reason === "PROGRAM_NOT_LOADED") return new ProgramNotLoaded(message);
   if (reason === "BUILD_FAILED")
     return new Fault("PROGRAM_INVALID", `DSPy can't build the program: ${message}`, { cause });
@@ -51,6 +60,7 @@ function faultFor({ code, message, reason, retryAfterMs }: Failed, cause: unknow
   if (reason)
     return new Fault(reason as Reason, message, {
       cause,
+      violations,
       ...(retryAfterMs !== undefined && { retryAfterMs }),
     });
   // An error without a reason comes from grpc-js and not from the sidecar.

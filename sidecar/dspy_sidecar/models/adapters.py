@@ -42,6 +42,9 @@ def unreadable_if_refused(unreadable: AdapterParseError) -> Iterator[None]:
     """
     try:
         yield
+    except AdapterParseError as retried:
+        retried.first = unreadable
+        raise
     except ContextWindowExceededError:
         raise
     except REFUSALS as refusal:

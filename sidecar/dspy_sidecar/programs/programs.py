@@ -79,6 +79,10 @@ class LoadedProgram:
     module: dspy.Module
     """The module that states are loaded into: the only step's, or a Pipeline of all steps."""
 
+    def output_names(self, step: str) -> dict[str, str]:
+        """The names of the program's outputs that a module makes, by the module's own names."""
+        return {field: output for output, module, field in self.outputs if module == step}
+
     @property
     def is_stale(self) -> bool:
         """Whether a tool's definition has changed since the program was built."""

@@ -16,6 +16,7 @@ from dspy_sidecar.models.fast_path import FastPath
 from dspy_sidecar.models.lm import Models
 from dspy_sidecar.models.meter import Meter
 from dspy_sidecar.models.retries import DEADLINE
+from dspy_sidecar.models.unreadable import refusals_told
 from dspy_sidecar.programs.programs import LoadedProgram, Step
 from dspy_sidecar.runs.streaming import Streaming, text_fields
 from dspy_sidecar.scoring.metrics import Metrics
@@ -156,7 +157,7 @@ async def run_steps(
             if streaming:
                 streaming.begin(step.name, text_fields(step.module))
             fast_path = None if streaming else step.fast_paths.find(lm, adapter)
-            values[step.name] = await outputs_of(step, fast_path, values, meter)
+            values[step.name] = await outputs_of(program, step, fast_path, values, meter)
             if streaming:
                 await streaming.end(values[step.name])
     return {output: values[module][field] for output, module, field in program.outputs}
@@ -171,7 +172,11 @@ async def inputs_of(program: LoadedProgram, request: pb.Run) -> dict[str, Any]:
 
 
 async def outputs_of(
-    step: Step, fast_path: FastPath | None, values: Values, meter: Meter
+    program: LoadedProgram,
+    step: Step,
+    fast_path: FastPath | None,
+    values: Values,
+    meter: Meter,
 ) -> dict[str, Any]:
     """Runs one module on the values that it is wired to, and gives its outputs by name.
 
@@ -184,7 +189,11 @@ async def outputs_of(
             outputs = dict((await step.module.acall(**inputs)).items())
     except AdapterParseError as error:
         meter.end(None)
-        raise OutputUnreadableError from error
+        unreadable, names = error, program.output_names(step.name)
+        refusals = await in_thread_if_long(
+            len(error.lm_response or ""), lambda: refusals_told(unreadable, names)
+        )
+        raise OutputUnreadableError(refusals) from error
     except BaseException:
         meter.end(None)
         raise

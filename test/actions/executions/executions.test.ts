@@ -155,7 +155,8 @@ test("an invalid output is OUTPUT_INVALID, with its violations and the raw answe
   const { one, model, programId } = t.context;
   model.script({ fields: { answer: "here", confidence: "quite" } });
   const unread = await failure(t, one.programs.executeProgram({ programId, inputs }));
-  t.like(unread, { code: Code.Internal, reason: "OUTPUT_INVALID" });
+  t.like(unread, { code: Code.Internal, reason: "OUTPUT_INVALID", paths: ["outputs.confidence"] });
+  t.regex(unread.message, /outputs: confidence: must be a finite number$/);
 
   const fields = [
     { name: "confidence", type: "float", constraints: { min: 0, max: 1 } },
