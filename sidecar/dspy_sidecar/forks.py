@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from dspy_sidecar.log import logger
@@ -63,8 +64,14 @@ class Forks:
             self._pids.add(pid)
 
     def reap(self) -> None:
-        """Takes note of the processes that have ended."""
-        self._pids = {pid for pid in self._pids if os.waitpid(pid, os.WNOHANG)[0] == 0}
+        """Takes note of the processes that have ended, and kills what they have started."""
+        for pid in list(self._pids):
+            # Not reaped yet, so that the group is still its own.
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                self._pids.discard(pid)
 
     def _run(self, parent: int, arguments: dict[str, Any], descriptors: list[int]) -> None:
         """Does the work in the forked process, and exits."""
@@ -76,6 +83,9 @@ class Forks:
                 signal.signal(number, signal.SIG_DFL)
             close_others({STDERR, *descriptors})
             self._load()(arguments, descriptors)
+        except (EOFError, BrokenPipeError):
+            # The worker, or its caller, has left.
+            pass
         except BaseException as error:
             logger.error("a forked process failed", exc_info=error)
         os._exit(1)

@@ -55,10 +55,11 @@ def main(arguments: dict[str, Any], descriptors: list[int]) -> None:
     events = Events(pipe)
     events.write(frames.PID, str(os.getpid()).encode())
     threading.Thread(target=events.beat_always, name="heartbeat", daemon=True).start()
-    with os.fdopen(requests, "rb") as stream:
-        _, message = frames.read(stream)
-        threading.Thread(target=end_with, args=[stream], name="request", daemon=True).start()
-        optimize(pb.OptimizeProgramRequest.FromString(message), arguments, events)
+    # Never closed: that would wait for the thread that reads it.
+    stream = os.fdopen(requests, "rb")
+    _, message = frames.read(stream)
+    threading.Thread(target=end_with, args=[stream], name="request", daemon=True).start()
+    optimize(pb.OptimizeProgramRequest.FromString(message), arguments, events)
     os._exit(0)
 
 

@@ -5,8 +5,9 @@ import os
 import signal
 import time
 from asyncio.streams import FlowControlMixin
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
@@ -26,26 +27,19 @@ class Process:
     def __init__(self, forks: Forks, embedded: EmbeddedModel | None, log_dir: Path | None) -> None:
         self.began = time.monotonic()
         self.events = asyncio.StreamReader(limit=MAX_FRAME_BYTES)
-        self._stack = StackFile()
         self._pid: int | None = None
-        requests, self._requests = os.pipe()
-        self._events, events = os.pipe()
-        self._open: list[asyncio.BaseTransport | asyncio.StreamWriter] = []
-        try:
+        self._stack = StackFile()
+        with ExitStack() as opened, ExitStack() as handed:
+            opened.callback(self._stack.close)
+            requests, self._requests = pipe(handed, opened)
+            self._events, events = pipe(opened, handed)
             arguments = {
                 "began": self.began,
                 "embedded_port": embedded.port if embedded else None,
                 "log_dir": str(log_dir) if log_dir else None,
             }
-            forks.ask(arguments, [requests, events, self._stack.fileno()])
-        except BaseException:
-            os.close(self._requests)
-            os.close(self._events)
-            self._stack.close()
-            raise
-        finally:
-            os.close(requests)
-            os.close(events)
+            forks.ask(arguments, [requests.fileno(), events.fileno(), self._stack.fileno()])
+            self._open = opened.pop_all()
 
     async def send(self, request: pb.OptimizeProgramRequest) -> None:
         """Sends the request.
@@ -56,15 +50,11 @@ class Process:
         """
         loop = asyncio.get_running_loop()
         reading, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(self.events), os.fdopen(self._events, "rb")
+            lambda: asyncio.StreamReaderProtocol(self.events), self._events
         )
-        self._open.append(reading)
-        writing, protocol = await loop.connect_write_pipe(
-            FlowControlMixin, os.fdopen(self._requests, "wb")
-        )
-        # Kept: a writer that is collected closes its pipe, which ends the process.
-        writer = asyncio.StreamWriter(writing, protocol, None, loop)
-        self._open.append(writer)
+        self._open.callback(reading.close)
+        writing, protocol = await loop.connect_write_pipe(FlowControlMixin, self._requests)
+        self._open.callback(abort, writing)
         try:
             frame = await asyncio.wait_for(frames.receive(self.events), MAX_SILENCE_S)
         except TimeoutError:
@@ -72,9 +62,11 @@ class Process:
         if frame is None:
             raise InterruptedRunError("the optimizer's process could not be started")
         self._pid = int(frame[1])
-        writer.write(frames.pack(frames.REQUEST, request.SerializeToString()))
+        # Kept: a writer that is collected closes its pipe, which ends the process.
+        self._writer = asyncio.StreamWriter(writing, protocol, None, loop)
+        self._writer.write(frames.pack(frames.REQUEST, request.SerializeToString()))
         with suppress(ConnectionError):
-            await writer.drain()
+            await self._writer.drain()
 
     async def stack(self) -> str:
         """Where the process hangs."""
@@ -86,10 +78,24 @@ class Process:
 
     def close(self) -> None:
         """Kills the process if it has not ended."""
-        # It would end with its pipe, unless it hangs. The pid is its own until its events end.
+        # It ends with its pipe, unless it hangs. After the end of its events the pid is free.
         if self._pid is not None and not self.events.at_eof():
             with suppress(ProcessLookupError):
                 os.killpg(self._pid, signal.SIGKILL)
-        for pipe in self._open:
-            pipe.close()
-        self._stack.close()
+        self._open.close()
+
+
+def abort(transport: asyncio.WriteTransport) -> None:
+    """Closes a transport now, whatever it still has to write."""
+    # asyncio's fails once its peer has closed it.
+    if not transport.is_closing():
+        transport.abort()
+
+
+def pipe(reader: ExitStack, writer: ExitStack) -> tuple[BinaryIO, BinaryIO]:
+    """A pipe's two ends; each stack closes one."""
+    reading, writing = os.pipe()
+    return (
+        reader.enter_context(os.fdopen(reading, "rb")),
+        writer.enter_context(os.fdopen(writing, "wb")),
+    )

@@ -101,7 +101,10 @@ export function createEvaluate({ programs, evaluations, sidecar, schemas, log, a
   function writeEnd(id: string, write: () => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const onUnavailable = (error: StoreUnavailable) => {
-        log.warn({ evaluation: id }, "the database is away; retrying to record the end of an evaluation");
+        log.warn(
+          { evaluation: id, err: error.cause },
+          "the database does not take the end of an evaluation; retrying",
+        );
         reject(error);
       };
       retryUntilStoreAvailable(write, onUnavailable).then(resolve, reject);
