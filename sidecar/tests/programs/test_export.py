@@ -20,6 +20,7 @@ from dspy_sidecar.programs import states
 from dspy_sidecar.programs.annotations import signature_class
 from dspy_sidecar.programs.programs import build
 from dspy_sidecar.programs.source.export import exported
+from dspy_sidecar.programs.source.modules import ModuleSource
 from dspy_sidecar.programs.source.signatures import class_text
 
 STOCK = Path(__file__).parents[1] / "stock_runs.py"
@@ -78,6 +79,16 @@ def unnamed() -> pb.Program:
     return made
 
 
+def optional_input() -> pb.Program:
+    """A pipeline with an optional input, which the runs leave out."""
+    made = pipeline()
+    optional = pb.Type(optional=pb.OptionalType(of=STR))
+    made.signature.inputs.add(name="hint", type=optional)
+    made.modules[0].signature.inputs.add(name="hint", type=optional)
+    made.modules[0].wires.add(input="hint", field="hint")
+    return made
+
+
 JUDGED = {**FITS, "reward_fn": "judge", "rubric": 'Is it "right"?'}
 PROGRAMS = {
     "a Predict": lambda: with_state(capital()),
@@ -85,6 +96,7 @@ PROGRAMS = {
     "other inputs": lambda: with_state(other_inputs()),
     "a pipeline": lambda: with_settings(with_state(pipeline())),
     "odd names": odd_names,
+    "an optional input": optional_input,
     "BestOfN": lambda: with_state(wrapped("BestOfN", "ChainOfThought", FITS)),
     "a judge": lambda: wrapped("BestOfN", "Predict", JUDGED),
     "Refine": lambda: wrapped("Refine", "Predict", FITS),
@@ -101,7 +113,7 @@ async def test_an_exported_program_makes_the_same_requests_with_stock_dspy(
     asked_for, served = [], {}
     for number, (name, make) in enumerate(PROGRAMS.items()):
         made = make()
-        (field,) = made.signature.inputs
+        field = made.signature.inputs[0]
         inputs = {field.name: f"Capital of Spain, for the {number}. time?"}
         before = len(model.requests)
         await done(sidecar.run(asked(made, **inputs)))
@@ -157,6 +169,17 @@ def test_no_text_of_a_caller_becomes_code(instructions, description, choice):
     made, ours = notebook["Test"], signature_class(sig)
     assert made.instructions == ours.instructions
     assert str(made.fields) == str(ours.fields)
+
+
+def test_a_pipeline_may_have_no_inputs_and_an_rlm_a_model_for_its_code():
+    made = pipeline()
+    del made.signature.inputs[:], made.modules[0].signature.inputs[:], made.modules[0].wires[:]
+    source, _ = exported(made, "jokes")
+    assert "    def forward(self):\n        think = self.think()\n" in source
+    code = capital("RLM").modules[0]
+    code.lms["sub_lm"].model, code.lms["sub_lm"].temperature = "openai/small", 0.5
+    expected = 'dspy.RLM(Test, sub_lm=dspy.LM("openai/small", temperature=0.5))'
+    assert ModuleSource().expression(code) == expected
 
 
 def test_two_signatures_of_one_name_are_two_classes():

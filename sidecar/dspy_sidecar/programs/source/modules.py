@@ -8,6 +8,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from dspy_sidecar.programs.annotations import is_text
 from dspy_sidecar.programs.rewards import reward_of
 from dspy_sidecar.programs.source.literals import arguments, literal
+from dspy_sidecar.programs.source.lms import merged, setting_text
 from dspy_sidecar.programs.source.rewards import fits_text, grade_text, judge_text
 from dspy_sidecar.programs.source.signatures import class_text, reference
 from dspy_sidecar.tools.tools import toolbox
@@ -69,7 +70,11 @@ class ModuleSource:
             case "CodeAct":
                 return f"dspy.CodeAct({signature}, [], {arguments(**params)})"
             case _:
-                told = ", ".join(filter(None, [signature, arguments(**params)]))
+                sub_lm = pb.LmSettings()
+                sub_lm.CopyFrom(merged(module.lm, module.lms["sub_lm"]) if module.lms else sub_lm)
+                sub_lm.adapter = ""
+                other = f"sub_{setting}" if (setting := setting_text(sub_lm)) else ""
+                told = ", ".join(filter(None, [signature, arguments(**params), other]))
                 return f"dspy.{module.type}({told})"
 
     def reward_code(self, module: pb.Module) -> str:

@@ -99,18 +99,24 @@ def pipeline(program: pb.Program, name: str, modules: ModuleSource) -> str:
             code = modules.reward_code(module)
             lines.append(f"        self.{module.name}.reward_fn_code = {code}")
     inputs = {field.name: field.name for field in program.signature.inputs}
-    if "dspy" in inputs:
+    optional = {f.name for f in program.signature.inputs if f.type.HasField("optional")}
+    if optional or "dspy" in inputs:
         inputs = {field: f"inputs[{literal(field)}]" for field in inputs}
         lines += ["", "    def forward(self, **inputs):"]
     else:
-        lines += ["", f"    def forward(self, {', '.join(inputs)}):"]
+        lines += ["", f"    def forward({', '.join(['self', *inputs])}):"]
     variables = variables_of(program)
 
     def source(wire: pb.Wire) -> str:
         return member(variables[wire.module], wire.field) if wire.module else inputs[wire.field]
 
     for module in program.modules:
-        given = ", ".join(f"{wire.input}={source(wire)}" for wire in module.wires)
+        may_lack = [w for w in module.wires if not w.module and w.field in optional]
+        passed = [f"{w.input}={source(w)}" for w in module.wires if w not in may_lack]
+        if may_lack:
+            pairs = literal([[w.input, w.field] for w in may_lack])
+            passed.append(f"**{{to: inputs[name] for to, name in {pairs} if name in inputs}}")
+        given = ", ".join(passed)
         call = f"{variables[module.name]} = self.{module.name}({given})"
         if settings := setting_text(own_settings(program, module)):
             lines += [f"        with dspy.context({settings}):", f"            {call}"]
