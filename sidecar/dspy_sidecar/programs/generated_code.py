@@ -2,15 +2,18 @@
 
 import concurrent.futures
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import dspy
 
 from dspy_sidecar.faults import CodeFailedError, NotEnabledError
 from dspy_sidecar.interpreter.interpreter import Interpreter, disabled_reason, killed_at_the_end
+from dspy_sidecar.programs.code_tools import CodeTool
+from dspy_sidecar.programs.react import is_current
 from dspy_sidecar.programs.reading import reads_as
 from dspy_sidecar.threads import in_thread
+from dspy_sidecar.tools.tools import toolbox
 
 MAX_RUNS = 4
 """Runs of such modules at the same time; further runs wait.
@@ -72,6 +75,22 @@ class CodeAct(dspy.CodeAct):  # type: ignore[misc]
 class RLM(dspy.RLM):  # type: ignore[misc]
     """DSPy's, in a thread: its own async form runs the code on the event loop."""
 
+    def __init__(
+        self, signature: type[dspy.Signature], tools: Iterable[str], **params: Any
+    ) -> None:
+        self._found = {asked: toolbox().find(asked) for asked in tools}
+        super().__init__(
+            signature,
+            tools=[CodeTool(tool) for tool in self._found.values()],
+            interpreter_factory=Interpreter,
+            **params,
+        )
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a server has changed or removed one of its tools since the module was built."""
+        return any(not is_current(asked, tool) for asked, tool in self._found.items())
+
     async def aforward(self, **inputs: Any) -> dspy.Prediction:
         """As DSPy's forward."""
         return await run(lambda: self.forward(**inputs))
@@ -91,8 +110,13 @@ class RLM(dspy.RLM):  # type: ignore[misc]
         return self.extract
 
 
-def code_module(kind: str, signature: type[dspy.Signature], params: dict[str, Any]) -> dspy.Module:
-    """The module of a kind: ProgramOfThought, CodeAct or RLM.
+def code_module(
+    kind: str,
+    signature: type[dspy.Signature],
+    params: dict[str, Any],
+    tools: Iterable[str] = (),
+) -> dspy.Module:
+    """The module of a kind: ProgramOfThought, CodeAct or RLM, which alone takes tools.
 
     Raises:
         NotEnabledError: This sidecar runs no generated code.
@@ -106,4 +130,4 @@ def code_module(kind: str, signature: type[dspy.Signature], params: dict[str, An
         case "CodeAct":
             return CodeAct(signature, tools=[], interpreter_factory=Interpreter, **params)
         case _:
-            return RLM(signature, interpreter_factory=Interpreter, **params)
+            return RLM(signature, tools, **params)

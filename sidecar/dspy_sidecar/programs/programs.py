@@ -147,7 +147,7 @@ def module_of(module: pb.Module) -> dspy.Module:
         case "ReAct":
             return ReAct(signature, module.tools, **params)
         case "ProgramOfThought" | "CodeAct" | "RLM":
-            return code_module(module.type, signature, params)
+            return code_module(module.type, signature, params, module.tools)
         case other:
             raise ValueError(f"this version of the sidecar has no module {other}")
 

@@ -27,6 +27,9 @@ class Tool(dspy.Tool):  # type: ignore[misc]
     ReAct would show the model a traceback, and put it on record.
     """
 
+    required: frozenset[str] = frozenset()
+    """The arguments that its server demands."""
+
     async def acall(self, **kwargs: Any) -> Any:
         """Calls the tool on the event loop."""
         try:
@@ -137,7 +140,7 @@ class Toolbox:
         description = (
             (listed.description or "") if listed else "Its server can't be reached right now."
         )
-        return Tool(
+        tool = Tool(
             func=call,
             name=name,
             desc=description,
@@ -145,6 +148,8 @@ class Toolbox:
             arg_types=arg_types,
             arg_desc=arg_desc,
         )
+        tool.required = frozenset(listed.input_schema.get("required", []) if listed else [])
+        return tool
 
     async def _on_servers_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine on the servers' loop; cancelling the caller cancels it there."""

@@ -1,5 +1,8 @@
 import asyncio
+import inspect
 import json
+import sys
+from pathlib import Path
 
 import pytest_asyncio
 from outcomes import done
@@ -7,13 +10,24 @@ from process import running, scripted
 from programs import asked, capital
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
+from dspy_sidecar.programs.code_tools import CodeTool, python_name
+from dspy_sidecar.tools.tools import Tool
+
 WHAT = {"question": "Six times seven?"}
 SUBMIT = {"reasoning": "I am done", "code": "SUBMIT(answer=str(said))"}
 
 
 @pytest_asyncio.fixture(scope="module")
-async def enabled(model):
+async def enabled(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mcp")
+    server = {
+        "command": sys.executable,
+        "args": [str(Path(__file__).parents[1] / "mcp_server.py"), "stdio"],
+        "env": {"MCP_TEST_DIR": str(folder)},
+    }
+    (folder / "mcp.json").write_text(json.dumps({"mcpServers": {"weather": server}}))
     env = {"SIGRUN_GENERATED_CODE": "on", "SIGRUN_LM_ALLOWED": "openai/small,openai/tiny"}
+    env["SIGRUN_MCP_SERVERS"] = str(folder / "mcp.json")
     async with running({**scripted(model.url), **env}) as stub:
         yield stub
 
@@ -59,3 +73,32 @@ async def test_runs_at_the_same_time_ask_the_models_of_their_own_roles(enabled, 
     ends = await asyncio.gather(*(done(enabled.run(asked(one, **WHAT))) for one in made))
     said = [json.loads(end.outputs)["answer"] for end in ends]
     assert said == ["['small', 'small']", "['tiny', 'tiny']", "['scripted', 'scripted']"]
+
+
+async def test_the_code_calls_tools_and_reads_their_failures(enabled, model):
+    made = capital("RLM")
+    made.modules[0].tools.extend(["weather.forecast as rain", "weather.broken"])
+    code = 'said = [rain("Oslo"), rain(city="Bonn", days=2), weather_broken()]'
+    model.script(turn(code), SUBMIT)
+    before = len(model.requests)
+    end = await done(enabled.run(asked(made, **WHAT)))
+    said = json.loads(end.outputs)["answer"]
+    assert "Oslo: rain for 1 day(s)" in said
+    assert "Bonn: rain for 2 day(s)" in said
+    assert "Error: Error executing tool broken: no such place" in said
+    told = str(model.requests[before]["messages"])
+    assert "rain(city: string, days: integer)" in told
+    assert "What the weather will be." in told
+
+
+def test_a_tool_has_names_that_python_takes():
+    def call(**given):
+        return given
+
+    args = {"in": {"type": "string"}, "max-size": {"type": "integer"}, "max_size": {}}
+    tool = Tool(func=call, name="2nd.get-it", desc="Gets it.", args=args)
+    tool.required = frozenset({"max-size"})
+    made = CodeTool(tool)
+    assert python_name("class") == "_class"
+    assert (made.name, python_name("weather.forecast")) == ("_2nd_get_it", "weather_forecast")
+    assert str(inspect.signature(made.func)) == "(max_size, _in=None, max_size_=None)"

@@ -174,7 +174,7 @@ export const modules: readonly CatalogueEntry[] = [
     ...plain,
     name: "RLM",
     description:
-      "Has the model explore its inputs by code that may ask the model again, for inputs longer than a prompt.",
+      "Has the model explore its inputs by code that may ask a model and call tools, for inputs longer than a prompt.",
     parameters: [
       iterations(20, 50),
       {
@@ -198,6 +198,7 @@ export const modules: readonly CatalogueEntry[] = [
     adds: `trajectory variables_info repl_history iteration reasoning code interpreter_factory
       llm_query llm_query_batched SUBMIT print json dspy`.split(/\s+/),
     lms: ["sub_lm"],
+    takesTools: true,
     runsCode: true,
   },
 ];

@@ -6,6 +6,7 @@ import { isKeyword } from "../signature/fields.ts";
 import type { Signature } from "../signature/signature.ts";
 import { createViolations, type Violations } from "../violations.ts";
 import { assertEnabled, checkTools, type Offer, offeredModules } from "./capabilities.ts";
+import { checkCodeNames } from "./code-tools.ts";
 import { checkLm, checkRoles } from "./lm.ts";
 import type { Definition, LmSettings, Module, ModuleDraft } from "./program.ts";
 import { checkTaken, checkTakenParameter } from "./reasoning-models.ts";
@@ -81,6 +82,10 @@ export function definePipeline(
         const description = `must not have a field ${JSON.stringify(taken)}; ${draft.type} adds it itself`;
         place.add("signature", description, "duplicate");
       }
+    if (entry?.runsCode && entry.takesTools) {
+      const inputs = wired.takes.map((field) => field.name);
+      checkCodeNames(draft.tools, inputs, entry.adds, place.at("tools"));
+    }
     const sources = { signature, earlier, all };
     const wires = wireInputs(wired, new Map(draft.inputFrom), sources, place.at("input_from"));
     earlier.push(wired);

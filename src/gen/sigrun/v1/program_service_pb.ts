@@ -237,8 +237,9 @@ export type Module = Message<"sigrun.v1.Module"> & {
   modules: Module[];
 
   /**
-   * Names in CatalogService.ListTools, for ReAct; "server.tool as name" has the model read another
-   * name, as in the notebook of a state.
+   * Names in CatalogService.ListTools, for ReAct and RLM; "server.tool as name" has the model read
+   * another name, as in the notebook of a state. The code of RLM calls weather.forecast as
+   * weather_forecast.
    *
    * @generated from field: repeated string tools = 8;
    */

@@ -454,7 +454,7 @@ export type Module = Message<"sigrun.sidecar.v1.Module"> & {
   modules: Module[];
 
   /**
-   * The names of ReAct's tools, each as server.tool.
+   * The names of the tools of ReAct or RLM, each as server.tool.
    *
    * @generated from field: repeated string tools = 8;
    */
