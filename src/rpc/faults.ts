@@ -99,7 +99,7 @@ export function callFault(error: unknown, rpc: string, log: Logger): Fault {
   return new Fault("INTERNAL", `internal error; see incident ${incident} in the server's log`);
 }
 
-/** Connect throws these itself. Our code throws none. */
+/** Connect throws these itself, and the decoding of requests throws the same ones. */
 function faultOfConnect(error: ConnectError, rpc: string): Fault {
   switch (error.code) {
     case Code.Unimplemented:

@@ -1,4 +1,4 @@
-"""DSPy's adapters with prompt caches, retries of streamed answers, and parsing in linear time."""
+"""DSPy's adapters with prompt caches, one retry in JSON, and parsing in linear time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

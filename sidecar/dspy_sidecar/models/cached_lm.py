@@ -16,6 +16,7 @@ from dspy.clients.lm import _is_openai_reasoning_model
 from dspy.utils.callback import with_callbacks
 
 from dspy_sidecar import threads
+from dspy_sidecar.models import retries
 from dspy_sidecar.models.http.engine import Engine, Engines
 from dspy_sidecar.models.meter import Meter, answer_text
 from dspy_sidecar.models.reading.cut_off import CUT, finish_reasons, marked, with_text
@@ -144,7 +145,7 @@ async def with_retries(
     attempt: Callable[[execution._Attempt, list[CallResult]], Awaitable[None]],
     spent: list[CallResult],
 ) -> CallResult:
-    """Runs `attempt` until it succeeds, with DSPy's rules for retries and DSPy's backoff.
+    """Runs `attempt` until it succeeds, with DSPy's rules for retries, never after the deadline.
 
     Raises:
         LMError: The error of the last attempt: it can't be retried, or no retries are left.
@@ -159,7 +160,7 @@ async def with_retries(
         except Exception as error:
             if not execution._retryable(state, error, number, lm.num_retries):
                 raise
-            await asyncio.sleep(execution._delay(error, number))
+            await asyncio.sleep(retries.delay(error, number))
     return state.result
 
 

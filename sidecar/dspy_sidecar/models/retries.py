@@ -1,4 +1,4 @@
-"""When a request to a model is sent again: never after the deadline of the run's caller."""
+"""When a request to a model is sent again: never after the first caller's deadline."""
 
 import time
 from contextvars import ContextVar
@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dspy.clients import execution
 
 DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)
-"""The deadline of this run's caller on `time.monotonic`'s clock; None if it has none."""
+"""The deadline of the run's first caller on `time.monotonic`'s clock; None if it has none."""
 
 _dspy_delay = execution._delay
 
@@ -27,5 +27,5 @@ def delay(error: Exception, attempt: int) -> float:
 
 
 def install() -> None:
-    """Has DSPy ask this module. `cached_lm.py` reads the same name."""
+    """Has DSPy ask this module."""
     execution._delay = delay

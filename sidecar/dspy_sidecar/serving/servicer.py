@@ -22,7 +22,7 @@ from dspy_sidecar.tools.tools import toolbox
 
 
 class Servicer(pb_grpc.SidecarServiceServicer):
-    """Answers the gateway. Every exception ends its call with a fault of the table."""
+    """Answers the gateway. Every exception ends its call, or its run, with a fault."""
 
     def __init__(
         self, settings: Settings, models: Models, programs: Programs, optimizing: Optimizing

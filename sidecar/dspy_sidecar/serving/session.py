@@ -29,7 +29,7 @@ class Session:
         self._models = models
         self._runs: dict[int, tuple[asyncio.Task[None], Events]] = {}
         self._given_up: set[int] = set()
-        """Runs that the gateway has cancelled, or left; until their last trace is sent."""
+        """Runs that the gateway has cancelled or left, until the run's task has ended."""
         self._unsent: list[pb.RunEvent] = []
         self._has_changed = asyncio.Event()
         self._is_ending = False

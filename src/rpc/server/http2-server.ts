@@ -58,16 +58,16 @@ const optionsOf = ({ maxCancels, answerMemory }: PortLimits) => ({
 export function createHttp2Server(deps: Deps): Http2Server {
   const { onStream, tryAnswer, onRequest, limits, boundary, log, pingMs } = deps;
   const sessions = new Set<ServerHttp2Session>();
-  const streams = createServer(optionsOf(limits));
+  const streamServer = createServer(optionsOf(limits));
   // Makes requests of streams. A server with a request listener would make one of every stream.
-  const requests = createServer(onRequest);
-  streams.on("stream", (stream, headers, ...more) => {
+  const requestServer = createServer(onRequest);
+  streamServer.on("stream", (stream, headers, ...more) => {
     boundary.contain(stream);
     onStream(stream);
-    if (!tryAnswer(stream, headers)) requests.emit("stream", stream, headers, ...more);
+    if (!tryAnswer(stream, headers)) requestServer.emit("stream", stream, headers, ...more);
   });
-  streams.on("sessionError", () => {});
-  for (const emitter of [streams, requests]) boundary.contain(emitter);
+  streamServer.on("sessionError", () => {});
+  for (const emitter of [streamServer, requestServer]) boundary.contain(emitter);
 
   function endAbusive(session: ServerHttp2Session, socket: Socket): void {
     if (session.destroyed) return;
@@ -93,8 +93,8 @@ export function createHttp2Server(deps: Deps): Http2Server {
         watchPeer(session, socket, pingMs, boundary);
       };
       // The socket comes from here, since session.socket is a proxy that may not be destroyed.
-      streams.once("session", onSession).emit("connection", socket);
-      streams.off("session", onSession);
+      streamServer.once("session", onSession).emit("connection", socket);
+      streamServer.off("session", onSession);
     },
     close() {
       for (const session of sessions) session.close();

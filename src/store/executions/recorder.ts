@@ -83,7 +83,7 @@ export function createRecorder(database: Database, { runnerId, announce, log }: 
     return write;
   }
 
-  /** Retries without end, whatever keeps the database from taking the write. */
+  /** Retries until the database takes the write, whatever kept it from that. */
   const persist = <T>(execution: string, work: () => Promise<T>): Promise<T> =>
     track(
       execution,

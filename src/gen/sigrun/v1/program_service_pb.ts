@@ -792,7 +792,7 @@ export type ExecuteProgramRequest = Message<"sigrun.v1.ExecuteProgramRequest"> &
    * UUID that the caller chooses. As long as the run's record exists, the same call waits for the
    * run and gets its result, also a failed one, and makes no second record. A run that ended
    * INTERRUPTED or SIDECAR_UNAVAILABLE runs again under its own record (Execution.attempt), unless
-   * its program has tools or runs code that the model writes. Streams have no such exception.
+   * its program has tools or runs code that the model writes. A StreamProgram does not run again.
    * Another request with it is ALREADY_EXISTS. A call that is refused before its record leaves
    * nothing behind.
    *
@@ -2109,8 +2109,9 @@ export const ProgramService: GenService<{
    * answers. The response header sigrun-execution-id names the record.
    * Errors before the record: INVALID_ARGUMENT (INPUT_INVALID) with paths; NOT_FOUND;
    * ALREADY_EXISTS (REQUEST_ID_REUSED); UNAVAILABLE (SIDECAR_UNAVAILABLE).
-   * Errors with a record: INTERNAL (OUTPUT_INVALID); UNAVAILABLE (LM_UNAVAILABLE, INTERRUPTED,
-   * SIDECAR_UNAVAILABLE); RESOURCE_EXHAUSTED (LM_RATE_LIMITED); FAILED_PRECONDITION
+   * Errors with a record: INTERNAL (OUTPUT_INVALID, OUTPUT_TRUNCATED, INTERNAL); UNAVAILABLE
+   * (LM_UNAVAILABLE, INTERRUPTED, SIDECAR_UNAVAILABLE); RESOURCE_EXHAUSTED (LM_RATE_LIMITED,
+   * TOO_LARGE); FAILED_PRECONDITION
    * (LM_AUTH_FAILED, LM_NOT_CONFIGURED, LM_REFUSED, NOT_ENABLED); INVALID_ARGUMENT
    * (CONTEXT_WINDOW_EXCEEDED, PROGRAM_INVALID); CANCELLED; DEADLINE_EXCEEDED.
    * Default deadline: 30 s.

@@ -691,7 +691,8 @@ export type RunCommand = Message<"sigrun.sidecar.v1.RunCommand"> & {
     case: "start";
   } | {
     /**
-     * Cancels the run and its request to the model. No further event of the run follows.
+     * Cancels the run and its request to the model. The run's last trace and a failure CANCELLED
+     * still follow; the gateway waits for them at most 100 ms.
      *
      * @generated from field: sigrun.sidecar.v1.Cancel cancel = 3;
      */
@@ -777,7 +778,7 @@ export type Run = Message<"sigrun.sidecar.v1.Run"> & {
 
   /**
    * Milliseconds until the deadline of the first caller. A request to the model is not sent again
-   * if its retry would begin later. The gateway ends the run, and not this.
+   * if its retry would begin later. This does not end the run; the gateway does.
    *
    * @generated from field: uint64 time_left_ms = 7;
    */
