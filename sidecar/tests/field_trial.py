@@ -11,7 +11,7 @@ from programs import STR, program, signature
 from scripted_model import ScriptedModel, chat
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.models.lm import Models
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.optimizing.optimization import Optimization
 from dspy_sidecar.programs.programs import build
 from dspy_sidecar.runs.running import Events, run

@@ -18,16 +18,16 @@ from dspy.utils.exceptions import AdapterParseError
 from dspy_sidecar.log import logger
 from dspy_sidecar.long_texts import in_thread_if_long, size_of
 from dspy_sidecar.models.adapters import ChatAdapter, XMLAdapter, unreadable_if_refused
-from dspy_sidecar.models.cached_lm import (
+from dspy_sidecar.models.http.engine import PLACEHOLDER, Engine, Template
+from dspy_sidecar.models.http.plain import read_plain
+from dspy_sidecar.models.http.prompt import Prompt
+from dspy_sidecar.models.lm import (
     LM,
     NATIVE_SETTINGS,
     accounting_failures,
     known_capabilities,
     with_retries,
 )
-from dspy_sidecar.models.http.engine import PLACEHOLDER, Engine, Template
-from dspy_sidecar.models.http.plain import read_plain
-from dspy_sidecar.models.http.prompt import Prompt
 from dspy_sidecar.models.meter import Meter
 from dspy_sidecar.models.reading.cut_off import finish_reasons, marked
 

@@ -1,128 +1,179 @@
-"""Language models and adapters, chosen by settings."""
+"""`dspy.LM` without its overhead per request: four thread hops and a look-up of prices."""
 
-from collections import OrderedDict
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import dspy
-import orjson
-from dspy.lm15 import (
-    AccessPolicy,
-    EndpointSupport,
-    ModelSupport,
-    OpenAIChatCompat,
-    ProviderDefinition,
-    register_provider,
-)
-from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
+from dspy.clients import execution
+from dspy.clients._deprecation import warn_openai_messages
+from dspy.clients.call_result import CallResult
+from dspy.clients.capabilities import _planning, planning_scope
+from dspy.clients.errors import error_boundary
+from dspy.clients.lm import _is_openai_reasoning_model
+from dspy.utils.callback import with_callbacks
 
-from dspy_sidecar.faults import ModelNotAllowedError
-from dspy_sidecar.models import dspy_patches
-from dspy_sidecar.models.adapters import ChatAdapter, JSONAdapter, SmallModelAdapter, XMLAdapter
-from dspy_sidecar.models.cached_lm import LM
-from dspy_sidecar.models.embedded import EmbeddedModel
-from dspy_sidecar.models.http import answer_size
-from dspy_sidecar.models.http.engine import Engines
-from dspy_sidecar.settings import Settings, is_embedded
+from dspy_sidecar import threads
+from dspy_sidecar.models import retries
+from dspy_sidecar.models.http.engine import Engine, Engines
+from dspy_sidecar.models.meter import Meter, answer_text
+from dspy_sidecar.models.reading.cut_off import CUT, finish_reasons, marked, with_text
+from dspy_sidecar.models.reading.kept import forget, kept
 
-MAX_CHOICES = 256
-"""Combinations of settings whose model and adapter are kept."""
+NATIVE_SETTINGS = {
+    "model", "messages", "api_base", "rollout_id", "response_format", "temperature", "max_tokens",
+    "max_completion_tokens", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty",
+}  # fmt: skip
+"""Request settings that DSPy's native engine always accepts.
 
-NUM_RETRIES = 3
-"""Retries of a request that failed for a time, as many as of stock DSPy."""
-
-EMBEDDED_MAX_TOKENS = 512
-"""Default and maximum of an answer's tokens from the embedded model."""
-
-ADAPTERS: dict[str, dspy.Adapter] = {
-    "ChatAdapter": ChatAdapter(),
-    "JSONAdapter": JSONAdapter(),
-    "XMLAdapter": XMLAdapter(),
-}
-SMALL_MODEL_ADAPTER = SmallModelAdapter()
+If a request has any other setting, DSPy decides whether litellm must send it.
+"""
 
 
-class Models:
-    """LRU cache of `dspy.LM`s for the models that the operator allows, by their settings."""
+class LM(threads.LM):
+    """`dspy.LM` whose awaited requests use the sidecar's own engine, if it supports the model.
 
-    def __init__(self, settings: Settings, embedded: EmbeddedModel | None) -> None:
-        dspy_patches.require()
-        answer_size.install(settings.max_answer)
-        self._settings = settings
-        self._chosen: OrderedDict[tuple[bytes, ...], tuple[dspy.LM, dspy.Adapter]] = OrderedDict()
-        self._engines = Engines()
-        if embedded:
-            register_embedded(embedded.url)
+    Args:
+        model: provider/model
+        engines: The sidecar's engines. All models share them.
+        settings: Further arguments of `dspy.LM`.
 
-    def choose(self, *layers: pb.LmSettings) -> tuple[dspy.LM, dspy.Adapter]:
-        """The model and the adapter for layers of settings; later layers override earlier ones.
+    """
 
-        Raises:
-            ModelNotAllowedError: The operator does not allow the model.
+    def __init__(self, model: str, *, engines: Engines, **settings: Any) -> None:
+        super().__init__(model, **settings)
+        self._engines = engines
 
-        """
-        key = tuple(layer.SerializeToString() for layer in layers)
-        if key not in self._chosen:
-            self._chosen[key] = self._choose(layers)
-        self._chosen.move_to_end(key)
-        while len(self._chosen) > MAX_CHOICES:
-            self._chosen.popitem(last=False)
-        return self._chosen[key]
+    @property
+    def fast_engine(self) -> Engine | None:
+        """The sidecar's engine for this model; None if DSPy must send the requests."""
+        return self._engines.find(self)
 
-    async def close(self) -> None:
-        """Closes the connections to the models' servers."""
-        await self._engines.transport.close()
+    async def acall(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
+        """Requests a completion, as `dspy.LM.acall` does, and reports it to the run's meter."""
+        meter = dspy.settings.usage_tracker
+        if not isinstance(meter, Meter):
+            return await self._request(prompt, messages=messages, **kwargs)
+        outputs = None
+        meter.request_began(self.model)
+        try:
+            outputs = await self._request(prompt, messages=messages, **kwargs)
+        finally:
+            meter.request_ended(outputs)
+        return outputs
 
-    def _choose(self, layers: tuple[pb.LmSettings, ...]) -> tuple[dspy.LM, dspy.Adapter]:
-        chosen = pb.LmSettings(model=self._settings.default_model)
-        params: dict[str, Any] = {}
-        for layer in layers:
-            chosen.MergeFrom(layer)
-            params.update(orjson.loads(layer.params) if layer.params else {})
-        if chosen.model not in self._settings.allowed_models:
-            raise ModelNotAllowedError(chosen.model)
-        temperature = chosen.temperature if chosen.HasField("temperature") else None
-        max_tokens = chosen.max_tokens if chosen.HasField("max_tokens") else None
-        lm = self._make_lm(chosen.model, temperature, max_tokens, chosen.cache, params)
-        if chosen.adapter:
-            return lm, ADAPTERS[chosen.adapter]
-        return lm, SMALL_MODEL_ADAPTER if is_embedded(chosen.model) else ADAPTERS["ChatAdapter"]
-
-    def _make_lm(
-        self,
-        model: str,
-        temperature: float | None,
-        max_tokens: int | None,
-        cache: bool,
-        params: dict[str, Any],
-    ) -> dspy.LM:
-        address: dict[str, Any] = {}
-        provider = self._settings.default_model.split("/", 1)[0]
-        if self._settings.api_base and model.split("/", 1)[0] == provider:
-            address["api_base"] = self._settings.api_base
-        if is_embedded(model):
-            temperature = 0.0 if temperature is None else temperature
-            max_tokens = min(max_tokens or EMBEDDED_MAX_TOKENS, EMBEDDED_MAX_TOKENS)
-        # The gateway lets only allowed params through. They come first, so that none can override
-        # another argument.
-        return LM(
-            **{**params, **address, "temperature": temperature, "max_tokens": max_tokens},
-            model=model,
-            engines=self._engines,
-            cache=cache,
-            num_retries=NUM_RETRIES,
-        )
+    @with_callbacks  # type: ignore[untyped-decorator]
+    async def _request(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
+        # DSPy prepares requests in a thread, because a request may name files to read. Requests of
+        # the sidecar name none.
+        call = execution.prepare(self, prompt, messages, kwargs, asynchronous=True)
+        adapt(call.legacy, self.model)
+        warn_openai_messages(self, messages)
+        engine = self.fast_engine
+        if (
+            engine is None
+            or call.request is not None
+            or call.n != 1
+            or not call.legacy.keys() <= NATIVE_SETTINGS
+        ):
+            result = await execution.aexecute(self, call)
+        else:
+            result = await execute(self, call, engine)
+        reasons = finish_reasons(result)
+        meter = dspy.settings.usage_tracker
+        if isinstance(meter, Meter):
+            meter.answer_ended(reasons[0] if reasons else "")
+        outputs = marked(execution.finalize(self, call, result), reasons)
+        if not call.cache:
+            return outputs
+        if not all(map(answer_text, outputs)) or any(reason in CUT for reason in reasons):
+            forget(self, call)
+            return outputs
+        return [
+            with_text(output, lambda text: kept(text, partial(forget, self, call)))
+            for output in outputs
+        ]
 
 
-def register_embedded(url: str) -> None:
-    """Registers the embedded model's server with DSPy, as a provider that takes JSON schemas."""
-    policy = AccessPolicy(
-        provider="embedded",
-        auth_modes=("bearer",),
-        base_url=url,
-        supports=EndpointSupport(complete=True, stream=True, models=True),
-    )
-    definition = ProviderDefinition.chat(
-        policy, compat=OpenAIChatCompat.preset("lmstudio"), placeholder_key="local"
-    )
-    supports = ModelSupport(response_schema=True, function_calling=False, reasoning=False)
-    register_provider(definition, supports=supports, replace=True)
+def adapt(settings: dict[str, Any], model: str) -> None:
+    """Replaces a temperature that a reasoning model does not take, in place.
+
+    It is a default of a module or an optimizer: the gateway refuses one that a caller sets.
+    """
+    if settings.get("temperature") is not None and _is_openai_reasoning_model(model):
+        settings["temperature"] = 1.0
+
+
+async def execute(lm: LM, call: execution.PreparedCall, engine: Engine) -> CallResult:
+    """Sends a request as DSPy's `aexecute` does, but does not compute its price.
+
+    DSPy keeps prices for its history only, and the sidecar disables the history.
+    """
+    cached = await asyncio.to_thread(execution._cached, lm, call, True) if call.cache else None
+    if cached:
+        return cached
+    with error_boundary(lm.model):
+        request = engine.request(call)
+
+    async def attempt(state: execution._Attempt, spent: list[CallResult]) -> None:
+        await execution._aattempt(lm, call, engine, request, engine.provider, state, spent)
+
+    with accounting_failures(lm) as spent:
+        result = await with_retries(lm, engine.provider, attempt, spent)
+        if call.cache:
+            await asyncio.to_thread(execution._store, lm, call, result, True)
+    return result
+
+
+@contextmanager
+def accounting_failures(lm: dspy.LM) -> Iterator[list[CallResult]]:
+    """Gives a list for the results of attempts; counts their usage also if the call fails."""
+    spent: list[CallResult] = []
+    try:
+        yield spent
+    except BaseException as error:
+        execution._hint_responses_api(lm, error)
+        execution._account_failed_call(lm, spent, error)
+        raise
+
+
+async def with_retries(
+    lm: dspy.LM,
+    provider: str,
+    attempt: Callable[[execution._Attempt, list[CallResult]], Awaitable[None]],
+    spent: list[CallResult],
+) -> CallResult:
+    """Runs `attempt` until it succeeds, with DSPy's rules for retries, never after the deadline.
+
+    Raises:
+        LMError: The error of the last attempt: it can't be retried, or no retries are left.
+
+    """
+    for number in range(lm.num_retries + 1):
+        state = execution._Attempt()
+        try:
+            with error_boundary(lm.model, provider=provider, unexpected=True):
+                await attempt(state, spent)
+            break
+        except Exception as error:
+            if not execution._retryable(state, error, number, lm.num_retries):
+                raise
+            await asyncio.sleep(retries.delay(error, number))
+    return state.result
+
+
+@contextmanager
+def known_capabilities(lm: Any, lm_kwargs: dict[str, Any]) -> Iterator[None]:
+    """Gives DSPy's adapters the model's capabilities, which they otherwise look up for each prompt.
+
+    DSPy does the look-up in a thread. Models without an engine of the sidecar keep it.
+    """
+    engine = lm.fast_engine if isinstance(lm, LM) else None
+    if engine is None:
+        yield
+        return
+    with planning_scope(lm, lm_kwargs):
+        _planning.get().value = engine.capabilities
+        yield

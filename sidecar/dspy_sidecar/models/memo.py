@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary
 
 import dspy
 
-from dspy_sidecar.models.cached_lm import known_capabilities
 from dspy_sidecar.models.http.prompt import ConstantPart, Message, Prompt
+from dspy_sidecar.models.lm import known_capabilities
 
 Signature = type[dspy.Signature]
 Demos = list[Any]

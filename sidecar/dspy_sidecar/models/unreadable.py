@@ -7,7 +7,7 @@ import dspy
 from dspy.utils.exceptions import AdapterParseError
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.models.lm import ADAPTERS
+from dspy_sidecar.models.choosing import ADAPTERS
 from dspy_sidecar.values.violations import RefusedError
 
 

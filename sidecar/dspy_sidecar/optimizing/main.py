@@ -21,8 +21,8 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import fault_of
 from dspy_sidecar.heartbeat import PERIOD_S
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.models.embedded import EmbeddedModel
-from dspy_sidecar.models.lm import Models
 from dspy_sidecar.optimizing import frames
 from dspy_sidecar.optimizing.optimization import Optimization
 from dspy_sidecar.parent_process import name_process

@@ -13,7 +13,7 @@ from dspy.utils.parallelizer import ParallelExecutor
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import BudgetExceededError, OutputTruncatedError, OutputUnreadableError
-from dspy_sidecar.models.lm import Models
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.optimizing.budget import Budget
 from dspy_sidecar.optimizing.forecast import forecast
 from dspy_sidecar.optimizing.optimizers import OwnArguments, make

@@ -5,7 +5,7 @@ from typing import Any
 import dspy
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.models.lm import Models
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.optimizing.budget import Budget
 from dspy_sidecar.optimizing.spending import budgeted
 

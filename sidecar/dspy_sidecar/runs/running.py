@@ -12,8 +12,8 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from dspy_sidecar.faults import OutputUnreadableError
 from dspy_sidecar.json_values import json_of
 from dspy_sidecar.long_texts import in_thread_if_long, loads, loads_without_collector
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.models.fast_path import FastPath
-from dspy_sidecar.models.lm import Models
 from dspy_sidecar.models.meter import Meter
 from dspy_sidecar.models.retries import DEADLINE
 from dspy_sidecar.models.unreadable import refusals_told

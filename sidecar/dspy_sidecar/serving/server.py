@@ -19,8 +19,8 @@ from dspy_sidecar.forks import Forks
 from dspy_sidecar.heartbeat import PERIOD_S
 from dspy_sidecar.log import logger
 from dspy_sidecar.models import dspy_patches
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.models.embedded import EmbeddedModel
-from dspy_sidecar.models.lm import Models
 from dspy_sidecar.optimizing.parent import Optimizing
 from dspy_sidecar.programs.programs import Programs
 from dspy_sidecar.serving.access import AsksForToken

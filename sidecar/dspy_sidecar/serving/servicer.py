@@ -11,7 +11,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from sigrun.sidecar.v1 import sidecar_service_pb2_grpc as pb_grpc
 
 from dspy_sidecar.faults import NotWarmError, abort
-from dspy_sidecar.models.lm import Models
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.optimizing.parent import Optimizing
 from dspy_sidecar.programs.foreign_states import refuse_foreign
 from dspy_sidecar.programs.programs import Programs

@@ -7,7 +7,7 @@ import grpc
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import DrainingError, failure_of
-from dspy_sidecar.models.lm import Models
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.programs.programs import Programs
 from dspy_sidecar.runs.running import Events, run
 

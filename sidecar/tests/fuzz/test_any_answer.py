@@ -12,7 +12,7 @@ from scripted_model import ScriptedModel, chat
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import failure_of
-from dspy_sidecar.models.lm import Models
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.programs.programs import build
 from dspy_sidecar.runs import running
 from dspy_sidecar.settings import Settings

@@ -14,7 +14,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import OutputUnreadableError
 from dspy_sidecar.models import adapters
-from dspy_sidecar.models.lm import Models
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.programs.annotations import signature_class
 from dspy_sidecar.programs.programs import build
 from dspy_sidecar.runs import running

@@ -15,9 +15,9 @@ from reachable_texts import reachable_texts
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.faults import failure_of
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.models.fast_path import MAX_FAST_PATHS
 from dspy_sidecar.models.http import plain
-from dspy_sidecar.models.lm import Models
 from dspy_sidecar.models.meter import Meter
 from dspy_sidecar.programs.programs import LoadedProgram, build
 from dspy_sidecar.runs import running

@@ -19,7 +19,7 @@ from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from teachable_model import teachable
 
 from dspy_sidecar.models import adapters, markers, small_model_adapter
-from dspy_sidecar.models.lm import Models
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.programs import states
 from dspy_sidecar.programs.annotations import signature_class
 from dspy_sidecar.settings import Settings

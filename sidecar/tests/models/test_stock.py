@@ -21,10 +21,10 @@ from programs import STR
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
 from dspy_sidecar.models import adapters, small_model_adapter
-from dspy_sidecar.models.cached_lm import LM
+from dspy_sidecar.models.choosing import register_embedded
 from dspy_sidecar.models.http import type_adapters
 from dspy_sidecar.models.http.engine import Engines
-from dspy_sidecar.models.lm import register_embedded
+from dspy_sidecar.models.lm import LM
 from dspy_sidecar.models.reading import field_values
 from dspy_sidecar.programs.annotations import signature_class
 
@@ -104,7 +104,7 @@ def test_dspy_is_the_version_that_the_fast_paths_were_compared_with():
         "type_adapters.py (DSPy's calls of TypeAdapter), "
         "memo.py (what adapters format, and when), "
         "json_answers.py and xml_answers.py (adapters/utils.py, json_adapter.py, xml_adapter.py), "
-        "cached_lm.py (dspy/clients/execution.py: aexecute; capabilities.py: prepare_async), "
+        "lm.py (dspy/clients/execution.py: aexecute; capabilities.py: prepare_async), "
         "engine.py (lm15's router and transports), "
         "fast_path.py (predict.py, adapters/base.py and chat_adapter.py), "
         "plain.py (openai_chat.py: _response_from_chat_body)"

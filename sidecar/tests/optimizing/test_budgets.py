@@ -14,7 +14,7 @@ from programs import capital
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 from teachable_model import teachable, wavering
 
-from dspy_sidecar.models.lm import Models
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.optimizing.budget import Budget
 from dspy_sidecar.optimizing.spending import budgeted
 from dspy_sidecar.settings import Settings

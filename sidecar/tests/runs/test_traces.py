@@ -6,7 +6,7 @@ import dspy
 from programs import asked, capital
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.models.lm import Models
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.programs.programs import build
 from dspy_sidecar.runs.running import Events, run
 from dspy_sidecar.settings import Settings

@@ -8,7 +8,7 @@ import pytest_asyncio
 from programs import QUESTION, asked, capital
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
-from dspy_sidecar.models.lm import Models
+from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.programs.programs import Programs
 from dspy_sidecar.serving import session as sessions
 from dspy_sidecar.serving.session import Session

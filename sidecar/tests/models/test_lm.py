@@ -10,10 +10,10 @@ from provider_errors import ERRORS
 from reachable_texts import reachable_texts
 
 from dspy_sidecar.models import adapters
-from dspy_sidecar.models import lm as lm_module
-from dspy_sidecar.models.cached_lm import LM
+from dspy_sidecar.models.choosing import ADAPTERS
 from dspy_sidecar.models.http import type_adapters
 from dspy_sidecar.models.http.engine import Engines
+from dspy_sidecar.models.lm import LM
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -184,7 +184,7 @@ async def test_a_prompt_has_demos_and_instructions_that_were_changed_in_place(mo
 
     async def prompt() -> str:
         with dspy.context(
-            lm=ours, adapter=lm_module.ADAPTERS["ChatAdapter"], disable_history=True, trace=None
+            lm=ours, adapter=ADAPTERS["ChatAdapter"], disable_history=True, trace=None
         ):
             await predict.acall(question="Where?")
         return str(model.requests[-1]["messages"])
@@ -202,7 +202,7 @@ async def test_a_prompt_has_demos_and_instructions_that_were_changed_in_place(mo
 
 async def test_the_caches_keep_no_text_of_a_run(model, pair):
     ours, _ = pair()
-    adapter = lm_module.ADAPTERS["ChatAdapter"]
+    adapter = ADAPTERS["ChatAdapter"]
     model.script("[[ ## answer ## ]]\nmarked answer")
     predict = dspy.Predict("question -> answer")
     predict.demos = [{"question": "kept demo", "answer": "kept"}]
