@@ -18,21 +18,21 @@ type Deps = {
 };
 
 /**
- * Starts a further attempt of a failed run under its own record. Gives null if the program has
- * effects that could happen twice, and undefined if another call was first.
+ * Starts a further attempt of a failed run under its own record, unless the program has effects
+ * that could happen twice, or another call was first.
  */
 export type Restart = (
   project: string,
   key: RequestKey,
   failed: Execution,
   caller: RunCaller,
-) => Promise<RecordedRun | null | undefined>;
+) => Promise<RecordedRun | "has effects" | "another was first">;
 
 export function createRestart({ programs, recorder, sidecar, inFlight }: Deps): Restart {
   return async function restart(project, key, failed, { signal }) {
     const { id, programId, revision: number, attempt, inputs, model, tokenUsage } = failed;
     const { revision } = await programs.getRevision(project, programId, number);
-    if (hasSideEffects(revision.definition)) return null;
+    if (hasSideEffects(revision.definition)) return "has effects";
     // The attempt before may still run here, if another gateway took this one for dead.
     await inFlight.join(id, signal);
     await sidecar.ready(signal);
@@ -50,6 +50,6 @@ export function createRestart({ programs, recorder, sidecar, inFlight }: Deps): 
       request: key,
       startedAt: new Date(),
     };
-    return (await recorder.restart(start)) ? { start, revision } : undefined;
+    return (await recorder.restart(start)) ? { start, revision } : "another was first";
   };
 }

@@ -63,8 +63,8 @@ export function createRun({
     // program has changed since. A handle and the UUID of the same program differ in this hash.
     const key = requestKey(method, request.requestId, request);
     const earlier = key && (await replay(project, key, caller));
-    if (earlier && !(earlier.hadEnded && method !== "stream" && canRestart(earlier.execution)))
-      return earlier.execution;
+    const mayRunAgain = earlier?.hadEnded && method !== "stream" && canRestart(earlier.execution);
+    if (earlier && !mayRunAgain) return earlier.execution;
 
     const v = createViolations();
     checkAnnotations(request, v);
@@ -72,9 +72,9 @@ export function createRun({
     v.throwIfAny("REQUEST_INVALID");
     if (earlier) {
       const restarted = await restart(project, key, earlier.execution, caller);
-      if (restarted === null) return earlier.execution;
-      if (restarted) return runRecorded(restarted, request, caller);
-      return run(project, method, request, caller);
+      if (restarted === "has effects") return earlier.execution;
+      if (restarted === "another was first") return run(project, method, request, caller);
+      return runRecorded(restarted, request, caller);
     }
     const recorded =
       (await startFromCache(project, request, key, caller)) ??
