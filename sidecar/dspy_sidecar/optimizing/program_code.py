@@ -12,6 +12,7 @@ from dspy.propose import grounded_proposer
 
 from dspy_sidecar.optimizing.student import BareStudent, OwnModels, Student, module_of
 from dspy_sidecar.programs.programs import LoadedProgram
+from dspy_sidecar.programs.reading import line_of, place
 from dspy_sidecar.programs.source.program import Source
 from dspy_sidecar.programs.wrapping import Comparison
 
@@ -29,16 +30,19 @@ class ProgramCode:
         """A student with the class that a notebook's program has."""
         for _, predictor in program.module.named_parameters():
             self._place(predictor.signature)
-        base, shown = Student, (MODULE, self._source.name)
-        if not self._source.name:
-            module = type(program.module)
-            base, shown = BareStudent, (module.__module__, module.__qualname__)
-        kind = type(shown[1], (base,), {"__module__": shown[0], "__qualname__": shown[1]})
-        return kind(program, own)  # type: ignore[no-any-return]
+        if self._source.name:
+            kind = type(self._source.name, (Student,), {})
+            self._place(kind)
+        else:
+            shown = type(program.module)
+            kind = type(shown.__qualname__, (BareStudent,), {})
+            place(kind, shown.__module__, shown.__qualname__, line_of(shown))
+        return kind(program, own)
 
     def _place(self, kind: type) -> None:
-        if kind.__name__ in self._source.classes:
-            kind.__module__, kind.__qualname__ = MODULE, kind.__name__
+        line = self._source.lines.get(kind.__name__)
+        if line is not None:
+            place(kind, MODULE, kind.__name__, line)
 
     @contextlib.contextmanager
     def registered(self) -> Iterator[None]:
@@ -48,7 +52,7 @@ class ProgramCode:
         text = self._source.text
         # inspect counts lines by \n alone; linecache keeps an entry without a time.
         lines = [f"{line}\n" for line in text.split("\n")]
-        own = Comparison.__module__
+        own = Comparison.__module__, Comparison.__qualname__, line_of(Comparison)
         sys.modules[MODULE] = module
         linecache.cache[FILE] = (len(text), None, lines, FILE)
         self._place(Comparison)
@@ -57,7 +61,7 @@ class ProgramCode:
             yield
         finally:
             grounded_proposer.get_dspy_source_code = PROPOSERS
-            Comparison.__module__ = own
+            place(Comparison, *own)
             del linecache.cache[FILE], sys.modules[MODULE]
 
 

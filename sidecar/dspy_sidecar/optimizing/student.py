@@ -32,14 +32,10 @@ class Student(dspy.Module):  # type: ignore[misc]
         """Runs each module on what it is wired to."""
         values = {"": inputs}
         with run_of(self):
-            for name, wires in self._wiring.steps:
-                taken = {
-                    field: values[module][source]
-                    for field, module, source in wires
-                    if source in values[module] or source not in self._wiring.optional
-                }
-                with self._own.around(name):
-                    values[name] = dict(getattr(self, name)(**taken).items())
+            for step in self._wiring.steps:
+                with self._own.around(step.name):
+                    made = getattr(self, step.name)(**step.inputs_from(values))
+                values[step.name] = dict(made.items())
         return filled(
             dspy.Prediction(),
             {name: values[module][field] for name, module, field in self._wiring.outputs},
@@ -48,15 +44,13 @@ class Student(dspy.Module):  # type: ignore[misc]
     def set_lm(self, lm: dspy.LM) -> None:
         """Gives its modules a model; a module with a model of its own gets a copy of that model."""
         drawn = {key: lm.kwargs[key] for key in ("rollout_id", "temperature") if key in lm.kwargs}
-        for name, _ in self._wiring.steps:
+        for name in self._wiring.names:
             own = self._own.lm(name)
             getattr(self, name).set_lm(own.copy(**drawn) if own else lm)
 
     def get_lm(self) -> dspy.LM | None:
         """The model of its modules, less those that have one of their own."""
-        lms = [
-            getattr(self, name).get_lm() for name, _ in self._wiring.steps if not self._own.lm(name)
-        ]
+        lms = [getattr(self, name).get_lm() for name in self._wiring.names if not self._own.lm(name)]
         return lms[0] if lms else None
 
 
@@ -68,9 +62,9 @@ class BareStudent(Student):
 
     def forward(self, **inputs: Any) -> dspy.Prediction:
         """The module's own prediction."""
-        ((name, _),) = self._wiring.steps
-        with run_of(self), self._own.around(name):
-            return getattr(self, name)(**inputs)
+        (step,) = self._wiring.steps
+        with run_of(self), self._own.around(step.name):
+            return getattr(self, step.name)(**step.inputs_from({"": inputs}))
 
     def named_parameters(self) -> list[tuple[str, Any]]:
         """As the module has them."""
@@ -82,7 +76,7 @@ class BareStudent(Student):
 
 def module_of(student: Student) -> dspy.Module:
     """The module that a state belongs to: the only one, or the student with several."""
-    names = [name for name, _ in student._wiring.steps]
+    names = student._wiring.names
     return getattr(student, names[0]) if len(names) == 1 else student
 
 
@@ -106,11 +100,9 @@ class Wiring:
     """The sources of the modules' inputs; copies of a program share it."""
 
     def __init__(self, program: LoadedProgram) -> None:
-        self.steps = [(step.name, step.wires) for step in program.steps]
+        self.steps = program.steps
+        self.names = [step.name for step in program.steps]
         self.outputs = program.outputs
-        # Inputs that an example may leave out.
-        inputs = program.signature.inputs
-        self.optional = {field.name for field in inputs if field.type.HasField("optional")}
 
     def __deepcopy__(self, memo: Any) -> "Wiring":
         """The same object."""

@@ -1,4 +1,4 @@
-"""Classes of the sidecar's own that read as DSPy's."""
+"""Classes that Python's `inspect` finds the source of another class for."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,7 +14,22 @@ def reads_as(shown: type) -> Callable[[T], T]:
     """
 
     def marked(kind: T) -> T:
-        kind.__module__, kind.__qualname__ = shown.__module__, shown.__qualname__
+        place(kind, shown.__module__, shown.__qualname__, line_of(shown))
         return kind
 
     return marked
+
+
+def line_of(kind: type) -> int | None:
+    """The line of a class in its file, which classes have as of Python 3.13."""
+    return vars(kind).get("__firstlineno__")
+
+
+def place(kind: type, module: str, name: str, line: int | None) -> None:
+    """Has `inspect` look for a class's source at a place.
+
+    Python 3.13 looks at the class's line, and forgets it when the module is set.
+    """
+    kind.__module__, kind.__qualname__ = module, name
+    if line is not None:
+        kind.__firstlineno__ = line  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ import linecache
 import sys
 from pathlib import Path
 
+import dspy
 import pytest
 from optimizations import optimized, request
 from programs import capital, pipeline
@@ -16,6 +17,7 @@ from teachable_model import CAPITALS, divided, teachable
 from dspy_sidecar.optimizing.program_code import ProgramCode
 from dspy_sidecar.optimizing.student import OwnModels
 from dspy_sidecar.programs.programs import build
+from dspy_sidecar.programs.reading import reads_as
 from dspy_sidecar.programs.source.program import distinct, source_of
 from dspy_sidecar.programs.wrapping import Comparison
 
@@ -136,3 +138,41 @@ def test_the_source_is_forgotten_when_it_is_done():
     assert (dict(sys.modules), dict(linecache.cache), Comparison.__module__) == before
     with pytest.raises(TypeError, match="not found"):
         inspect.getsource(type(student))
+
+
+def line(kind: type) -> str:
+    """What stands at the line that Python looks at as of 3.13."""
+    text = linecache.getlines(inspect.getfile(kind))
+    return text[vars(kind)["__firstlineno__"] - 1]
+
+
+def test_every_class_of_the_source_knows_its_line_there():
+    made = distinct(renamed(pipeline()), "sums")
+    code, loaded = ProgramCode(source_of(made, "sums")), build(made)
+    with code.registered():
+        student = code.student(loaded, OwnModels(loaded, lambda *_: (None, None)))
+        assert line(type(student)) == "class Sums(dspy.Module):\n"
+        assert line(student.say.signature) == "class Say(dspy.Signature):\n"
+
+
+def test_a_class_that_reads_as_another_has_its_line():
+    shown = type("Shown", (dspy.Module,), {"__firstlineno__": 7})
+    kind = reads_as(shown)(type("Kind", (dspy.Module,), {"__firstlineno__": 8}))
+    assert vars(kind)["__firstlineno__"] == 7
+    loaded = build(capital())
+    loaded.module.__class__ = shown
+    code = ProgramCode(source_of(capital(), "sums"))
+    student = code.student(loaded, OwnModels(loaded, lambda *_: (None, None)))
+    assert vars(type(student))["__firstlineno__"] == 7
+
+
+def test_a_text_is_no_class_of_the_programs():
+    made = distinct(renamed(pipeline()), "string-signature")
+    for signature in (made.modules[0].signature, made.signature):
+        signature.name, signature.is_unnamed = "", True
+    made.modules[0].signature.outputs[0].description = ""
+    code, loaded = ProgramCode(source_of(made, "string-signature")), build(made)
+    with code.registered():
+        code.student(loaded, OwnModels(loaded, lambda *_: (None, None)))
+        for _, predictor in loaded.steps[0].module.named_parameters():
+            assert not inspect.getmodule(predictor.signature).__name__.startswith("sigrun")

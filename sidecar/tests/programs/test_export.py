@@ -190,7 +190,7 @@ def test_two_signatures_of_one_name_are_two_classes():
     assert state == ""
 
 
-@pytest.mark.parametrize("handle", ["program", "grade", "dspy", "a-2b-c"])
+@pytest.mark.parametrize("handle", ["program", "grade", "dspy", "a-2b-c", "none", "true", "false"])
 def test_the_class_of_a_program_has_a_name_of_its_own(handle):
     source, _ = exported(pipeline(), handle)
     ast.parse(source)

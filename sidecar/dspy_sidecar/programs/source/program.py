@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from keyword import iskeyword
 
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
@@ -14,6 +15,8 @@ TAKEN = {
     *("dspy", "orjson", "pydantic", "re", "Literal", "Annotated", "Comparison", "Grade"),
     *("FUNCTIONS", "tool", "program", "int", "str", "float", "bool", "list", "dict", "super"),
     *("range", "sum", "len", "min", "max"),
+    # DSPy's name of every signature of a text.
+    "StringSignature",
 }
 SETTINGS = "# The program's own settings, over those of the model that was configured before."
 
@@ -25,8 +28,8 @@ class Source:
     text: str
     name: str
     """The class of the program; empty if the program is a module of DSPy's itself."""
-    classes: frozenset[str]
-    """The other classes: signatures, and those that modules need."""
+    lines: dict[str, int]
+    """The line of each class: the program's, signatures, and those that modules need."""
 
 
 def is_bare(program: pb.Program) -> bool:
@@ -64,7 +67,7 @@ def distinct(program: pb.Program, handle: str) -> pb.Program:
 def class_name(handle: str) -> str:
     """The class of a program: "review-sentiment" -> "ReviewSentiment"."""
     name = "".join(word.capitalize() for word in handle.split("-"))
-    return f"{name}Program" if name in TAKEN or not name else name
+    return f"{name}Program" if name in TAKEN or iskeyword(name) or not name else name
 
 
 def source_of(program: pb.Program, handle: str) -> Source:
@@ -78,8 +81,9 @@ def source_of(program: pb.Program, handle: str) -> Source:
         last = [SETTINGS, f"dspy.configure({settings})", "", *last]
     above = [*modules.definitions.values(), *classes]
     text = "\n\n\n".join([modules.imports(), *above, "\n".join(last)])
-    found = {line.removeprefix("class ") for line in re.findall(r"^class \w+", text, re.MULTILINE)}
-    return Source(f"{text}\n", name, frozenset(found - {name}))
+    found = [re.match(r"class (\w+)", line) for line in text.split("\n")]
+    lines = {one[1]: number for number, one in enumerate(found, start=1) if one}
+    return Source(f"{text}\n", name, lines)
 
 
 def bare(module: pb.Module, modules: ModuleSource) -> list[str]:
