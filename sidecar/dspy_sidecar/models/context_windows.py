@@ -25,16 +25,22 @@ COMPARED = (
     r"|not enough|only|reached|fits?\b|reduce|shorten"
 )
 NEAR = r"[^.;]{0,80}"
+OTHER = (
+    r"(?!\b(?:images?|pictures?|videos?|audio|files?|attachments?"
+    r"|parameters?|arguments?|options?)\b)"
+)
+"""No such thing begins here; else the words may be of its size, or of its name."""
 
 SAID = re.compile(
     "|".join(
         (
             # OpenAI, Azure, vLLM, SGLang, llama.cpp, LM Studio, Ollama, Mistral, Anthropic.
-            rf"(?:{COMPARED}).{{0,120}}{WINDOW}",
-            rf"{WINDOW}.{{0,120}}(?:{COMPARED})",
+            rf"(?:{COMPARED})(?:{OTHER}.){{0,120}}{WINDOW}",
+            rf"{WINDOW}(?:{OTHER}.){{0,120}}(?:{COMPARED})",
             r"context the overflow|overflows? the context|context overflow",
             # Anthropic, Bedrock, Fireworks, xAI.
-            r"\b(?:prompt|input|messages?|conversation)\b[^.:;]{0,40}\btoo (?:long|large)\b",
+            r"\b(?:prompt|input|messages?|conversation)\b"
+            rf"(?:{OTHER}[^.:;]){{0,40}}\btoo (?:long|large)\b",
             r"messages?(?:\[\d+\])?\.content[^:]{0,20}: string too long",
             r"expected maxlength: \d+, actual",
             # Bedrock, Cohere.

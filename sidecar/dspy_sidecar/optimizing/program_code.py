@@ -37,7 +37,7 @@ class ProgramCode:
             shown = type(program.module)
             kind = type(shown.__qualname__, (BareStudent,), {})
             place(kind, shown.__module__, shown.__qualname__, line_of(shown))
-        return kind(program, own)
+        return kind(program, own)  # type: ignore[no-any-return]
 
     def _place(self, kind: type) -> None:
         line = self._source.lines.get(kind.__name__)

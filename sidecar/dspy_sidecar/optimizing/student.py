@@ -50,7 +50,9 @@ class Student(dspy.Module):  # type: ignore[misc]
 
     def get_lm(self) -> dspy.LM | None:
         """The model of its modules, less those that have one of their own."""
-        lms = [getattr(self, name).get_lm() for name in self._wiring.names if not self._own.lm(name)]
+        lms = [
+            getattr(self, name).get_lm() for name in self._wiring.names if not self._own.lm(name)
+        ]
         return lms[0] if lms else None
 
 

@@ -51,10 +51,13 @@ def description(field: pb.Field) -> dict[str, str]:
 def is_text(signature: pb.Signature) -> bool:
     """Whether DSPy's notation says all of a signature, as in `dspy.Predict("question -> answer")`.
 
-    A signature with a name, a description or a constraint is a class in a notebook.
+    A signature with a name, a description or a constraint is a class in a notebook. So is one with
+    an arrow in a literal, since DSPy refuses a text with two.
     """
     fields = [*signature.inputs, *signature.outputs]
-    return signature.is_unnamed and not any(description(f) or constraints(f) for f in fields)
+    return signature.is_unnamed and not any(
+        description(f) or constraints(f) or "->" in str(annotation(f.type)) for f in fields
+    )
 
 
 def signature_class(signature: pb.Signature) -> type[dspy.Signature]:

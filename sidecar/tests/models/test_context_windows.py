@@ -71,6 +71,8 @@ LONG = {
     "GitHub": "Request body too large for gpt-4o model. Max size: 8000 tokens.",
     "DashScope": "Range of input length should be [1, 30720]",
     "watsonx": "the number of input tokens 5000 cannot exceed the total tokens limit 4096",
+    "images in the prompt": "The prompt with its images is 9000 tokens, longer than the model's "
+    "context length of 8192.",
     "a proxy of litellm": "litellm.ContextWindowExceededError: BadRequestError: too long",
 }
 
@@ -97,6 +99,10 @@ OTHER = {
     "a name": "Invalid 'tools[0].name': string too long. Expected a string with maximum length 64.",
     "a temperature": "Unsupported value: 'temperature' does not support 0.7 with this model.",
     "a model": "The model `gpt-9` does not exist or you do not have access to it.",
+    "an image": "Input image is too large.",
+    "an image in the messages": "The conversation contains an image that is too large.",
+    "a file": "The input contains a file that is too large to process.",
+    "a parameter": "context_length parameter is not supported, only num_ctx",
     "bytes": "Request payload size exceeds the limit: 20971520 bytes.",
     "a page": "<html><head><title>413 Request Entity Too Large</title></head></html>",
     "nothing": "",

@@ -95,12 +95,21 @@ def bodies(requests: list) -> set[str]:
     return {json.dumps(request, sort_keys=True) for request in seen}
 
 
+def named_as_types(made: pb.Program) -> pb.Program:
+    """A pipeline whose module hands the next one a field called str."""
+    think, say = made.modules
+    think.signature.outputs[0].name = say.signature.inputs[0].name = "str"
+    say.wires[0].input = say.wires[0].field = "str"
+    return made
+
+
 MIPRO = {"auto": None, "num_candidates": 3, "num_trials": 3, "minibatch": False}
 SIMBA = {"bsize": 6, "max_steps": 2, "num_candidates": 4}
 CASES = {
     "MIPROv2, a pipeline": ("MIPROv2", MIPRO, renamed(pipeline())),
     "MIPROv2, a Predict with a class": ("MIPROv2", MIPRO, capital()),
     "MIPROv2, a ChainOfThought of a text": ("MIPROv2", MIPRO, unnamed("ChainOfThought")),
+    "MIPROv2, fields with the names of types": ("MIPROv2", MIPRO, named_as_types(pipeline())),
     "SIMBA, a pipeline": ("SIMBA", SIMBA, renamed(pipeline())),
     "SIMBA, a ChainOfThought with a class": ("SIMBA", SIMBA, capital("ChainOfThought")),
 }

@@ -4,6 +4,7 @@ import ast
 import asyncio
 import json
 import sys
+import threading
 from pathlib import Path
 
 import dspy
@@ -22,6 +23,7 @@ from dspy_sidecar.programs.programs import build
 from dspy_sidecar.programs.source.export import exported
 from dspy_sidecar.programs.source.modules import ModuleSource
 from dspy_sidecar.programs.source.signatures import class_text
+from dspy_sidecar.serving import servicer
 
 STOCK = Path(__file__).parents[1] / "stock_runs.py"
 SAYS: dict = {"advice": {"self": "Begin with a capital letter."}, "score": 0.5, "answer": "paris"}
@@ -180,6 +182,21 @@ def test_a_pipeline_may_have_no_inputs_and_an_rlm_a_model_for_its_code():
     code.lms["sub_lm"].model, code.lms["sub_lm"].temperature = "openai/small", 0.5
     expected = 'dspy.RLM(Test, sub_lm=dspy.LM("openai/small", temperature=0.5))'
     assert ModuleSource().expression(code) == expected
+
+
+@pytest.mark.parametrize("length", [0, 1_000_000])
+async def test_a_program_with_a_long_state_is_exported_in_a_thread(length, monkeypatch):
+    threads = []
+
+    def noted(*_):
+        threads.append(threading.current_thread())
+        return "", ""
+
+    monkeypatch.setattr(servicer, "exported", noted)
+    request = pb.ExportProgramRequest(program=pb.Program(compiled_state="x" * length))
+    await servicer.Servicer.ExportProgram(None, request, None)
+    (ran,) = threads
+    assert (ran is threading.current_thread()) == (length == 0)
 
 
 def test_two_signatures_of_one_name_are_two_classes():

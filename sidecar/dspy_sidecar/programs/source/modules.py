@@ -87,7 +87,7 @@ class ModuleSource:
         return reference(signature)
 
     def _reward(self, module: pb.Module) -> str:
-        name, params = f"{module.name}_reward", params_of(module)
+        name, params = reward_name(module), params_of(module)
         if params["reward_fn"] == "judge":
             self._imports.add("import orjson")
             self._add("Grade", grade_text())
@@ -110,6 +110,11 @@ class ModuleSource:
             self._imports.add("from typing import Literal")
         if "Annotated[" in text:
             self._imports.add("from typing import Annotated")
+
+
+def reward_name(module: pb.Module) -> str:
+    """The function that is the reward of a BestOfN or Refine."""
+    return f"{module.name}_reward"
 
 
 def params_of(module: pb.Module) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from keyword import iskeyword
 
 from sigrun.sidecar.v1 import sidecar_service_pb2 as pb
 
+from dspy_sidecar.programs.programs import CODE_MODULES
 from dspy_sidecar.programs.source.literals import literal, member
 from dspy_sidecar.programs.source.lms import merged, setting_text
-from dspy_sidecar.programs.source.modules import ModuleSource
+from dspy_sidecar.programs.source.modules import ModuleSource, reward_name
 
 # Names of the file's own, which no class of a caller's may take.
 TAKEN = {
@@ -18,6 +19,7 @@ TAKEN = {
     # DSPy's name of every signature of a text.
     "StringSignature",
 }
+CODE_TYPES = {kind.__name__ for kind in CODE_MODULES}
 SETTINGS = "# The program's own settings, over those of the model that was configured before."
 
 
@@ -43,19 +45,23 @@ def is_bare(program: pb.Program) -> bool:
 
 
 def distinct(program: pb.Program, handle: str) -> pb.Program:
-    """The same program, in which no two signatures of different content have the same name."""
+    """The same program, in which each signature's name is of that signature alone.
+
+    Another signature, a reward, the program's class or the file itself may have the name; and
+    Python changes names with two underscores inside a class.
+    """
     named = pb.Program()
     named.CopyFrom(program)
-    taken = {name: b"" for name in {*TAKEN, class_name(handle)}}
+    rewards = {reward_name(module) for module in program.modules}
+    taken = {name: b"" for name in {*TAKEN, "self", class_name(handle), *rewards}}
 
     def rename(modules: list[pb.Module]) -> None:
         for module in modules:
             signature = module.signature
-            content, base, count = (
-                signature.SerializeToString(deterministic=True),
-                signature.name,
-                2,
-            )
+            content, count = signature.SerializeToString(deterministic=True), 2
+            if signature.name == "_" or signature.name.startswith("__"):
+                signature.name = f"Signature{signature.name}"
+            base = signature.name
             while taken.setdefault(signature.name, content) != content:
                 signature.name, count = f"{base}_{count}", count + 1
             rename(list(module.modules))
@@ -117,11 +123,12 @@ def pipeline(program: pb.Program, name: str, modules: ModuleSource) -> str:
     for module in program.modules:
         may_lack = [w for w in module.wires if not w.module and w.field in optional]
         passed = [f"{w.input}={source(w)}" for w in module.wires if w not in may_lack]
-        if may_lack:
+        if module.type in CODE_TYPES:
+            passed += [f"{w.input}=inputs.get({literal(w.field)})" for w in may_lack]
+        elif may_lack:
             pairs = literal([[w.input, w.field] for w in may_lack])
             passed.append(f"**{{to: inputs[name] for to, name in {pairs} if name in inputs}}")
-        given = ", ".join(passed)
-        call = f"{variables[module.name]} = self.{module.name}({given})"
+        call = f"{variables[module.name]} = self.{module.name}({', '.join(passed)})"
         if settings := setting_text(own_settings(program, module)):
             lines += [f"        with dspy.context({settings}):", f"            {call}"]
         else:

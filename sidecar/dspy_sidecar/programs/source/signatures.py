@@ -6,6 +6,9 @@ from dspy_sidecar.programs.annotations import constraints, description, is_text
 from dspy_sidecar.programs.source.literals import arguments, docstring, literal
 from dspy_sidecar.values.trees import SCALARS
 
+# Names that the body of a class uses, and that a field would hide from the fields below it.
+USED = {"dspy", "Literal", *(scalar.__name__ for scalar in SCALARS.values()), "list", "dict"}
+
 
 def type_text(tree: pb.Type) -> str:
     """A type as an annotation."""
@@ -44,11 +47,42 @@ def notation(field: pb.Field) -> str:
 
 def class_text(signature: pb.Signature) -> str:
     """A signature as a class of its own."""
+    if not USED.isdisjoint(field.name for field in (*signature.inputs, *signature.outputs)):
+        return made_text(signature)
     lines = [f"class {signature.name}(dspy.Signature):"]
     if signature.instructions:
         lines += [f"    {docstring(signature.instructions, '    ')}", ""]
-    for kind, fields in (("InputField", signature.inputs), ("OutputField", signature.outputs)):
-        for field in fields:
-            told = arguments(**description(field), **constraints(field))
-            lines.append(f"    {field.name}: {type_text(field.type)} = dspy.{kind}({told})")
+    lines += [f"    {name}: {kind} = {made}" for name, kind, made in field_texts(signature)]
     return "\n".join(lines)
+
+
+def made_text(signature: pb.Signature) -> str:
+    """The same class, made by a call of DSPy's."""
+    fields = [
+        f"        {literal(name)}: ({kind}, {made})," for name, kind, made in field_texts(signature)
+    ]
+    instructions = literal(signature.instructions or None)
+    return "\n".join(
+        [
+            f"{signature.name} = dspy.make_signature(",
+            "    {",
+            *fields,
+            "    },",
+            f"    {instructions},",
+            f"    {literal(signature.name)},",
+            ")",
+        ]
+    )
+
+
+def field_texts(signature: pb.Signature) -> list[tuple[str, str, str]]:
+    """The name, the type and the DSPy field of each field."""
+    return [
+        (
+            field.name,
+            type_text(field.type),
+            f"dspy.{kind}({arguments(**description(field), **constraints(field))})",
+        )
+        for kind, fields in (("InputField", signature.inputs), ("OutputField", signature.outputs))
+        for field in fields
+    ]
