@@ -2023,7 +2023,8 @@ export const ProgramViewSchema: GenEnum<ProgramView> = /*@__PURE__*/
 /**
  * DSPy programs: register, run, optimize and deploy them.
  * Every program_id, and every id of a program, is the program's UUID or its handle.
- * revision 0 is the deployed revision, or the newest one if none is deployed.
+ * revision 0 is the deployed revision, or the newest one if none is deployed, unless the field says
+ * otherwise.
  * Every method may also fail with UNAVAILABLE (STORE_UNAVAILABLE) or DEADLINE_EXCEEDED; the default
  * deadline is 5 s, unless the method names another one.
  *
