@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from programs import STR, program, signature
@@ -127,10 +127,14 @@ class Trial:
             raise NotCarriedError("the outputs differ")
         if way == "stream" and {name: chunks.get(name) for name in expect} != expect:
             raise NotCarriedError("the chunks differ")
-        prompts = [str(one["messages"][-1]["content"]) for one in self._model.requests[before:]]
-        # An answer from the cache has no request.
-        if any(value not in prompt for prompt in prompts[:1] for value in inputs.values()):
-            raise NotCarriedError("an input is not in the prompt")
+        self._check_prompt(before, inputs.values())
+
+    def _check_prompt(self, number: int, values: Iterable[str]) -> None:
+        """Checks a request to the model; an answer from the cache has none."""
+        for request in self._model.requests[number:][:1]:
+            prompt = str(request["messages"][-1]["content"])
+            if any(value not in prompt for value in values):
+                raise NotCarriedError("an input is not in the prompt")
 
     async def _optimize(self, made: pb.Program, name: str, config: dict) -> None:
         examples = [
@@ -154,9 +158,13 @@ class Trial:
         )
         # An optimization has an event loop of its own, and so connections of its own.
         optimization = Optimization(request, self._new_models(), time.monotonic(), None)
+        before = len(self._model.requests)
         result = await asyncio.get_running_loop().run_in_executor(
             self._optimizing, optimization.run
         )
+        # The others find the first prompts in the cache.
+        if name == next(iter(OPTIMIZERS)):
+            self._check_prompt(before, [value_of(field.name) for field in made.signature.inputs])
         if result.baseline_score != 1.0 or result.score != 1.0:
             raise NotCarriedError(f"scores {result.baseline_score}, {result.score}")
         for part in json.loads(result.compiled_state).values():
