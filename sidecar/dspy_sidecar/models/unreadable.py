@@ -55,8 +55,18 @@ def refusals_of(error: AdapterParseError, outputs: dict[str, str]) -> list[pb.Re
 
 def refusals_told(error: AdapterParseError, outputs: dict[str, str]) -> list[pb.Refusal]:
     """The refusals of an answer; those of the answer before if it was a retry that has none."""
+    return next(filter(None, (refusals_of(one, outputs) for one in with_first(error))), [])
+
+
+def characters_of(error: AdapterParseError) -> int:
+    """The characters that `refusals_told` reads."""
+    return sum(len(one.lm_response or "") for one in with_first(error))
+
+
+def with_first(error: AdapterParseError) -> list[AdapterParseError]:
+    """The error of an answer, and that of the answer before if it was a retry."""
     first = getattr(error, "first", None)
-    return refusals_of(error, outputs) or (refusals_of(first, outputs) if first else [])
+    return [error, first] if first else [error]
 
 
 def refusal_in(fault: BaseException | None, handled: BaseException | None) -> RefusedError | None:

@@ -16,7 +16,7 @@ from dspy_sidecar.models.choosing import Models
 from dspy_sidecar.models.fast_path import FastPath
 from dspy_sidecar.models.meter import Meter
 from dspy_sidecar.models.retries import DEADLINE
-from dspy_sidecar.models.unreadable import refusals_told
+from dspy_sidecar.models.unreadable import characters_of, refusals_told
 from dspy_sidecar.programs.programs import LoadedProgram, Step
 from dspy_sidecar.runs.streaming import Streaming, text_fields
 from dspy_sidecar.scoring.metrics import Metrics
@@ -191,7 +191,7 @@ async def outputs_of(
         meter.end(None)
         unreadable, names = error, program.output_names(step.name)
         refusals = await in_thread_if_long(
-            len(error.lm_response or ""), lambda: refusals_told(unreadable, names)
+            characters_of(error), lambda: refusals_told(unreadable, names)
         )
         raise OutputUnreadableError(refusals) from error
     except BaseException:
