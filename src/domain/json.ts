@@ -3,6 +3,10 @@ import type { Violations } from "./violations.ts";
 /** A JSON value. Objects keep every own key, "__proto__" too. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
+export function isObject(value: Json | undefined): value is { readonly [name: string]: Json } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** A number in decimal notation. JavaScript's Number() also takes "0x10" and "". */
 export const decimalNumber = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 

@@ -1,5 +1,5 @@
 import type { Values } from "../execution.ts";
-import type { Json } from "../json.ts";
+import { isObject, type Json } from "../json.ts";
 import type { Violations } from "../violations.ts";
 import {
   checkConfig,
@@ -117,8 +117,4 @@ function checkNamedPart(part: Values, parts: readonly OptimizerEntry[], sizes: S
       "length",
     );
   else checkConfig(entry, config, sizes, v.at("config"));
-}
-
-function isObject(value: Json | undefined): value is Values {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -3,6 +3,7 @@ import { NotEnabled } from "../faults.ts";
 import { createViolations, type Violations } from "../violations.ts";
 import type { Models } from "./lm.ts";
 import type { Module } from "./program.ts";
+import { readToolName } from "./tool-name.ts";
 
 export type Tool = { readonly name: string; readonly description: string };
 
@@ -43,10 +44,10 @@ export function checkTools(
   const names = known?.tools.map(({ name }) => name) ?? [];
   const unknown =
     names.length === 0 ? "unknown tool; there are none" : `unknown tool; expected one of ${names.join(", ")}`;
-  const shown = named.map((tool) => readTool(tool).shown);
+  const shown = named.map((tool) => readToolName(tool).shown);
   for (const [index, asked] of named.entries()) {
     if (v.isFull) return;
-    const { name, shown: own } = readTool(asked);
+    const { name, shown: own } = readToolName(asked);
     const [server = ""] = name.split(".");
     if (shown.indexOf(own) < index) v.add(index, "is repeated", "duplicate");
     else if (own !== name && !shownNames.test(own)) v.add(index, shownRule, "pattern");
@@ -54,12 +55,6 @@ export function checkTools(
       v.add(index, `belongs to the MCP server ${server}, which is unreachable now`, "away");
     else if (known && !names.includes(name)) v.add(index, unknown, "unknown");
   }
-}
-
-/** A tool's name in ListTools, and the name that the model reads: "server.tool as name". */
-function readTool(tool: string): { readonly name: string; readonly shown: string } {
-  const at = tool.indexOf(" as ");
-  return at < 0 ? { name: tool, shown: tool } : { name: tool.slice(0, at), shown: tool.slice(at + 4) };
 }
 
 /** `finish` is ReAct's own tool. */

@@ -1,13 +1,13 @@
 import { isKeyword } from "../signature/fields.ts";
 import type { Violations } from "../violations.ts";
+import { readToolName } from "./tool-name.ts";
 
 /**
  * The name by which code calls a tool: "weather.forecast" is weather_forecast, and
  * "weather.forecast as rain" is rain. The sidecar makes the same names.
  */
 export function codeName(tool: string): string {
-  const as = tool.indexOf(" as ");
-  const name = tool.slice(as < 0 ? 0 : as + 4).replace(/[^A-Za-z0-9_]/gu, "_");
+  const name = readToolName(tool).shown.replace(/[^A-Za-z0-9_]/gu, "_");
   return /^[0-9]/.test(name) || isKeyword(name) ? `_${name}` : name;
 }
 

@@ -1,4 +1,4 @@
-import type { Json } from "../json.ts";
+import { isObject, type Json } from "../json.ts";
 
 /** Maximum number that a caller is told. */
 const maxTold = 100;
@@ -10,7 +10,7 @@ const maxTold = 100;
 export function ignoredModels(compiledState: string): string[] {
   const state: Json = JSON.parse(compiledState);
   if (!isObject(state)) return [];
-  const isLone = isObject(state.signature ?? null) && "instructions" in (state.signature as object);
+  const isLone = isObject(state.signature) && "instructions" in (state.signature as object);
   const parts: [string, Json][] = isLone ? [["self", state]] : Object.entries(state);
   return parts
     .flatMap(([path, part]) => {
@@ -22,6 +22,3 @@ export function ignoredModels(compiledState: string): string[] {
     })
     .slice(0, maxTold);
 }
-
-const isObject = (value: Json): value is { readonly [name: string]: Json } =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
